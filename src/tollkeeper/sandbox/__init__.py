@@ -1,0 +1,1 @@
+"""Stand-ins, over HTTP, for the services that the app talks to."""
