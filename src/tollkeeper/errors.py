@@ -1,0 +1,81 @@
+"""Errors that carry facts. One base; ``web.errors`` is the one place that maps them to HTTP."""
+
+from dataclasses import dataclass
+
+
+class TollkeeperError(Exception):
+    """The base of every error that is ours."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with the configuration: which variable, what is wrong, how to mend it."""
+
+    variable: str
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.variable}: {self.problem}. {self.remedy}"
+
+
+class ConfigurationError(TollkeeperError):
+    """The settings cannot be served. Carries every fault, not only the first."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__("\n".join(str(fault) for fault in faults))
+        self.faults = faults
+
+
+class StorageError(TollkeeperError):
+    """The database cannot be used as it is: missing schema, newer schema, unreadable file."""
+
+
+class StorageBusy(TollkeeperError):
+    """The database did not answer in time. Trying again may work."""
+
+
+class ProviderUnavailable(TollkeeperError):
+    """The provider did not give a definite answer: an outage, a time-out, a rate limit. Trying again may work."""
+
+
+class ProviderRefused(TollkeeperError):
+    """The provider understood and said no. ``advice`` tells the operator what to do."""
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice
+
+
+class ProviderMissing(ProviderRefused):
+    """The provider does not know this object (any more)."""
+
+
+class IdempotencyConflict(ProviderRefused):
+    """An idempotency key was used before with other parameters."""
+
+
+class BadWebhook(TollkeeperError):
+    """A webhook that must not be believed: 400, and nothing is written."""
+
+
+class SignInFailed(TollkeeperError):
+    """The round trip to the issuer did not end in an identity. ``reason`` is safe to log, not meant for visitors."""
+
+    def __init__(self, reason: str, *, denied: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.denied = denied
+
+
+class IssuerUnavailable(TollkeeperError):
+    """The issuer could not be reached. Trying again may work."""
+
+
+class Refused(TollkeeperError):
+    """A request that is refused for what it is: a status, and words for whoever sent it."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail

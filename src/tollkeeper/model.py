@@ -1,0 +1,248 @@
+"""The nouns, frozen. Times are whole Unix seconds in UTC; money is minor units of a lower-case ISO 4217 currency."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who signs in. Known by identities, never by an e-mail address."""
+
+    id: str
+    name: str
+    email: str | None
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What an issuer said about somebody: (issuer, subject) is who they are, the rest is for display.
+
+    ``email`` is only ever an address that the issuer calls verified.
+    """
+
+    issuer: str
+    subject: str
+    name: str
+    email: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSession:
+    """A browser that is signed in. Its token is not here: only a hash of it is kept."""
+
+    id: str
+    person_id: str
+    issuer: str
+    browser: str
+    created_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What is sold. ``prices`` maps a provider's name to price ids; the first is on sale, the rest keep unlocking."""
+
+    key: str
+    name: str
+    unlocks: frozenset[str]
+    prices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """A provider's price, as fetched from it."""
+
+    id: str
+    amount: int
+    currency: str
+    product_name: str
+    recurring: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Realm:
+    """One account of one provider in one mode. Nothing is ever matched across realms."""
+
+    provider: str
+    account: str
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A provider's record of a person."""
+
+    id: int
+    realm: Realm
+    external_id: str
+    person_id: str
+
+
+class OrderState(StrEnum):
+    """How far an intent to buy has come. At most one order per person and product is open."""
+
+    OPEN = "open"
+    COMPLETE = "complete"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Our own row for one intent to buy, written before the provider is called."""
+
+    id: str
+    person_id: str
+    product: str
+    realm: Realm
+    price_id: str
+    quantity: int
+    amount: int
+    """Quantity times the price, before tax and discounts, in minor units."""
+    currency: str
+    state: OrderState
+    idempotency_key: str
+    created_at: int
+    checkout_id: str | None = None
+    checkout_url: str | None = None
+
+
+class Payment(StrEnum):
+    """Whether the provider says a purchase is paid."""
+
+    PAID = "paid"
+    PENDING = "pending"
+    UNPAID = "unpaid"
+    FREE = "free"
+
+
+class Dispute(StrEnum):
+    """A bank's challenge to a payment. A warning is an inquiry: no money has moved."""
+
+    NONE = "none"
+    WARNING = "warning"
+    OPEN = "open"
+    WON = "won"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a purchase."""
+
+    price_id: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Purchase:
+    """One completed checkout, as the provider tells it."""
+
+    source: str
+    """The provider's id of the checkout session: one grant per source, ever."""
+    order_id: str | None
+    person_id: str | None
+    lines: tuple[Line, ...]
+    amount_subtotal: int
+    amount_discount: int
+    amount_total: int
+    currency: str
+    live: bool
+    payment: Payment
+    created_at: int
+    paid_at: int | None = None
+    amount_refunded: int = 0
+    dispute: Dispute = Dispute.NONE
+    reference: str | None = None
+    """The provider's id of the payment, which a person can quote to support."""
+    receipt_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything one customer bought, fetched at one moment."""
+
+    customer: Customer
+    purchases: tuple[Purchase, ...]
+    expired_checkouts: frozenset[str] = frozenset()
+    """Checkout sessions of the customer that can no longer be paid."""
+
+
+class Verdict(StrEnum):
+    """What one purchase gives."""
+
+    GRANTED = "granted"
+    PENDING = "pending"
+    REVOKED = "revoked"
+    QUARANTINED = "quarantined"
+    UNCLAIMED = "unclaimed"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The verdict on one purchase, with its reason in words."""
+
+    purchase: Purchase
+    verdict: Verdict
+    reason: str
+    product: str | None = None
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One product, for one person, from one source, until a time (None: for good)."""
+
+    id: int
+    person_id: str
+    product: str
+    realm: Realm
+    source: str
+    since: int
+    until: int | None
+    revoked_at: int | None
+    reason: str
+    amount: int
+    currency: str
+    reference: str | None
+    receipt_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A product a visitor holds right now."""
+
+    product: str
+    until: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """The person behind a request, with what they hold. A request from nobody has no visitor."""
+
+    person: Person
+    login_session_id: str
+    holdings: tuple[Holding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A provider's message, reduced to a hint: what changed, never how. Payloads are not applied, so not kept."""
+
+    realm: Realm
+    id: str
+    type: str
+    created_at: int
+    object_id: str
+    customer_id: str | None
+    relevant: bool
+
+
+@dataclass(frozen=True, slots=True)
+class KeptEvent:
+    """An event in the inbox."""
+
+    id: int
+    event: Event
+    attempts: int

@@ -1,0 +1,91 @@
+"""The payment provider, in our own types. Only rooms under ``providers/`` know an SDK."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tollkeeper.model import Customer, Event, Order, Person, Price, Snapshot
+
+Headers = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnAddresses:
+    """Where the hosted page sends the browser. Both are absolute and on our own public address."""
+
+    success: str
+    cancel: str
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """A hosted checkout page and how far it has come."""
+
+    id: str
+    url: str | None
+    """Set while the page can be used."""
+    state: str
+    """``open``, ``complete`` or ``expired``."""
+
+
+class PaymentProvider(Protocol):
+    """What the house needs of a payment provider.
+
+    Every coroutine raises ``ProviderUnavailable`` when there is no definite answer within the time limit, and
+    ``ProviderRefused`` (or its subclasses) when there is one and it is no.
+    """
+
+    @property
+    def name(self) -> str:
+        """``stripe`` or ``paddle``; also the last part of the webhook address."""
+        ...
+
+    @property
+    def live(self) -> bool:
+        """Whether real money moves."""
+        ...
+
+    @property
+    def takes_webhooks(self) -> bool:
+        """Whether a webhook secret is set. Without one the webhook address does not exist."""
+        ...
+
+    async def account(self) -> str:
+        """The id of the account that the key belongs to."""
+        ...
+
+    async def price(self, price_id: str) -> Price:
+        """A price with its amount. Amounts of a price never change, so this may be kept."""
+        ...
+
+    async def create_customer(self, person: Person) -> str:
+        """Make the provider's record of a person; trying again finds the one made before."""
+        ...
+
+    async def create_checkout(self, order: Order, customer: Customer, returns: ReturnAddresses) -> Checkout:
+        """Make the hosted page for an order; trying again with the same order finds the one made before."""
+        ...
+
+    async def checkout(self, checkout_id: str) -> Checkout:
+        """How far a hosted page has come."""
+        ...
+
+    async def checkout_of_order(self, order: Order, customer: Customer) -> Checkout | None:
+        """The hosted page made for an order, when its id was never stored."""
+        ...
+
+    async def snapshot(self, customer: Customer) -> Snapshot:
+        """Everything the customer bought."""
+        ...
+
+    async def read_webhook(self, headers: Headers, body: bytes, now: int) -> Event:
+        """Verify and parse a webhook. Raises ``BadWebhook``."""
+        ...
+
+    async def customer_of(self, event: Event) -> str | None:
+        """Which customer an event concerns, asking the provider when the event itself does not say."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...

@@ -1,0 +1,180 @@
+"""The schema, once, for SQLite and PostgreSQL. Times are Unix seconds (UTC), money is minor units."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only where the type is exactly INTEGER.
+RowId = BigInteger().with_variant(Integer, "sqlite")
+
+
+def row_id() -> Column[int]:
+    """A number given by the database, never used again."""
+    return Column("id", RowId, Identity(always=True), primary_key=True)
+
+
+def realm() -> list[Column[str] | Column[bool]]:
+    """Provider, account and mode: what keeps test money and other accounts apart."""
+    return [
+        Column("provider", String(20), nullable=False),
+        Column("account", String(100), nullable=False),
+        Column("live", Boolean, nullable=False),
+    ]
+
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("email", Text),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+identities = Table(
+    "identities",
+    metadata,
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("person_id", ForeignKey("people.id"), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+login_sessions = Table(
+    "login_sessions",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("token_hash", String(64), nullable=False, unique=True),
+    Column("person_id", ForeignKey("people.id"), nullable=False, index=True),
+    Column("issuer", Text, nullable=False),
+    Column("browser", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
+customers = Table(
+    "customers",
+    metadata,
+    row_id(),
+    *realm(),
+    Column("external_id", String(255), nullable=False),
+    Column("person_id", ForeignKey("people.id"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    # The fence: a reconcile takes a ticket before it fetches, and writes only if no later ticket has been written.
+    Column("last_ticket", BigInteger, nullable=False, server_default=text("0")),
+    Column("written_ticket", BigInteger, nullable=False, server_default=text("0")),
+    UniqueConstraint("provider", "account", "live", "external_id"),
+    UniqueConstraint("person_id", "provider", "account", "live"),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("person_id", ForeignKey("people.id"), nullable=False),
+    Column("product", String(100), nullable=False),
+    *realm(),
+    Column("price_id", String(255), nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("idempotency_key", String(100), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("checkout_id", String(255)),
+    Column("checkout_url", Text),
+    Column("closed_at", BigInteger),
+    CheckConstraint("state IN ('open', 'complete', 'expired')", name="state"),
+    UniqueConstraint("provider", "account", "live", "checkout_id"),
+    Index(
+        "uq_orders_open",
+        "person_id",
+        "product",
+        "live",
+        unique=True,
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    row_id(),
+    Column("person_id", ForeignKey("people.id"), nullable=False),
+    Column("product", String(100), nullable=False),
+    *realm(),
+    Column("source", String(255), nullable=False),
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("reason", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("reference", String(255)),
+    Column("receipt_url", Text),
+    UniqueConstraint("provider", "account", "live", "source"),
+    Index("ix_grants_person_id", "person_id", "live"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    row_id(),
+    *realm(),
+    Column("event_id", String(255), nullable=False),
+    Column("type", String(255), nullable=False),
+    Column("object_id", String(255), nullable=False),
+    Column("customer_id", String(255)),
+    Column("created_at", BigInteger, nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("due_at", BigInteger),  # when to try (again); empty once handled or parked
+    Column("handled_at", BigInteger),
+    Column("outcome", Text),
+    Column("error", Text),
+    UniqueConstraint("provider", "account", "live", "event_id"),
+    Index(
+        "ix_events_due",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    row_id(),
+    Column("at", BigInteger, nullable=False),
+    Column("person_id", String(40), nullable=False, index=True),
+    Column("change", String(20), nullable=False),
+    Column("product", String(100), nullable=False),
+    *realm(),
+    Column("source", String(255), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("evidence", Text, nullable=False),
+)
