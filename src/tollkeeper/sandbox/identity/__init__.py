@@ -91,7 +91,9 @@ class IdentitySandbox:
             grant = self._server.begin(parameters)
         except OAuth2Error as error:
             return self._refuse(request, error)
-        return self._answer(request, grant, form) if form else self._choose(request, grant)
+        if request.method == "POST":
+            return self._answer(request, grant, form)
+        return self._choose(request, grant)
 
     def _refuse(self, request: Request, error: OAuth2Error) -> Response:
         if error.redirect_uri:

@@ -59,17 +59,17 @@ def _fault_in_email(email: str) -> str:
     return ""
 
 
-async def read_form(request: Request) -> dict[str, str]:
+async def read_form(request: Request, within: float = READ_SECONDS) -> dict[str, str]:
     """The fields of a form post, each at most once; empty ones count as left out.
 
-    Raises ``HTTPException`` 408 for a slow sender, 415 for anything but a URL-encoded form,
+    Raises ``HTTPException`` 408 if it takes longer than ``within`` seconds, 415 for anything but a URL-encoded form,
     and Authlib's ``InvalidRequestError`` for a repeated field.
     """
     media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if media_type != "application/x-www-form-urlencoded":
         raise HTTPException(415)
     try:
-        async with asyncio.timeout(READ_SECONDS):
+        async with asyncio.timeout(within):
             form = await request.form(max_fields=50)
     except TimeoutError:
         raise HTTPException(408) from None

@@ -7,15 +7,12 @@ from typing import Any, ClassVar
 
 from authlib.common.urls import add_params_to_uri  # type: ignore[import-untyped]
 from authlib.oauth2 import OAuth2Error, OAuth2Request  # type: ignore[import-untyped]
-from authlib.oauth2.rfc6749 import (  # type: ignore[import-untyped]
-    AuthorizationServer,
-    InvalidRequestError,
-    OAuth2Payload,
-)
+from authlib.oauth2.rfc6749 import AuthorizationServer, InvalidRequestError  # type: ignore[import-untyped]
 from authlib.oauth2.rfc6749.authenticate_client import (  # type: ignore[import-untyped]
     authenticate_client_secret_basic,
 )
 from authlib.oauth2.rfc6749.grants import AuthorizationCodeGrant  # type: ignore[import-untyped]
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload  # type: ignore[import-untyped]
 from authlib.oauth2.rfc7636 import CodeChallenge  # type: ignore[import-untyped]
 from authlib.oidc.core import OpenIDCode  # type: ignore[import-untyped]
 from joserfc.jwk import RSAKey
@@ -71,20 +68,13 @@ class Access:
     scope: str
 
 
-class Payload(OAuth2Payload):  # type: ignore[misc]
+class Payload(BasicOAuth2Payload):  # type: ignore[misc]
     """The parameters of a request, each at most once."""
-
-    def __init__(self, parameters: dict[str, str]) -> None:
-        self.data = parameters
-        self.datalist = {name: [value] for name, value in parameters.items()}
-
-    data: dict[str, str]
-    datalist: dict[str, list[str]]
 
     @property
     def response_type(self) -> str | None:
         # Authlib quotes it in an error description, which may hold few characters.
-        given = self.data.get("response_type")
+        given: str | None = self.data.get("response_type")
         return given if given is None or re.fullmatch(r"[a-z_ ]{1,100}", given) else "unknown"
 
 
