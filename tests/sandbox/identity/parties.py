@@ -44,6 +44,7 @@ def serving(make: Callable[[str], Starlette]) -> Iterator[str]:
     deadline = time.monotonic() + 10
     while not server.started and time.monotonic() < deadline:
         time.sleep(0.005)
+    assert server.started
     try:
         yield base_url
     finally:
