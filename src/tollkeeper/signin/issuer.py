@@ -1,0 +1,53 @@
+"""What is asked of an issuer, whichever kind it is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from tollkeeper.model import Identity
+from tollkeeper.signin.attempt import Attempt
+
+
+class IssuerSettings(Protocol):
+    """One configured issuer."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def kind(self) -> str:
+        """``openid`` or ``github``."""
+
+    @property
+    def issuer_url(self) -> str:
+        """The issuer identifier, compared character by character. Not used for GitHub."""
+
+    @property
+    def client_id(self) -> str: ...
+    @property
+    def client_secret(self) -> str | None: ...
+    @property
+    def client_auth(self) -> str | None:
+        """``client_secret_basic``, ``client_secret_post`` or ``none``."""
+
+
+class Issuer(Protocol):
+    """Signs people in."""
+
+    async def begin(self, redirect_uri: str) -> Attempt: ...
+
+    async def identify(self, attempt: Mapping[str, str], redirect_uri: str, params: Mapping[str, str]) -> Identity: ...
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubAddresses:
+    """Where GitHub answers."""
+
+    authorize: str = "https://github.com/login/oauth/authorize"
+    token: str = "https://github.com/login/oauth/access_token"  # noqa: S105
+    user: str = "https://api.github.com/user"
+    emails: str = "https://api.github.com/user/emails?per_page=100"
+    response_issuer: str = "https://github.com/login/oauth"
+    """What GitHub calls itself in the ``iss`` of its answers to the browser (RFC 9207), when it sends one."""
+
+
+GITHUB = GitHubAddresses()
