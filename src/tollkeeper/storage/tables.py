@@ -32,7 +32,7 @@ RowId = BigInteger().with_variant(Integer, "sqlite")
 
 
 def row_id() -> Column[int]:
-    """A number given by the database, never used again."""
+    """A number given by the database."""
     return Column("id", RowId, Identity(always=True), primary_key=True)
 
 

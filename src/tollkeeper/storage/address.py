@@ -1,0 +1,34 @@
+"""Where the database is: a file, or a PostgreSQL server."""
+
+from pathlib import Path
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from tollkeeper.errors import StorageError
+
+FORMS = "Write sqlite:///path/to/file or postgresql://user:password@host/name."
+
+
+def parse(url: str) -> Path | URL:
+    """The file of a SQLite address, or the address of a PostgreSQL database.
+
+    Raises ``StorageError`` for anything else; its words do not repeat the address, which may hold a password.
+    """
+    try:
+        address = make_url(url)
+    except ArgumentError as error:
+        raise StorageError(f"The database address cannot be understood. {FORMS}") from error
+    match address.drivername:
+        case "sqlite":
+            return _file(address)
+        case "postgresql" | "postgres":  # the second as many hosting companies write it
+            return address.set(drivername="postgresql+psycopg")
+        case other:
+            raise StorageError(f"A database of the kind {other!r} is not supported. {FORMS}")
+
+
+def _file(address: URL) -> Path:
+    if address.host or not address.database or address.database == ":memory:" or address.query:
+        raise StorageError(f"The SQLite address must name a file and nothing else. {FORMS}")
+    return Path(address.database)

@@ -1,0 +1,70 @@
+"""The audit: one row for every change of access, with its evidence. The database refuses to change or delete one."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, insert, select
+
+from tollkeeper.model import Realm
+from tollkeeper.storage.realms import columns_of, realm_of
+from tollkeeper.storage.tables import audit
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What happened to one person's access to one product, and on what evidence."""
+
+    id: int
+    at: int
+    person_id: str
+    change: str
+    product: str
+    realm: Realm
+    source: str
+    reason: str
+    evidence: str
+
+
+def record(
+    conn: Connection,
+    *,
+    at: int,
+    person_id: str,
+    change: str,
+    product: str,
+    realm: Realm,
+    source: str,
+    reason: str,
+    evidence: str,
+) -> None:
+    """Add a row. Call it in the transaction that changes the access."""
+    conn.execute(
+        insert(audit).values(
+            at=at,
+            person_id=person_id,
+            change=change,
+            product=product,
+            **columns_of(realm),
+            source=source,
+            reason=reason,
+            evidence=evidence,
+        )
+    )
+
+
+def of_person(conn: Connection, person_id: str) -> tuple[Entry, ...]:
+    """Everything that happened to a person's access, oldest first."""
+    rows = conn.execute(select(audit).where(audit.c.person_id == person_id).order_by(audit.c.id))
+    return tuple(
+        Entry(
+            id=row.id,
+            at=row.at,
+            person_id=row.person_id,
+            change=row.change,
+            product=row.product,
+            realm=realm_of(row),
+            source=row.source,
+            reason=row.reason,
+            evidence=row.evidence,
+        )
+        for row in rows
+    )

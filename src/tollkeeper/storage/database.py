@@ -1,0 +1,70 @@
+"""The one seam to the database: functions go in, run in one transaction each, and what they return comes out."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from tollkeeper.errors import StorageError
+from tollkeeper.model import Visitor
+from tollkeeper.storage import migrate
+from tollkeeper.storage.address import parse
+from tollkeeper.storage.postgresql import PostgresqlDatabase
+from tollkeeper.storage.sqlite import SqliteDatabase
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Database(Protocol):
+    """SQLite or PostgreSQL.
+
+    Every method raises ``StorageBusy`` when the database does not answer in time, or cannot write now. What a
+    function raises rolls back its transaction and reaches its caller, ``sqlalchemy.exc.IntegrityError`` among it.
+    """
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        ...
+
+    async def read(self, f: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a query in a thread, in one transaction that sees one state of the database and cannot change it."""
+        ...
+
+    async def write(self, f: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a query in a thread, in one transaction. The answer comes only once it is committed to disk."""
+        ...
+
+    async def find_visitor(self, token_hash: str, *, live: bool, now: int) -> Visitor | None:
+        """The visitor whose login session has this token hash and has not expired, with what they hold at ``now``."""
+        ...
+
+    async def close(self) -> None:
+        """Finish the writes that have begun, then let go of the database."""
+        ...
+
+
+async def open_database(url: str) -> Database:
+    """Open the database at ``sqlite:///path`` or ``postgresql://user:password@host/name``.
+
+    Raises ``StorageError``, with words on what to do, unless it is there, whole, and has the current schema;
+    ``StorageBusy`` when it does not answer.
+    """
+    address = parse(url)
+    state = await asyncio.to_thread(migrate.state, url)
+    if state is not migrate.State.CURRENT:
+        raise StorageError(ADVICE[state])
+    if isinstance(address, Path):
+        return await asyncio.to_thread(SqliteDatabase, address)
+    return await PostgresqlDatabase.open(address)
+
+
+ADVICE = {
+    migrate.State.MISSING: "The database has not been made yet. Run `tollkeeper migrate` to make it.",
+    migrate.State.OLDER: "The database has the schema of an earlier version. Run `tollkeeper migrate` to bring it up.",
+    migrate.State.NEWER: "The database was written by a newer version of Tollkeeper. Run that version, or restore"
+    " the backup from before the upgrade.",
+}

@@ -1,0 +1,109 @@
+"""Orders: our own rows for intents to buy. At most one per person, product and mode is open."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, select, text, update
+
+from tollkeeper.model import Order, OrderState, Realm
+from tollkeeper.storage.inserts import insert_into
+from tollkeeper.storage.realms import columns_of, realm_of, within
+from tollkeeper.storage.tables import orders
+
+# An order that we thought expired can turn out to be paid; a complete one stays complete.
+CLOSES_FROM = {
+    OrderState.COMPLETE: (OrderState.OPEN, OrderState.EXPIRED),
+    OrderState.EXPIRED: (OrderState.OPEN,),
+}
+
+
+def start(conn: Connection, order: Order) -> Order:
+    """Keep a new open order; or, when the person has one open for this product and mode already, that one."""
+    fresh = insert_into(conn, orders).values(
+        id=order.id,
+        person_id=order.person_id,
+        product=order.product,
+        **columns_of(order.realm),
+        price_id=order.price_id,
+        quantity=order.quantity,
+        amount=order.amount,
+        currency=order.currency,
+        state=OrderState.OPEN,
+        idempotency_key=order.idempotency_key,
+        created_at=order.created_at,
+    )
+    # An update that changes nothing, because only an update returns (and locks) the row that was there.
+    open_one = fresh.on_conflict_do_update(
+        index_elements=["person_id", "product", "live"],
+        index_where=text("state = 'open'"),
+        set_={"state": orders.c.state},
+    ).returning(orders)
+    return _order(conn.execute(open_one).one())
+
+
+def open_order(conn: Connection, person_id: str, product: str, live: bool) -> Order | None:
+    """The order that a person has open for a product."""
+    return _one(
+        conn,
+        orders.c.person_id == person_id,
+        orders.c.product == product,
+        orders.c.live == live,
+        orders.c.state == OrderState.OPEN,
+    )
+
+
+def find(conn: Connection, order_id: str) -> Order | None:
+    """The order with this id."""
+    return _one(conn, orders.c.id == order_id)
+
+
+def by_checkout(conn: Connection, realm: Realm, checkout_id: str) -> Order | None:
+    """The order that a checkout session was made for."""
+    return _one(conn, orders.c.checkout_id == checkout_id, within(orders, realm))
+
+
+def of_person(conn: Connection, person_id: str, realm: Realm) -> tuple[Order, ...]:
+    """All orders of a person in a realm, newest first."""
+    wanted = select(orders).where(orders.c.person_id == person_id, within(orders, realm))
+    return _all(conn, wanted.order_by(orders.c.created_at.desc(), orders.c.id.desc()))
+
+
+def set_checkout(conn: Connection, order_id: str, checkout_id: str, url: str | None) -> None:
+    """Keep which checkout session was made for an order, and where its page is while it can be used."""
+    conn.execute(update(orders).where(orders.c.id == order_id).values(checkout_id=checkout_id, checkout_url=url))
+
+
+def close(conn: Connection, order_id: str, state: OrderState, now: int) -> bool:
+    """Complete an open or expired order, or expire an open one. False when it was in no such state."""
+    closed = conn.execute(
+        update(orders)
+        .where(orders.c.id == order_id, orders.c.state.in_(CLOSES_FROM[state]))
+        .values(state=state, closed_at=now)
+    )
+    return closed.rowcount == 1
+
+
+def _one(conn: Connection, *conditions: ColumnElement[bool]) -> Order | None:
+    row = conn.execute(select(orders).where(*conditions)).one_or_none()
+    return _order(row) if row else None
+
+
+def _all(conn: Connection, wanted: Select[Any]) -> tuple[Order, ...]:
+    return tuple(_order(row) for row in conn.execute(wanted))
+
+
+def _order(row: Row[Any]) -> Order:
+    return Order(
+        id=row.id,
+        person_id=row.person_id,
+        product=row.product,
+        realm=realm_of(row),
+        price_id=row.price_id,
+        quantity=row.quantity,
+        amount=row.amount,
+        currency=row.currency,
+        state=OrderState(row.state),
+        idempotency_key=row.idempotency_key,
+        created_at=row.created_at,
+        checkout_id=row.checkout_id,
+        checkout_url=row.checkout_url,
+    )

@@ -1,0 +1,24 @@
+"""How long a caller waits for a thread that talks to the database."""
+
+import asyncio
+from concurrent.futures import Future
+from typing import TypeVar
+
+from tollkeeper.errors import StorageBusy
+
+T = TypeVar("T")
+
+SECONDS = 10.0
+
+
+async def answer_of(work: "Future[T]") -> T:
+    """The result of work in a thread. Raises ``StorageBusy`` after ``SECONDS``.
+
+    Work that has not begun by then, or when the caller is cancelled, is never begun. Work that has begun goes on:
+    its outcome is then unknown to the caller, as it is after a broken connection.
+    """
+    try:
+        async with asyncio.timeout(SECONDS):
+            return await asyncio.wrap_future(work)
+    except TimeoutError as error:
+        raise StorageBusy("the database did not answer in time") from error

@@ -1,0 +1,162 @@
+"""SQLite: one file, one writer thread that commits in groups, a few readers, and one held connection for the gate."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
+from sqlalchemy.exc import DBAPIError
+
+from tollkeeper.errors import StorageBusy, StorageError
+from tollkeeper.model import Visitor
+from tollkeeper.storage import visitors
+from tollkeeper.storage.patience import answer_of
+from tollkeeper.storage.writer import Writer
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+HEADER = b"SQLite format 3\x00"
+BUSY_TIMEOUT_MS = 5_000
+# The gate's connection is used in the event loop, so it must not wait long. In WAL mode a reader hardly ever waits.
+GATE_BUSY_TIMEOUT_MS = 100
+# Few, for reads share the interpreter; more than one, so that a long listing does not hold up a page.
+READERS = 4
+
+TEMPORARY = {
+    sqlite3.SQLITE_BUSY: "locked by another process",
+    sqlite3.SQLITE_LOCKED: "locked",
+    sqlite3.SQLITE_NOMEM: "out of memory",
+    sqlite3.SQLITE_READONLY: "read-only",
+    sqlite3.SQLITE_INTERRUPT: "interrupted",
+    sqlite3.SQLITE_IOERR: "failing to read or write its disk",
+    sqlite3.SQLITE_FULL: "out of disk space",
+    sqlite3.SQLITE_CANTOPEN: "impossible to open",
+    sqlite3.SQLITE_PROTOCOL: "locked by other processes",
+}
+CORRUPT = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class SqliteDatabase:
+    """A database in one SQLite file, which must exist with the current schema."""
+
+    dialect = "sqlite"
+
+    def __init__(self, path: Path) -> None:
+        with clear_errors(path):
+            self._path = path
+            self._writing = engine(path, begin="BEGIN IMMEDIATE")
+            self._writer = Writer(self._writing.connect())
+            self._reading = engine(path, begin="BEGIN", read_only=True)
+            self._readers = ThreadPoolExecutor(READERS, "tollkeeper-reader")
+            self._gate = connect(path, read_only=True, busy_timeout_ms=GATE_BUSY_TIMEOUT_MS)
+            self._find_visitor = visitors.driver_sql(sqlite_dialect(paramstyle="named"))
+
+    async def read(self, f: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a query in a thread, in one transaction that cannot write."""
+        with clear_errors(self._path):
+            return await answer_of(
+                self._readers.submit(_transact, self._reading, lambda conn: f(conn, *args, **kwargs))
+            )
+
+    async def write(self, f: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a query in the writer's thread; the answer comes once it is committed to disk."""
+        with clear_errors(self._path):
+            answer: T = await answer_of(self._writer.submit(lambda conn: f(conn, *args, **kwargs)))
+            return answer
+
+    async def find_visitor(self, token_hash: str, *, live: bool, now: int) -> Visitor | None:
+        """The visitor with this login session; asked in the event loop itself, where it takes microseconds."""
+        parameters = {"token_hash": token_hash, "live": live, "now": now}
+        with clear_errors(self._path):
+            return visitors.visitor_in(self._gate.execute(self._find_visitor, parameters).fetchall())
+
+    async def close(self) -> None:
+        """Finish the writes that are queued, then let go of the file."""
+        self._gate.close()
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        self._readers.shutdown()
+        self._reading.dispose()
+        self._writer.close()
+        self._writing.dispose()
+
+
+def engine(path: Path, *, begin: str, read_only: bool = False) -> Engine:
+    """SQLAlchemy on an existing file, with transactions that begin as told."""
+    made = create_engine(
+        "sqlite://",
+        creator=partial(connect, path, read_only=read_only),
+        poolclass=QueuePool,
+        pool_size=READERS,
+        max_overflow=0,
+        hide_parameters=True,
+    )
+    event.listen(made, "begin", lambda conn: conn.exec_driver_sql(begin))
+    return made
+
+
+def connect(path: Path, *, read_only: bool, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Connection:
+    """Open an existing file, never make one; transactions are begun in SQL alone. May be used from any thread."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
+    )
+    connection.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA query_only = ON" if read_only else "PRAGMA journal_mode = WAL")
+    return connection
+
+
+def examine(path: Path) -> None:
+    """Raise ``StorageError`` unless the path is a whole SQLite database. Reads all of it, to find damage now."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(len(HEADER))
+    except OSError as error:
+        raise StorageError(f"The database {path} cannot be read: {error.strerror}.") from error
+    if header != HEADER:
+        raise StorageError(f"{path} {'is not a' if header else 'is empty, not a'} database. {REMEDY}")
+    with clear_errors(path):
+        connection = connect(path, read_only=True)
+        try:
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()
+        finally:
+            connection.close()
+    if found != ("ok",):
+        raise StorageError(f"The database {path} is damaged. {REMEDY}")
+
+
+REMEDY = "Restore it from a backup, or move it away and run `tollkeeper migrate` to begin with a new one."
+
+
+@contextmanager
+def clear_errors(path: Path) -> Iterator[None]:
+    """Tell what happened to the file in our own errors; leave alone those that say something about the query."""
+    try:
+        yield
+    except (sqlite3.Error, DBAPIError) as error:
+        code = _primary_code(error)
+        if code in TEMPORARY:
+            raise StorageBusy(f"The database {path} is {TEMPORARY[code]}.") from error
+        if code in CORRUPT:
+            raise StorageError(f"The database {path} is damaged. {REMEDY}") from error
+        raise
+
+
+def _primary_code(error: sqlite3.Error | DBAPIError) -> int:
+    """SQLite's result code, without the details in its higher bits (https://www.sqlite.org/rescode.html)."""
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    return getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+
+
+def _transact(reading: Engine, function: Callable[[Connection], T]) -> T:
+    with reading.begin() as conn:
+        return function(conn)

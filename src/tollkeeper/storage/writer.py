@@ -1,0 +1,104 @@
+"""The one writer of a SQLite file: a thread that commits in groups.
+
+A commit waits for the disk, so writes that arrive during one share the next. Each runs under its own savepoint, and
+is answered only after the commit it belongs to.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+from sqlalchemy import Connection
+
+GROUP_LIMIT = 200
+
+
+@dataclass(slots=True)
+class Job:
+    """A function to run on the connection, and the place for its answer."""
+
+    function: Callable[[Connection], Any]
+    answer: "Future[Any]" = field(default_factory=Future)
+    result: Any = None
+    error: BaseException | None = None
+
+    def run(self, conn: Connection) -> None:
+        """Run under a savepoint, so that an error undoes this job alone. Raises what undoes the whole group."""
+        try:
+            with conn.begin_nested():
+                self.result = self.function(conn)
+        except BaseException as error:
+            if not _in_transaction(conn):
+                raise
+            self.error = error
+
+    def settle(self) -> None:
+        """Answer, now that the outcome is on disk."""
+        if self.error is None:
+            self.answer.set_result(self.result)
+        else:
+            self.answer.set_exception(self.error)
+
+
+class Writer:
+    """Takes functions from any thread and runs them, in order, on the one connection that writes."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._thread = Thread(target=self._work, name="tollkeeper-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, function: Callable[[Connection], Any]) -> "Future[Any]":
+        """Queue a function. Its answer comes after the commit; cancelled before it began, it is never run."""
+        job = Job(function)
+        self._jobs.put(job)
+        return job.answer
+
+    def close(self) -> None:
+        """Finish what is queued, then stop. Blocks until that is done."""
+        self._jobs.put(None)
+        self._thread.join()
+        self._conn.close()
+
+    def _work(self) -> None:
+        closing = False
+        while not closing:
+            arrived = self._arrived()
+            closing = None in arrived
+            group = [job for job in arrived if job and job.answer.set_running_or_notify_cancel()]
+            if group:
+                commit_together(self._conn, group)
+
+    def _arrived(self) -> list[Job | None]:
+        """Wait for a job, then take what else is waiting, up to the limit."""
+        arrived = [self._jobs.get()]
+        while len(arrived) < GROUP_LIMIT and arrived[-1] is not None:
+            try:
+                arrived.append(self._jobs.get_nowait())
+            except Empty:
+                break
+        return arrived
+
+
+def commit_together(conn: Connection, group: list[Job]) -> None:
+    """Run and commit a group of jobs in one transaction, then answer them. If it fails as a whole, all hear so."""
+    try:
+        with conn.begin():
+            for job in group:
+                job.run(conn)
+    except BaseException as error:
+        for job in group:
+            job.answer.set_exception(error)
+    else:
+        for job in group:
+            job.settle()
+
+
+def _in_transaction(conn: Connection) -> bool:
+    """Whether SQLite itself still has the transaction open: a full disk, for one, makes it roll back everything."""
+    driver_connection = conn.connection.driver_connection
+    return driver_connection is not None and bool(driver_connection.in_transaction)
