@@ -117,16 +117,6 @@ class Payment(StrEnum):
     FREE = "free"
 
 
-class Dispute(StrEnum):
-    """A bank's challenge to a payment. A warning is an inquiry: no money has moved."""
-
-    NONE = "none"
-    WARNING = "warning"
-    OPEN = "open"
-    WON = "won"
-    LOST = "lost"
-
-
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of a purchase."""
@@ -153,7 +143,7 @@ class Purchase:
     created_at: int
     paid_at: int | None = None
     amount_refunded: int = 0
-    dispute: Dispute = Dispute.NONE
+    disputed: bool = False
     reference: str | None = None
     """The provider's id of the payment, which a person can quote to support."""
     receipt_url: str | None = None
@@ -174,6 +164,7 @@ class Verdict(StrEnum):
 
     GRANTED = "granted"
     PENDING = "pending"
+    UNPAID = "unpaid"
     REVOKED = "revoked"
     QUARANTINED = "quarantined"
     UNCLAIMED = "unclaimed"

@@ -82,10 +82,6 @@ class PaymentProvider(Protocol):
         """Verify and parse a webhook. Raises ``BadWebhook``."""
         ...
 
-    async def customer_of(self, event: Event) -> str | None:
-        """Which customer an event concerns, asking the provider when the event itself does not say."""
-        ...
-
     async def close(self) -> None:
         """Let go of connections."""
         ...

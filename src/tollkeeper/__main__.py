@@ -1,0 +1,5 @@
+"""``python -m tollkeeper``."""
+
+from tollkeeper.cli import main
+
+main()

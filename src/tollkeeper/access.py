@@ -1,0 +1,53 @@
+"""PURE. May this visitor use this feature? A decision, not yet an answer to a request."""
+
+from dataclasses import dataclass
+
+from tollkeeper.catalog import Catalog
+from tollkeeper.model import Product, Visitor
+
+
+@dataclass(frozen=True, slots=True)
+class Allow:
+    """Let the visitor in. ``features`` is everything they may use."""
+
+    visitor: Visitor
+    features: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Nobody we know: sign in first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pay:
+    """Known, but holds nothing that unlocks the feature. ``products`` would."""
+
+    visitor: Visitor
+    products: tuple[Product, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Deny:
+    """No product unlocks this feature: nobody gets in, whoever they are."""
+
+    feature: str
+
+
+Decision = Allow | SignIn | Pay | Deny
+
+
+def decide(visitor: Visitor | None, feature: str, catalog: Catalog, now: int) -> Decision:
+    """Decide from what the visitor holds at ``now`` (Unix seconds). Only ``Allow`` lets anybody in."""
+    products = catalog.unlocking(feature)
+    if not products:
+        return Deny(feature)
+    if visitor is None:
+        return SignIn()
+    features = features_of(visitor, catalog, now)
+    return Allow(visitor, features) if feature in features else Pay(visitor, products)
+
+
+def features_of(visitor: Visitor, catalog: Catalog, now: int) -> frozenset[str]:
+    """Every feature the visitor may use at ``now`` (Unix seconds)."""
+    return catalog.features(held.product for held in visitor.holdings if held.until is None or held.until > now)

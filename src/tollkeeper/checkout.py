@@ -1,0 +1,146 @@
+"""Person and product -> order -> checkout session, or the page they already have.
+
+One intent to buy makes at most one charge: the order is written, with its idempotency key, before the provider is
+called, and an open order is always resumed, never doubled.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tollkeeper.catalog import Catalog
+from tollkeeper.errors import IdempotencyConflict, ProviderMissing, ProviderRefused, Refused
+from tollkeeper.model import Customer, Order, OrderState, Person, Product, Realm, Verdict
+from tollkeeper.provider import Checkout, PaymentProvider, ReturnAddresses
+from tollkeeper.reconcile import Reconciled, reconcile
+from tollkeeper.storage import customers, orders
+from tollkeeper.storage.database import Database
+
+# Idempotency keys live for at least 24 hours (https://docs.stripe.com/api/idempotent_requests). Seconds.
+KEY_LIFETIME = 23 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """Send the buyer to the provider's page."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The buyer has been through checkout already: show them how that ended."""
+
+    checkout_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Till:
+    """Where people buy: a provider, a catalog and the books."""
+
+    database: Database
+    provider: PaymentProvider
+    catalog: Catalog
+    public_url: str
+    clock: Callable[[], int]
+
+    async def realm(self) -> Realm:
+        """The account and mode we sell in."""
+        return Realm(self.provider.name, await self.provider.account(), self.provider.live)
+
+    async def begin(self, person: Person, product: Product) -> Hosted | Completed:
+        """Find or make the page where this person pays for this product.
+
+        Whoever already holds the product must be turned away before. Raises ``ProviderUnavailable`` (nothing is
+        charged by trying again), ``ProviderRefused``, ``Refused`` or ``StorageBusy``.
+        """
+        realm = await self.realm()
+        customer = await self._customer(person, realm)
+        for _ in range(2):  # an order that has come to its end makes room for one new one
+            order = await self._open_order(person, product, realm)
+            checkout = await self._checkout(order, customer)
+            if checkout is not None and checkout.url is not None:
+                return Hosted(checkout.url)
+            if checkout is not None and checkout.state == "complete":
+                if await self._holds_good(order):
+                    return Completed(checkout.id)
+            else:
+                await self.database.write(orders.close, order.id, OrderState.EXPIRED, self.clock())
+        raise Refused(503, "The payment page could not be opened. Nothing was charged. Please try again in a minute.")
+
+    async def settle(self, order: Order, evidence: str) -> Reconciled | None:
+        """Ask the provider what became of an order, and make the grants agree."""
+        customer = await self.database.read(customers.of_person, order.person_id, order.realm)
+        if customer is None:
+            return None
+        return await reconcile(self.database, self.provider, customer, evidence=evidence, clock=self.clock)
+
+    async def _customer(self, person: Person, realm: Realm) -> Customer:
+        known = await self.database.read(customers.of_person, person.id, realm)
+        if known is not None:
+            return known
+        external_id = await self.provider.create_customer(person)
+        return await self.database.write(customers.add, person.id, realm, external_id, self.clock())
+
+    async def _open_order(self, person: Person, product: Product, realm: Realm) -> Order:
+        found = await self.database.read(orders.open_order, person.id, product.key, realm.live)
+        if found is not None:
+            return found
+        price_id = self.catalog.price_on_sale(product, self.provider.name)
+        if price_id is None:
+            raise Refused(404, "This product is not on sale here.")
+        price = await self.provider.price(price_id)
+        order = Order(
+            id=f"ord_{secrets.token_hex(12)}",
+            person_id=person.id,
+            product=product.key,
+            realm=realm,
+            price_id=price.id,
+            quantity=1,
+            amount=price.amount,
+            currency=price.currency,
+            state=OrderState.OPEN,
+            idempotency_key=f"order-{secrets.token_hex(16)}",
+            created_at=self.clock(),
+        )
+        return await self.database.write(orders.start, order)
+
+    async def _checkout(self, order: Order, customer: Customer) -> Checkout | None:
+        """The order's hosted page, made now if it never was. None: it cannot be used and was never completed."""
+        if order.checkout_id is not None:
+            try:
+                return await self.provider.checkout(order.checkout_id)
+            except ProviderMissing:
+                return None
+        checkout = await self._create(order, customer)
+        if checkout is not None:
+            await self.database.write(orders.set_checkout, order.id, checkout.id, checkout.url)
+        return checkout
+
+    async def _create(self, order: Order, customer: Customer) -> Checkout | None:
+        """Make the page, or find the one made by an earlier try whose answer was lost."""
+        if self.clock() - order.created_at > KEY_LIFETIME:
+            return await self.provider.checkout_of_order(order, customer)
+        try:
+            return await self.provider.create_checkout(order, customer, self._returns())
+        except IdempotencyConflict:  # the settings changed since that try
+            return await self.provider.checkout_of_order(order, customer)
+        except ProviderRefused:  # a definite no is remembered with its key: the next try needs a new one
+            await self.database.write(orders.close, order.id, OrderState.EXPIRED, self.clock())
+            raise
+
+    async def _holds_good(self, order: Order) -> bool:
+        """Whether a completed checkout still stands: paid, or about to be. Brings the books up to date first."""
+        done = await self.settle(order, "purchase of what was paid already")
+        found = done.of_order(order) if done else None
+        if found is not None and found.verdict is Verdict.QUARANTINED:
+            raise Refused(409, "We have received a payment of yours that needs a closer look. Please write to us.")
+        return found is None or found.verdict in {Verdict.GRANTED, Verdict.PENDING}
+
+    def _returns(self) -> ReturnAddresses:
+        """Built from our own public address alone. The provider fills in the braces."""
+        base = f"{self.public_url}/purchase"
+        return ReturnAddresses(
+            success=f"{base}/success?session_id={{CHECKOUT_SESSION_ID}}",
+            cancel=f"{base}/cancel?session_id={{CHECKOUT_SESSION_ID}}",
+        )

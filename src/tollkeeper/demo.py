@@ -1,0 +1,135 @@
+"""The whole thing on one machine: the app as in production, and the sandbox in place of Stripe and the issuer.
+
+Everything is set up through the sandbox's API, as one would in a real account, and written into a ``.env`` file in the
+demo's folder, which the app then reads as it would anywhere else.
+"""
+
+import secrets
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dotenv import dotenv_values
+
+from tollkeeper import config, server
+from tollkeeper.app import create_app
+from tollkeeper.errors import TollkeeperError
+from tollkeeper.sandbox import CLIENT_ID, CLIENT_SECRET, create_sandbox
+from tollkeeper.storage.migrate import migrate
+
+if TYPE_CHECKING:
+    import stripe
+
+API_KEY = "sk_test_sandbox"
+PRODUCT = "The Flying Machine"
+AMOUNT = 1900
+CURRENCY = "eur"
+
+# How a browser on this machine names what we listen on. On every interface: for a container with forwarded ports.
+BROWSER_NAMES = {
+    "127.0.0.1": "127.0.0.1",
+    "localhost": "localhost",
+    "::1": "[::1]",
+    "0.0.0.0": "127.0.0.1",  # noqa: S104
+    "::": "[::1]",
+}
+
+# What the demo makes in its folder, and so what --reset may delete there.
+FILES = (".env", "tollkeeper.sqlite3", "tollkeeper.sqlite3-wal", "tollkeeper.sqlite3-shm")
+SANDBOX_FOLDER = "sandbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the demo and its sandbox answer."""
+
+    app: str
+    sandbox: str
+
+    @property
+    def webhooks(self) -> str:
+        """Where the sandbox sends its events."""
+        return f"{self.app}/webhooks/stripe"
+
+
+def addresses(host: str, port: int) -> Addresses:
+    """The addresses to open in a browser. Raises ``TollkeeperError`` for a host that no browser here could use."""
+    if host not in BROWSER_NAMES:
+        raise TollkeeperError(
+            f"The demo is for this machine alone and cannot be opened at {host}."
+            " Use --host 127.0.0.1, localhost, or (in a container) 0.0.0.0."
+        )
+    return Addresses(f"http://{BROWSER_NAMES[host]}:{port}", f"http://{BROWSER_NAMES[host]}:{port + 1}")
+
+
+def reset(folder: Path) -> None:
+    """Forget everything, touching only what the demo made."""
+    for name in FILES:
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / SANDBOX_FOLDER, ignore_errors=True)
+
+
+async def run(host: str, port: int, folder: Path, ready: Callable[[Addresses], None]) -> None:
+    """Serve the demo in an existing folder until told to stop. ``ready`` is called once it answers."""
+    where = addresses(host, port)
+    app_socket, sandbox_socket = server.listen(host, port), server.listen(host, port + 1)
+    servers = server.Servers()
+    try:
+        sandbox = create_sandbox(base_url=where.sandbox, folder=folder / SANDBOX_FOLDER)
+        await servers.start(server.Listener(sandbox, sandbox_socket))
+        await set_up(where, folder)
+        settings = config.load({}, folder)
+        migrate(settings.database_url)
+        await servers.start(server.Listener(create_app(settings), app_socket))
+        ready(where)
+        await servers.until_told()
+    finally:
+        await servers.stop()
+
+
+async def set_up(where: Addresses, folder: Path) -> None:
+    """What one does once in a new account: a product, a price, a webhook endpoint; and the settings for them."""
+    import stripe
+
+    file = folder / ".env"
+    before = dotenv_values(file) if file.exists() else {}
+    client = stripe.StripeClient(
+        API_KEY, base_addresses={"api": where.sandbox}, http_client=stripe.HTTPXClient(timeout=10)
+    )
+    settings = {
+        "PUBLIC_URL": where.app,
+        "SECRET_KEY": before.get("SECRET_KEY") or secrets.token_urlsafe(48),
+        "STRIPE_API_KEY": API_KEY,
+        "STRIPE_API_BASE": where.sandbox,
+        "STRIPE_WEBHOOK_SECRET": await _webhook_secret(client, where.webhooks, before.get("STRIPE_WEBHOOK_SECRET")),
+        "PRODUCT_PRICE_ID": await _price(client, before.get("PRODUCT_PRICE_ID")),
+        "OIDC_ISSUER": f"{where.sandbox}/identity",
+        "OIDC_CLIENT_ID": CLIENT_ID,
+        "OIDC_CLIENT_SECRET": CLIENT_SECRET,
+        "OIDC_NAME": "Sandbox",
+    }
+    file.touch(mode=0o600)
+    file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+
+
+async def _webhook_secret(client: "stripe.StripeClient", address: str, known: str | None) -> str:
+    """The secret of our webhook endpoint, which Stripe tells only once: when the endpoint is made."""
+    endpoints = (await client.v1.webhook_endpoints.list_async()).data
+    if known and endpoints:
+        if endpoints[0].url != address:
+            await client.v1.webhook_endpoints.update_async(endpoints[0].id, {"url": address})
+        return known
+    made = await client.v1.webhook_endpoints.create_async({"url": address, "enabled_events": ["*"]})
+    return made.secret or ""
+
+
+async def _price(client: "stripe.StripeClient", known: str | None) -> str:
+    """The price on sale, made once."""
+    prices = (await client.v1.prices.list_async({"limit": 100})).data
+    if known in {price.id for price in prices}:
+        return known or ""
+    product = await client.v1.products.create_async({"name": PRODUCT})
+    price = await client.v1.prices.create_async({"product": product.id, "unit_amount": AMOUNT, "currency": CURRENCY})
+    return price.id

@@ -1,0 +1,42 @@
+"""Who is this, and may they pass? Asked by every page, and by nothing else than the login session's cookie."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from starlette.requests import HTTPConnection
+
+from tollkeeper.access import Decision, decide
+from tollkeeper.catalog import Catalog
+from tollkeeper.login_sessions import digest
+from tollkeeper.model import Visitor
+from tollkeeper.storage.database import Database
+
+# A token of 32 random bytes in base64 is 43 characters long; nothing else is worth a look-up.
+TOKEN_LENGTH = 43
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Finds the visitor behind a request, and decides."""
+
+    database: Database
+    catalog: Catalog
+    live: bool
+    secure: bool
+    clock: Callable[[], int]
+
+    @property
+    def cookie(self) -> str:
+        """The login session's cookie. The ``__Host-`` prefix keeps other hosts from setting it, but needs https."""
+        return "__Host-tollkeeper" if self.secure else "tollkeeper"
+
+    async def visitor(self, connection: HTTPConnection) -> Visitor | None:
+        """The person behind a request, or None. Asks the database each time: what it answers is never old."""
+        token = connection.cookies.get(self.cookie, "")
+        if len(token) != TOKEN_LENGTH:
+            return None
+        return await self.database.find_visitor(digest(token), live=self.live, now=self.clock())
+
+    def decide(self, visitor: Visitor | None, feature: str) -> Decision:
+        """Whether the visitor may use a feature now."""
+        return decide(visitor, feature, self.catalog, self.clock())

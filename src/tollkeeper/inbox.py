@@ -1,0 +1,76 @@
+"""Keep an event once, hand it on, try again, park. What was answered with 2xx is never lost."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from tollkeeper.errors import TollkeeperError
+from tollkeeper.model import KeptEvent, Realm
+from tollkeeper.provider import PaymentProvider
+from tollkeeper.reconcile import reconcile
+from tollkeeper.storage import customers, events
+from tollkeeper.storage.database import Database
+
+log = structlog.get_logger()
+
+# Seconds until the next try, by tries so far. After the last the event is parked, for an operator to look at.
+RETRY_DELAYS = (1, 5, 15, 60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
+
+# A claim that is not finished after this many seconds was made by a process that died.
+LEASE = 60
+BATCH = 50
+
+
+def next_try(attempts: int, now: int) -> int | None:
+    """When to try again after this many failed tries, or None to park the event."""
+    return now + RETRY_DELAYS[attempts - 1] if attempts <= len(RETRY_DELAYS) else None
+
+
+async def drain(database: Database, provider: PaymentProvider, realm: Realm, clock: Callable[[], int]) -> int:
+    """Handle one batch of due events. Answers how many there were."""
+    claimed = await database.write(events.claim, realm, clock(), BATCH, LEASE)
+    by_customer: dict[str | None, list[KeptEvent]] = defaultdict(list)
+    for kept in claimed:
+        by_customer[kept.event.customer_id].append(kept)
+    # One reconcile settles every event of a customer: events are hints, and the snapshot is newer than all of them.
+    await asyncio.gather(
+        *(_handle(database, provider, realm, customer, kept, clock) for customer, kept in by_customer.items())
+    )
+    return len(claimed)
+
+
+async def _handle(
+    database: Database,
+    provider: PaymentProvider,
+    realm: Realm,
+    customer_id: str | None,
+    kept: Iterable[KeptEvent],
+    clock: Callable[[], int],
+) -> None:
+    try:
+        outcome = await _outcome(database, provider, realm, customer_id, kept, clock)
+    except Exception as error:  # one event that trips over a fault of ours must not hold up the others
+        log.warning("events not handled", customer=customer_id, exc_info=not isinstance(error, TollkeeperError))
+        for one in kept:
+            await database.write(events.failed, one.id, str(error)[:500], next_try(one.attempts, clock()))
+        return
+    for one in kept:
+        await database.write(events.handled, one.id, outcome, clock())
+
+
+async def _outcome(
+    database: Database,
+    provider: PaymentProvider,
+    realm: Realm,
+    customer_id: str | None,
+    kept: Iterable[KeptEvent],
+    clock: Callable[[], int],
+) -> str:
+    customer = await database.read(customers.find, realm, customer_id) if customer_id else None
+    if customer is None:
+        return "unclaimed"
+    evidence = ", ".join(one.event.id for one in kept)
+    done = await reconcile(database, provider, customer, evidence=evidence, clock=clock)
+    return "superseded" if done.superseded else f"{done.changes} changed"

@@ -1,0 +1,1 @@
+"""One room for each payment provider: the only ones that know an SDK."""

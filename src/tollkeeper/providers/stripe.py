@@ -1,0 +1,332 @@
+"""Stripe, through its official SDK (API version 2026-10-28.endive)."""
+
+import asyncio
+import hashlib
+import importlib
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from tollkeeper.config import StripeSettings
+from tollkeeper.errors import (
+    BadWebhook,
+    IdempotencyConflict,
+    ProviderMissing,
+    ProviderRefused,
+    ProviderUnavailable,
+)
+from tollkeeper.model import Customer, Event, Line, Order, Payment, Person, Price, Purchase, Realm, Snapshot
+from tollkeeper.provider import Checkout, Headers, ReturnAddresses
+
+if TYPE_CHECKING:
+    import stripe
+
+# The longest that a visitor, or the worker, waits for a definite answer. Seconds.
+PATIENCE = 10
+
+# A signature is believed for 300 s (https://docs.stripe.com/webhooks#replay-attacks), and clocks may differ by 60 s.
+OLDEST_SIGNATURE = 300
+CLOCK_DIFFERENCE = 60
+
+EVENTS_THAT_MATTER = frozenset(
+    {
+        "checkout.session.completed",
+        "checkout.session.async_payment_succeeded",
+        "checkout.session.async_payment_failed",
+        "checkout.session.expired",
+        "charge.refunded",
+    }
+)
+
+TAX_ADVICE = "Turn on Stripe Tax (https://dashboard.stripe.com/settings/tax), or set STRIPE_AUTOMATIC_TAX=false."
+KEY_ADVICE = "Check STRIPE_API_KEY, and what a restricted key is allowed to do."
+
+
+class StripeProvider:
+    """A ``PaymentProvider`` over one Stripe account and mode."""
+
+    name = "stripe"
+
+    def __init__(self, settings: StripeSettings) -> None:
+        self._settings = settings
+        self._client: stripe.StripeClient | None = None
+        self._http: stripe.HTTPXClient | None = None
+        self._account: str | None = None
+        self._prices: dict[str, Price] = {}
+
+    @property
+    def live(self) -> bool:
+        """Whether the key moves real money."""
+        return self._settings.live
+
+    @property
+    def takes_webhooks(self) -> bool:
+        """Whether a webhook secret is set."""
+        return bool(self._settings.webhook_secrets)
+
+    async def account(self) -> str:
+        """See ``PaymentProvider``. Asked once: a key belongs to one account for good."""
+        if self._account is None:
+            async with self._calling() as client:
+                self._account = (await client.v1.accounts.retrieve_current_async()).id
+        return self._account
+
+    async def price(self, price_id: str) -> Price:
+        """See ``PaymentProvider``. Kept: a price's amount never changes (https://docs.stripe.com/api/prices/update)."""
+        if price_id not in self._prices:
+            async with self._calling() as client:
+                found = await client.v1.prices.retrieve_async(price_id, {"expand": ["product"]})
+            self._prices[price_id] = _price(found.to_dict())
+        return self._prices[price_id]
+
+    async def create_customer(self, person: Person) -> str:
+        """See ``PaymentProvider``. The key covers the parameters, so a new name cannot clash with an earlier try."""
+        params: dict[str, Any] = {"name": person.name, "metadata": {"person": person.id}}
+        if person.email:
+            params["email"] = person.email
+        digest = hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:16]
+        async with self._calling() as client:
+            made = await client.v1.customers.create_async(
+                params,  # type: ignore[arg-type]
+                {"idempotency_key": f"customer-{person.id}-{digest}"},
+            )
+        return made.id
+
+    async def create_checkout(self, order: Order, customer: Customer, returns: ReturnAddresses) -> Checkout:
+        """See ``PaymentProvider``. https://docs.stripe.com/api/checkout/sessions/create"""
+        async with self._calling() as client:
+            made = await client.v1.checkout.sessions.create_async(
+                self._checkout_params(order, customer, returns),  # type: ignore[arg-type]
+                {"idempotency_key": order.idempotency_key},
+            )
+        return _checkout(made.to_dict())
+
+    def _checkout_params(self, order: Order, customer: Customer, returns: ReturnAddresses) -> dict[str, Any]:
+        names = {"order": order.id, "person": order.person_id, "product": order.product}
+        params: dict[str, Any] = {
+            "mode": "payment",
+            "customer": customer.external_id,
+            "client_reference_id": order.id,
+            "line_items": [{"price": order.price_id, "quantity": order.quantity}],
+            "success_url": returns.success,
+            "cancel_url": returns.cancel,
+            "metadata": names,
+            "payment_intent_data": {"metadata": names},
+        }
+        if self._settings.automatic_tax:
+            # Tax needs an address, which the buyer types on the hosted page.
+            params |= {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
+        return params
+
+    async def checkout(self, checkout_id: str) -> Checkout:
+        """See ``PaymentProvider``."""
+        async with self._calling() as client:
+            return _checkout((await client.v1.checkout.sessions.retrieve_async(checkout_id)).to_dict())
+
+    async def checkout_of_order(self, order: Order, customer: Customer) -> Checkout | None:
+        """See ``PaymentProvider``. Stripe cannot search by reference, so look through the customer's own."""
+        async with self._calling() as client:
+            async for found in _pages(client, customer):
+                if found["client_reference_id"] == order.id:
+                    return _checkout(found)
+        return None
+
+    async def snapshot(self, customer: Customer) -> Snapshot:
+        """See ``PaymentProvider``. https://docs.stripe.com/api/checkout/sessions/list"""
+        expand = ["data.line_items", "data.payment_intent.latest_charge"]
+        async with self._calling() as client:
+            found = [session async for session in _pages(client, customer, expand)]
+        return Snapshot(
+            customer,
+            purchases=tuple(
+                _purchase(session)
+                for session in found
+                if session["mode"] == "payment" and session["status"] == "complete"
+            ),
+            expired_checkouts=frozenset(session["id"] for session in found if session["status"] == "expired"),
+        )
+
+    async def read_webhook(self, headers: Headers, body: bytes, now: int) -> Event:
+        """See ``PaymentProvider``. https://docs.stripe.com/webhooks#verify-manually"""
+        await self._sdk()
+        _verify(headers, body, self._settings.webhook_secrets, now)
+        message = _message(body)
+        if message["livemode"] != self.live:
+            raise BadWebhook("an event of the other mode (live or test)")
+        account = await self.account()
+        if message["account"] not in (None, account):
+            raise BadWebhook("an event of another account")
+        return _event(message, Realm(self.name, account, self.live))
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        if self._http is not None:
+            await self._http.close_async()
+
+    async def _sdk(self) -> "stripe.StripeClient":
+        """The SDK's client. Importing the SDK takes a while, so it happens at first need and off the event loop."""
+        if self._client is None:
+            await asyncio.to_thread(importlib.import_module, "stripe")
+            self._client = self._client or self._connect()
+        return self._client
+
+    def _connect(self) -> "stripe.StripeClient":
+        import stripe
+
+        stripe.enable_telemetry = False  # or the SDK writes a file in the home folder
+        self._http = stripe.HTTPXClient(timeout=PATIENCE)
+        return stripe.StripeClient(
+            self._settings.api_key,
+            max_network_retries=2,
+            http_client=self._http,
+            base_addresses={"api": self._settings.api_base} if self._settings.api_base else {},
+        )
+
+    @asynccontextmanager
+    async def _calling(self) -> AsyncIterator["stripe.StripeClient"]:
+        """Call the SDK within the time limit, and translate what it raises."""
+        client = await self._sdk()
+        import stripe
+
+        try:
+            async with asyncio.timeout(PATIENCE):
+                yield client
+        except (TimeoutError, stripe.APIConnectionError, stripe.RateLimitError) as error:
+            raise ProviderUnavailable("Stripe did not answer in time.") from error
+        except stripe.StripeError as error:
+            raise _translated(error) from error
+
+
+def _translated(error: "stripe.StripeError") -> ProviderRefused | ProviderUnavailable:
+    """Map an SDK error. https://docs.stripe.com/error-handling"""
+    import stripe
+
+    if (error.http_status or 500) >= 500 or error.code == "idempotency_key_in_use":
+        return ProviderUnavailable("Stripe had trouble answering.")
+    message = error.user_message or "Stripe refused the request."
+    if isinstance(error, stripe.IdempotencyError):
+        return IdempotencyConflict(message)
+    if error.code == "resource_missing":
+        return ProviderMissing(message, "Check that the id belongs to the account and mode of STRIPE_API_KEY.")
+    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+        return ProviderRefused("Stripe did not accept the key.", KEY_ADVICE)
+    return ProviderRefused(message, TAX_ADVICE if "Stripe Tax" in message else "")
+
+
+async def _pages(
+    client: "stripe.StripeClient", customer: Customer, expand: list[str] | None = None
+) -> AsyncIterator[dict[str, Any]]:
+    """Every checkout session of a customer, newest first."""
+    params: dict[str, Any] = {"customer": customer.external_id, "limit": 100}
+    if expand:
+        params["expand"] = expand
+    listing = await client.v1.checkout.sessions.list_async(params)  # type: ignore[arg-type]
+    async for session in listing.auto_paging_iter():
+        yield session.to_dict()
+
+
+def _price(found: Mapping[str, Any]) -> Price:
+    if found["unit_amount"] is None:
+        raise ProviderRefused(f"Price {found['id']} has no fixed amount.", "Use a price with one amount per unit.")
+    return Price(
+        id=found["id"],
+        amount=found["unit_amount"],
+        currency=found["currency"],
+        product_name=found["product"]["name"],
+        recurring=found["type"] == "recurring",
+    )
+
+
+def _checkout(found: Mapping[str, Any]) -> Checkout:
+    return Checkout(id=found["id"], url=found["url"], state=found["status"])
+
+
+def _purchase(session: Mapping[str, Any]) -> Purchase:
+    """A completed checkout session in our own words. https://docs.stripe.com/api/checkout/sessions/object"""
+    intent = session["payment_intent"] or {}
+    charge = intent.get("latest_charge") or {}
+    names = session["metadata"] or {}
+    return Purchase(
+        source=session["id"],
+        order_id=session["client_reference_id"],
+        person_id=names.get("person"),
+        lines=tuple(Line(item["price"]["id"], item["quantity"]) for item in session["line_items"]["data"]),
+        amount_subtotal=session["amount_subtotal"],
+        amount_discount=session["total_details"]["amount_discount"],
+        amount_total=session["amount_total"],
+        currency=session["currency"],
+        live=session["livemode"],
+        payment=_payment(session["payment_status"], intent.get("status")),
+        created_at=session["created"],
+        paid_at=charge.get("created"),
+        amount_refunded=charge.get("amount_refunded", 0),
+        disputed=charge.get("disputed", False),
+        reference=intent.get("id"),
+        receipt_url=charge.get("receipt_url"),
+    )
+
+
+def _payment(status: str, intent_status: str | None) -> Payment:
+    """An allow-list: what is not known to be paid is not. https://docs.stripe.com/payments/payment-intents/verifying-status"""
+    if status == "paid":
+        return Payment.PAID
+    if status == "no_payment_required":
+        return Payment.FREE
+    return Payment.PENDING if intent_status == "processing" else Payment.UNPAID
+
+
+def _verify(headers: Headers, body: bytes, secrets: tuple[str, ...], now: int) -> None:
+    """Check the signature against every secret, and its time against the clock, both ways."""
+    import stripe
+
+    signatures = [value for name, value in headers if name.lower() == "stripe-signature"]
+    if len(signatures) != 1:
+        raise BadWebhook("there must be one Stripe-Signature header")
+    if not any(_signed(signatures[0], body, secret, stripe) for secret in secrets):
+        raise BadWebhook("the signature does not match")
+    signed_at = re.search(r"(?:^|,)t=(\d{1,12})(?=,|$)", signatures[0])
+    if signed_at is None or not -CLOCK_DIFFERENCE <= now - int(signed_at[1]) <= OLDEST_SIGNATURE:
+        raise BadWebhook("the signature is too old, or from the future")
+
+
+def _signed(header: str, body: bytes, secret: str, sdk: Any) -> bool:
+    try:
+        return bool(secret.strip() and sdk.WebhookSignature.verify_header(body, header, secret))
+    except (sdk.SignatureVerificationError, ValueError, TypeError):  # not UTF-8, or junk that the SDK trips over
+        return False
+
+
+def _message(body: bytes) -> dict[str, Any]:
+    """Parse a verified body. Raises ``BadWebhook`` for anything that is not an event as Stripe documents it."""
+    try:
+        message = json.loads(body)
+        event = {"id": message["id"], "type": message["type"], "account": message.get("account")}
+        event |= {"livemode": message["livemode"], "created": message["created"]}
+        event |= {"object": message["data"]["object"]["id"], "customer": message["data"]["object"].get("customer")}
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise BadWebhook("not an event") from error
+    if not isinstance(event["livemode"], bool) or not _plain(event["id"], event["type"], event["object"]):
+        raise BadWebhook("not an event")
+    if not isinstance(event["created"], int) or not 0 < event["created"] < 2**40:
+        raise BadWebhook("not an event")
+    return event
+
+
+def _plain(*values: object) -> bool:
+    """Whether every value is a short string of the characters that Stripe's ids and event types use."""
+    return all(isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_.]{1,255}", value) for value in values)
+
+
+def _event(message: Mapping[str, Any], realm: Realm) -> Event:
+    customer = message["customer"] if _plain(message["customer"]) else None
+    return Event(
+        realm=realm,
+        id=message["id"],
+        type=message["type"],
+        created_at=message["created"],
+        object_id=message["object"],
+        customer_id=customer,
+        relevant=message["type"] in EVENTS_THAT_MATTER,
+    )

@@ -1,0 +1,109 @@
+"""Serve ASGI apps until told to stop: no new work then, and a clean end."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from tollkeeper.errors import TollkeeperError
+
+# How long requests under way may take to finish, in seconds; the worker stops within the same ten.
+GRACE = 9
+
+
+class PortTaken(TollkeeperError):
+    """Another program listens there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An app and the socket it answers on."""
+
+    app: ASGIApp
+    socket: socket.socket
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take a port before anything else is set up. Raises ``PortTaken`` with words on what to do."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    taken = socket.socket(family, socket.SOCK_STREAM)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind((host, port))
+        # Listening at once makes a second program fail here too, where SO_REUSEADDR alone might let it in.
+        taken.listen(2048)
+    except OSError as error:
+        taken.close()
+        raise PortTaken(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
+    return taken
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signal handling: one handler stops several servers, and the exit status is ours."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answering = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.answering.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Servers:
+    """Several servers in one event loop, stopped together."""
+
+    def __init__(self) -> None:
+        self._running: list[tuple[Server, asyncio.Task[None]]] = []
+        self._stop = asyncio.Event()
+
+    async def start(self, listener: Listener) -> None:
+        """Start one app and wait until it answers. Raises what its lifespan raised, if it could not start."""
+        config = uvicorn.Config(
+            listener.app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            lifespan="on",
+            timeout_graceful_shutdown=GRACE,
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+        server = Server(config)
+        task = asyncio.create_task(server.serve([listener.socket]))
+        await asyncio.wait({task, asyncio.create_task(server.answering.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        if not server.started:
+            raise TollkeeperError("The app could not start; see the log above.")
+        self._running.append((server, task))
+
+    async def until_told(self) -> None:
+        """Wait for SIGINT or SIGTERM."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop.set)
+        await self._stop.wait()
+
+    async def stop(self) -> None:
+        """Finish what is under way, newest server first."""
+        for server, task in reversed(self._running):
+            server.should_exit = True
+            await task
+
+
+def run(main: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Run a coroutine on the fastest event loop there is."""
+    try:
+        import uvloop
+    except ImportError:  # Windows
+        asyncio.run(main())
+    else:
+        uvloop.run(main())

@@ -1,0 +1,131 @@
+"""Errors to answers, in one place: a page for people, problem details (RFC 9457) for programs."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from tollkeeper.errors import (
+    BadWebhook,
+    IssuerUnavailable,
+    ProviderRefused,
+    ProviderUnavailable,
+    Refused,
+    SignInFailed,
+    StorageBusy,
+)
+from tollkeeper.web.site import site_of
+
+log = structlog.get_logger()
+
+TRY_AGAIN = "Nothing was charged. Please try again in a minute."
+
+# What to say when an error brings no words of its own for the visitor.
+TITLES = {
+    400: "That did not work",
+    401: "Please sign in",
+    402: "This has to be bought first",
+    403: "Not allowed",
+    404: "There is nothing here",
+    405: "Not like this",
+    408: "That took too long",
+    409: "Please wait",
+    413: "That is too much",
+    429: "Slow down a little",
+    500: "Something went wrong",
+    503: "Back in a moment",
+}
+DETAILS = {
+    404: "The address may be old, or mistyped.",
+    405: "This address cannot be used in this way.",
+    408: "The request did not arrive in time. Please try again.",
+    413: "The request was larger than we accept.",
+    500: "The fault is ours, and it has been written down. Please try again in a minute.",
+    503: "We cannot answer at the moment. Please try again in a minute.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How one kind of error is answered."""
+
+    status: int
+    detail: str
+
+
+ANSWERS: dict[type[Exception], Answer] = {
+    BadWebhook: Answer(400, "This is not an event that we can believe."),
+    SignInFailed: Answer(400, "Signing in did not work out. Please start again."),
+    IssuerUnavailable: Answer(503, "The sign-in service does not answer at the moment. Please try again in a minute."),
+    ProviderUnavailable: Answer(503, f"The payment service does not answer at the moment. {TRY_AGAIN}"),
+    ProviderRefused: Answer(503, f"The payment page could not be opened. {TRY_AGAIN}"),
+    StorageBusy: Answer(503, DETAILS[503]),
+    ClientDisconnect: Answer(400, "The connection was closed."),
+}
+
+
+def wants_json(request: Request) -> bool:
+    """Whether a program asks, not a person."""
+    accept = request.headers.get("accept", "")
+    return "json" in accept and "text/html" not in accept
+
+
+async def http_error(request: Request, error: Exception) -> Response:
+    """Answer what Starlette raises, such as 404 and 405."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
+    detail = DETAILS.get(error.status_code, HTTPStatus(error.status_code).phrase)
+    return answer(request, error.status_code, detail, error.headers)
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """Answer a request that is refused for what it is."""
+    assert isinstance(error, Refused)  # noqa: S101 - registered for nothing else
+    headers = {401: {"WWW-Authenticate": "Cookie"}, 429: {"Retry-After": "60"}}.get(error.status)
+    log.info("refused", status=error.status, reason=error.detail)
+    return answer(request, error.status, error.detail, headers)
+
+
+async def known(request: Request, error: Exception) -> Response:
+    """Answer our own errors by the table."""
+    found = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
+    log.warning(type(error).__name__, reason=str(error), advice=getattr(error, "advice", "") or None)
+    headers = {"Retry-After": "60"} if found.status == 503 else None
+    return answer(request, found.status, found.detail, headers)
+
+
+async def unexpected(request: Request, error: Exception) -> Response:
+    """Answer what nobody thought of. It is logged where it is caught, and nothing of it is shown."""
+    return answer(request, 500, DETAILS[500])
+
+
+def answer(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """One error, as a page or as problem details."""
+    title = TITLES.get(status, HTTPStatus(status).phrase)
+    if wants_json(request):
+        problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+        return JSONResponse(
+            problem, status, {"Cache-Control": "no-store", **(headers or {})}, "application/problem+json"
+        )
+    path, label = ("/login", "Login") if status == 401 else ("/", "Front page")
+    return site_of(request).pages.render(
+        request,
+        "error.html",
+        status=status,
+        headers=headers,
+        title=title,
+        detail=detail,
+        action={"href": request.scope.get("root_path", "") + path, "label": label},
+        request_id=request.scope.get("request_id"),
+    )
+
+
+HANDLERS = {
+    HTTPException: http_error,
+    Refused: refused,
+    Exception: unexpected,
+    **dict.fromkeys(ANSWERS, known),
+}

@@ -1,0 +1,33 @@
+"""Forms that change something: only by POST from a page of ours, shown to this very login session."""
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+
+from tollkeeper.errors import Refused
+from tollkeeper.model import Visitor
+from tollkeeper.web.site import site_of
+
+
+def same_origin(request: Request) -> None:
+    """Refuse a request that another site's page sent. Browsers put the origin on every POST (RFC 6454, section 7)."""
+    origins = request.headers.getlist("origin")
+    if origins != [site_of(request).config.public_url]:
+        raise Refused(403, "This form was not sent from our own page. Please open the page again and retry.")
+
+
+async def posted(request: Request, visitor: Visitor) -> FormData:
+    """The fields of a form that is certainly the visitor's own. Raises ``Refused`` (403)."""
+    same_origin(request)
+    form = await request.form(max_files=0, max_fields=20, max_part_size=16 * 1024)
+    token = form.get("csrf_token")
+    if not isinstance(token, str) or not site_of(request).pages.csrf_holds(visitor, token):
+        raise Refused(403, "This page has been open for too long. Please open it again and retry.")
+    return form
+
+
+def limit(request: Request, rate: str, *who: str) -> None:
+    """Count one try against a rate such as ``30/minute``. Raises ``Refused`` (429)."""
+    from limits import parse
+
+    if not site_of(request).limiter.hit(parse(rate), *who):
+        raise Refused(429, "That was a lot of tries in a short time. Please wait a minute, then try again.")

@@ -1,0 +1,166 @@
+"""What stands around every page, as plain ASGI: request ids and the log, security headers, limits on bodies."""
+
+import asyncio
+import secrets
+import time
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tollkeeper.config import Config
+
+log = structlog.get_logger()
+
+# The longest that a request body may take to arrive, in seconds, and the most it may hold, in bytes.
+BODY_SECONDS = 5
+BODY_BYTES = 1024 * 1024
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
+
+
+class RequestLog:
+    """Gives each request an id, writes one line about it, and lets no error out.
+
+    Only the path is logged: query strings carry authorization codes and checkout session ids.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        scope["request_id"] = secrets.token_hex(8)
+        status = 500
+        began = time.perf_counter()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)["X-Request-Id"] = scope["request_id"]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=scope["request_id"]):
+            try:
+                await self.app(scope, receive, noting)
+            except Exception:  # answered already, by the handler for what nobody thought of
+                log.exception("unexpected error")
+            finally:
+                took = round((time.perf_counter() - began) * 1000, 1)
+                log.info("request", method=scope["method"], path=scope["path"], status=status, ms=took)
+
+
+class SecurityHeaders:
+    """The same careful headers on every answer."""
+
+    def __init__(self, app: ASGIApp, config: Config) -> None:
+        self.app = app
+        self.headers = security_headers(config)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def adding(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self.headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self.app(scope, receive, adding)
+
+
+def security_headers(config: Config) -> dict[str, str]:
+    """Nothing is loaded from elsewhere, nothing is scripted, nobody may frame us.
+
+    ``form-action`` also holds for where a posted form is redirected to (CSP level 3, section 6.4.1): the hosted
+    checkout page, and the issuers when a form is posted after the login session has ended.
+    """
+    issuers = sorted({origin(issuer.issuer_url) for issuer in config.issuers if issuer.issuer_url})
+    github = ["https://github.com"] if any(issuer.kind == "github" for issuer in config.issuers) else []
+    policy = {
+        "default-src": "'none'",
+        "style-src": "'self'",
+        "img-src": "'self'",
+        "form-action": " ".join(["'self'", config.stripe.checkout_origin, *issuers, *github]),
+        "base-uri": "'none'",
+        "frame-ancestors": "'none'",
+    }
+    headers = {
+        "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in policy.items()),
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        # Not no-referrer: that would make our own forms post with "Origin: null".
+        "Referrer-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+    if config.secure:
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    return headers
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of an address."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+class BodyDeadline:
+    """A request body arrives within a few seconds, or the request is answered without it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+        arrived = False
+
+        async def in_time() -> Message:
+            nonlocal arrived
+            if arrived:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, headers={"Connection": "close"}) from None
+            arrived = not message.get("more_body", False)
+            return message
+
+        await self.app(scope, in_time, send)
+
+
+class OneLoopbackName:
+    """On one's own machine, ``localhost`` and ``127.0.0.1`` are the same place but not the same cookies.
+
+    Whoever opens the other name is sent to the one that PUBLIC_URL says. Only ever to PUBLIC_URL, never to a ``Host``.
+    """
+
+    def __init__(self, app: ASGIApp, public_url: str) -> None:
+        self.app = app
+        self.public_url = public_url
+        self.here = urlsplit(public_url).netloc
+        self.port = urlsplit(public_url).port or 80
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] in {"GET", "HEAD"} and self._other_name(scope):
+            query = scope["query_string"].decode("latin-1")
+            path = scope.get("raw_path", b"/").decode("latin-1")
+            target = self.public_url + path + (f"?{query}" if query else "")
+            await RedirectResponse(target, 307)(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def _other_name(self, scope: Scope) -> bool:
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1").lower()
+        name, _, port = host.rpartition(":") if not host.endswith("]") and ":" in host else (host, "", "80")
+        return host != self.here and name in LOOPBACK and port == str(self.port)

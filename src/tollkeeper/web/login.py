@@ -1,0 +1,196 @@
+"""Sign in at an issuer and come back; sign out, here and on the server."""
+
+import re
+import secrets
+from urllib.parse import urlencode
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from tollkeeper import login_sessions
+from tollkeeper.errors import Refused, SignInFailed
+from tollkeeper.model import Identity, Visitor
+from tollkeeper.redirects import return_path
+from tollkeeper.signin.attempt import ATTEMPT_SECONDS
+from tollkeeper.storage import login_sessions as stored
+from tollkeeper.storage import people
+from tollkeeper.web.forms import limit, posted, same_origin
+from tollkeeper.web.site import Site, site_of
+from tollkeeper.web.visitors import go, signed_in, visitor_of
+
+log = structlog.get_logger()
+
+# The signed login attempt, kept by the browser on the sign-in addresses alone.
+ATTEMPT_COOKIE = "tollkeeper_login"
+
+BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrom", "Chromium"), ("Safari/", "Safari"))
+SYSTEMS = (
+    ("Android", "Android"),
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Windows", "Windows"),
+    ("Mac OS X", "macOS"),
+    ("Linux", "Linux"),
+)
+
+
+async def login(request: Request) -> Response:
+    """``GET /login``: one issuer, straight there; several, a choice."""
+    site = site_of(request)
+    wanted = wanted_page(site, request.query_params.get("return_to"))
+    if await visitor_of(request):
+        return RedirectResponse(wanted, 303)
+    issuers = site.config.issuers
+    if len(issuers) == 1:
+        return await _begin(request, issuers[0].id)
+    query = "?" + urlencode({"return_to": wanted})
+    root = request.scope.get("root_path", "")
+    choices = [{"id": issuer.id, "name": issuer.name, "href": f"{root}/login/{issuer.id}{query}"} for issuer in issuers]
+    return site.pages.render(request, "login.html", issuers=choices)
+
+
+def wanted_page(site: Site, address: str | None) -> str:
+    """Where the visitor was going, if a browser may be sent there; else the landing page."""
+    return return_path(address, public_url=site.config.public_url, gated_hosts=site.config.gated_hosts)
+
+
+async def begin(request: Request) -> Response:
+    """``GET /login/{issuer}``: off to the issuer."""
+    return await _begin(request, request.path_params["issuer"])
+
+
+async def _begin(request: Request, issuer_id: str) -> Response:
+    site = site_of(request)
+    _known(site, issuer_id)
+    limit(request, site.config.sign_in_rate, "sign-in", request.client.host if request.client else "")
+    attempt = await site.signin.begin(issuer_id, callback_url(site, issuer_id))
+    return_to = wanted_page(site, request.query_params.get("return_to"))
+    answer = RedirectResponse(attempt.url, 302, {"Cache-Control": "no-store"})
+    answer.set_cookie(
+        ATTEMPT_COOKIE,
+        site.attempts.seal(attempt.secrets, return_to),
+        max_age=ATTEMPT_SECONDS,
+        path=request.scope.get("root_path", "") + "/login",
+        secure=site.config.secure,
+        httponly=True,
+        samesite="lax",  # strict would lose it on the way back
+    )
+    return answer
+
+
+def callback_url(site: Site, issuer_id: str) -> str:
+    """Where an issuer sends the browser back to. Each has its own, so that none can answer for another."""
+    return f"{site.config.public_url}/login/{issuer_id}/callback"
+
+
+def _known(site: Site, issuer_id: str) -> None:
+    if issuer_id not in {issuer.id for issuer in site.config.issuers}:
+        raise Refused(404, "There is no such way to sign in here.")
+
+
+async def callback(request: Request) -> Response:
+    """``GET /login/{issuer}/callback``: back from the issuer."""
+    site = site_of(request)
+    issuer_id = request.path_params["issuer"]
+    _known(site, issuer_id)
+    limit(request, site.config.sign_in_rate, "callback", request.client.host if request.client else "")
+    attempt = site.attempts.unseal(request.cookies.get(ATTEMPT_COOKIE, ""))
+    if attempt is None:
+        return await _no_attempt(request)
+    try:
+        identity = await site.signin.finish(
+            attempt.secrets, issuer_id, callback_url(site, issuer_id), dict(request.query_params)
+        )
+    except SignInFailed as failure:
+        log.warning("sign-in failed", issuer=issuer_id, reason=failure.reason)
+        words = "You did not sign in." if failure.denied else "Signing in did not work out."
+        raise Refused(403 if failure.denied else 400, f"{words} You can start again from the front page.") from failure
+    answer = RedirectResponse(attempt.return_to, 303, {"Cache-Control": "no-store"})
+    answer.delete_cookie(ATTEMPT_COOKIE, path=request.scope.get("root_path", "") + "/login")
+    await _sign_in(request, answer, identity)
+    return answer
+
+
+async def _no_attempt(request: Request) -> Response:
+    """A second tab that comes back late, or a callback that was not begun in this browser: nobody is signed in."""
+    if await visitor_of(request):
+        return go(request, "/")
+    raise Refused(400, "This sign-in was not started in this browser, or took too long. Please start again.")
+
+
+async def _sign_in(request: Request, answer: Response, identity: Identity) -> None:
+    site = site_of(request)
+    now = site.clock()
+    person = await site.database.write(people.person_of, identity, now=now, new_id=f"per_{secrets.token_hex(12)}")
+    before = await visitor_of(request)
+    if before is not None:
+        await site.database.write(stored.end, before.login_session_id, before.person.id)
+    token = await login_sessions.issue(
+        site.database, person, issuer=identity.issuer, browser=browser_label(request), now=now
+    )
+    answer.set_cookie(
+        site.gate.cookie,
+        token,
+        max_age=login_sessions.LIFETIME,
+        secure=site.config.secure,
+        httponly=True,
+        samesite="lax",  # strict would sign people out on the way back from the checkout page
+    )
+    log.info("signed in", person=person.id, issuer=identity.issuer)
+
+
+def browser_label(request: Request) -> str:
+    """A name by which people recognise their own browser. Only for showing."""
+    agent = request.headers.get("user-agent", "")
+    browser = next((name for mark, name in BROWSERS if mark in agent), "A browser")
+    system = next((name for mark, name in SYSTEMS if mark in agent), "")
+    return f"{browser} on {system}" if system else browser
+
+
+async def logout_page(request: Request) -> Response:
+    """``GET /logout``: a page with the button. A link must not sign anybody out."""
+    return site_of(request).pages.render(request, "logout.html", visitor=await visitor_of(request))
+
+
+async def logout(request: Request) -> Response:
+    """``POST /logout``: ends the login session on the server, then in the browser."""
+    visitor = await visitor_of(request)
+    if visitor is None:
+        same_origin(request)
+        return go(request, "/")
+    return await _logout(request, visitor)
+
+
+async def _logout(request: Request, visitor: Visitor) -> Response:
+    site = site_of(request)
+    await posted(request, visitor)
+    await site.database.write(stored.end, visitor.login_session_id, visitor.person.id)
+    return signed_out(request)
+
+
+def signed_out(request: Request) -> Response:
+    """To the landing page, without the cookie."""
+    gate = site_of(request).gate
+    answer = go(request, "/")
+    answer.delete_cookie(gate.cookie, secure=gate.secure, httponly=True, samesite="lax")
+    return answer
+
+
+@signed_in
+async def sign_out_everywhere(request: Request, visitor: Visitor) -> Response:
+    """``POST /account/sign-out-everywhere``: ends every login session of the person."""
+    await posted(request, visitor)
+    await site_of(request).database.write(stored.end_all, visitor.person.id)
+    return signed_out(request)
+
+
+@signed_in
+async def end_login_session(request: Request, visitor: Visitor) -> Response:
+    """``POST /account/login-sessions/{id}/end``: signs one other browser out."""
+    await posted(request, visitor)
+    session_id = request.path_params["id"]
+    if not re.fullmatch(r"log_[0-9a-f]{24}", session_id):
+        raise Refused(404, "There is no such browser.")
+    await site_of(request).database.write(stored.end, session_id, visitor.person.id)
+    return go(request, "/account")

@@ -1,0 +1,97 @@
+"""Turn a template and its context into a page. No page is kept by a browser or a proxy."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from itsdangerous import BadSignature, Signer
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, select_autoescape
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from tollkeeper.config import Config
+from tollkeeper.model import Visitor
+
+# https://docs.stripe.com/currencies#zero-decimal and #three-decimal
+DECIMALS = dict.fromkeys(
+    ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"], 0
+) | dict.fromkeys(["bhd", "jod", "kwd", "omr", "tnd"], 3)
+SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
+
+
+class Pages:
+    """The templates of one site. A folder of the operator's own comes first."""
+
+    def __init__(self, config: Config) -> None:
+        own = [FileSystemLoader(config.site.templates_dir)] if config.site.templates_dir else []
+        self._environment = Environment(
+            loader=ChoiceLoader([*own, PackageLoader("tollkeeper.web")]), autoescape=select_autoescape()
+        )
+        self._environment.filters |= {"money": money, "day": day, "moment": moment, "iso": iso}
+        self._csrf = Signer([key.encode() for key in reversed(config.secret_keys)], salt="csrf")
+        self._site = {
+            "name": config.site.name,
+            "logo_url": "/static/logo" if config.site.logo else None,
+            "test_mode": not config.live,
+        }
+
+    def render(
+        self,
+        request: Request,
+        template: str,
+        *,
+        visitor: Visitor | None = None,
+        owns: bool = False,
+        status: int = 200,
+        headers: Mapping[str, str] | None = None,
+        **context: Any,
+    ) -> HTMLResponse:
+        """Answer with a page. ``visitor`` is whom it greets; ``owns`` whether anything is theirs."""
+        root = request.scope.get("root_path", "")
+        shown = {"name": visitor.person.name, "email": visitor.person.email, "owns": owns} if visitor else None
+        html = self._environment.get_template(template).render(
+            context
+            | {
+                "status": status,
+                "site": self._site | {"logo_url": self._site["logo_url"] and root + str(self._site["logo_url"])},
+                "visitor": shown,
+                "csrf_token": self.csrf_token(visitor) if visitor else None,
+                "url": lambda path: root + path,
+            }
+        )
+        return HTMLResponse(html, status, {"Cache-Control": "no-store", **(headers or {})})
+
+    def csrf_token(self, visitor: Visitor) -> str:
+        """A token that only pages shown to this login session hold."""
+        return self._csrf.sign(visitor.login_session_id).decode()
+
+    def csrf_holds(self, visitor: Visitor, token: str) -> bool:
+        """Whether a form came from a page shown to this login session. Compared in constant time."""
+        try:
+            return self._csrf.unsign(token).decode() == visitor.login_session_id
+        except (BadSignature, UnicodeError):
+            return False
+
+
+def money(amount: int, currency: str) -> str:
+    """Minor units in words: ``money(1900, "eur")`` is ``€19.00``."""
+    decimals = DECIMALS.get(currency, 2)
+    number = f"{Decimal(amount).scaleb(-decimals):,.{decimals}f}"
+    return f"{SYMBOLS[currency]}{number}" if currency in SYMBOLS else f"{number} {currency.upper()}"
+
+
+def day(at: int) -> str:
+    """A date in words, UTC."""
+    when = datetime.fromtimestamp(at, UTC)
+    return f"{when.day} {when:%B %Y}"
+
+
+def moment(at: int) -> str:
+    """A date and time in words, UTC."""
+    return f"{day(at)}, {datetime.fromtimestamp(at, UTC):%H:%M} UTC"
+
+
+def iso(at: int) -> str:
+    """A time for machines (RFC 3339)."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"

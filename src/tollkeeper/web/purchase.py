@@ -1,0 +1,114 @@
+"""Buy: off to the hosted checkout page, and back. Nothing is granted on the word of a browser."""
+
+import re
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from tollkeeper.checkout import Completed
+from tollkeeper.errors import ProviderUnavailable, Refused
+from tollkeeper.model import Grant, Order, Product, Verdict, Visitor
+from tollkeeper.storage import grants, orders
+from tollkeeper.web.forms import limit, posted
+from tollkeeper.web.home import price_of, shown
+from tollkeeper.web.site import Site, site_of
+from tollkeeper.web.visitors import go, signed_in
+
+# How often the confirming page looks again, in seconds.
+LOOK_AGAIN = 3
+
+
+@signed_in
+async def begin(request: Request, visitor: Visitor) -> Response:
+    """``POST /purchase/checkout-session``: to the hosted page, or to what they already own."""
+    site = site_of(request)
+    form = await posted(request, visitor)
+    product = chosen(site, form.get("product"))
+    if any(held.product == product.key for held in visitor.holdings):
+        return go(request, "/dashboard")
+    limit(request, site.config.purchase_rate, "purchase", visitor.person.id)
+    found = await site.till.begin(visitor.person, product)
+    if isinstance(found, Completed):
+        return go(request, f"/purchase/success?session_id={found.checkout_id}")
+    return RedirectResponse(found.url, 303, {"Cache-Control": "no-store"})
+
+
+def chosen(site: Site, key: object) -> Product:
+    """The product named in the form; the only one if none is. Prices and amounts are never taken from a form."""
+    products = site.catalog.products
+    if key is None and len(products) == 1:
+        return products[0]
+    product = site.catalog.find(key) if isinstance(key, str) else None
+    if product is None:
+        raise Refused(400, "There is no such product here.")
+    return product
+
+
+@signed_in
+async def success(request: Request, visitor: Visitor) -> Response:
+    """``GET /purchase/success``: what the provider says became of the visitor's own order."""
+    site = site_of(request)
+    order = await own_order(request, visitor)
+    if order is None:
+        return go(request, "/")
+    try:
+        done = await site.till.settle(order, f"success page of {order.checkout_id}")
+    except ProviderUnavailable:
+        return confirming(request, visitor)
+    found = done.of_order(order) if done else None
+    grant = await _grant(site, order)
+    if grant is not None:
+        return await _done(request, visitor, order, grant)
+    if found is not None and found.verdict in {Verdict.PENDING, Verdict.GRANTED}:
+        return confirming(request, visitor)
+    return go(request, "/")
+
+
+async def _grant(site: Site, order: Order) -> Grant | None:
+    """The grant that the order led to, if it holds now."""
+    held = await site.database.read(grants.held, order.person_id, order.realm.live, site.clock())
+    return next((grant for grant in held if grant.source == order.checkout_id), None)
+
+
+async def _done(request: Request, visitor: Visitor, order: Order, grant: Grant) -> Response:
+    site = site_of(request)
+    product = site.catalog.find(order.product)
+    name = shown(product, await price_of(site, product))["name"] if product else order.product
+    purchase = {
+        "product_name": name,
+        "amount": grant.amount,
+        "currency": grant.currency,
+        "paid_at": grant.since,
+        "reference": grant.reference,
+        "receipt_url": grant.receipt_url,
+    }
+    return site.pages.render(request, "success.html", visitor=visitor, owns=True, purchase=purchase)
+
+
+def confirming(request: Request, visitor: Visitor) -> Response:
+    """Paid, as far as the buyer can tell, but not yet as far as the provider says. The page looks again by itself."""
+    here = f"{request.url.path}?{request.url.query}"
+    refresh = {"Refresh": str(LOOK_AGAIN)}
+    return site_of(request).pages.render(request, "confirming.html", visitor=visitor, headers=refresh, check_url=here)
+
+
+@signed_in
+async def cancel(request: Request, visitor: Visitor) -> Response:
+    """``GET /purchase/cancel``: nothing was charged, and the same checkout is still open."""
+    site = site_of(request)
+    order = await own_order(request, visitor)
+    product = site.catalog.find(order.product) if order else None
+    if order is None or product is None or await _grant(site, order) is not None:
+        return go(request, "/")
+    price = await price_of(site, product)
+    return site.pages.render(request, "cancel.html", visitor=visitor, product=shown(product, price), price=price)
+
+
+async def own_order(request: Request, visitor: Visitor) -> Order | None:
+    """The visitor's own order behind ``session_id``. Somebody else's and nobody's look the same from outside."""
+    site = site_of(request)
+    given = request.query_params.getlist("session_id")
+    if len(given) != 1 or not re.fullmatch(r"[A-Za-z0-9_]{1,255}", given[0]):
+        return None
+    order = await site.database.read(orders.by_checkout, await site.till.realm(), given[0])
+    return order if order is not None and order.person_id == visitor.person.id else None

@@ -1,0 +1,22 @@
+"""The webhook door: signature, then inbox, then 2xx. Nothing is written before the signature holds."""
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from tollkeeper.storage import events
+from tollkeeper.web.site import site_of
+
+log = structlog.get_logger()
+
+
+async def receive(request: Request) -> Response:
+    """``POST /webhooks/{provider}``: keep an event. Answered only once it is on disk, and handled after that."""
+    site = site_of(request)
+    body = await request.body()
+    now = site.clock()
+    event = await site.provider.read_webhook(request.headers.items(), body, now)
+    new = await site.database.write(events.keep, event, now)
+    log.info("event kept", event_id=event.id, type=event.type, new=new, relevant=event.relevant)
+    site.wake_worker()
+    return JSONResponse({"received": True})
