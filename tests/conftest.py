@@ -1,0 +1,104 @@
+"""Fixtures for every test: databases, and asyncio under every asynchronous test."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.databases import (
+    Cluster,
+    Unavailable,
+    announce_shared_cluster,
+    fresh_postgresql,
+    fresh_sqlite,
+    remove_shared_cluster,
+    shared_cluster,
+)
+from tests.support.running import Sandbox, Site, running_sandbox, running_site
+
+from tollkeeper.storage.database import Database, open_database
+from tollkeeper.storage.migrate import migrate
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not _is_worker(config):
+        announce_shared_cluster()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not _is_worker(config):
+        remove_shared_cluster()
+
+
+def _is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> str:
+    """Which database a test runs on: a test that asks for it runs once on each."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def database_url(engine: str, request: pytest.FixtureRequest) -> str:
+    """The address of an empty database with the current schema, once on each engine."""
+    url: str = request.getfixturevalue(f"{engine}_url")
+    return url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """An empty database, opened, once on each engine."""
+    opened = await open_database(database_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    return fresh_sqlite(sqlite_template, tmp_path)
+
+
+@pytest.fixture
+def postgresql_url(postgresql: Cluster) -> Iterator[str]:
+    with fresh_postgresql(postgresql) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "template.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Cluster:
+    """A running PostgreSQL with a migrated template. Shared by all tests: whoever stops one makes one of their own."""
+    try:
+        return shared_cluster()
+    except Unavailable as reason:
+        if os.environ.get("TOLLKEEPER_TESTS") == "complete":
+            pytest.fail(f"the complete tests need PostgreSQL: {reason}")
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Sandbox]:
+    """One sandbox for every test that only buys; tests that break it make their own."""
+    with running_sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def site(sandbox: Sandbox, database_url: str, tmp_path: Path) -> Iterator[Site]:
+    """The app on an empty database, once on each engine."""
+    with running_site(sandbox, database_url, tmp_path) as site:
+        yield site

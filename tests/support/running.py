@@ -1,0 +1,293 @@
+"""The real app and the real sandbox on free ports, each in a thread of its own, and a browser without a screen."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import httpx2
+from sqlalchemy import Connection
+from starlette.types import ASGIApp
+from stripe import StripeClient
+
+from tollkeeper import config, server
+from tollkeeper.app import create_app
+from tollkeeper.sandbox import CLIENT_ID, CLIENT_SECRET, create_sandbox
+from tollkeeper.storage import postgresql, sqlite
+from tollkeeper.storage.address import parse
+
+T = TypeVar("T")
+
+API_KEY = "sk_test_sandbox"
+SECRET_KEY = "f0Y9dV3kQm7Zr2Xw8Lb5Ns1Tc6Hj4Gp0Ua9Ee3Ri7"
+AMOUNT = 1900
+
+PAYS = "4242 4242 4242 4242"
+ASKS = "4000 0025 0000 3155"
+DECLINED = "4000 0000 0000 0002"
+POOR = "4000 0000 0000 9995"
+
+
+@dataclass
+class Clock:
+    """The real time, moved by hand. Handed in, never patched in."""
+
+    ahead: int = 0
+
+    def __call__(self) -> int:
+        return int(time.time()) + self.ahead
+
+
+class Thread:
+    """One ASGI app, served by our own server in a thread, until stopped."""
+
+    def __init__(self, make: Callable[[], ASGIApp], port: int = 0) -> None:
+        self.socket = server.listen("127.0.0.1", port)
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        self._make = make
+        self._up = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        self._up.wait(20)
+        if self._failure is not None:
+            raise self._failure
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join(20)
+        self.socket.close()
+
+    async def _serve(self) -> None:
+        self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
+        servers = server.Servers()
+        try:
+            await servers.start(server.Listener(self._make(), self.socket))
+        except BaseException as failure:
+            self._failure = failure
+            return
+        finally:
+            self._up.set()
+        await self._end.wait()
+        await servers.stop()
+
+
+@dataclass
+class Sandbox:
+    """A running sandbox, and the SDK to look into it."""
+
+    thread: Thread
+    clock: Clock
+    stripe: StripeClient = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.stripe = StripeClient(API_KEY, base_addresses={"api": self.url}, max_network_retries=0)
+
+    @property
+    def url(self) -> str:
+        return self.thread.url
+
+    def price(self, amount: int = AMOUNT, currency: str = "eur", name: str = "Flying lessons") -> str:
+        product = self.stripe.v1.products.create({"name": name})
+        made = self.stripe.v1.prices.create({"product": product.id, "unit_amount": amount, "currency": currency})
+        return made.id
+
+    def webhook_secret(self, app_url: str) -> str:
+        made = self.stripe.v1.webhook_endpoints.create({"url": f"{app_url}/webhooks/stripe", "enabled_events": ["*"]})
+        assert made.secret
+        return made.secret
+
+
+@contextmanager
+def running_sandbox(folder: Path | None = None, port: int = 0) -> Iterator[Sandbox]:
+    clock = Clock()
+    thread = Thread(lambda: create_sandbox(base_url=thread.url, folder=folder, clock=clock), port)
+    thread.start()
+    try:
+        yield Sandbox(thread, clock)
+    finally:
+        thread.stop()
+
+
+@dataclass
+class Site:
+    """A running app, and a way to look into its database."""
+
+    thread: Thread
+    sandbox: Sandbox
+    settings: dict[str, str]
+    clock: Clock
+
+    @property
+    def url(self) -> str:
+        return self.thread.url
+
+    def look(self, query: Callable[..., T], *args: Any) -> T:
+        """Run one of the storage's own queries, beside the app."""
+        address = parse(self.settings["DATABASE_URL"])
+        opened = (
+            sqlite.engine(address, begin="BEGIN IMMEDIATE") if isinstance(address, Path) else postgresql.engine(address)
+        )
+        try:
+            with opened.begin() as conn:
+                return query(conn, *args)
+        finally:
+            opened.dispose()
+
+    def rows(self, table: Any) -> list[Any]:
+        """Every row of a table."""
+
+        def all_rows(conn: Connection) -> list[Any]:
+            return list(conn.execute(table.select()))
+
+        return self.look(all_rows)
+
+
+def settings_for(app_url: str, sandbox: Sandbox, database_url: str, **more: str) -> dict[str, str]:
+    """What an operator would set. A blank value leaves a setting out."""
+    return {
+        "PUBLIC_URL": app_url,
+        "SECRET_KEY": SECRET_KEY,
+        "DATABASE_URL": database_url,
+        "STRIPE_API_KEY": API_KEY,
+        "STRIPE_API_BASE": sandbox.url,
+        "STRIPE_WEBHOOK_SECRET": "" if "STRIPE_WEBHOOK_SECRET" in more else sandbox.webhook_secret(app_url),
+        "PRODUCT_PRICE_ID": "" if "PRODUCT_PRICE_ID" in more else sandbox.price(),
+        "OIDC_ISSUER": f"{sandbox.url}/identity",
+        "OIDC_CLIENT_ID": CLIENT_ID,
+        "OIDC_CLIENT_SECRET": CLIENT_SECRET,
+        "SIGN_IN_RATE": "1000/minute",
+        "PURCHASE_RATE": "1000/minute",
+    } | more
+
+
+@contextmanager
+def running_site(sandbox: Sandbox, database_url: str, folder: Path, **more: str) -> Iterator[Site]:
+    """The app on a free port, with the sandbox behind it. ``more`` are settings."""
+    clock = Clock()
+    made: dict[str, str] = {}
+    thread = Thread(lambda: create_app(config.load(made, folder), clock=clock))
+    made |= settings_for(thread.url, sandbox, database_url, **more)
+    thread.start()
+    try:
+        yield Site(thread, sandbox, made, clock)
+    finally:
+        thread.stop()
+
+
+@dataclass
+class Form:
+    """A form as a browser would send it."""
+
+    action: str
+    method: str
+    fields: dict[str, str]
+    buttons: list[str] = field(default_factory=list)
+
+
+class _Forms(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[Form] = []
+        self._button = False
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attributes}
+        if tag == "form":
+            self.forms.append(Form(given.get("action", ""), given.get("method", "get"), {}))
+        elif tag == "input" and self.forms and "name" in given:
+            self.forms[-1].fields[given["name"]] = given.get("value", "")
+        elif tag == "button" and self.forms:
+            self._button = True
+            self.forms[-1].buttons.append("")
+
+    def handle_data(self, data: str) -> None:
+        if self._button:
+            self.forms[-1].buttons[-1] += data
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "button":
+            self._button = False
+
+
+def forms(page: httpx2.Response) -> list[Form]:
+    """The forms of a page."""
+    parser = _Forms()
+    parser.feed(page.text)
+    return parser.forms
+
+
+class Browser:
+    """Clicks through pages as a person would, without following redirects unless told to."""
+
+    def __init__(self, site_url: str) -> None:
+        self.site = site_url
+        self.client = httpx2.Client(
+            headers={"Accept": "text/html", "User-Agent": "Firefox/120.0 (X11; Linux)"}, timeout=20
+        )
+
+    def get(self, path: str, **params: str) -> httpx2.Response:
+        return self.client.get(urljoin(self.site, path), params=params or None)
+
+    def follow(self, answer: httpx2.Response) -> httpx2.Response:
+        """Go where a redirect leads, as far as it leads."""
+        for _ in range(10):
+            if not answer.is_redirect:
+                return answer
+            answer = self.client.get(urljoin(str(answer.url), answer.headers["Location"]))
+        raise AssertionError("too many redirects")
+
+    def submit(self, page: httpx2.Response, button: str, **fields: str) -> httpx2.Response:
+        """Press a button of a page; the browser names the page's origin, as it does on every post."""
+        form = next(form for form in forms(page) if any(button in words for words in form.buttons))
+        where = urljoin(str(page.url), form.action)
+        parts = urlsplit(str(page.url))
+        origin = {"Origin": f"{parts.scheme}://{parts.netloc}"}
+        return self.client.post(where, data=form.fields | fields, headers=origin)
+
+    def sign_in(self, name: str = "Alice Example", email: str = "", path: str = "/login") -> httpx2.Response:
+        """Through the issuer and back. Answers the page it ends on."""
+        chooser = self.follow(self.get(path))
+        email = email or f"{name.split()[0].lower()}@example.com"
+        answer = self.submit(chooser, "Continue", name=name, email=email, email_verified="yes")
+        return self.follow(answer)
+
+    def press_purchase(self) -> httpx2.Response:
+        """The Purchase button of the landing page. Answers the redirect."""
+        return self.submit(self.get("/"), "Purchase")
+
+    def checkout(self) -> httpx2.Response:
+        """The hosted page."""
+        return self.follow(self.press_purchase())
+
+    def pay(self, page: httpx2.Response | None = None, card: str = PAYS) -> httpx2.Response:
+        """Type a card on the hosted page and press Pay. Answers what the hosted page said: a redirect if it worked."""
+        page = page or self.checkout()
+        card_fields = {"card_number": card, "expiration": "12 / 40", "cvc": "123", "cardholder_name": "A. Example"}
+        return self.submit(page, "Pay", **card_fields, country="DE", **self._email(page))
+
+    def _email(self, page: httpx2.Response) -> dict[str, str]:
+        typed = next(form.fields.get("email") for form in forms(page) if "card_number" in form.fields)
+        return {} if typed else {"email": "buyer@example.com"}
+
+    def enters(self) -> bool:
+        """Whether the dashboard opens."""
+        return self.get("/dashboard").status_code == 200
+
+
+def eventually(condition: Callable[[], T], seconds: float = 10) -> T:
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds} s")
+        time.sleep(0.02)
+    return found
