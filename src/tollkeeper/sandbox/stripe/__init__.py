@@ -1,0 +1,63 @@
+"""A stand-in for Stripe over HTTP: API, hosted checkout page, signed webhooks, control page."""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from starlette.routing import BaseRoute
+
+from tollkeeper.sandbox.stripe.api import Api
+from tollkeeper.sandbox.stripe.checkout_sessions import expire_due
+from tollkeeper.sandbox.stripe.control import Control
+from tollkeeper.sandbox.stripe.deliveries import DEFAULT_DELAYS, Deliveries
+from tollkeeper.sandbox.stripe.hosted import Hosted
+from tollkeeper.sandbox.stripe.ledger import Ledger
+from tollkeeper.sandbox.stripe.work import Work
+
+__all__ = ["DEFAULT_DELAYS", "StripeSandbox"]
+
+
+class StripeSandbox:
+    """Everything that answers in Stripe's place.
+
+    ``ledger`` is the SQLite file that outlives the process; ``base_url`` is where buyers' browsers find
+    the sandbox; ``clock`` tells seconds, UTC; ``token(n)`` gives 2 n unguessable characters; and
+    ``delivery_delays`` are the seconds between the tries of a webhook delivery that fails.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: str | Path = ":memory:",
+        base_url: str,
+        clock: Callable[[], float] = time.time,
+        token: Callable[[int], str] = secrets.token_hex,
+        delivery_delays: Sequence[float] = DEFAULT_DELAYS,
+    ) -> None:
+        self._ledger = Ledger(ledger)
+        self._base_url = base_url.rstrip("/")
+        self._clock = clock
+        self._token = token
+        self._deliveries = Deliveries(self._ledger, clock, delivery_delays)
+        wake = self._deliveries.wake
+        self.routes: list[BaseRoute] = [
+            *Api(self._begin, wake).routes,
+            *Hosted(self._begin, wake).routes,
+            *Control(self._begin).routes,
+        ]
+
+    async def run(self) -> None:
+        """Deliver webhooks and end what the clock ends, until cancelled."""
+        await self._deliveries.run(self._tick)
+
+    async def close(self) -> None:
+        self._ledger.close()
+
+    def _begin(self, request: str | None = None, idempotency_key: str | None = None) -> Work:
+        now = int(self._clock())
+        return Work(self._ledger, now, self._base_url, self._token, request, idempotency_key)
+
+    def _tick(self) -> None:
+        with self._ledger.transaction():
+            expire_due(self._begin())

@@ -1,0 +1,75 @@
+"""The one account that the sandbox's keys belong to (https://docs.stripe.com/api/accounts)."""
+
+from tollkeeper.sandbox.stripe.ledger import JSON
+from tollkeeper.sandbox.stripe.listing import Params
+from tollkeeper.sandbox.stripe.shapes import make
+from tollkeeper.sandbox.stripe.work import Work
+
+NAME = "Sandbox account"
+TAX_SETTING = "tax"
+
+
+def account_id(work: Work) -> str:
+    return current(work)["id"]  # type: ignore[no-any-return]
+
+
+def retrieve_current(work: Work, _params: Params, _id: str) -> JSON:
+    return current(work)
+
+
+def current(work: Work) -> JSON:
+    """Made when it is first asked for; it outlives restarts with the ledger."""
+    known = work.ledger.page("account", (), {}, 1)
+    if known:
+        return known[0]
+    account = _account(work)
+    work.ledger.add(account)
+    return account
+
+
+def tax_is_active(work: Work) -> bool:
+    """Whether Stripe Tax is set up, as one does in Stripe's dashboard."""
+    return work.ledger.setting(TAX_SETTING, "active") == "active"
+
+
+def set_tax(work: Work, active: bool) -> None:
+    work.ledger.set(TAX_SETTING, "active" if active else "inactive")
+
+
+def _account(work: Work) -> JSON:
+    return make(
+        "account",
+        id=work.new_id("acct", 8),
+        business_profile={"name": NAME},
+        business_type="company",
+        capabilities={"card_payments": "active", "transfers": "active"},
+        charges_enabled=True,
+        controller={"type": "account"},
+        country="DE",
+        created=work.now,
+        default_currency="usd",
+        details_submitted=True,
+        email="owner@sandbox.example",
+        external_accounts={"object": "list", "data": [], "has_more": False, "url": "/v1/account/external_accounts"},
+        future_requirements=_nothing_due(),
+        metadata={},
+        payouts_enabled=True,
+        requirements=_nothing_due(),
+        settings={
+            "branding": {},
+            "card_payments": {"decline_on": {"avs_failure": False, "cvc_failure": False}},
+            "dashboard": {"display_name": NAME, "timezone": "Etc/UTC"},
+            "payments": {},
+            "payouts": {
+                "debit_negative_balances": True,
+                "schedule": {"delay_days": 7, "interval": "daily"},
+            },
+        },
+        tos_acceptance={},
+        type="standard",
+    )
+
+
+def _nothing_due() -> JSON:
+    lists = ("alternatives", "currently_due", "errors", "eventually_due", "past_due", "pending_verification")
+    return {name: [] for name in lists}

@@ -1,0 +1,294 @@
+"""The API's table of contents: every call, with the parameters it serves.
+
+A parameter that Stripe declares and that is not listed here is refused by name. A path covers what is
+below it: ``metadata`` is all of it, ``automatic_tax.enabled`` is not ``automatic_tax.liability``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tollkeeper.sandbox.stripe import accounts, catalog, checkout_sessions, customers, webhook_endpoints
+from tollkeeper.sandbox.stripe.events import API_VERSION
+from tollkeeper.sandbox.stripe.ledger import JSON
+from tollkeeper.sandbox.stripe.listing import Handler, Params, lister
+from tollkeeper.sandbox.stripe.parameters import Parameters
+from tollkeeper.sandbox.stripe.work import Work
+
+PAGING = "expand limit starting_after ending_before"
+OFF = (False,)
+
+
+@dataclass(frozen=True)
+class Call:
+    """``path`` has at most one ``{id}``."""
+
+    method: str
+    path: str
+    run: Handler
+    parameters: Parameters
+
+
+def call(
+    method: str,
+    path: str,
+    run: Handler,
+    typed: str,
+    handled: str = "",
+    served: Mapping[str, tuple[object, ...]] | None = None,
+) -> Call:
+    return Call(method, path, run, Parameters(typed, frozenset(handled.split()), served or {}))
+
+
+def retriever(kind: str) -> Handler:
+    def retrieve(work: Work, _params: Params, id_: str) -> JSON:
+        return work.get(kind, id_)
+
+    return retrieve
+
+
+CALLS = (
+    call(
+        "GET",
+        "/v1/account",
+        accounts.retrieve_current,
+        "_account_retrieve_current_params:AccountRetrieveCurrentParams",
+        "expand",
+    ),
+    # products
+    call(
+        "POST",
+        "/v1/products",
+        catalog.create_product,
+        "_product_create_params:ProductCreateParams",
+        "active description expand id images metadata name shippable statement_descriptor tax_code type unit_label url",
+        {"type": ("service",)},
+    ),
+    call(
+        "POST",
+        "/v1/products/{id}",
+        catalog.update_product,
+        "_product_update_params:ProductUpdateParams",
+        "active default_price description expand images metadata name shippable statement_descriptor tax_code "
+        "unit_label url",
+    ),
+    call("GET", "/v1/products/{id}", retriever("product"), "_product_retrieve_params:ProductRetrieveParams", "expand"),
+    call(
+        "GET",
+        "/v1/products",
+        lister("product", "/v1/products", {"ids": "id"}),
+        "_product_list_params:ProductListParams",
+        f"{PAGING} active created ids shippable type url",
+    ),
+    # prices
+    call(
+        "POST",
+        "/v1/prices",
+        catalog.create_price,
+        "_price_create_params:PriceCreateParams",
+        "active billing_scheme currency expand lookup_key metadata nickname product product_data tax_behavior "
+        "transfer_lookup_key unit_amount unit_amount_decimal",
+        {"billing_scheme": ("per_unit",)},
+    ),
+    call(
+        "POST",
+        "/v1/prices/{id}",
+        catalog.update_price,
+        "_price_update_params:PriceUpdateParams",
+        "active expand lookup_key metadata nickname tax_behavior transfer_lookup_key",
+    ),
+    call("GET", "/v1/prices/{id}", retriever("price"), "_price_retrieve_params:PriceRetrieveParams", "expand"),
+    call(
+        "GET",
+        "/v1/prices",
+        lister("price", "/v1/prices", {"lookup_keys": "lookup_key"}),
+        "_price_list_params:PriceListParams",
+        f"{PAGING} active created currency lookup_keys product type",
+    ),
+    # customers
+    call(
+        "POST",
+        "/v1/customers",
+        customers.create,
+        "_customer_create_params:CustomerCreateParams",
+        "address business_name description email expand individual_name metadata name phone preferred_locales "
+        "shipping tax_exempt",
+        {"tax_exempt": ("none", "")},
+    ),
+    call(
+        "POST",
+        "/v1/customers/{id}",
+        customers.update,
+        "_customer_update_params:CustomerUpdateParams",
+        "address business_name description email expand individual_name metadata name phone preferred_locales "
+        "shipping tax_exempt",
+        {"tax_exempt": ("none", "")},
+    ),
+    call(
+        "GET", "/v1/customers/{id}", retriever("customer"), "_customer_retrieve_params:CustomerRetrieveParams", "expand"
+    ),
+    call("DELETE", "/v1/customers/{id}", customers.delete, "_customer_delete_params:CustomerDeleteParams"),
+    call(
+        "GET",
+        "/v1/customers",
+        lister("customer", "/v1/customers"),
+        "_customer_list_params:CustomerListParams",
+        f"{PAGING} created email",
+    ),
+    # checkout sessions
+    call(
+        "POST",
+        "/v1/checkout/sessions",
+        checkout_sessions.create,
+        "checkout._session_create_params:SessionCreateParams",
+        "adaptive_pricing.enabled allow_promotion_codes allowed_payment_method_types automatic_tax.enabled "
+        "billing_address_collection cancel_url client_reference_id currency customer customer_creation "
+        "customer_email customer_update.address customer_update.name expand expires_at invoice_creation.enabled "
+        "line_items.metadata line_items.price line_items.price_data.currency line_items.price_data.product "
+        "line_items.price_data.product_data.name line_items.price_data.product_data.description "
+        "line_items.price_data.product_data.images line_items.price_data.product_data.metadata "
+        "line_items.price_data.tax_behavior line_items.price_data.unit_amount "
+        "line_items.price_data.unit_amount_decimal line_items.quantity locale metadata mode "
+        "payment_intent_data.description payment_intent_data.metadata payment_intent_data.receipt_email "
+        "phone_number_collection.enabled submit_type success_url tax_id_collection.enabled ui_mode",
+        {
+            "adaptive_pricing.enabled": OFF,
+            "allow_promotion_codes": OFF,
+            "allowed_payment_method_types": ("card",),
+            "billing_address_collection": ("auto",),
+            "invoice_creation.enabled": OFF,
+            "locale": ("auto", "en"),
+            "mode": ("payment",),
+            "phone_number_collection.enabled": OFF,
+            "submit_type": ("auto", "pay"),
+            "tax_id_collection.enabled": OFF,
+            "ui_mode": ("hosted_page",),
+        },
+    ),
+    call(
+        "GET",
+        "/v1/checkout/sessions/{id}",
+        retriever("checkout.session"),
+        "checkout._session_retrieve_params:SessionRetrieveParams",
+        "expand",
+    ),
+    call(
+        "GET",
+        "/v1/checkout/sessions",
+        lister("checkout.session", "/v1/checkout/sessions"),
+        "checkout._session_list_params:SessionListParams",
+        f"{PAGING} created customer customer_details payment_intent status",
+    ),
+    call(
+        "POST",
+        "/v1/checkout/sessions/{id}/expire",
+        checkout_sessions.expire,
+        "checkout._session_expire_params:SessionExpireParams",
+        "expand",
+    ),
+    call(
+        "GET",
+        "/v1/checkout/sessions/{id}/line_items",
+        checkout_sessions.line_items,
+        "checkout._session_list_line_items_params:SessionListLineItemsParams",
+        PAGING,
+    ),
+    # payment intents, charges
+    call(
+        "GET",
+        "/v1/payment_intents/{id}",
+        retriever("payment_intent"),
+        "_payment_intent_retrieve_params:PaymentIntentRetrieveParams",
+        "expand",
+    ),
+    call(
+        "GET",
+        "/v1/payment_intents",
+        lister("payment_intent", "/v1/payment_intents"),
+        "_payment_intent_list_params:PaymentIntentListParams",
+        f"{PAGING} created customer",
+    ),
+    call("GET", "/v1/charges/{id}", retriever("charge"), "_charge_retrieve_params:ChargeRetrieveParams", "expand"),
+    call(
+        "GET",
+        "/v1/charges",
+        lister("charge", "/v1/charges"),
+        "_charge_list_params:ChargeListParams",
+        f"{PAGING} created customer payment_intent",
+    ),
+    # refunds, disputes: there are none yet, and asking says so
+    call("GET", "/v1/refunds/{id}", retriever("refund"), "_refund_retrieve_params:RefundRetrieveParams", "expand"),
+    call(
+        "GET",
+        "/v1/refunds",
+        lister("refund", "/v1/refunds"),
+        "_refund_list_params:RefundListParams",
+        f"{PAGING} charge created payment_intent",
+    ),
+    call("GET", "/v1/disputes/{id}", retriever("dispute"), "_dispute_retrieve_params:DisputeRetrieveParams", "expand"),
+    call(
+        "GET",
+        "/v1/disputes",
+        lister("dispute", "/v1/disputes"),
+        "_dispute_list_params:DisputeListParams",
+        f"{PAGING} charge created payment_intent",
+    ),
+    # events
+    call("GET", "/v1/events/{id}", retriever("event"), "_event_retrieve_params:EventRetrieveParams", "expand"),
+    call(
+        "GET",
+        "/v1/events",
+        lister("event", "/v1/events", {"types": "type"}),
+        "_event_list_params:EventListParams",
+        f"{PAGING} created type types",
+    ),
+    # webhook endpoints
+    call(
+        "POST",
+        "/v1/webhook_endpoints",
+        webhook_endpoints.create,
+        "_webhook_endpoint_create_params:WebhookEndpointCreateParams",
+        "api_version connect description enabled_events expand metadata url",
+        {"api_version": (API_VERSION,), "connect": OFF},
+    ),
+    call(
+        "POST",
+        "/v1/webhook_endpoints/{id}",
+        webhook_endpoints.update,
+        "_webhook_endpoint_update_params:WebhookEndpointUpdateParams",
+        "description disabled enabled_events expand metadata url",
+    ),
+    call(
+        "GET",
+        "/v1/webhook_endpoints/{id}",
+        retriever("webhook_endpoint"),
+        "_webhook_endpoint_retrieve_params:WebhookEndpointRetrieveParams",
+        "expand",
+    ),
+    call(
+        "DELETE",
+        "/v1/webhook_endpoints/{id}",
+        webhook_endpoints.delete,
+        "_webhook_endpoint_delete_params:WebhookEndpointDeleteParams",
+    ),
+    call(
+        "GET",
+        "/v1/webhook_endpoints",
+        lister("webhook_endpoint", "/v1/webhook_endpoints"),
+        "_webhook_endpoint_list_params:WebhookEndpointListParams",
+        PAGING,
+    ),
+)
+
+
+def find(method: str, path: str) -> tuple[Call, str] | None:
+    """The call at this address and the id in it."""
+    steps = path.split("/")
+    for one in CALLS:
+        pattern = one.path.split("/")
+        if one.method == method and len(pattern) == len(steps) and _matches(pattern, steps):
+            return one, steps[pattern.index("{id}")] if "{id}" in pattern else ""
+    return None
+
+
+def _matches(pattern: list[str], steps: list[str]) -> bool:
+    return all(wanted == step or (wanted == "{id}" and step) for wanted, step in zip(pattern, steps, strict=True))

@@ -1,0 +1,314 @@
+"""Checkout sessions in payment mode, hosted (https://docs.stripe.com/api/checkout/sessions)."""
+
+from typing import Any
+
+from tollkeeper.sandbox.stripe import catalog
+from tollkeeper.sandbox.stripe.accounts import NAME, tax_is_active
+from tollkeeper.sandbox.stripe.common import check_email, check_url, merged_metadata
+from tollkeeper.sandbox.stripe.errors import ApiError, invalid
+from tollkeeper.sandbox.stripe.ledger import JSON
+from tollkeeper.sandbox.stripe.listing import Params, limit_of, list_of
+from tollkeeper.sandbox.stripe.money import LEAST, LEAST_ELSEWHERE, MOST, formatted, tax_on
+from tollkeeper.sandbox.stripe.shapes import make, part
+from tollkeeper.sandbox.stripe.work import Work
+
+KIND = "checkout.session"
+MINUTE, HOUR = 60, 3600
+NO_LONGER_OPEN = ("complete", "expired")
+
+
+def create(work: Work, params: Params, _id: str) -> JSON:
+    """Raises Stripe's errors for what no single parameter's type can tell."""
+    _check(work, params)
+    customer = work.refer("customer", params["customer"], "customer") if "customer" in params else None
+    taxed = bool(params.get("automatic_tax", {}).get("enabled"))
+    if taxed:
+        _check_tax(work, params, customer)
+    items = [_line_item(work, item, number) for number, item in enumerate(params["line_items"])]
+    session = _session(work, params, customer, _currency(params, items), taxed)
+    located = bool(customer and (customer["address"] or {}).get("country"))
+    session |= amounts(items, session, taxed and located)
+    _check_total(session)
+    hidden = {"line_items": items, "payment_intent_data": params.get("payment_intent_data", {})}
+    hidden["customer_update"] = params.get("customer_update", {})
+    work.ledger.add(session, hidden)
+    return session
+
+
+def _session(work: Work, params: Params, customer: JSON | None, currency: str, taxed: bool) -> JSON:
+    id_ = work.new_id("cs_test", 29)
+    email = (customer or {}).get("email") or params.get("customer_email")
+    return make(
+        KIND,
+        id=id_,
+        adaptive_pricing={"enabled": False},
+        allow_promotion_codes=params.get("allow_promotion_codes"),
+        allowed_payment_method_types=params.get("allowed_payment_method_types"),
+        automatic_tax={"enabled": taxed, "liability": {"type": "self"}, "provider": "stripe"}
+        if taxed
+        else {"enabled": False},
+        billing_address_collection=params.get("billing_address_collection"),
+        branding_settings={
+            "background_color": "#ffffff",
+            "border_style": "rounded",
+            "button_color": "#0f766e",
+            "display_name": NAME,
+            "font_family": "default",
+        },
+        cancel_url=params.get("cancel_url"),
+        client_reference_id=params.get("client_reference_id"),
+        collected_information={},
+        created=work.now,
+        currency=currency,
+        custom_fields=[],
+        custom_text={},
+        customer=customer["id"] if customer else None,
+        customer_creation=None if customer else params.get("customer_creation", "if_required"),
+        customer_details=details_of(customer, email=email) if email else None,
+        customer_email=params.get("customer_email"),
+        discounts=[],
+        expires_at=params.get("expires_at", work.now + 24 * HOUR),
+        invoice_creation={"enabled": False, "invoice_data": {"metadata": {}}},
+        livemode=False,
+        locale=params.get("locale"),
+        managed_payments={"enabled": False},
+        metadata=merged_metadata({}, params.get("metadata", {})),
+        mode="payment",
+        payment_method_collection="if_required",
+        payment_method_options={"card": {"request_three_d_secure": "automatic"}},
+        payment_method_types=["card"],
+        payment_status="unpaid",
+        phone_number_collection={"enabled": False},
+        shipping_options=[],
+        status="open",
+        submit_type=params.get("submit_type"),
+        success_url=params["success_url"],
+        ui_mode="hosted_page",
+        url=f"{work.base_url}/c/pay/{id_}",
+    )
+
+
+def _automatic_tax(enabled: bool) -> JSON:
+    if not enabled:
+        return {"enabled": False}
+    return {"enabled": True, "liability": {"type": "self"}, "provider": "stripe"}
+
+
+def details_of(customer: JSON | None, **values: Any) -> JSON:
+    """What is known of the buyer; before the payment that may be the e-mail address alone."""
+    names = ("address", "business_name", "individual_name", "name", "phone")
+    known = {name: (customer or {}).get(name) for name in names}
+    tax = {"tax_exempt": (customer or {}).get("tax_exempt", "none"), "tax_ids": None}
+    return part(KIND, "customer_details", {**known, **tax, **values})
+
+
+def _check(work: Work, params: Params) -> None:
+    for name in ("line_items", "success_url"):
+        if not params.get(name):
+            raise invalid(f"Missing required param: {name}.", name, "parameter_missing")
+    if len(params["line_items"]) > 100:
+        raise invalid("At most 100 line items are accepted.", "line_items")
+    for name in ("success_url", "cancel_url"):
+        if name in params:
+            check_url(params[name], name)
+    if "mode" not in params:
+        raise invalid("You must provide the mode of this Checkout Session.", "mode", "parameter_missing")
+    if len(params.get("client_reference_id", "")) > 200:
+        raise invalid("Invalid string: must be at most 200 characters", "client_reference_id")
+    _check_customer(params)
+    _check_expiry(params.get("expires_at"), work.now)
+
+
+def _check_customer(params: Params) -> None:
+    for other in ("customer_email", "customer_creation"):
+        if "customer" in params and other in params:
+            raise invalid(f"You may only specify one of these parameters: customer, {other}.", other)
+    if "customer_update" in params and "customer" not in params:
+        raise invalid("`customer_update` can only be used with `customer`.", "customer_update")
+    if "customer_email" in params:
+        check_email(params["customer_email"], "customer_email")
+
+
+def _check_expiry(expires_at: int | None, now: int) -> None:
+    if expires_at is None:
+        return
+    if expires_at < now + 30 * MINUTE:
+        message = "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation."
+        raise invalid(message, "expires_at")
+    if expires_at > now + 24 * HOUR:
+        message = "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation."
+        raise invalid(message, "expires_at")
+
+
+def _check_tax(work: Work, params: Params, customer: JSON | None) -> None:
+    """https://docs.stripe.com/tax/checkout: the account is set up, and an existing customer's place is known."""
+    if not tax_is_active(work):
+        message = "Stripe Tax has not been activated on your account. Activate it on the sandbox's control page."
+        raise invalid(message, "automatic_tax")
+    saves = params.get("customer_update", {}).get("address") == "auto"
+    if customer is not None and not (customer["address"] or {}).get("country") and not saves:
+        raise invalid(
+            "Automatic tax calculation in Checkout requires a valid address on the Customer. Add a valid "
+            "address to the Customer or set either `customer_update[address]` to 'auto' or "
+            "`customer_update[shipping]` to 'auto' to save the address entered in Checkout to the Customer.",
+            code="customer_tax_location_invalid",
+        )
+
+
+def _line_item(work: Work, item: Params, number: int) -> JSON:
+    param = f"line_items[{number}]"
+    if ("price" in item) == ("price_data" in item):
+        raise invalid("You must specify exactly one of `price` and `price_data`.", param)
+    if "quantity" not in item:
+        raise invalid(f"Quantity is required. Add `quantity` to `{param}`", f"{param}[quantity]")
+    if not 1 <= item["quantity"] <= 999_999:
+        raise invalid("This value must be greater than or equal to 1.", f"{param}[quantity]")
+    price = _price(work, item, param)
+    product = work.get("product", price["product"])
+    return make(
+        "item",
+        id=work.new_id("li"),
+        amount_discount=0,
+        amount_subtotal=price["unit_amount"] * item["quantity"],
+        amount_tax=0,
+        amount_total=price["unit_amount"] * item["quantity"],
+        currency=price["currency"],
+        description=product["name"],
+        metadata=merged_metadata({}, item.get("metadata", {})),
+        price=price,
+        quantity=item["quantity"],
+    )
+
+
+def _price(work: Work, item: Params, param: str) -> JSON:
+    if "price_data" in item:
+        return _price_from_data(work, item["price_data"], f"{param}[price_data]")
+    price = work.refer("price", item["price"], f"{param}[price]")
+    if not price["active"]:
+        message = f"The price specified is inactive. This field only accepts active prices: '{price['id']}'."
+        raise invalid(message, f"{param}[price]")
+    _check_sold(work.get("product", price["product"]), f"{param}[price]")
+    return price
+
+
+def _price_from_data(work: Work, data: Params, param: str) -> JSON:
+    """A price of this session alone: kept, but inactive."""
+    if ("product" in data) == ("product_data" in data):
+        raise invalid("You must specify exactly one of `product` and `product_data`.", param)
+    if "product" in data:
+        product = work.refer("product", data["product"], f"{param}[product]")
+        _check_sold(product, f"{param}[product]")
+    else:
+        product = catalog.create_product(work, {**data["product_data"], "active": False}, "")
+    price = catalog.price_of(work, product["id"], data, active=False)
+    work.ledger.add(price)
+    return price
+
+
+def _check_sold(product: JSON, param: str) -> None:
+    if not product["active"]:
+        raise invalid(f"The product of this price is not active: '{product['id']}'.", param)
+
+
+def _currency(params: Params, items: list[JSON]) -> str:
+    currency: str = items[0]["currency"]
+    if any(item["currency"] != currency for item in items):
+        raise invalid("All line items must have the same currency.", "line_items")
+    if params.get("currency", currency).lower() != currency:
+        raise invalid(f"The prices are in {currency}, not in {params['currency']}.", "currency")
+    return currency
+
+
+def amounts(items: list[JSON], session: JSON, located: bool) -> JSON:
+    """The session's sums. Tax is known only with the buyer's place; the items are changed to match."""
+    for item in items:
+        inclusive = item["price"]["tax_behavior"] == "inclusive"
+        tax = tax_on(item["amount_subtotal"], inclusive=inclusive) if located else 0
+        item["amount_tax"] = tax
+        item["amount_total"] = item["amount_subtotal"] + (0 if inclusive else tax)
+    taxed = session["automatic_tax"]["enabled"]
+    status = ("complete" if located else "requires_location_inputs") if taxed else None
+    return {
+        "amount_subtotal": sum(item["amount_subtotal"] for item in items),
+        "amount_total": sum(item["amount_total"] for item in items),
+        "automatic_tax": {**session["automatic_tax"], "status": status},
+        "total_details": {
+            "amount_discount": 0,
+            "amount_shipping": 0,
+            "amount_tax": sum(item["amount_tax"] for item in items),
+        },
+    }
+
+
+def _check_total(session: JSON) -> None:
+    total, currency = session["amount_total"], session["currency"]
+    least = LEAST.get(currency, LEAST_ELSEWHERE)
+    if total < least:
+        message = f"The Checkout Session's total amount due must add up to at least {formatted(least, currency)}"
+        raise invalid(message, code="amount_too_small")
+    if total > MOST:
+        message = f"The Checkout Session's total amount must be no more than {formatted(MOST, currency)}"
+        raise invalid(message, code="amount_too_large")
+
+
+def line_items(work: Work, params: Params, id_: str) -> JSON:
+    session = work.get(KIND, id_)
+    items = work.ledger.hidden(id_)["line_items"]
+    return _items_page(items, params, f"/v1/checkout/sessions/{session['id']}/line_items")
+
+
+def all_line_items(work: Work, session: JSON) -> JSON:
+    """What `expand` puts into a session: the first page."""
+    return line_items(work, {}, session["id"])
+
+
+def _items_page(items: list[JSON], params: Params, url: str) -> JSON:
+    """In the order they were given, which is how Stripe lists them."""
+    limit = limit_of(params)
+    ids = [item["id"] for item in items]
+    start, end = 0, len(items)
+    for name in ("starting_after", "ending_before"):
+        if name in params and params[name] not in ids:
+            raise invalid(f"No such item: '{params[name]}'", name, "resource_missing")
+    if "starting_after" in params:
+        start = ids.index(params["starting_after"]) + 1
+    if "ending_before" in params:
+        end = ids.index(params["ending_before"])
+        start = max(start, end - limit)
+    has_more = start > 0 if "ending_before" in params else end - start > limit
+    return list_of(url, items[start:end][:limit], has_more=has_more)
+
+
+def expire(work: Work, _params: Params, id_: str) -> JSON:
+    session = work.get(KIND, id_)
+    if session["status"] != "open":
+        raise _not_open(session)
+    return close_expired(work, session)
+
+
+def _not_open(session: JSON) -> ApiError:
+    return invalid(
+        'Only Checkout Sessions with a status in ["open"] can be expired. '
+        f"This Checkout Session has a status of `{session['status']}`."
+    )
+
+
+def close_expired(work: Work, session: JSON) -> JSON:
+    """Also cancels the payment that was begun for it."""
+    session = {**session, "status": "expired", "url": None}
+    work.ledger.save(session)
+    if session["payment_intent"]:
+        payment = work.get("payment_intent", session["payment_intent"])
+        changes = {"status": "canceled", "canceled_at": work.now, "cancellation_reason": "expired", "next_action": None}
+        payment |= changes
+        work.ledger.save(payment)
+        work.emit("payment_intent.canceled", payment)
+    work.emit("checkout.session.expired", session)
+    return session
+
+
+def expire_due(work: Work) -> None:
+    """Sessions end by the clock, whether or not anybody looks at them."""
+    where = ("json_extract(body, '$.status') = :status", "json_extract(body, '$.expires_at') <= :now")
+    for session in work.ledger.page(KIND, where, {"status": "open", "now": work.now}, 100):
+        close_expired(work, session)

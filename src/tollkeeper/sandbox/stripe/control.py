@@ -1,0 +1,122 @@
+"""The control page: what the sandbox is, what happened in it, and each object and delivery in full."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from tollkeeper.sandbox.pages import render
+from tollkeeper.sandbox.stripe import accounts
+from tollkeeper.sandbox.stripe.cards import CARDS, Card
+from tollkeeper.sandbox.stripe.errors import ApiError
+from tollkeeper.sandbox.stripe.hosted import check_origin, read_form
+from tollkeeper.sandbox.stripe.ledger import JSON, Ledger
+from tollkeeper.sandbox.stripe.money import formatted
+from tollkeeper.sandbox.stripe.work import Work
+
+SHOWN = 20
+NO_CONTENT = "There is nothing with this id in the sandbox."
+DELIVERIES = """
+SELECT d.id, d.event, d.endpoint, d.created, d.next_at, d.delivered,
+    json_extract(e.body, '$.type') AS type, json_extract(w.body, '$.url') AS url,
+    (SELECT count(*) FROM tries t WHERE t.delivery = d.id) AS tries
+FROM deliveries d JOIN objects e ON e.id = d.event JOIN objects w ON w.id = d.endpoint
+"""
+
+
+class Control:
+    def __init__(self, begin: Callable[[], Work]) -> None:
+        self._begin = begin
+        self.routes = [
+            Route("/", self.home, methods=["GET"]),
+            Route("/control/objects/{id}", self.an_object, methods=["GET"]),
+            Route("/control/deliveries/{id}", self.a_delivery, methods=["GET"]),
+            Route("/control/tax", self.set_tax, methods=["POST"]),
+        ]
+
+    async def home(self, request: Request) -> Response:
+        work = self._begin()
+        with work.ledger.transaction():
+            return render(request, "control.html", **_overview(work))
+
+    async def an_object(self, request: Request) -> Response:
+        ledger = self._begin().ledger
+        found = ledger.find(request.path_params["id"])
+        if found is None:
+            return _nothing(request)
+        text = json.dumps(found, indent=2, ensure_ascii=False)
+        deliveries = _deliveries(ledger, "WHERE d.event = ?", found["id"])
+        return render(request, "object.html", object=found, json=text, deliveries=deliveries)
+
+    async def a_delivery(self, request: Request) -> Response:
+        ledger = self._begin().ledger
+        found = _deliveries(ledger, "WHERE d.id = ?", request.path_params["id"])
+        if not found:
+            return _nothing(request)
+        tries = ledger.rows("SELECT * FROM tries WHERE delivery = ? ORDER BY at", found[0]["id"])
+        shown = [{**dict(one), "at": moment(one["at"])} for one in tries]
+        return render(request, "delivery.html", delivery=found[0], tries=shown)
+
+    async def set_tax(self, request: Request) -> Response:
+        try:
+            check_origin(request)
+            form = await read_form(request)
+        except ApiError as error:
+            return _message(request, error.status, "This form could not be read", error.message)
+        work = self._begin()
+        with work.ledger.transaction():
+            accounts.set_tax(work, form.get("active") == "yes")
+        return RedirectResponse("/#settings", 303)
+
+
+def moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _overview(work: Work) -> dict[str, Any]:
+    ledger = work.ledger
+    return {
+        "api": work.base_url,
+        "account": accounts.current(work),
+        "tax_is_active": accounts.tax_is_active(work),
+        "cards": [(card.spaced, card.brand, _fate(card)) for card in CARDS],
+        "payments": [_payment(one) for one in ledger.page("payment_intent", (), {}, SHOWN)],
+        "customers": [_dated(one) for one in ledger.page("customer", (), {}, SHOWN)],
+        "events": [_dated(one) for one in ledger.page("event", (), {}, SHOWN)],
+        "endpoints": [_dated(one) for one in ledger.page("webhook_endpoint", (), {}, SHOWN)],
+        "deliveries": _deliveries(ledger, f"ORDER BY d.rowid DESC LIMIT {SHOWN}"),
+        "shown": SHOWN,
+    }
+
+
+def _fate(card: Card) -> str:
+    """What becomes of a payment with this card, in a few words."""
+    asked = "asks for authentication" if card.authenticate else ""
+    if card.decline is None:
+        return f"{asked}, then pays" if asked else "pays"
+    refused = f"declined: {card.decline.decline_code.replace('_', ' ')}"
+    return f"{asked}, then {refused}" if asked else refused
+
+
+def _dated(body: JSON) -> JSON:
+    return {**body, "at": moment(body["created"])}
+
+
+def _payment(body: JSON) -> JSON:
+    return {**_dated(body), "sum": formatted(body["amount"], body["currency"])}
+
+
+def _deliveries(ledger: Ledger, which: str, *values: object) -> list[JSON]:
+    return [{**dict(row), "at": moment(row["created"])} for row in ledger.rows(DELIVERIES + which, *values)]
+
+
+def _nothing(request: Request) -> Response:
+    return _message(request, 404, "Not found", NO_CONTENT)
+
+
+def _message(request: Request, status: int, heading: str, words: str) -> Response:
+    return render(request, "message.html", status, heading=heading, words=words, link=("/", "To the control page"))

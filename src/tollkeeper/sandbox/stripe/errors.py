@@ -1,0 +1,65 @@
+"""Refusals in the shape of Stripe's error object (https://docs.stripe.com/api/errors)."""
+
+from typing import Any
+
+DOCS = "https://stripe.com/docs/error-codes/"
+
+
+class ApiError(Exception):
+    """A call that is answered with an error object instead of a result."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        type_: str = "invalid_request_error",
+        code: str | None = None,
+        param: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.type = type_
+        self.code = code
+        self.param = param
+
+    def body(self) -> dict[str, Any]:
+        """Stripe leaves out the fields that do not apply, unlike in its other objects."""
+        error: dict[str, Any] = {"message": self.message, "type": self.type}
+        if self.code is not None:
+            error["code"] = self.code
+            if not self.code.startswith("sandbox_"):
+                error["doc_url"] = DOCS + self.code.replace("_", "-")
+        if self.param is not None:
+            error["param"] = self.param
+        return {"error": error}
+
+
+def invalid(message: str, param: str | None = None, code: str | None = None) -> ApiError:
+    return ApiError(400, message, code=code, param=param)
+
+
+def no_such(noun: str, id_: str, *, param: str = "id", status: int = 404) -> ApiError:
+    """404 for the object that a path names; 400 for one that a parameter names."""
+    return ApiError(status, f"No such {noun}: '{id_}'", code="resource_missing", param=param)
+
+
+def unsupported_parameter(param: str) -> ApiError:
+    message = f"Stripe has the parameter {param}, but this sandbox does not serve it."
+    return invalid(message, param, "sandbox_unsupported_parameter")
+
+
+def unsupported_value(param: str, value: object, served: tuple[object, ...]) -> ApiError:
+    known = ", ".join(str(one).lower() if isinstance(one, bool) else str(one) for one in served)
+    message = f"This sandbox does not serve {param}={value}, though Stripe may. It serves: {known}."
+    return invalid(message, param, "sandbox_unsupported_value")
+
+
+def unrecognized(method: str, path: str) -> ApiError:
+    message = f"Unrecognized request URL ({method}: {path}). This sandbox serves no such call."
+    return ApiError(404, message)
+
+
+def api_failure() -> ApiError:
+    return ApiError(500, "The sandbox failed while handling this request.", type_="api_error")

@@ -1,0 +1,97 @@
+"""``expand``: ids replaced by the objects they name (https://docs.stripe.com/api/expanding_objects)."""
+
+from collections.abc import Callable
+
+from tollkeeper.sandbox.stripe.checkout_sessions import all_line_items
+from tollkeeper.sandbox.stripe.errors import ApiError, invalid
+from tollkeeper.sandbox.stripe.ledger import JSON
+from tollkeeper.sandbox.stripe.listing import list_of
+from tollkeeper.sandbox.stripe.shapes import CLASSES, class_of, declared, expandable
+from tollkeeper.sandbox.stripe.work import Work
+
+MAX_LEVELS = 4
+MAX_PATHS = 20
+
+
+def _none_yet(path: str) -> Callable[[Work, JSON], JSON]:
+    def empty(_work: Work, owner: JSON) -> JSON:
+        return list_of(path.format(id=owner["id"]), [])
+
+    return empty
+
+
+# Fields that are in the answer only when they are expanded.
+INCLUDED: dict[tuple[str, str], Callable[[Work, JSON], JSON]] = {
+    ("checkout.session", "line_items"): all_line_items,
+    ("charge", "refunds"): _none_yet("/v1/charges/{id}/refunds"),
+    ("customer", "sources"): _none_yet("/v1/customers/{id}/sources"),
+    ("customer", "subscriptions"): _none_yet("/v1/customers/{id}/subscriptions"),
+    ("customer", "tax_ids"): _none_yet("/v1/customers/{id}/tax_ids"),
+}
+
+
+def expand(work: Work, body: JSON, paths: list[str]) -> JSON:
+    """The body with these paths expanded. Raises Stripe's 400 for what cannot be."""
+    if len(paths) > MAX_PATHS:
+        raise invalid(f"You cannot expand more than {MAX_PATHS} properties.", "expand")
+    for number, path in enumerate(paths):
+        steps = path.split(".")
+        if len(steps) > MAX_LEVELS:
+            message = f"You cannot expand more than {MAX_LEVELS} levels of a property (property: {path[:200]})."
+            raise invalid(message, f"expand[{number}]")
+        _expand(work, body, steps, f"expand[{number}]")
+    return body
+
+
+def _expand(work: Work, owner: JSON, steps: list[str], param: str) -> None:
+    name, rest = steps[0], steps[1:]
+    if owner.get("object") == "list":
+        _expand_list(work, owner, steps, param)
+        return
+    inner = _expanded(work, owner, name, param, last=not rest)
+    if rest and inner is not None:
+        _expand(work, inner, rest, param)
+
+
+def _expand_list(work: Work, owner: JSON, steps: list[str], param: str) -> None:
+    if steps[0] != "data":
+        raise _cannot(steps[0], param, f" You may want to try expanding 'data.{steps[0][:200]}' instead.")
+    if len(steps) == 1:
+        raise _cannot("data", param)
+    for one in owner["data"]:
+        _expand(work, one, steps[1:], param)
+
+
+def _expanded(work: Work, owner: JSON, name: str, param: str, *, last: bool) -> JSON | None:
+    """The object in this field, put there if only its id was; None if there is none."""
+    value = owner.get(name)
+    kind = owner.get("object", "")
+    if (kind, name) in INCLUDED:
+        owner.setdefault(name, INCLUDED[kind, name](work, owner))
+        value = owner[name]
+    elif isinstance(value, str) and _is_reference(kind, name):
+        owner[name] = value = _referred(work, value, param)
+    elif kind in CLASSES and name in declared(class_of(kind)) and name not in owner:
+        message = f"Stripe expands {name} of a {kind}, but this sandbox does not serve it."
+        raise invalid(message, param, "sandbox_unsupported_parameter")
+    elif value is None and _is_reference(kind, name):
+        return None
+    elif last or not isinstance(value, dict):
+        raise _cannot(name, param)
+    return value if isinstance(value, dict) else None
+
+
+def _is_reference(kind: str, name: str) -> bool:
+    return kind in CLASSES and name in expandable(class_of(kind))
+
+
+def _referred(work: Work, id_: str, param: str) -> JSON:
+    found = work.ledger.find(id_)
+    if found is None:
+        message = f"This sandbox keeps no object {id_} that it could expand."
+        raise invalid(message, param, "sandbox_unsupported_parameter")
+    return found
+
+
+def _cannot(name: str, param: str, hint: str = "") -> ApiError:
+    return invalid(f"This property cannot be expanded ({name[:200]}).{hint}", param)

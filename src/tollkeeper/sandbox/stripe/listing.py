@@ -1,0 +1,94 @@
+"""Lists: filters and cursor pagination, newest first (https://docs.stripe.com/api/pagination)."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tollkeeper.sandbox.stripe.errors import invalid, no_such
+from tollkeeper.sandbox.stripe.ledger import JSON
+from tollkeeper.sandbox.stripe.work import Work
+
+COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+PAGING = {"limit", "starting_after", "ending_before", "expand"}
+
+Params = dict[str, Any]
+Handler = Callable[[Work, Params, str], JSON]
+
+
+def lister(kind: str, url: str, fields: Mapping[str, str] | None = None) -> Handler:
+    """A call that lists this kind. ``fields`` names the object's field for filters called otherwise."""
+
+    def call(work: Work, params: Params, _id: str) -> JSON:
+        where: list[str] = []
+        values: dict[str, object] = {}
+        for name in params.keys() - PAGING:
+            condition, value = _condition(name, (fields or {}).get(name, name), params[name])
+            where.append(condition)
+            values |= value
+        return page_of(work, kind, url, params, where, values)
+
+    return call
+
+
+def page_of(work: Work, kind: str, url: str, params: Params, where: list[str], values: dict[str, object]) -> JSON:
+    limit = limit_of(params)
+    where, values = [*where], {**values}
+    if cursor := _cursor(work, kind, params):
+        direction, position = cursor
+        where.append(f"seq {'>' if direction == 'before' else '<'} :{direction}")
+        values[direction] = position
+    found = work.ledger.page(kind, where, values, limit + 1)
+    data = found[:limit]
+    if "before" in values:
+        data.reverse()
+    return list_of(url, data, has_more=len(found) > limit)
+
+
+def list_of(url: str, data: list[JSON], *, has_more: bool = False) -> JSON:
+    return {"object": "list", "data": data, "has_more": has_more, "url": url}
+
+
+def limit_of(params: Params) -> int:
+    limit: int = params.get("limit", 10)
+    if limit < 1:
+        raise invalid("This value must be greater than or equal to 1.", "limit", "parameter_invalid_integer")
+    if limit > 100:
+        raise invalid("This value must be less than or equal to 100.", "limit", "parameter_invalid_integer")
+    return limit
+
+
+def _cursor(work: Work, kind: str, params: Params) -> tuple[str, int] | None:
+    given = [name for name in ("starting_after", "ending_before") if name in params]
+    if len(given) == 2:
+        message = "Received both starting_after and ending_before parameters. Please pass in only one."
+        raise invalid(message)
+    if not given:
+        return None
+    position = work.ledger.position(params[given[0]], kind)
+    if position is None:
+        raise no_such(kind, params[given[0]], param=given[0], status=400)
+    return ("after" if given[0] == "starting_after" else "before"), position
+
+
+def _condition(name: str, at: str, value: Any) -> tuple[str, dict[str, object]]:
+    """A SQL condition, with the values it binds; ``name`` and ``at`` come from our own tables."""
+    if name == "created":
+        return _created(value)
+    column = "id" if at == "id" else f"json_extract(body, '$.{at}')"
+    if isinstance(value, list):
+        return f"{column} IN (SELECT value FROM json_each(:{name}))", {  # noqa: S608
+            name: json.dumps(value)
+        }
+    if isinstance(value, dict):
+        ((key, inner),) = value.items() or (("", None),)
+        return _condition(key, f"{at}.{key}", inner)
+    if name == "type" and "*" in value:
+        return f"{column} LIKE :type ESCAPE '\\'", {name: value.replace("_", "\\_").replace("*", "%")}
+    return f"{column} = :{name}", {name: value}
+
+
+def _created(value: int | dict[str, int]) -> tuple[str, dict[str, object]]:
+    if isinstance(value, int):
+        return "created = :created", {"created": value}
+    conditions = [f"created {COMPARISONS[key]} :created_{key}" for key in value]
+    return " AND ".join(conditions or ["1"]), {f"created_{key}": bound for key, bound in value.items()}

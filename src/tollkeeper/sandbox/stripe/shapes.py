@@ -1,0 +1,119 @@
+"""Objects with every field that the SDK's classes declare: they are made from Stripe's own specification."""
+
+from functools import cache
+from importlib import import_module
+from typing import Any, ForwardRef, get_args
+
+from tollkeeper.sandbox.stripe.ledger import JSON
+
+CLASSES = {
+    "account": ("stripe", "Account"),
+    "charge": ("stripe", "Charge"),
+    "checkout.session": ("stripe.checkout", "Session"),
+    "customer": ("stripe", "Customer"),
+    "event": ("stripe", "Event"),
+    "item": ("stripe", "LineItem"),
+    "payment_intent": ("stripe", "PaymentIntent"),
+    "payment_method": ("stripe", "PaymentMethod"),
+    "price": ("stripe", "Price"),
+    "product": ("stripe", "Product"),
+    "webhook_endpoint": ("stripe", "WebhookEndpoint"),
+}
+
+# Fields that Stripe returns only when they are expanded, or only in the answer named beside them.
+ONLY_SOMETIMES = {
+    "Account": {"deleted", "company", "individual", "groups"},  # the last three: connected accounts
+    "Charge": {"refunds", "level3", "source"},
+    "Customer": {
+        "cash_balance",
+        "deleted",
+        "invoice_credit_balance",
+        "sources",
+        "subscriptions",
+        "tax",
+        "tax_ids",
+    },
+    "Event": {"account", "context"},  # events of connected accounts
+    "Event.Data": {"previous_attributes"},  # *.updated
+    "LineItem": {"discounts", "taxes"},
+    "PaymentIntent.AmountDetails": {"error", "line_items"},
+    "Price": {"currency_options", "deleted", "tiers"},
+    "Product": {"deleted"},
+    "Session": {"line_items"},
+    "Session.TotalDetails": {"breakdown"},
+    "WebhookEndpoint": {"deleted", "secret"},  # the secret: once, in the answer to its creation
+}
+
+# Classes that list every payment method or capability; Stripe returns the entries that apply.
+ONLY_WHAT_APPLIES = {
+    "Account.Capabilities",
+    "Charge.PaymentMethodDetails",
+    "PaymentIntent.LastPaymentError",
+    "PaymentIntent.NextAction",
+    "PaymentIntent.PaymentMethodOptions",
+    "PaymentMethod",
+    "Session.PaymentMethodOptions",
+}
+
+
+def make(kind: str, **values: Any) -> JSON:
+    """The object of this kind: the given values, and null for the other fields that it always has."""
+    return complete(class_of(kind), {"object": kind, **values})
+
+
+def part(kind: str, name: str, value: JSON) -> JSON:
+    """A new value for a field that holds an object, with every field that it always has."""
+    return complete(inner_classes(class_of(kind))[name], value)
+
+
+def complete(of: type, values: JSON) -> JSON:
+    """Add the fields that are missing, here and in nested objects. An undeclared field is a KeyError."""
+    fields = declared(of)
+    if undeclared := values.keys() - fields:
+        raise KeyError(f"{of.__qualname__} has no {', '.join(sorted(undeclared))}")
+    inner = inner_classes(of)
+    present = values.keys() | always(of)
+    return {name: _filled(inner.get(name), values.get(name)) for name in fields if name in present}
+
+
+def class_of(kind: str) -> type:
+    module, name = CLASSES[kind]
+    found: type = getattr(import_module(module), name)
+    return found
+
+
+@cache
+def declared(of: type) -> tuple[str, ...]:
+    return tuple(name for name in of.__annotations__ if name != "OBJECT_NAME")
+
+
+@cache
+def always(of: type) -> frozenset[str]:
+    if of.__qualname__ in ONLY_WHAT_APPLIES:
+        return frozenset()
+    return frozenset(declared(of)) - ONLY_SOMETIMES.get(of.__qualname__, set())
+
+
+def inner_classes(of: type) -> dict[str, type]:
+    """The classes of the fields that hold objects without an id of their own."""
+    found: dict[str, type] = getattr(of, "_inner_class_types", {})
+    return found
+
+
+@cache
+def expandable(of: type) -> frozenset[str]:
+    """The fields that hold an id, or on demand the object: the SDK declares them as one or the other."""
+    return frozenset(name for name in declared(of) if _is_id_or_object(of.__annotations__[name]))
+
+
+def _is_id_or_object(annotation: object) -> bool:
+    members = get_args(annotation)
+    return str in members and any(isinstance(one, ForwardRef) for one in members)
+
+
+def _filled(of: type | None, value: Any) -> Any:
+    if of is None or value is None:
+        return value
+    if isinstance(value, list):
+        return [complete(of, one) for one in value]
+    return complete(of, value)

@@ -1,0 +1,85 @@
+"""One unit of work: what a call or a page may read and change, inside one transaction."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tollkeeper.sandbox.stripe.errors import no_such
+from tollkeeper.sandbox.stripe.events import event_of
+from tollkeeper.sandbox.stripe.ledger import JSON, Ledger
+
+NOUNS = {"webhook_endpoint": "webhook endpoint"}
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """``now`` is in seconds, UTC; the request's id and idempotency key are named in the events it causes."""
+
+    ledger: Ledger
+    now: int
+    base_url: str
+    token: Callable[[int], str]
+    request: str | None = None
+    idempotency_key: str | None = None
+
+    def new_id(self, prefix: str, size: int = 12) -> str:
+        return f"{prefix}_{self.token(size)}"
+
+    def get(self, kind: str, id_: str) -> JSON:
+        """The object that a path names; raises Stripe's 404."""
+        found = self.ledger.find(id_, kind)
+        if found is None:
+            raise no_such(NOUNS.get(kind, kind), id_, param=kind.rpartition(".")[2])
+        return found
+
+    def get_live(self, kind: str, id_: str) -> JSON:
+        """As `get`, for calls that a deleted object does not take."""
+        found = self.get(kind, id_)
+        if found.get("deleted"):
+            raise no_such(NOUNS.get(kind, kind), id_)
+        return found
+
+    def refer(self, kind: str, id_: str, param: str) -> JSON:
+        """The object that a parameter names; raises Stripe's 400."""
+        found = self.ledger.find(id_, kind)
+        if found is None or found.get("deleted"):
+            raise no_such(kind, id_, param=param, status=400)
+        return found
+
+    def add(self, body: JSON, hidden: JSON | None = None) -> JSON:
+        """Keep a new object and tell of it."""
+        self.ledger.add(body, hidden)
+        self.emit(f"{body['object']}.created", body)
+        return body
+
+    def change(self, body: JSON, changes: JSON) -> JSON:
+        """Keep the changed object; an event tells of it if anything is other than before."""
+        previous = {name: body[name] for name, value in changes.items() if body[name] != value}
+        if previous:
+            body = {**body, **changes}
+            self.ledger.save(body)
+            self.emit(f"{body['object']}.updated", body, previous)
+        return body
+
+    def emit(self, type_: str, body: JSON, previous: JSON | None = None) -> None:
+        """Write the event, and a delivery of it to each endpoint that listens."""
+        listening = [one for one in self.ledger.page("webhook_endpoint", (), {}, 100) if listens(one, type_)]
+        event = event_of(
+            type_,
+            body,
+            previous,
+            id=self.new_id("evt"),
+            created=self.now,
+            pending_webhooks=len(listening),
+            request={"id": self.request, "idempotency_key": self.idempotency_key},
+        )
+        self.ledger.add(event)
+        for endpoint in listening:
+            self.ledger.run(
+                "INSERT INTO deliveries (id, event, endpoint, created, next_at) VALUES (?, ?, ?, ?, ?)",
+                *(self.new_id("dlv"), event["id"], endpoint["id"], self.now, float(self.now)),
+            )
+
+
+def listens(endpoint: JSON, type_: str) -> bool:
+    wanted = endpoint["enabled_events"]
+    return endpoint["status"] == "enabled" and ("*" in wanted or type_ in wanted)
