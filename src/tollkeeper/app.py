@@ -47,7 +47,9 @@ def create_app(config: Config, *, clock: Callable[[], int] = now) -> ASGIApp:
     # Outside of Starlette's own error handling, so that even its last resort is logged and carries the headers.
     app: ASGIApp = guards.RequestLog(guards.SecurityHeaders(pages, config))
     if config.trusted_proxies:
-        app = cast(ASGIApp, ProxyHeadersMiddleware(cast(Any, app), list(config.trusted_proxies)))
+        app = cast(
+            ASGIApp, ProxyHeadersMiddleware(cast(Any, app), [str(network) for network in config.trusted_proxies])
+        )
     return app
 
 

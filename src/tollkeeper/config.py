@@ -16,6 +16,7 @@ from tollkeeper.model import Product
 from tollkeeper.settings import KEY, PRODUCT_SETTINGS, SETTINGS, Network, Setting, Unfit, on_this_machine
 
 GOOGLE_ISSUER = "https://accounts.google.com"
+GITHUB_ISSUER = "https://github.com"
 STRIPE_CHECKOUT = "https://checkout.stripe.com"
 
 
@@ -44,8 +45,8 @@ class IssuerSettings:
     id: str
     name: str
     kind: Literal["openid", "github"]
-    issuer_url: str | None
-    """Where OpenID Connect discovery starts, exactly as the issuer names itself; None for GitHub, which has none."""
+    issuer_url: str
+    """The issuer, exactly as it names itself; where discovery starts, except at GitHub, which has none."""
     client_id: str
     client_secret: str = field(repr=False)
     client_auth: str = "client_secret_basic"
@@ -388,7 +389,7 @@ def _issuers(values: Mapping[str, Any]) -> Iterator[IssuerSettings]:
     if client_id := values["GITHUB_CLIENT_ID"]:
         # GitHub documents the secret as a form parameter only.
         yield IssuerSettings(
-            "github", "GitHub", "github", None, client_id, values["GITHUB_CLIENT_SECRET"], "client_secret_post"
+            "github", "GitHub", "github", GITHUB_ISSUER, client_id, values["GITHUB_CLIENT_SECRET"], "client_secret_post"
         )
     if issuer := values["OIDC_ISSUER"]:
         yield IssuerSettings(

@@ -54,5 +54,5 @@ def _browser(session: LoginSession, visitor: Visitor) -> dict[str, object]:
 
 
 def _issuer_name(site: Site, issuer: str) -> str:
-    names = {one.issuer_url or "https://github.com": one.name for one in site.config.issuers}
+    names = {one.issuer_url: one.name for one in site.config.issuers}
     return names.get(issuer, issuer)

@@ -80,13 +80,12 @@ def security_headers(config: Config) -> dict[str, str]:
     ``form-action`` also holds for where a posted form is redirected to (CSP level 3, section 6.4.1): the hosted
     checkout page, and the issuers when a form is posted after the login session has ended.
     """
-    issuers = sorted({origin(issuer.issuer_url) for issuer in config.issuers if issuer.issuer_url})
-    github = ["https://github.com"] if any(issuer.kind == "github" for issuer in config.issuers) else []
+    issuers = {origin(issuer.issuer_url) for issuer in config.issuers}
     policy = {
         "default-src": "'none'",
         "style-src": "'self'",
         "img-src": "'self'",
-        "form-action": " ".join(["'self'", config.stripe.checkout_origin, *issuers, *github]),
+        "form-action": " ".join(["'self'", *sorted(issuers | {config.stripe.checkout_origin})]),
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
     }
