@@ -5,15 +5,16 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from tollkeeper.config import IssuerSettings
 from tollkeeper.errors import SignInFailed
 from tollkeeper.model import Identity
 from tollkeeper.signin.attempt import Attempt, AttemptSeal, Pending, check_belongs
-from tollkeeper.signin.issuer import GITHUB, GitHubAddresses, Issuer, IssuerSettings
+from tollkeeper.signin.issuer import GITHUB, GitHubAddresses, Issuer
 
 if TYPE_CHECKING:
     from tollkeeper.signin.wire import Wire
 
-__all__ = ["Attempt", "AttemptSeal", "GitHubAddresses", "IssuerSettings", "Pending", "SignIn"]
+__all__ = ["Attempt", "AttemptSeal", "GitHubAddresses", "Pending", "SignIn"]
 
 
 class SignIn:

@@ -6,14 +6,14 @@ https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth
 from collections.abc import Mapping
 from typing import Any
 
+from tollkeeper.config import IssuerSettings
 from tollkeeper.errors import IssuerUnavailable, SignInFailed
 from tollkeeper.model import Identity
 from tollkeeper.signin.attempt import Attempt, code_from
 from tollkeeper.signin.claims import name_or_greeting, readable_name, usable_email
-from tollkeeper.signin.issuer import GitHubAddresses, IssuerSettings
+from tollkeeper.signin.issuer import GitHubAddresses
 from tollkeeper.signin.wire import Wire
 
-ISSUER = "https://github.com"
 SCOPE = "read:user user:email"
 
 
@@ -37,7 +37,7 @@ class GitHubIssuer:
         user = await self._wire.get_json(self._addresses.user, access_token)
         email = _primary_email(await self._wire.get_json(self._addresses.emails, access_token))
         name = readable_name(user.get("name"), user.get("login"))
-        return Identity(ISSUER, _number(user), name_or_greeting(name, email), email)
+        return Identity(self._settings.issuer_url, _number(user), name_or_greeting(name, email), email)
 
 
 def _number(user: Mapping[str, Any]) -> str:

@@ -8,28 +8,6 @@ from tollkeeper.model import Identity
 from tollkeeper.signin.attempt import Attempt
 
 
-class IssuerSettings(Protocol):
-    """One configured issuer."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def kind(self) -> str:
-        """``openid`` or ``github``."""
-
-    @property
-    def issuer_url(self) -> str:
-        """The issuer identifier, compared character by character. Not used for GitHub."""
-
-    @property
-    def client_id(self) -> str: ...
-    @property
-    def client_secret(self) -> str | None: ...
-    @property
-    def client_auth(self) -> str | None:
-        """``client_secret_basic``, ``client_secret_post`` or ``none``."""
-
-
 class Issuer(Protocol):
     """Signs people in."""
 

@@ -9,12 +9,12 @@ from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
 from joserfc.jwk import Key, KeySet, import_key
 from joserfc.jws import JWSRegistry
 
+from tollkeeper.config import IssuerSettings
 from tollkeeper.errors import IssuerUnavailable, SignInFailed
 from tollkeeper.model import Identity
 from tollkeeper.signin.attempt import Attempt, code_from
 from tollkeeper.signin.claims import name_or_greeting, readable_name, subject_of, verified_email
 from tollkeeper.signin.discovery import Discovery, discovery_address, read_discovery
-from tollkeeper.signin.issuer import IssuerSettings
 from tollkeeper.signin.kept import Kept
 from tollkeeper.signin.wire import Wire
 

@@ -14,9 +14,9 @@ from authlib.integrations.base_client import OAuthError  # type: ignore[import-u
 from authlib.integrations.httpx_client import AsyncOAuth2Client  # type: ignore[import-untyped]
 from joserfc.errors import ClaimError, JoseError
 
+from tollkeeper.config import IssuerSettings
 from tollkeeper.errors import IssuerUnavailable, SignInFailed, TollkeeperError
 from tollkeeper.signin.attempt import Attempt, new_secrets, refusal
-from tollkeeper.signin.issuer import IssuerSettings
 
 MAX_ANSWER_BYTES = 1024 * 1024
 _HEADERS = {"Accept": "application/json", "User-Agent": "tollkeeper"}
@@ -146,6 +146,7 @@ async def _bounded_body(response: httpx2.Response) -> bytes:
 
 def _definite(response: httpx2.Response) -> httpx2.Response:
     """Tokens come with 2xx, refusals with 400 or 401 (RFC 6749 section 5); nothing else is an answer."""
-    if response.status_code not in (httpx2.codes.BAD_REQUEST, httpx2.codes.UNAUTHORIZED):
-        response.raise_for_status()
+    refused = response.status_code in (httpx2.codes.BAD_REQUEST, httpx2.codes.UNAUTHORIZED)
+    if not response.is_success and not refused:
+        raise IssuerUnavailable(f"the issuer answered {response.status_code} to the code")
     return response
