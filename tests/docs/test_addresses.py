@@ -1,0 +1,17 @@
+"""``docs/addresses.md`` tells every address, and none that do not exist."""
+
+from starlette.routing import Mount, Route
+from tests.docs.documents import first_cells, text_of
+
+from tollkeeper.app import routes
+
+
+def spoken(route: Route | Mount) -> set[str]:
+    if isinstance(route, Mount):
+        return {f"GET {route.path}/…"}
+    return {f"{method} {route.path}" for method in (route.methods or set()) - {"HEAD"}}
+
+
+def test_addresses_are_documented() -> None:
+    served = {address for route in routes(webhooks_for="stripe") for address in spoken(route)}
+    assert set(first_cells(text_of("docs/addresses.md"))) == served

@@ -1,0 +1,47 @@
+"""The glossary and the architecture know every noun and every room."""
+
+import inspect
+import re
+from configparser import ConfigParser
+
+from tests.docs.documents import ROOT, first_cells, text_of
+
+from tollkeeper import model
+
+PACKAGE = ROOT / "src" / "tollkeeper"
+
+
+def test_glossary_knows_every_noun_of_the_model() -> None:
+    nouns = {name for name, cls in inspect.getmembers(model, inspect.isclass) if cls.__module__ == model.__name__}
+    told = set(re.findall(r"`(\w+)`", text_of("docs/glossary.md")))
+    assert nouns - told == set()
+
+
+def rooms() -> list[str]:
+    """The rooms in the architecture's table of the house, from top to bottom."""
+    house = text_of("docs/architecture.md").partition("## The house")[2].partition("Inside `web/`")[0]
+    return [cell.removesuffix(".py").removesuffix("/") for cell in first_cells(house)]
+
+
+def test_architecture_knows_every_room() -> None:
+    inside = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert set(rooms()) == inside - {"__init__"}
+
+
+def test_rooms_are_told_in_the_order_of_their_layers() -> None:
+    contracts = ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+    layers = contracts["importlinter:contract:layers"]["layers"].split()
+    assert rooms() == [layer for layer in layers if layer != "|"] + ["sandbox"]
+
+
+def test_architecture_knows_every_family_of_pages() -> None:
+    inside_web = text_of("docs/architecture.md").partition("Inside `web/`")[2].partition("###")[0]
+    pages = {path.name for path in (PACKAGE / "web").glob("*.py")} - {"__init__.py"}
+    assert pages - set(re.findall(r"`(\w+\.py)`", inside_web)) == set()
+
+
+def test_architecture_knows_every_folder_of_tests() -> None:
+    told = text_of("docs/architecture.md").partition("## The tests")[2]
+    folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("**/*.py"))}
+    assert {f"{name}/" for name in folders} - set(first_cells(told)) == set()
