@@ -159,13 +159,12 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) 
     """Serve the app with the settings of the environment, .env and tollkeeper.toml."""
     from tollkeeper import config, logs, server
     from tollkeeper.app import create_app
-    from tollkeeper.storage.migrate import State, migrate, state
+    from tollkeeper.storage.database import require_current
 
     logs.configure(logging.INFO)
     with clear_errors():
         settings = config.load(os.environ, folder)
-        if settings.database_url.startswith("sqlite:") and state(settings.database_url) is State.MISSING:
-            migrate(settings.database_url)
+        require_current(settings.database_url, make=True)
 
         async def serve_app() -> None:
             servers = server.Servers()

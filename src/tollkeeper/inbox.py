@@ -19,7 +19,7 @@ log = structlog.get_logger()
 RETRY_DELAYS = (1, 5, 15, 60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
 
 # A claim that is not finished after this many seconds was made by a process that died.
-LEASE = 60
+LEASE = 30
 BATCH = 50
 
 

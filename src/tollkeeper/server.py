@@ -12,8 +12,9 @@ from starlette.types import ASGIApp
 
 from tollkeeper.errors import TollkeeperError
 
-# How long requests under way may take to finish, in seconds; the worker stops within the same ten.
-GRACE = 9
+# How long requests under way may take to finish, in seconds. With the worker's own grace that is less than the ten
+# after which service managers commonly lose their patience.
+GRACE = 5
 
 
 class PortTaken(TollkeeperError):
@@ -80,7 +81,9 @@ class Servers:
         )
         server = Server(config)
         task = asyncio.create_task(server.serve([listener.socket]))
-        await asyncio.wait({task, asyncio.create_task(server.answering.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        answering = asyncio.create_task(server.answering.wait())
+        await asyncio.wait({task, answering}, return_when=asyncio.FIRST_COMPLETED)
+        answering.cancel()
         if not server.started:
             raise TollkeeperError("The app could not start; see the log above.")
         self._running.append((server, task))

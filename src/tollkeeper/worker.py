@@ -20,7 +20,7 @@ IDLE = 2
 HOUSEKEEPING = 3600
 
 # How long work under way may take to finish when told to stop. Seconds.
-GRACE = 8
+GRACE = 4
 
 
 class Worker:

@@ -54,12 +54,22 @@ async def open_database(url: str) -> Database:
     ``StorageBusy`` when it does not answer.
     """
     address = parse(url)
-    state = await asyncio.to_thread(migrate.state, url)
-    if state is not migrate.State.CURRENT:
-        raise StorageError(ADVICE[state])
+    await asyncio.to_thread(require_current, url)
     if isinstance(address, Path):
         return await asyncio.to_thread(SqliteDatabase, address)
     return await PostgresqlDatabase.open(address)
+
+
+def require_current(url: str, *, make: bool = False) -> None:
+    """Raise ``StorageError``, with words on what to do, unless the schema is the current one.
+
+    ``make``: a SQLite database that is not there yet is made. PostgreSQL is somebody's own, and waits for `migrate`.
+    """
+    state = migrate.state(url)
+    if make and state is migrate.State.MISSING and isinstance(parse(url), Path):
+        migrate.migrate(url)
+    elif state is not migrate.State.CURRENT:
+        raise StorageError(ADVICE[state])
 
 
 ADVICE = {

@@ -1,5 +1,7 @@
 """The landing page, the protected example page, and what they are dressed in."""
 
+import asyncio
+
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
@@ -8,6 +10,9 @@ from tollkeeper.model import Price, Product, Visitor
 from tollkeeper.storage import orders
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import paid, visitor_of
+
+# How long a page waits to show a price, in seconds.
+PRICE_PATIENCE = 2
 
 
 async def landing(request: Request) -> Response:
@@ -42,8 +47,9 @@ async def price_of(site: Site, product: Product) -> Price | None:
     """The price on sale, or None while the provider cannot say. A page without a price is better than no page."""
     price_id = site.catalog.price_on_sale(product, site.provider.name)
     try:
-        return await site.provider.price(price_id) if price_id else None
-    except (ProviderUnavailable, ProviderRefused):
+        async with asyncio.timeout(PRICE_PATIENCE):
+            return await site.provider.price(price_id) if price_id else None
+    except (TimeoutError, ProviderUnavailable, ProviderRefused):
         return None
 
 
