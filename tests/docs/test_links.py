@@ -22,11 +22,15 @@ def anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def fault(document: Path, link: str) -> str | None:
+    """What is wrong with a link, if anything is."""
+    name, _, anchor = link.partition("#")
+    target = (document.parent / name).resolve() if name else document
+    if not target.exists() or not target.is_relative_to(ROOT):
+        return "leads nowhere in the repository"
+    return "leads to no heading" if anchor and anchor not in anchors(target) else None
+
+
 @pytest.mark.parametrize("document", markdown(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(document: Path) -> None:
-    for link in internal_links(document):
-        name, _, anchor = link.partition("#")
-        target = (document.parent / name).resolve() if name else document
-        assert target.exists(), f"{link} leads nowhere"
-        assert target.is_relative_to(ROOT), f"{link} leads out of the repository"
-        assert not anchor or anchor in anchors(target), f"{link}: there is no such heading"
+    assert {link: problem for link in internal_links(document) if (problem := fault(document, link))} == {}
