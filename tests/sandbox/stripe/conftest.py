@@ -1,168 +1,18 @@
-"""A sandbox behind a real server, the official SDK and a browser's kind of HTTP client."""
+"""One sandbox for all tests of a module: each makes the objects that it needs."""
 
-import asyncio
-import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
-import httpx2
 import pytest
-import stripe
-import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
-
-from tollkeeper.sandbox.stripe import StripeSandbox
-
-KEY = "sk_test_sandbox"
-SUCCESS = "http://merchant.test/success?session_id={CHECKOUT_SESSION_ID}"
-CANCEL = "http://merchant.test/cancel?session_id={CHECKOUT_SESSION_ID}"
-QUICK = (0.02, 0.05, 0.05, 0.05)
-
-
-class Clock:
-    """The real time, moved by hand."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
-
-
-@contextmanager
-def serving(routes: list[BaseRoute], listener: socket.socket, sandbox: StripeSandbox | None = None) -> Iterator[None]:
-    """The routes behind uvicorn in a thread; with the sandbox's own loop beside it."""
-    config = uvicorn.Config(Starlette(routes=routes), log_level="error", lifespan="off")
-    server = uvicorn.Server(config)
-
-    async def serve() -> None:
-        background = asyncio.create_task(sandbox.run()) if sandbox else None
-        await server.serve([listener])
-        if background:
-            background.cancel()
-            await asyncio.gather(background, return_exceptions=True)
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    wait_for(lambda: server.started)
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        thread.join(10)
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 5.0) -> Any:
-    """The condition's first true value; fails after so many seconds."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.005)
-    raise AssertionError("waited in vain")
-
-
-def listening() -> socket.socket:
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    return listener
-
-
-def url_of(listener: socket.socket) -> str:
-    return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-@dataclass
-class Sandbox:
-    """A running sandbox and the ways to talk to it."""
-
-    url: str
-    clock: Clock
-    stripe: stripe.StripeClient
-    browser: httpx2.Client
-
-    def price(self, **params: Any) -> stripe.Price:
-        values = {"unit_amount": 2000, "currency": "usd", "product_data": {"name": "Dashboard"}, **params}
-        return self.stripe.v1.prices.create(values)  # type: ignore[arg-type]
-
-    def checkout(self, price: stripe.Price | None = None, **params: Any) -> stripe.checkout.Session:
-        items = [{"price": (price or self.price()).id, "quantity": 1}]
-        values = {"mode": "payment", "success_url": SUCCESS, "cancel_url": CANCEL, "line_items": items, **params}
-        return self.stripe.v1.checkout.sessions.create(values)  # type: ignore[arg-type]
-
-    def pay(
-        self, session: stripe.checkout.Session, card: str = "4242 4242 4242 4242", **fields: str
-    ) -> httpx2.Response:
-        return self.browser.post(str(session.url or self.page(session.id)), data={**form(card), **fields})
-
-    def page(self, session_id: str) -> str:
-        return f"{self.url}/c/pay/{session_id}"
-
-    def read(self, session: stripe.checkout.Session, **params: Any) -> stripe.checkout.Session:
-        return self.stripe.v1.checkout.sessions.retrieve(session.id, params)  # type: ignore[arg-type]
-
-    def events(self, *types: str) -> list[stripe.Event]:
-        params: Any = {"limit": 100, **({"types": list(types)} if types else {})}
-        return list(self.stripe.v1.events.list(params).data)
-
-
-def form(card: str) -> dict[str, str]:
-    return {
-        "email": "buyer@example.com",
-        "card_number": card,
-        "expiration": "12 / 34",
-        "cvc": "1234" if card.startswith("3") and len(card.replace(" ", "")) == 15 else "123",
-        "cardholder_name": "B. Uyer",
-        "country": "DE",
-    }
-
-
-@contextmanager
-def running(ledger: str | Path = ":memory:", delays: tuple[float, ...] = QUICK) -> Iterator[Sandbox]:
-    listener, clock = listening(), Clock()
-    url = url_of(listener)
-    made = StripeSandbox(ledger=ledger, base_url=url, clock=clock, delivery_delays=delays)
-    client = stripe.StripeClient(KEY, base_addresses={"api": url}, max_network_retries=0)
-    with serving(made.routes, listener, made), httpx2.Client(follow_redirects=False, trust_env=False) as browser:
-        yield Sandbox(url, clock, client, browser)
-    asyncio.run(made.close())
+from tests.sandbox.stripe.support import Receiver, Running, receiving, running
 
 
 @pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    """One for all tests of a module: each makes the objects that it needs."""
+def stripe_sandbox() -> Iterator[Running]:
     with running() as made:
         yield made
 
 
-@dataclass
-class Receiver:
-    """A merchant's webhook address. ``answers`` are the statuses of the first requests; then 200."""
-
-    url: str = ""
-    answers: list[int] = field(default_factory=list)
-    received: list[tuple[bytes, str]] = field(default_factory=list)
-
-    async def receive(self, request: Request) -> Response:
-        self.received.append((await request.body(), request.headers["stripe-signature"]))
-        status = self.answers.pop(0) if self.answers else 200
-        return Response(status_code=status, headers={"Location": f"{self.url}/elsewhere"})
-
-    def types(self) -> list[str]:
-        return [stripe.Webhook.construct_event_without_verification(body).type for body, _ in self.received]
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    listener, made = listening(), Receiver()
-    made.url = url_of(listener)
-    with serving([Route("/{any:path}", made.receive, methods=["POST"])], listener):
+    with receiving() as made:
         yield made

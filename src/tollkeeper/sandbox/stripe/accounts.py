@@ -5,7 +5,7 @@ from tollkeeper.sandbox.stripe.listing import Params
 from tollkeeper.sandbox.stripe.shapes import make
 from tollkeeper.sandbox.stripe.work import Work
 
-NAME = "Sandbox account"
+NAME = "Sandbox Shop"
 TAX_SETTING = "tax"
 
 

@@ -90,6 +90,15 @@ CARDS = (
     Card("4000000000000127", "visa", decline=WRONG_CVC),
     Card("4000000000000119", "visa", decline=PROCESSING),
 )
+BRANDS = {
+    "amex": "American Express",
+    "diners": "Diners Club",
+    "discover": "Discover",
+    "jcb": "JCB",
+    "mastercard": "Mastercard",
+    "unionpay": "UnionPay",
+    "visa": "Visa",
+}
 BY_NUMBER = {card.number: card for card in CARDS}
 
 SUGGESTED = (

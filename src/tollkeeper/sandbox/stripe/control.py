@@ -11,15 +11,15 @@ from starlette.routing import Route
 
 from tollkeeper.sandbox.pages import render
 from tollkeeper.sandbox.stripe import accounts
-from tollkeeper.sandbox.stripe.cards import CARDS, Card
+from tollkeeper.sandbox.stripe.cards import BRANDS, CARDS, SUGGESTED, Card
 from tollkeeper.sandbox.stripe.errors import ApiError
+from tollkeeper.sandbox.stripe.events import API_VERSION
 from tollkeeper.sandbox.stripe.hosted import check_origin, read_form
 from tollkeeper.sandbox.stripe.ledger import JSON, Ledger
-from tollkeeper.sandbox.stripe.money import formatted
+from tollkeeper.sandbox.stripe.money import TAX_PERCENT, formatted
 from tollkeeper.sandbox.stripe.work import Work
 
 SHOWN = 20
-NO_CONTENT = "There is nothing with this id in the sandbox."
 DELIVERIES = """
 SELECT d.id, d.event, d.endpoint, d.created, d.next_at, d.delivered,
     json_extract(e.body, '$.type') AS type, json_extract(w.body, '$.url') AS url,
@@ -83,7 +83,9 @@ def _overview(work: Work) -> dict[str, Any]:
         "api": work.base_url,
         "account": accounts.current(work),
         "tax_is_active": accounts.tax_is_active(work),
-        "cards": [(card.spaced, card.brand, _fate(card)) for card in CARDS],
+        "cards": [_card(card) for card in CARDS],
+        "tax_percent": TAX_PERCENT,
+        "version": API_VERSION,
         "payments": [_payment(one) for one in ledger.page("payment_intent", (), {}, SHOWN)],
         "customers": [_dated(one) for one in ledger.page("customer", (), {}, SHOWN)],
         "events": [_dated(one) for one in ledger.page("event", (), {}, SHOWN)],
@@ -91,6 +93,11 @@ def _overview(work: Work) -> dict[str, Any]:
         "deliveries": _deliveries(ledger, f"ORDER BY d.rowid DESC LIMIT {SHOWN}"),
         "shown": SHOWN,
     }
+
+
+def _card(card: Card) -> JSON:
+    suggested = card.number in dict(SUGGESTED)
+    return {"number": card.spaced, "brand": BRANDS[card.brand], "fate": _fate(card), "suggested": suggested}
 
 
 def _fate(card: Card) -> str:
@@ -115,7 +122,7 @@ def _deliveries(ledger: Ledger, which: str, *values: object) -> list[JSON]:
 
 
 def _nothing(request: Request) -> Response:
-    return _message(request, 404, "Not found", NO_CONTENT)
+    return _message(request, 404, "Not found", "There is nothing with this id in the sandbox.")
 
 
 def _message(request: Request, status: int, heading: str, words: str) -> Response:

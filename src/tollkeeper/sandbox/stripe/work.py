@@ -62,7 +62,8 @@ class Work:
 
     def emit(self, type_: str, body: JSON, previous: JSON | None = None) -> None:
         """Write the event, and a delivery of it to each endpoint that listens."""
-        listening = [one for one in self.ledger.page("webhook_endpoint", (), {}, 100) if listens(one, type_)]
+        endpoints = self.ledger.page("webhook_endpoint", (), {}, limit=-1)
+        listening = [one for one in endpoints if listens(one, type_)]
         event = event_of(
             type_,
             body,

@@ -1,0 +1,292 @@
+"""A parameter that is served does something: what a call was given shows in its answer, or in what it lists."""
+
+from typing import Any
+
+import pytest
+from tests.sandbox.stripe.support import CANCEL, SUCCESS, Running, running
+
+from tollkeeper.sandbox.stripe.calls import CALLS
+
+JSON = dict[str, Any]
+ADDRESS = {
+    "line1": "Street 1",
+    "line2": "Floor 2",
+    "city": "Berlin",
+    "state": "BE",
+    "postal_code": "1",
+    "country": "DE",
+}
+SHIPPING = {"name": "Test Buyer", "phone": "+49 1", "address": ADDRESS}
+CUSTOMER: JSON = {
+    "address": ADDRESS,
+    "business_name": "Shop",
+    "description": "words",
+    "email": "buyer@example.com",
+    "individual_name": "Test Buyer",
+    "metadata": {"a": "b"},
+    "name": "Test Buyer",
+    "phone": "+49 1",
+    "preferred_locales": ["de"],
+    "shipping": SHIPPING,
+    "tax_exempt": "none",
+}
+PRODUCT: JSON = {
+    "active": False,
+    "description": "words",
+    "images": ["https://shop.example/a.png"],
+    "metadata": {"a": "b"},
+    "name": "Dashboard",
+    "shippable": True,
+    "statement_descriptor": "DASHBOARD",
+    "tax_code": "txcd_10000000",
+    "unit_label": "seat",
+    "url": "https://shop.example/",
+}
+PRICE: JSON = {
+    "active": False,
+    "lookup_key": "standard",
+    "metadata": {"a": "b"},
+    "nickname": "usual",
+    "tax_behavior": "inclusive",
+    "transfer_lookup_key": True,
+}
+SESSION: JSON = {
+    "adaptive_pricing": {"enabled": False},
+    "allow_promotion_codes": False,
+    "allowed_payment_method_types": ["card"],
+    "automatic_tax": {"enabled": True},
+    "billing_address_collection": "auto",
+    "cancel_url": CANCEL,
+    "client_reference_id": "order_1",
+    "currency": "usd",
+    "invoice_creation": {"enabled": False},
+    "locale": "en",
+    "metadata": {"a": "b"},
+    "mode": "payment",
+    "phone_number_collection": {"enabled": False},
+    "submit_type": "pay",
+    "success_url": SUCCESS,
+    "tax_id_collection": {"enabled": False},
+    "ui_mode": "hosted_page",
+}
+GUEST: JSON = {"customer_email": "buyer@example.com", "customer_creation": "always"}
+ENDPOINT: JSON = {
+    "description": "words",
+    "enabled_events": ["charge.succeeded"],
+    "metadata": {"a": "b"},
+    "url": "http://127.0.0.1:9/",
+}
+# Paths whose effect is elsewhere than in the field of the same name, each with a test of its own.
+ELSEWHERE = {
+    "/v1/products": {"id", "type"},
+    "/v1/products/{id}": {"default_price"},
+    "/v1/prices": {"product", "product_data", "unit_amount_decimal", "billing_scheme", "currency", "unit_amount"},
+    "/v1/checkout/sessions": {"line_items", "customer", "customer_update", "expires_at", "payment_intent_data"},
+    "/v1/webhook_endpoints": {"api_version", "connect"},
+    "/v1/webhook_endpoints/{id}": {"disabled"},
+}
+EVERYWHERE = {"expand", "transfer_lookup_key"}
+POSTS = {call.path: call for call in CALLS if call.method == "POST" and not call.path.endswith("/expire")}
+
+
+def flat(value: Any, name: str) -> dict[str, str]:
+    """Stripe's brackets."""
+    if isinstance(value, dict):
+        pairs = [flat(inner, f"{name}[{key}]" if name else key) for key, inner in value.items()]
+    elif isinstance(value, list):
+        pairs = [flat(inner, f"{name}[{number}]") for number, inner in enumerate(value)]
+    else:
+        return {name: str(value).lower() if isinstance(value, bool) else str(value)}
+    return {key: text for one in pairs for key, text in one.items()}
+
+
+def shows(answer: Any, given: Any, path: str = "") -> None:
+    if isinstance(given, dict):
+        for name, value in given.items():
+            if name not in EVERYWHERE:
+                shows(answer[name], value, f"{path}.{name}")
+    elif not (given is False and answer is None):
+        assert answer == given, path
+
+
+@pytest.mark.parametrize(
+    ("path", "fixed", "given"),
+    [
+        ("/v1/customers", {}, CUSTOMER),
+        ("/v1/customers/{id}", {}, CUSTOMER),
+        ("/v1/products", {}, PRODUCT),
+        ("/v1/products/{id}", {}, PRODUCT),
+        ("/v1/prices", {"product_data": {"name": "A"}, "currency": "eur", "unit_amount": 12}, PRICE),
+        ("/v1/prices/{id}", {}, PRICE),
+        ("/v1/checkout/sessions", {}, {**SESSION, **GUEST}),
+        ("/v1/webhook_endpoints", {}, ENDPOINT),
+        ("/v1/webhook_endpoints/{id}", {}, ENDPOINT),
+    ],
+)
+def test_what_is_given_shows_in_the_answer(stripe_sandbox: Running, path: str, fixed: JSON, given: JSON) -> None:
+    if path == "/v1/checkout/sessions":
+        fixed = {"line_items": [{"price": stripe_sandbox.price().id, "quantity": 1}]}
+    address = path.replace("{id}", _made(stripe_sandbox, path)) if "{id}" in path else path
+    answer = stripe_sandbox.post(address, data=flat({**fixed, **given}, ""))
+    assert answer.status_code == 200, answer.text
+    shown = answer.json() | {"tax_id_collection": {"enabled": False}} if "tax_id_collection" in given else answer.json()
+    shows(shown, given)
+    served = {one.split(".")[0] for one in POSTS[path].parameters.handled}
+    assert served == given.keys() | ELSEWHERE.get(path, set()) | {"expand"} - {"transfer_lookup_key"}
+
+
+def _made(sandbox: Running, path: str) -> str:
+    stripe = sandbox.stripe.v1
+    if "customers" in path:
+        return stripe.customers.create({}).id
+    if "webhook" in path:
+        return stripe.webhook_endpoints.create({"url": "http://127.0.0.1:9/", "enabled_events": ["*"]}).id
+    price = sandbox.price()
+    return price.id if "prices" in path else str(price.product)
+
+
+def test_a_product_takes_the_id_it_is_given_once(stripe_sandbox: Running) -> None:
+    values = {"id": "dashboard", "name": "Dashboard", "type": "service"}
+    assert stripe_sandbox.post("/v1/products", data=values).json()["id"] == "dashboard"
+    assert stripe_sandbox.post("/v1/products", data=values).json()["error"]["code"] == "resource_already_exists"
+
+
+def test_a_product_s_default_price_is_one_of_its_own(stripe_sandbox: Running) -> None:
+    mine, other = stripe_sandbox.price(), stripe_sandbox.price()
+    path = f"/v1/products/{mine.product}"
+    assert stripe_sandbox.post(path, data={"default_price": mine.id}).json()["default_price"] == mine.id
+    assert stripe_sandbox.post(path, data={"default_price": other.id}).json()["error"]["param"] == "default_price"
+
+
+def test_a_price_is_of_the_product_it_names(stripe_sandbox: Running) -> None:
+    product = str(stripe_sandbox.price().product)
+    values = {"product": product, "currency": "JPY", "unit_amount_decimal": "500", "billing_scheme": "per_unit"}
+    price = stripe_sandbox.post("/v1/prices", data=values).json()
+    assert (price["product"], price["currency"], price["unit_amount"]) == (product, "jpy", 500)
+
+
+def test_a_lookup_key_moves_only_when_it_is_transferred(stripe_sandbox: Running) -> None:
+    first = stripe_sandbox.price(lookup_key="moving")
+    values = flat({"currency": "usd", "unit_amount": 1, "product": str(first.product), "lookup_key": "moving"}, "")
+    assert "already uses" in stripe_sandbox.post("/v1/prices", data=values).json()["error"]["message"]
+    second = stripe_sandbox.post("/v1/prices", data={**values, "transfer_lookup_key": "true"}).json()
+    assert second["lookup_key"] == "moving"
+    assert stripe_sandbox.get(f"/v1/prices/{first.id}").json()["lookup_key"] is None
+
+
+def test_a_session_takes_its_price_from_data(stripe_sandbox: Running) -> None:
+    data = {
+        "currency": "eur",
+        "unit_amount": 700,
+        "tax_behavior": "exclusive",
+        "product_data": {
+            "name": "A Book",
+            "description": "words",
+            "images": ["https://shop.example/b.png"],
+            "metadata": {"isbn": "1"},
+        },
+    }
+    items = [{"price_data": data, "quantity": 3, "metadata": {"a": "b"}}]
+    session = stripe_sandbox.checkout(line_items=items, expand=["line_items.data.price.product"])
+    item = session["line_items"]["data"][0]
+    assert (session.amount_total, session.currency, item["quantity"], item["metadata"]["a"]) == (2100, "eur", 3, "b")
+    assert item["price"]["active"] is False
+    shows(item["price"]["product"].to_dict(), data["product_data"])
+    again = [{"price_data": {"currency": "eur", "unit_amount_decimal": "5E1", "product": "x"}, "quantity": 1}]
+    again[0]["price_data"] |= {"unit_amount_decimal": "50", "product": str(stripe_sandbox.price().product)}
+    assert stripe_sandbox.checkout(line_items=again).amount_total == 50
+
+
+def test_a_session_s_expiry_is_bounded(stripe_sandbox: Running) -> None:
+    now = int(stripe_sandbox.clock())
+    assert stripe_sandbox.checkout(expires_at=now + 3600).expires_at == now + 3600
+    for wrong in (now + 60, now + 25 * 3600):
+        values = {"expires_at": str(wrong), "mode": "payment", "success_url": SUCCESS}
+        values |= {"line_items[0][price]": stripe_sandbox.price().id, "line_items[0][quantity]": "1"}
+        assert stripe_sandbox.post("/v1/checkout/sessions", data=values).json()["error"]["param"] == "expires_at"
+
+
+def test_the_payment_has_the_data_that_the_session_gave_for_it(stripe_sandbox: Running) -> None:
+    data = {"description": "words", "metadata": {"order": "1"}, "receipt_email": "a@example.com"}
+    session = stripe_sandbox.checkout(payment_intent_data=data)
+    stripe_sandbox.pay(session)
+    payment = stripe_sandbox.read(session, "payment_intent.latest_charge")["payment_intent"]
+    shows(payment.to_dict(), data)
+    shows(payment["latest_charge"].to_dict(), data)
+
+
+def test_an_endpoint_is_disabled_and_enabled(stripe_sandbox: Running) -> None:
+    values = flat({**ENDPOINT, "api_version": "2026-10-28.endive", "connect": False}, "")
+    made = stripe_sandbox.post("/v1/webhook_endpoints", data=values).json()
+    assert made["api_version"] == "2026-10-28.endive"
+    path = f"/v1/webhook_endpoints/{made['id']}"
+    assert stripe_sandbox.post(path, data={"disabled": "true"}).json()["status"] == "disabled"
+    assert stripe_sandbox.post(path, data={"disabled": "false"}).json()["status"] == "enabled"
+
+
+def test_an_empty_value_unsets(stripe_sandbox: Running) -> None:
+    made = stripe_sandbox.stripe.v1.customers.create({"metadata": {"a": "1", "b": "2"}, "business_name": "Shop"})
+    path = f"/v1/customers/{made.id}"
+    answer = stripe_sandbox.post(path, data={"metadata[a]": "", "metadata[c]": "3", "business_name": ""}).json()
+    assert (answer["metadata"], answer["business_name"]) == ({"b": "2", "c": "3"}, None)
+    assert stripe_sandbox.post(path, data={"metadata": ""}).json()["metadata"] == {}
+    assert stripe_sandbox.post(path, data={"name": ""}).json()["error"]["code"] == "parameter_invalid_empty"
+
+
+NOWHERE: dict[str, JSON] = {
+    "/v1/products": {"active": False, "ids": ["prod_x"], "shippable": True, "type": "good", "url": "https://x.example"},
+    "/v1/prices": {
+        "active": False,
+        "currency": "zmw",
+        "lookup_keys": ["x"],
+        "product": "prod_x",
+        "type": "recurring",
+    },
+    "/v1/customers": {"email": "nobody@example.com"},
+    "/v1/checkout/sessions": {
+        "customer": "cus_x",
+        "customer_details": {"email": "nobody@example.com"},
+        "payment_intent": "pi_x",
+        "status": "expired",
+    },
+    "/v1/payment_intents": {"customer": "cus_x"},
+    "/v1/charges": {"customer": "cus_x", "payment_intent": "pi_x"},
+    "/v1/refunds": {"charge": "ch_x", "payment_intent": "pi_x"},
+    "/v1/disputes": {"charge": "ch_x", "payment_intent": "pi_x"},
+    "/v1/events": {"type": "charge.refunded", "types": ["charge.refunded"]},
+}
+LISTS = {call.path: call for call in CALLS if call.method == "GET" and "{id}" not in call.path}
+PAGING = {"expand", "limit", "starting_after", "ending_before", "created"}
+
+
+@pytest.mark.parametrize("path", NOWHERE)
+def test_every_filter_narrows_its_list(path: str) -> None:
+    assert LISTS[path].parameters.handled - PAGING == NOWHERE[path].keys()
+    with running() as sandbox:
+        customer = sandbox.stripe.v1.customers.create({"email": "buyer@example.com"})
+        sandbox.pay(sandbox.checkout(customer=customer.id))
+        empty = path in ("/v1/refunds", "/v1/disputes")
+        assert empty or sandbox.get(path).json()["data"]
+        nowhere = [{name: value} for name, value in NOWHERE[path].items()]
+        for given in [*nowhere, {"created": {"gt": int(sandbox.clock()) + 9}}, {"created": 1}]:
+            assert sandbox.get(path, params=flat(given, "")).json()["data"] == [], given
+
+
+def test_filters_find_what_they_name(stripe_sandbox: Running) -> None:
+    customer = stripe_sandbox.stripe.v1.customers.create({"email": "found@example.com"})
+    session = stripe_sandbox.checkout(customer=customer.id)
+    stripe_sandbox.pay(session)
+    payment = stripe_sandbox.read(session).payment_intent
+    now = int(stripe_sandbox.clock())
+
+    def found(path: str, **params: Any) -> list[str]:
+        return [one["id"] for one in stripe_sandbox.get(path, params=flat(params, "")).json()["data"]]
+
+    assert found("/v1/customers", email="found@example.com", created={"gte": now - 9, "lte": now}) == [customer.id]
+    assert found("/v1/checkout/sessions", customer=customer.id, status="complete") == [session.id]
+    assert found("/v1/checkout/sessions", payment_intent=payment) == [session.id]
+    assert found("/v1/checkout/sessions", customer_details={"email": "found@example.com"}) == [session.id]
+    assert found("/v1/payment_intents", customer=customer.id) == [payment]
+    assert len(found("/v1/charges", payment_intent=payment)) == 1
+    completed = found("/v1/events", type="checkout.session.completed")
+    assert completed == found("/v1/events", type="checkout.*.completed", types=["checkout.session.completed"])
