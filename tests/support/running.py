@@ -36,12 +36,13 @@ POOR = "4000 0000 0000 9995"
 
 @dataclass
 class Clock:
-    """The real time, moved by hand. Handed in, never patched in."""
+    """The real time, moved or stopped by hand. Handed in, never patched in."""
 
     ahead: int = 0
+    stopped_at: int | None = None
 
     def __call__(self) -> int:
-        return int(time.time()) + self.ahead
+        return int(time.time()) + self.ahead if self.stopped_at is None else self.stopped_at
 
 
 class Thread:
@@ -132,15 +133,7 @@ class Site:
 
     def look(self, query: Callable[..., T], *args: Any) -> T:
         """Run one of the storage's own queries, beside the app."""
-        address = parse(self.settings["DATABASE_URL"])
-        opened = (
-            sqlite.engine(address, begin="BEGIN IMMEDIATE") if isinstance(address, Path) else postgresql.engine(address)
-        )
-        try:
-            with opened.begin() as conn:
-                return query(conn, *args)
-        finally:
-            opened.dispose()
+        return look(self.settings["DATABASE_URL"], query, *args)
 
     def rows(self, table: Any) -> list[Any]:
         """Every row of a table."""
@@ -149,6 +142,19 @@ class Site:
             return list(conn.execute(table.select()))
 
         return self.look(all_rows)
+
+
+def look(database_url: str, query: Callable[..., T], *args: Any) -> T:
+    """Run one of the storage's own queries on a database that somebody else may be using."""
+    address = parse(database_url)
+    opened = (
+        sqlite.engine(address, begin="BEGIN IMMEDIATE") if isinstance(address, Path) else postgresql.engine(address)
+    )
+    try:
+        with opened.begin() as conn:
+            return query(conn, *args)
+    finally:
+        opened.dispose()
 
 
 def settings_for(app_url: str, sandbox: Sandbox, database_url: str, **more: str) -> dict[str, str]:
