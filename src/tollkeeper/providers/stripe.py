@@ -163,7 +163,7 @@ class StripeProvider:
     async def close(self) -> None:
         """Let go of connections."""
         if self._http is not None:
-            await self._http.close_async()
+            await self._http.close_async()  # type: ignore[no-untyped-call]
 
     async def _sdk(self) -> "stripe.StripeClient":
         """The SDK's client. Importing the SDK takes a while, so it happens at first need and off the event loop."""
