@@ -1,0 +1,140 @@
+"""``tollkeeper demo`` and ``tollkeeper sandbox``, as a newcomer runs them."""
+
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+from stripe import StripeClient
+from tests.support.processes import Process, free_port, run, running
+from tests.support.running import Browser, eventually
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port(neighbours=1)
+
+
+@contextmanager
+def demo(folder: Path, port: int, *options: str) -> Iterator[Process]:
+    command = ("-m", "tollkeeper", "demo", f"--port={port}", f"--data={folder / 'data'}", *options)
+    with running(*command, folder=folder, port=port) as process:
+        yield process
+
+
+def bought(port: int) -> Browser:
+    """Sign in and pay, all the way to the dashboard."""
+    browser = Browser(f"http://127.0.0.1:{port}")
+    browser.sign_in("Alice Example")
+    assert "Payment done" in browser.follow(browser.pay()).text
+    assert browser.enters()
+    return browser
+
+
+def test_what_was_paid_outlives_a_power_cut(tmp_path: Path, port: int) -> None:
+    with demo(tmp_path, port) as process:
+        browser = bought(port)
+        process.kill()
+    with demo(tmp_path, port):
+        assert browser.enters()
+        again = Browser(browser.site)
+        assert "Enter" in again.sign_in("Alice Example").text
+        assert again.enters()
+        other = Browser(browser.site)
+        other.sign_in("Bob Example")
+        assert "Payment done" in other.follow(other.pay()).text
+
+
+def test_a_payment_whose_event_is_lost_with_the_process_still_opens(tmp_path: Path, port: int) -> None:
+    with demo(tmp_path, port) as process:
+        browser = Browser(f"http://127.0.0.1:{port}")
+        browser.sign_in("Alice Example")
+        browser.pay()
+        process.kill()
+    with demo(tmp_path, port):
+        eventually(browser.enters, seconds=45)  # at worst a lease has to run out
+
+
+def test_reset_forgets(tmp_path: Path, port: int) -> None:
+    with demo(tmp_path, port):
+        browser = bought(port)
+    (tmp_path / "data" / "notes.txt").write_text("not the demo's own")
+    with demo(tmp_path, port, "--reset"):
+        assert not browser.enters()
+        assert "Purchase" in browser.sign_in("Alice Example").text
+        assert not browser.enters()
+    assert (tmp_path / "data" / "notes.txt").exists()
+
+
+def test_webhooks_follow_to_another_port(tmp_path: Path, port: int) -> None:
+    with demo(tmp_path, port):
+        bought(port)
+    elsewhere = free_port(neighbours=1)
+    with demo(tmp_path, elsewhere):
+        browser = Browser(f"http://127.0.0.1:{elsewhere}")
+        browser.sign_in("Bob Example")
+        browser.pay()
+        eventually(browser.enters)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stops_when_told(tmp_path: Path, port: int, number: signal.Signals) -> None:
+    with demo(tmp_path, port) as process:
+        assert httpx2.get(f"http://127.0.0.1:{port}/").status_code == 200
+        process.tell(number)
+        assert process.ended() == 0, process.output()
+    assert f"http://127.0.0.1:{port}" in process.output()
+    assert "Alice Example" in process.output()
+    assert "4242 4242 4242 4242" in process.output()
+    assert "Stopped" in process.output()
+    assert "Traceback" not in process.output()
+
+
+def test_its_files_are_for_the_owner_alone(tmp_path: Path, port: int) -> None:
+    with demo(tmp_path, port):
+        data = tmp_path / "data"
+        assert data.stat().st_mode & 0o077 == 0
+        assert (data / ".env").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("taken", [0, 1], ids=["app", "sandbox"])
+def test_a_taken_port_is_said_clearly(tmp_path: Path, port: int, taken: int) -> None:
+    with socket.create_server(("127.0.0.1", port + taken)):
+        ended = run("demo", f"--port={port}", f"--data={tmp_path}", folder=tmp_path)
+    assert ended.returncode == 1
+    assert f"127.0.0.1:{port + taken}" in ended.stderr
+    assert "in use" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_host_that_no_browser_here_could_open_is_refused(tmp_path: Path, port: int) -> None:
+    ended = run("demo", "--host=192.0.2.1", f"--port={port}", f"--data={tmp_path / 'data'}", folder=tmp_path)
+    assert ended.returncode == 1
+    assert "192.0.2.1" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_sandbox_alone(tmp_path: Path, port: int) -> None:
+    command = ("-m", "tollkeeper", "sandbox", f"--port={port}", f"--data={tmp_path / 'ledger'}")
+    url = f"http://127.0.0.1:{port}"
+    stripe = StripeClient("sk_test_anything", base_addresses={"api": url}, max_network_retries=0)
+    with running(*command, folder=tmp_path, port=port) as process:
+        made = stripe.v1.products.create({"name": "Flying lessons"})
+        issuer = httpx2.get(f"{url}/identity/.well-known/openid-configuration").json()
+        assert issuer["issuer"] == f"{url}/identity"
+        process.tell(signal.SIGINT)
+        assert process.ended() == 0, process.output()
+    assert url in process.output()
+    with running(*command, folder=tmp_path, port=port):
+        assert stripe.v1.products.retrieve(made.id).name == "Flying lessons"
+
+
+def test_a_taken_port_of_the_sandbox_alone_is_said_clearly(tmp_path: Path, port: int) -> None:
+    with socket.create_server(("127.0.0.1", port)):
+        ended = run("sandbox", f"--port={port}", folder=tmp_path)
+    assert ended.returncode == 1
+    assert f"127.0.0.1:{port}" in ended.stderr
+    assert "Traceback" not in ended.stderr
