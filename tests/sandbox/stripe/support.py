@@ -4,7 +4,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,17 +43,17 @@ class Running:
 
     url: str
     clock: Clock
-    stripe: stripe.StripeClient
+    sdk: stripe.StripeClient
     browser: httpx2.Client
 
     def price(self, **params: Any) -> stripe.Price:
         values = {"unit_amount": 2000, "currency": "usd", "product_data": {"name": "Dashboard"}, **params}
-        return self.stripe.v1.prices.create(cast(Any, values))
+        return self.sdk.v1.prices.create(cast(Any, values))
 
     def checkout(self, price: stripe.Price | None = None, **params: Any) -> stripe.checkout.Session:
         items = [{"price": (price or self.price()).id, "quantity": 1}]
         values = {"mode": "payment", "success_url": SUCCESS, "cancel_url": CANCEL, "line_items": items, **params}
-        return self.stripe.v1.checkout.sessions.create(cast(Any, values))
+        return self.sdk.v1.checkout.sessions.create(cast(Any, values))
 
     def page(self, session: stripe.checkout.Session) -> str:
         return f"{self.url}/c/pay/{session.id}"
@@ -62,11 +62,11 @@ class Running:
         return self.browser.post(self.page(session), data={**card_form(card), **fields})
 
     def read(self, session: stripe.checkout.Session, *expand: str) -> stripe.checkout.Session:
-        return self.stripe.v1.checkout.sessions.retrieve(session.id, {"expand": list(expand)})
+        return self.sdk.v1.checkout.sessions.retrieve(session.id, {"expand": list(expand)})
 
     def events_about(self, *ids: str) -> list[str]:
         """The types of the events about these objects, oldest first."""
-        events = self.stripe.v1.events.list({"limit": 100}).data
+        events = self.sdk.v1.events.list({"limit": 100}).data
         return [event.type for event in reversed(events) if event.data.object["id"] in ids]
 
     def post(self, path: str, **options: Any) -> httpx2.Response:
@@ -91,13 +91,15 @@ def card_form(card: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(ledger: str | Path = ":memory:", delays: tuple[float, ...] = QUICK) -> Iterator[Running]:
+def running(
+    ledger: str | Path = ":memory:", delays: tuple[float, ...] = QUICK, more: Sequence[BaseRoute] = ()
+) -> Iterator[Running]:
     listener, clock = listening(), Clock()
     url = url_of(listener)
     sandbox = StripeSandbox(ledger=ledger, base_url=url, clock=clock, delivery_delays=delays)
     client = stripe.StripeClient(KEY, base_addresses={"api": url}, max_network_retries=0)
     browser = httpx2.Client(follow_redirects=False, trust_env=False, timeout=20)
-    with serving(sandbox.routes, listener, sandbox), browser:
+    with serving([*sandbox.routes, *more], listener, sandbox), browser:
         yield Running(url, clock, client, browser)
     asyncio.run(sandbox.close())
 
@@ -135,7 +137,8 @@ def wait_for(condition: Callable[[], Any], seconds: float = 5.0) -> Any:
 
 
 def listening() -> socket.socket:
-    listener = socket.socket()
+    # asyncio turns Nagle's delay off only for sockets that are TCP by name.
+    listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.bind(("127.0.0.1", 0))
     return listener
 

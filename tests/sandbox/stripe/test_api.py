@@ -49,7 +49,7 @@ def test_the_sdk_raises_its_own_errors(stripe_sandbox: Running) -> None:
     with pytest.raises(stripe.AuthenticationError, match="Invalid API Key"):
         live.v1.customers.list()
     with pytest.raises(stripe.PermissionError):
-        stripe_sandbox.stripe.v1.customers.list({}, {"stripe_account": "acct_other"})
+        stripe_sandbox.sdk.v1.customers.list({}, {"stripe_account": "acct_other"})
 
 
 def test_the_account_may_be_named(stripe_sandbox: Running) -> None:
@@ -124,19 +124,19 @@ def test_what_the_sandbox_does_not_serve_is_refused_by_name(stripe_sandbox: Runn
 
 def test_missing_objects(stripe_sandbox: Running) -> None:
     with pytest.raises(stripe.InvalidRequestError, match=r"No such checkout\.session: 'cs_x'") as refused:
-        stripe_sandbox.stripe.v1.checkout.sessions.retrieve("cs_x")
+        stripe_sandbox.sdk.v1.checkout.sessions.retrieve("cs_x")
     assert (refused.value.http_status, refused.value.code) == (404, "resource_missing")
     with pytest.raises(stripe.InvalidRequestError, match="No such price: 'price_x'") as refused:
         stripe_sandbox.checkout(line_items=[{"price": "price_x", "quantity": 1}])
     assert (refused.value.http_status, refused.value.param) == (400, "line_items[0][price]")
     for path in ("/v1/refunds/re_1", "/v1/disputes/dp_1", "/v1/charges/ch_1", "/v1/events/evt_1"):
         assert stripe_sandbox.get(path).json()["error"]["code"] == "resource_missing"
-    customer = stripe_sandbox.stripe.v1.customers.create({})
+    customer = stripe_sandbox.sdk.v1.customers.create({})
     assert stripe_sandbox.get(f"/v1/products/{customer.id}").status_code == 404
 
 
 def test_a_deleted_customer_is_a_stub(stripe_sandbox: Running) -> None:
-    customers = stripe_sandbox.stripe.v1.customers
+    customers = stripe_sandbox.sdk.v1.customers
     customer = customers.create({"email": "gone@example.com"})
     assert customers.delete(customer.id).deleted
     assert stripe_sandbox.get(f"/v1/customers/{customer.id}").json() == {
@@ -182,7 +182,7 @@ def test_a_deleted_customer_is_a_stub(stripe_sandbox: Running) -> None:
 )
 def test_sessions_that_cannot_be(stripe_sandbox: Running, params: Any, param: str | None) -> None:
     made = {
-        "{customer}": stripe_sandbox.stripe.v1.customers.create({}).id,
+        "{customer}": stripe_sandbox.sdk.v1.customers.create({}).id,
         "{price}": stripe_sandbox.price().id,
         "{euro}": stripe_sandbox.price(currency="eur").id,
         "{inactive}": stripe_sandbox.price(active=False).id,
@@ -201,7 +201,7 @@ def test_sessions_that_cannot_be(stripe_sandbox: Running, params: Any, param: st
 
 
 def test_lists_are_read_page_by_page(stripe_sandbox: Running) -> None:
-    customers = stripe_sandbox.stripe.v1.customers
+    customers = stripe_sandbox.sdk.v1.customers
     made = [customers.create({"email": "many@example.com"}).id for _ in range(105)]
     first = customers.list({"email": "many@example.com", "limit": 100})
     assert (len(first.data), first.has_more, first.url) == (100, True, "/v1/customers")
@@ -224,7 +224,7 @@ def test_pages_that_cannot_be(stripe_sandbox: Running, query: str, param: str) -
 
 
 def test_one_cursor_at_a_time(stripe_sandbox: Running) -> None:
-    id_ = stripe_sandbox.stripe.v1.customers.create({}).id
+    id_ = stripe_sandbox.sdk.v1.customers.create({}).id
     answer = stripe_sandbox.get(f"/v1/customers?starting_after={id_}&ending_before={id_}")
     assert "Please pass in only one" in answer.json()["error"]["message"]
 
@@ -237,7 +237,7 @@ def test_line_items_are_listed_in_the_order_given(stripe_sandbox: Running) -> No
         page = stripe_sandbox.get(f"/v1/checkout/sessions/{session.id}/line_items", params=params).json()
         return [item["amount_total"] for item in page["data"]], page["has_more"]
 
-    ids = [item.id for item in stripe_sandbox.stripe.v1.checkout.sessions.line_items.list(session.id).data]
+    ids = [item.id for item in stripe_sandbox.sdk.v1.checkout.sessions.line_items.list(session.id).data]
     assert amounts() == ([100, 101, 102, 103, 104], False)
     assert amounts(limit=2) == ([100, 101], True)
     assert amounts(limit=2, starting_after=ids[1]) == ([102, 103], True)
@@ -246,16 +246,14 @@ def test_line_items_are_listed_in_the_order_given(stripe_sandbox: Running) -> No
 
 
 def test_expansion_goes_four_levels_deep(stripe_sandbox: Running) -> None:
-    customer = stripe_sandbox.stripe.v1.customers.create({"name": "Test Buyer"})
+    customer = stripe_sandbox.sdk.v1.customers.create({"name": "Test Buyer"})
     session = stripe_sandbox.checkout(customer=customer.id)
     stripe_sandbox.pay(session)
     read = stripe_sandbox.read(session, "payment_intent.latest_charge.customer", "line_items.data.price.product")
     assert read["payment_intent"]["latest_charge"]["customer"]["name"] == "Test Buyer"
     assert read["line_items"]["data"][0]["price"]["product"]["name"] == "Dashboard"
     assert read.customer == customer.id
-    listed = stripe_sandbox.stripe.v1.charges.list(
-        {"customer": customer.id, "expand": ["data.payment_intent.customer"]}
-    )
+    listed = stripe_sandbox.sdk.v1.charges.list({"customer": customer.id, "expand": ["data.payment_intent.customer"]})
     assert cast(Any, listed.data[0].payment_intent)["customer"]["id"] == customer.id
 
 
@@ -294,7 +292,7 @@ def test_expanding_what_the_sandbox_does_not_serve_is_refused_by_name(stripe_san
 
 def test_a_session_is_expired_once(stripe_sandbox: Running) -> None:
     session = stripe_sandbox.checkout()
-    sessions = stripe_sandbox.stripe.v1.checkout.sessions
+    sessions = stripe_sandbox.sdk.v1.checkout.sessions
     assert (sessions.expire(session.id).status, sessions.retrieve(session.id).url) == ("expired", None)
     with pytest.raises(stripe.InvalidRequestError, match="status of `expired`"):
         sessions.expire(session.id)

@@ -41,7 +41,7 @@ def check_object(body: JSON, *also: str) -> None:
 @pytest.fixture(scope="module")
 def ids(stripe_sandbox: Running) -> dict[str, str]:
     """One object of each kind, with as many of its parts filled as can be."""
-    customer = stripe_sandbox.stripe.v1.customers.create(
+    customer = stripe_sandbox.sdk.v1.customers.create(
         {
             "email": "buyer@example.com",
             "address": {"country": "DE"},
@@ -57,7 +57,7 @@ def ids(stripe_sandbox: Running) -> dict[str, str]:
     asking = stripe_sandbox.checkout(price)
     stripe_sandbox.pay(asking, "4000 0025 0000 3155")
     asked = stripe_sandbox.read(asking, "payment_intent")
-    endpoint = stripe_sandbox.stripe.v1.webhook_endpoints.create(
+    endpoint = stripe_sandbox.sdk.v1.webhook_endpoints.create(
         {"url": "http://127.0.0.1:9/", "enabled_events": ["charge.refunded"]}
     )
     return {
@@ -117,7 +117,7 @@ def test_expanded_objects_have_the_declared_fields(stripe_sandbox: Running, ids:
 
 
 def test_events_and_their_snapshots_have_the_declared_fields(stripe_sandbox: Running, ids: dict[str, str]) -> None:
-    stripe_sandbox.stripe.v1.customers.update(ids["customer"], {"name": "Another Name"})
+    stripe_sandbox.sdk.v1.customers.update(ids["customer"], {"name": "Another Name"})
     events = stripe_sandbox.get("/v1/events", params={"limit": 100}).json()["data"]
     assert {event["data"]["object"]["object"] for event in events} >= {"charge", "checkout.session", "customer"}
     for event in events:

@@ -33,7 +33,7 @@ def test_concurrent_requests_with_one_key_make_one_object(stripe_sandbox: Runnin
 
 
 def test_the_key_with_other_parameters_is_an_error(stripe_sandbox: Running) -> None:
-    customers = stripe_sandbox.stripe.v1.customers
+    customers = stripe_sandbox.sdk.v1.customers
     customers.create({"name": "A"}, {"idempotency_key": "other-parameters"})
     with pytest.raises(stripe.IdempotencyError, match="same parameters"):
         customers.create({"name": "B"}, {"idempotency_key": "other-parameters"})

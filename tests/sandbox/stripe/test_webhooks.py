@@ -12,7 +12,7 @@ from tests.sandbox.stripe.support import Receiver, Running, receiving, running, 
 
 def listen(sandbox: Running, url: str, *events: Any) -> str:
     """The signing secret of a new endpoint."""
-    made = sandbox.stripe.v1.webhook_endpoints.create({"url": url, "enabled_events": list(events) or ["*"]})
+    made = sandbox.sdk.v1.webhook_endpoints.create({"url": url, "enabled_events": list(events) or ["*"]})
     assert made.secret
     return made.secret
 
@@ -40,27 +40,27 @@ def test_a_payment_s_event_arrives_signed_and_promptly(receiver: Receiver) -> No
 def test_an_endpoint_hears_only_what_it_asked_for(receiver: Receiver) -> None:
     with running() as sandbox:
         listen(sandbox, receiver.url, "customer.created")
-        sandbox.stripe.v1.products.create({"name": "Dashboard"})
-        sandbox.stripe.v1.customers.create({})
+        sandbox.sdk.v1.products.create({"name": "Dashboard"})
+        sandbox.sdk.v1.customers.create({})
         wait_for(lambda: receiver.received)
         assert receiver.types() == ["customer.created"]
 
 
 def test_an_event_names_the_request_that_caused_it(stripe_sandbox: Running) -> None:
-    customers = stripe_sandbox.stripe.v1.customers
+    customers = stripe_sandbox.sdk.v1.customers
     made = customers.create({}, {"idempotency_key": "cause"})
-    events = stripe_sandbox.stripe.v1.events.list({"type": "customer.created", "limit": 1})
+    events = stripe_sandbox.sdk.v1.events.list({"type": "customer.created", "limit": 1})
     assert made.last_response
     request = {"id": made.last_response.request_id, "idempotency_key": "cause"}
     assert events.data[0]["request"].to_dict() == request
 
 
 def test_an_update_tells_what_was_before(stripe_sandbox: Running) -> None:
-    customers = stripe_sandbox.stripe.v1.customers
+    customers = stripe_sandbox.sdk.v1.customers
     made = customers.create({"name": "Before"})
     customers.update(made.id, {"name": "After"})
     customers.update(made.id, {"name": "After"})
-    events = stripe_sandbox.stripe.v1.events.list({"type": "customer.updated"}).data
+    events = stripe_sandbox.sdk.v1.events.list({"type": "customer.updated"}).data
     mine = [event for event in events if event.data.object["id"] == made.id]
     assert [event.data["previous_attributes"].to_dict() for event in mine] == [{"name": "Before"}]
 
@@ -69,11 +69,11 @@ def test_failed_tries_are_repeated_until_one_succeeds(receiver: Receiver) -> Non
     receiver.answers = [500, 404, 302]
     with running() as sandbox:
         listen(sandbox, receiver.url, "customer.created")
-        sandbox.stripe.v1.customers.create({})
+        sandbox.sdk.v1.customers.create({})
         wait_for(lambda: len(receiver.received) == 4)
         assert len({body for body, _ in receiver.received}) == 1
-        event = sandbox.stripe.v1.events.list({"type": "customer.created"}).data[0]
-        wait_for(lambda: sandbox.stripe.v1.events.retrieve(event.id).pending_webhooks == 0)
+        event = sandbox.sdk.v1.events.list({"type": "customer.created"}).data[0]
+        wait_for(lambda: sandbox.sdk.v1.events.retrieve(event.id).pending_webhooks == 0)
         log = _delivery_page(sandbox)
         assert "delivered" in log
         assert all(f"HTTP {status}" in log for status in (500, 404, 302, 200))
@@ -82,7 +82,7 @@ def test_failed_tries_are_repeated_until_one_succeeds(receiver: Receiver) -> Non
 def test_a_delivery_that_never_succeeds_is_given_up_and_its_errors_are_logged(receiver: Receiver) -> None:
     with running(delays=(0.01, 0.01)) as sandbox:
         listen(sandbox, "http://127.0.0.1:9/nobody", "customer.created")
-        sandbox.stripe.v1.customers.create({})
+        sandbox.sdk.v1.customers.create({})
         wait_for(lambda: "given up" in sandbox.browser.get(sandbox.url).text)
         assert _delivery_page(sandbox).count("ConnectError") == 3
 
@@ -97,19 +97,19 @@ def test_one_slow_endpoint_does_not_hold_up_another(receiver: Receiver) -> None:
     with running() as sandbox, socket.create_server(("127.0.0.1", 0)) as deaf:
         listen(sandbox, f"http://127.0.0.1:{deaf.getsockname()[1]}/", "customer.created")
         listen(sandbox, receiver.url, "customer.created")
-        sandbox.stripe.v1.customers.create({})
+        sandbox.sdk.v1.customers.create({})
         wait_for(lambda: receiver.received, seconds=2)
 
 
 def test_a_disabled_or_deleted_endpoint_hears_nothing_more(receiver: Receiver) -> None:
     with running() as sandbox:
-        endpoints = sandbox.stripe.v1.webhook_endpoints
+        endpoints = sandbox.sdk.v1.webhook_endpoints
         for url in ("a", "b", "c"):
             listen(sandbox, f"{receiver.url}/{url}", "customer.created")
         _, second, first = (one.id for one in endpoints.list().data)
         endpoints.update(first, {"disabled": True})
         assert endpoints.delete(second).deleted
-        sandbox.stripe.v1.customers.create({})
+        sandbox.sdk.v1.customers.create({})
         wait_for(lambda: receiver.received)
         time.sleep(0.1)
         assert len(receiver.received) == 1
@@ -121,7 +121,7 @@ def test_what_was_not_delivered_is_delivered_after_a_restart(tmp_path: Path) -> 
         receiver.answers = [500] * 3
         with running(ledger, delays=(0.3, 0.3, 0.3)) as sandbox:
             secret = listen(sandbox, receiver.url, "customer.created")
-            made = sandbox.stripe.v1.customers.create({})
+            made = sandbox.sdk.v1.customers.create({})
             wait_for(lambda: receiver.received)
         seen = len(receiver.received)
         receiver.answers = []

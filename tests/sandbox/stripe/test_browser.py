@@ -1,0 +1,106 @@
+"""The pages in Chromium: names that assistive technology reads, both colour schemes, phone and desktop."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from tests.sandbox.stripe.support import Running, running
+
+import tollkeeper.sandbox
+
+STATIC = Path(tollkeeper.sandbox.__file__).parent / "static"
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+
+
+@pytest.fixture(scope="module")
+def shop() -> Iterator[Running]:
+    with running(more=[Mount("/static", StaticFiles(directory=STATIC))]) as made:
+        made.sdk.v1.webhook_endpoints.create({"url": "http://127.0.0.1:9/", "enabled_events": ["*"]})
+        yield made
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-dev-shm-usage"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=[(390, "dark"), (1280, "light")], ids=["phone-dark", "desktop-light"])
+def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    width, scheme = request.param
+    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    yield context.new_page()
+    context.close()
+
+
+def check(page: Page) -> None:
+    """WCAG A and AA as far as axe can tell, and nothing wider than the window."""
+    found = Axe().run(page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]})
+    assert not found.response["violations"], found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def fill(page: Page, card: str) -> None:
+    page.get_by_label("Email", exact=True).fill("buyer@example.com")
+    page.get_by_label("Card number", exact=True).fill(card)
+    page.get_by_label("Expiration", exact=True).fill("12 / 34")
+    page.get_by_label("CVC", exact=True).fill("123")
+    page.get_by_label("Cardholder name", exact=True).fill("Test Buyer")
+    page.get_by_label("Country", exact=True).select_option("Germany")
+
+
+def test_the_way_of_a_buyer(shop: Running, page: Page) -> None:
+    success = f"{shop.url}/control/objects/{{CHECKOUT_SESSION_ID}}"
+    session = shop.checkout(automatic_tax={"enabled": True}, success_url=success)
+    page.goto(str(session.url))
+    check(page)
+    page.get_by_role("button", name="Pay", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("Nothing was charged.")
+    check(page)
+    fill(page, "4000 0000 0000 9995")
+    page.get_by_role("button", name="Pay", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("Your card has insufficient funds.")
+    check(page)
+    fill(page, "4000 0025 0000 3155")
+    page.get_by_role("button", name="Pay", exact=True).click()
+    check(page)
+    page.get_by_role("button", name="Fail", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("We are unable to authenticate your payment method.")
+    fill(page, "4000 0025 0000 3155")
+    page.get_by_role("button", name="Pay", exact=True).click()
+    page.get_by_role("button", name="Complete", exact=True).click()
+    expect(page).to_have_url(f"{shop.url}/control/objects/{session.id}")
+    check(page)
+    page.goto(shop.page(session))
+    expect(page.get_by_role("heading")).to_contain_text("all done")
+    check(page)
+
+
+def test_a_double_click_on_pay_charges_once(shop: Running, page: Page) -> None:
+    session = shop.checkout(success_url=shop.url)
+    page.goto(str(session.url))
+    fill(page, "4242 4242 4242 4242")
+    page.get_by_role("button", name="Pay", exact=True).dblclick()
+    expect(page).to_have_url(f"{shop.url}/")
+    payment = str(shop.read(session).payment_intent)
+    assert len(shop.sdk.v1.charges.list({"payment_intent": payment}).data) == 1
+
+
+def test_the_control_page_and_its_details(shop: Running, page: Page) -> None:
+    shop.pay(shop.checkout())
+    page.goto(shop.url)
+    page.get_by_text("test cards", exact=False).last.click()
+    check(page)
+    page.locator('a[href^="/control/deliveries/"]').first.click()
+    check(page)
+    page.locator('a[href^="/control/objects/evt"]').first.click()
+    check(page)
