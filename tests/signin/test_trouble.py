@@ -44,12 +44,13 @@ async def dripping(_: Request) -> Response:
         answers(500, {"error": "server_error"}),
         answers(503, b"down for maintenance"),
         answers(429, b"slow down"),
-        answers(302, b"", Location="/elsewhere"),
+        answers(302, {"error": "invalid_grant"}, Location="/elsewhere"),
+        answers(404, {"error": "invalid_grant"}),
         answers(307, b"", Location="/elsewhere"),
         answers(200, b" " * (MEBIBYTE + 1)),
         answers(200, zlib.compress(b" " * 64 * MEBIBYTE), Content_Encoding="deflate"),
     ],
-    ids=["500", "503", "429", "302", "307", "huge", "bomb"],
+    ids=["500", "503", "429", "302", "404", "307", "huge", "bomb"],
 )
 async def test_e38_an_issuer_in_trouble_is_unavailable_and_is_tried_again(
     traveller: Traveller, issuer: LyingIssuer, stage: Stage, path: str, detour: Any

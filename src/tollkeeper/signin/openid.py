@@ -94,12 +94,12 @@ class OpenIDIssuer:
         listed = document.get("keys") if isinstance(document, dict) else None
         if not isinstance(listed, list):
             raise IssuerUnavailable("the issuer publishes no keys")
-        return KeySet([key for entry in listed if (key := _public_key(entry)) is not None])
+        return KeySet([key for entry in listed if (key := _usable_key(entry)) is not None])
 
 
-def _public_key(entry: object) -> Key | None:
+def _usable_key(entry: object) -> Key | None:
     """One key of the set. One that is not understood is passed over, as RFC 7517 section 5 asks."""
-    if not isinstance(entry, dict) or entry.get("kty") not in ("RSA", "EC", "OKP"):
+    if not isinstance(entry, dict):
         return None
     try:
         return import_key(entry)
