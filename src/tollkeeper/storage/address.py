@@ -17,7 +17,7 @@ def parse(url: str) -> Path | URL:
     """
     try:
         address = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise StorageError(f"The database address cannot be understood. {FORMS}") from error
     match address.drivername:
         case "sqlite":

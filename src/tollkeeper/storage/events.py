@@ -14,8 +14,8 @@ IGNORED = "ignored"
 
 def keep(conn: Connection, event: Event, now: int) -> bool:
     """Keep an event: due at once if relevant, else as ignored. False when it was kept before."""
-    kept = conn.execute(insert_into(conn, events).on_conflict_do_nothing().inline(), _values(event, now))
-    return kept.rowcount == 1
+    fresh = insert_into(conn, events).on_conflict_do_nothing().returning(events.c.id)
+    return conn.scalar(fresh, _values(event, now)) is not None
 
 
 def claim(conn: Connection, realm: Realm, now: int, limit: int, lease: int) -> tuple[KeptEvent, ...]:

@@ -67,15 +67,22 @@ def _make(path: Path) -> tuple[str | None, str]:
         unfinished = Path(name)
         try:
             made = _upgrade(unfinished)
-            os.link(unfinished, path)
+            was_first = _give_name(unfinished, path)
         finally:
             unfinished.unlink()
-        _sync(path.parent)
-    except FileExistsError:  # another process was faster
-        return _upgrade(path)
     except OSError as error:
         raise StorageError(f"The database {path} cannot be made: {error.strerror}.") from error
-    return made
+    return made if was_first else _upgrade(path)
+
+
+def _give_name(file: Path, name: Path) -> bool:
+    """Give a file its final name for good, unless another process has taken it; never overwrites."""
+    try:
+        os.link(file, name)
+    except FileExistsError:
+        return False
+    _sync(name.parent)
+    return True
 
 
 def _upgrade(address: Path | URL) -> tuple[str | None, str]:

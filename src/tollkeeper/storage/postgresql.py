@@ -1,6 +1,8 @@
 """PostgreSQL: a pool of connections for threads, and a small one of its own for the gate in the event loop."""
 
 import asyncio
+import random
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -161,5 +163,7 @@ def _transact(using: Engine, function: Callable[[Connection], T]) -> T:
         except DBAPIError as error:
             if not isinstance(error.orig, RETRIED):
                 raise
+        # Long enough for the others to get through; at once, we would take their locks again before they wake.
+        time.sleep(random.uniform(0.02, 0.1))  # noqa: S311
     with using.begin() as conn:
         return function(conn)

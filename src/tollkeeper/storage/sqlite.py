@@ -143,18 +143,24 @@ def clear_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (sqlite3.Error, DBAPIError) as error:
-        code = _primary_code(error)
-        if code in TEMPORARY:
-            raise StorageBusy(f"The database {path} is {TEMPORARY[code]}.") from error
-        if code in CORRUPT:
-            raise StorageError(f"The database {path} is damaged. {REMEDY}") from error
+        for code in _result_codes(error):
+            if code in TEMPORARY:
+                raise StorageBusy(f"The database {path} is {TEMPORARY[code]}.") from error
+            if code in CORRUPT:
+                raise StorageError(f"The database {path} is damaged. {REMEDY}") from error
         raise
 
 
-def _primary_code(error: sqlite3.Error | DBAPIError) -> int:
-    """SQLite's result code, without the details in its higher bits (https://www.sqlite.org/rescode.html)."""
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    return getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+def _result_codes(error: BaseException | None) -> Iterator[int]:
+    """SQLite's result codes of an error and of those it arose from, without the details in their higher bits.
+
+    A full disk, for one, undoes the whole transaction; then the savepoint fails too, and hides the reason.
+    See https://www.sqlite.org/rescode.html.
+    """
+    while error is not None:
+        if isinstance(error, sqlite3.Error):
+            yield getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        error = error.__context__
 
 
 def _transact(reading: Engine, function: Callable[[Connection], T]) -> T:

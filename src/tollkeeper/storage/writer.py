@@ -4,6 +4,7 @@ A commit waits for the disk, so writes that arrive during one share the next. Ea
 is answered only after the commit it belongs to.
 """
 
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -14,6 +15,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 GROUP_LIMIT = 200
+
+# On the driver itself: through SQLAlchemy a savepoint costs more than the insert inside it.
+SAVEPOINT = "SAVEPOINT job"
+UNDO = "ROLLBACK TO job"
+RELEASE = "RELEASE job"
 
 
 @dataclass(slots=True)
@@ -27,13 +33,16 @@ class Job:
 
     def run(self, conn: Connection) -> None:
         """Run under a savepoint, so that an error undoes this job alone. Raises what undoes the whole group."""
+        driver = _driver(conn)
+        driver.execute(SAVEPOINT)
         try:
-            with conn.begin_nested():
-                self.result = self.function(conn)
+            self.result = self.function(conn)
         except BaseException as error:
-            if not _in_transaction(conn):
+            if not driver.in_transaction:  # SQLite undid everything by itself, as it does when the disk is full
                 raise
+            driver.execute(UNDO)
             self.error = error
+        driver.execute(RELEASE)
 
     def settle(self) -> None:
         """Answer, now that the outcome is on disk."""
@@ -91,6 +100,7 @@ def commit_together(conn: Connection, group: list[Job]) -> None:
             for job in group:
                 job.run(conn)
     except BaseException as error:
+        _driver(conn).rollback()  # after a COMMIT that fails SQLite keeps the transaction, and SQLAlchemy forgets it
         for job in group:
             job.answer.set_exception(error)
     else:
@@ -98,7 +108,8 @@ def commit_together(conn: Connection, group: list[Job]) -> None:
             job.settle()
 
 
-def _in_transaction(conn: Connection) -> bool:
-    """Whether SQLite itself still has the transaction open: a full disk, for one, makes it roll back everything."""
-    driver_connection = conn.connection.driver_connection
-    return driver_connection is not None and bool(driver_connection.in_transaction)
+def _driver(conn: Connection) -> sqlite3.Connection:
+    driver = conn.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        raise TypeError("the writer needs a connection to SQLite")
+    return driver

@@ -1,0 +1,85 @@
+"""Rows to begin with: each maker keeps one and says only what the test cares about."""
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from tollkeeper.model import Event, Grant, Identity, LoginSession, Order, OrderState, Person, Realm
+from tollkeeper.storage import grants, login_sessions, people
+
+NOW = 1_800_000_000
+DAY = 86_400
+
+TEST_MODE = Realm("stripe", "acct_1", live=False)
+LIVE_MODE = Realm("stripe", "acct_1", live=True)
+OTHER_ACCOUNT = Realm("stripe", "acct_2", live=False)
+OTHER_PROVIDER = Realm("paddle", "acct_1", live=False)
+OTHER_REALMS = (LIVE_MODE, OTHER_ACCOUNT, OTHER_PROVIDER)
+
+
+def an_identity(subject: str, *, issuer: str = "https://id.example", **changes: Any) -> Identity:
+    return Identity(**{"issuer": issuer, "subject": subject, "name": subject.title(), "email": None, **changes})
+
+
+def keep_person(conn: Connection, /, id: str) -> Person:
+    return people.person_of(conn, an_identity(id), new_id=id, now=NOW)
+
+
+def keep_login_session(conn: Connection, /, person_id: str, token_hash: str, **changes: Any) -> LoginSession:
+    fields = {"id": f"ls_{token_hash[:8]}", "issuer": "https://id.example", "browser": "Firefox", "created_at": NOW}
+    session = LoginSession(**{"person_id": person_id, "expires_at": NOW + DAY, **fields, **changes})
+    login_sessions.add(conn, session, token_hash)
+    return session
+
+
+def an_order(id: str, person_id: str, **changes: Any) -> Order:
+    fields: dict[str, Any] = {
+        "id": id,
+        "person_id": person_id,
+        "product": "dashboard",
+        "realm": TEST_MODE,
+        "price_id": "price_1",
+        "quantity": 1,
+        "amount": 990,
+        "currency": "eur",
+        "state": OrderState.OPEN,
+        "idempotency_key": f"key-{id}",
+        "created_at": NOW,
+    }
+    return Order(**{**fields, **changes})
+
+
+def a_grant(person_id: str, source: str, **changes: Any) -> Grant:
+    fields: dict[str, Any] = {
+        "id": 0,
+        "person_id": person_id,
+        "product": "dashboard",
+        "realm": TEST_MODE,
+        "source": source,
+        "since": NOW,
+        "until": None,
+        "revoked_at": None,
+        "reason": "paid",
+        "amount": 990,
+        "currency": "eur",
+        "reference": "pi_1",
+        "receipt_url": "https://pay.example/receipts/1",
+    }
+    return Grant(**{**fields, **changes})
+
+
+def keep_grant(conn: Connection, /, person_id: str, source: str, **changes: Any) -> Grant:
+    return grants.add(conn, a_grant(person_id, source, **changes))
+
+
+def an_event(id: str, **changes: Any) -> Event:
+    fields: dict[str, Any] = {
+        "realm": TEST_MODE,
+        "id": id,
+        "type": "checkout.session.completed",
+        "created_at": NOW - 5,
+        "object_id": "cs_1",
+        "customer_id": "cus_1",
+        "relevant": True,
+    }
+    return Event(**{**fields, **changes})

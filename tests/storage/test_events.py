@@ -1,0 +1,98 @@
+import pytest
+from sqlalchemy import Connection, select
+from tests.storage.makers import NOW, OTHER_REALMS, TEST_MODE, an_event
+
+from tollkeeper.model import KeptEvent, Realm
+from tollkeeper.storage import events, tables
+
+LEASE = 60
+
+
+def claim(conn: Connection, now: int = NOW, *, limit: int = 10, realm: Realm = TEST_MODE) -> list[str]:
+    return [kept.event.id for kept in events.claim(conn, realm, now, limit, LEASE)]
+
+
+def only_row(conn: Connection) -> tuple[int | None, int | None, str | None, str | None]:
+    columns = tables.events.c
+    row = conn.execute(select(columns.due_at, columns.handled_at, columns.outcome, columns.error)).one()
+    return tuple(row)
+
+
+def test_a_relevant_event_is_due_at_once(conn: Connection) -> None:
+    assert events.keep(conn, an_event("evt_1"), NOW)
+    assert events.next_due(conn, TEST_MODE) == NOW
+    (kept,) = events.claim(conn, TEST_MODE, NOW, 10, LEASE)
+    assert kept == KeptEvent(kept.id, an_event("evt_1"), attempts=1)
+
+
+def test_b18_an_irrelevant_event_is_kept_as_ignored(conn: Connection) -> None:
+    assert events.keep(conn, an_event("evt_1", relevant=False), NOW)
+    assert only_row(conn) == (None, NOW, "ignored", None)
+    assert events.next_due(conn, TEST_MODE) is None
+    assert claim(conn) == []
+
+
+def test_c21_an_event_is_kept_once(conn: Connection) -> None:
+    assert events.keep(conn, an_event("evt_1"), NOW)
+    assert not events.keep(conn, an_event("evt_1", type="something.else"), NOW + 1)
+    assert claim(conn, NOW + 1) == ["evt_1"]
+
+
+@pytest.mark.parametrize("realm", OTHER_REALMS)
+def test_b19_the_same_id_in_another_realm_is_another_event(conn: Connection, realm: Realm) -> None:
+    assert events.keep(conn, an_event("evt_1"), NOW)
+    assert events.keep(conn, an_event("evt_1", realm=realm), NOW)
+    assert claim(conn) == ["evt_1"]
+    assert events.next_due(conn, realm) == NOW
+
+
+def test_those_due_longest_come_first_and_no_more_than_asked_for(conn: Connection) -> None:
+    for number, due in enumerate((NOW - 1, NOW - 3, NOW - 2, NOW + 1)):
+        events.keep(conn, an_event(f"evt_{number}"), due)
+    assert claim(conn, limit=2) == ["evt_1", "evt_2"]
+    assert claim(conn, limit=2) == ["evt_0"]
+    assert claim(conn, limit=2) == []
+
+
+def test_d29_a_claim_that_was_never_finished_is_due_again_after_its_lease(conn: Connection) -> None:
+    events.keep(conn, an_event("evt_1"), NOW)
+    assert claim(conn) == ["evt_1"]
+    assert claim(conn, NOW + LEASE - 1) == []
+    (again,) = events.claim(conn, TEST_MODE, NOW + LEASE, 10, LEASE)
+    assert again.attempts == 2
+
+
+def test_a_handled_event_is_never_due_again(conn: Connection) -> None:
+    events.keep(conn, an_event("evt_1"), NOW)
+    (kept,) = events.claim(conn, TEST_MODE, NOW, 10, LEASE)
+    events.handled(conn, kept.id, "granted", NOW + 1)
+    assert only_row(conn) == (None, NOW + 1, "granted", None)
+    assert claim(conn, NOW + 10 * LEASE) == []
+
+
+def test_a_failed_event_is_tried_again_when_told(conn: Connection) -> None:
+    events.keep(conn, an_event("evt_1"), NOW)
+    (kept,) = events.claim(conn, TEST_MODE, NOW, 10, LEASE)
+    events.failed(conn, kept.id, "provider down", NOW + 7)
+    assert only_row(conn) == (NOW + 7, None, None, "provider down")
+    assert claim(conn, NOW + 6) == []
+    assert claim(conn, NOW + 7) == ["evt_1"]
+    events.handled(conn, kept.id, "granted", NOW + 8)
+    assert only_row(conn) == (None, NOW + 8, "granted", None)
+
+
+def test_e40_a_parked_event_waits_for_nobody(conn: Connection) -> None:
+    events.keep(conn, an_event("evt_1"), NOW)
+    events.keep(conn, an_event("evt_2"), NOW)
+    (kept,) = events.claim(conn, TEST_MODE, NOW, 1, LEASE)
+    events.failed(conn, kept.id, "makes no sense", None)
+    assert events.next_due(conn, TEST_MODE) == NOW
+    assert claim(conn, NOW + 10 * LEASE) == ["evt_2"]
+
+
+def test_a_late_failure_does_not_undo_what_another_worker_did(conn: Connection) -> None:
+    events.keep(conn, an_event("evt_1"), NOW)
+    (kept,) = events.claim(conn, TEST_MODE, NOW, 10, LEASE)
+    events.handled(conn, kept.id, "granted", NOW + LEASE)
+    events.failed(conn, kept.id, "took too long", NOW + LEASE + 1)
+    assert only_row(conn) == (None, NOW + LEASE, "granted", None)

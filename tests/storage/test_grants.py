@@ -1,0 +1,67 @@
+import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+from tests.storage.makers import DAY, LIVE_MODE, NOW, OTHER_PROVIDER, OTHER_REALMS, TEST_MODE, keep_grant, keep_person
+
+from tollkeeper.model import Grant, Realm
+from tollkeeper.storage import grants
+
+
+@pytest.fixture
+def grant(conn: Connection) -> Grant:
+    keep_person(conn, "ada")
+    keep_person(conn, "bob")
+    return keep_grant(conn, "ada", "cs_1")
+
+
+def test_a_grant_is_kept_as_given(conn: Connection, grant: Grant) -> None:
+    assert grant.id > 0
+    assert grants.of_source(conn, TEST_MODE, "cs_1") == grant
+    assert grants.of_person(conn, "ada", TEST_MODE) == (grant,)
+    assert grants.of_person(conn, "bob", TEST_MODE) == ()
+
+
+def test_a06_one_grant_per_source_ever(conn: Connection, grant: Grant) -> None:
+    for person_id in ("ada", "bob"):
+        with pytest.raises(IntegrityError), conn.begin_nested():
+            keep_grant(conn, person_id, "cs_1", product="reports")
+    assert grants.of_person(conn, "bob", TEST_MODE) == ()
+
+
+@pytest.mark.parametrize("realm", OTHER_REALMS)
+def test_b19_the_same_source_in_another_realm_is_another(conn: Connection, grant: Grant, realm: Realm) -> None:
+    assert grants.of_source(conn, realm, "cs_1") is None
+    other = keep_grant(conn, "bob", "cs_1", realm=realm)
+    assert grants.of_source(conn, realm, "cs_1") == other
+    assert grants.of_source(conn, TEST_MODE, "cs_1") == grant
+
+
+def test_revoke_and_restore(conn: Connection, grant: Grant) -> None:
+    grants.change(conn, grant.id, until=None, revoked_at=NOW + 1, reason="refunded")
+    revoked = grants.of_source(conn, TEST_MODE, "cs_1")
+    assert revoked is not None
+    assert (revoked.revoked_at, revoked.reason) == (NOW + 1, "refunded")
+    assert grants.held(conn, "ada", live=False, now=NOW + 1) == ()
+    grants.change(conn, grant.id, until=None, revoked_at=None, reason=grant.reason)
+    assert grants.held(conn, "ada", live=False, now=NOW + 1) == (grant,)
+
+
+def test_a_change_touches_one_grant_only(conn: Connection, grant: Grant) -> None:
+    other = keep_grant(conn, "ada", "cs_2")
+    grants.change(conn, grant.id, until=NOW, revoked_at=None, reason="run out")
+    assert grants.of_source(conn, TEST_MODE, "cs_2") == other
+
+
+def test_held_now_are_those_in_force_from_every_provider(conn: Connection, grant: Grant) -> None:
+    keep_grant(conn, "ada", "ran-out", until=NOW)
+    keep_grant(conn, "ada", "revoked", revoked_at=NOW - 1)
+    keep_grant(conn, "ada", "live", realm=LIVE_MODE)
+    keep_grant(conn, "bob", "somebody-else")
+    lasting = keep_grant(conn, "ada", "lasting", until=NOW + 1, since=NOW - DAY)
+    elsewhere = keep_grant(conn, "ada", "elsewhere", realm=OTHER_PROVIDER, since=NOW - 2 * DAY)
+    assert grants.held(conn, "ada", live=False, now=NOW) == (grant, lasting, elsewhere)
+
+
+def test_a_grant_needs_a_person(conn: Connection) -> None:
+    with pytest.raises(IntegrityError), conn.begin_nested():
+        keep_grant(conn, "nobody", "cs_1")

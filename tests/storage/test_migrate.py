@@ -1,0 +1,172 @@
+"""The schema: made whole or not at all, by one at a time, and never by an older program than wrote it."""
+
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, inspect, text
+from tests.storage.conftest import Begin
+from tests.support.databases import Cluster
+
+from tollkeeper.errors import StorageError
+from tollkeeper.storage.database import open_database
+from tollkeeper.storage.migrate import VERSION_TABLE, State, migrate, state
+from tollkeeper.storage.tables import metadata
+
+HEAD = "0001"
+
+MIGRATE = "import sys; from tollkeeper.storage.migrate import migrate; migrate(sys.argv[1])"
+KILLED_IN_THE_MIDDLE = """
+import os, signal, sys
+from sqlalchemy import Engine, event
+from tollkeeper.storage.migrate import migrate
+
+@event.listens_for(Engine, "before_cursor_execute")
+def die(conn, cursor, statement, parameters, context, executemany):
+    if "CREATE TABLE grants" in statement:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+migrate(sys.argv[1])
+"""
+
+
+@pytest.fixture
+def nothing_url(engine: str, request: pytest.FixtureRequest) -> str:
+    """The address of a database that has nothing in it, not even the schema; on SQLite there is no file."""
+    url: str = request.getfixturevalue(f"{engine}_nothing_url")
+    return url
+
+
+@pytest.fixture
+def sqlite_nothing_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'new folder' / 'new.db'}"
+
+
+@pytest.fixture
+def postgresql_nothing_url(postgresql: Cluster) -> Iterator[str]:
+    name = f"nothing_{uuid4().hex}"
+    postgresql.create(name)
+    yield postgresql.url(name)
+    postgresql.drop(name)
+
+
+def start(program: str, url: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen((sys.executable, "-c", program, url))
+
+
+def test_from_nothing_and_then_nothing_more_to_do(nothing_url: str) -> None:
+    assert state(nothing_url) is State.MISSING
+    assert migrate(nothing_url) == (None, HEAD)
+    assert state(nothing_url) is State.CURRENT
+    assert migrate(nothing_url) == (HEAD, HEAD)
+    assert state(nothing_url) is State.CURRENT
+
+
+def test_migrations_lead_to_the_tables_that_the_queries_use(conn: Connection) -> None:
+    numbers_rows_without_default = conn.dialect.name == "sqlite"  # which Alembic takes for a difference
+    context = MigrationContext.configure(
+        conn,
+        opts={
+            "version_table": VERSION_TABLE,
+            "compare_type": True,
+            "compare_server_default": not numbers_rows_without_default,
+        },
+    )
+    assert compare_metadata(context, metadata) == []
+
+
+def test_constraints_have_the_names_that_the_tables_give_them(conn: Connection) -> None:
+    found = inspect(conn)
+    for table in metadata.sorted_tables:
+        named = {found.get_pk_constraint(table.name)["name"]}
+        for listed in (found.get_unique_constraints, found.get_foreign_keys, found.get_check_constraints):
+            named |= {constraint["name"] for constraint in listed(table.name)}
+        assert named == {str(constraint.name) for constraint in table.constraints}
+
+
+def test_f60_of_two_that_migrate_at_once_one_does(nothing_url: str) -> None:
+    migrating = [start(MIGRATE, nothing_url) for _ in range(3)]
+    assert [process.wait(60) for process in migrating] == [0, 0, 0]
+    assert migrate(nothing_url) == (HEAD, HEAD)
+
+
+def test_f61_killed_in_the_middle_nothing_has_changed(nothing_url: str) -> None:
+    assert start(KILLED_IN_THE_MIDDLE, nothing_url).wait(60) == -signal.SIGKILL
+    assert state(nothing_url) is State.MISSING
+    assert migrate(nothing_url) == (None, HEAD)
+
+
+@pytest.mark.anyio
+async def test_f61_a_newer_schema_is_refused(database_url: str, begin: Begin) -> None:
+    with begin() as conn:
+        conn.execute(text("UPDATE tollkeeper_revision SET version_num = '9999'"))
+    assert state(database_url) is State.NEWER
+    with pytest.raises(StorageError, match="newer"):
+        migrate(database_url)
+    with pytest.raises(StorageError, match="newer"):
+        await open_database(database_url)
+    with begin() as conn:
+        assert conn.scalar(text("SELECT version_num FROM tollkeeper_revision")) == "9999"
+
+
+@pytest.mark.anyio
+async def test_an_empty_database_says_what_to_do(nothing_url: str) -> None:
+    with pytest.raises(StorageError, match="tollkeeper migrate"):
+        await open_database(nothing_url)
+
+
+def test_a_migration_that_fails_is_rolled_back(postgresql_nothing_url: str) -> None:
+    with psycopg.connect(postgresql_nothing_url) as conn:
+        conn.execute("CREATE TABLE grants (somebody_elses text)")
+    with pytest.raises(StorageError, match="grants"):
+        migrate(postgresql_nothing_url)
+    with psycopg.connect(postgresql_nothing_url) as conn:
+        tables = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    assert tables == [("grants",)]
+
+
+def test_a_new_file_is_for_its_owner_alone_under_any_umask(tmp_path: Path) -> None:
+    path = tmp_path / "new.db"
+    before = os.umask(0)
+    try:
+        migrate(f"sqlite:///{path}")
+    finally:
+        os.umask(before)
+    assert [file.name for file in tmp_path.iterdir()] == ["new.db"]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("content", [b"", b"dear diary", b"SQLite format 3\x00" + b"\xff" * 4080])
+def test_f43_what_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "keeper.db"
+    path.write_bytes(content)
+    with pytest.raises(StorageError):
+        migrate(f"sqlite:///{path}")
+    assert path.read_bytes() == content
+
+
+def test_a_file_of_another_application_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "keeper.db"
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("CREATE TABLE recipes (name)")
+    with pytest.raises(StorageError, match="another application"):
+        migrate(f"sqlite:///{path}")
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT name FROM sqlite_schema").fetchall() == [("recipes",)]
+
+
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="cannot be made"):
+        migrate(f"sqlite:///{tmp_path / 'file' / 'keeper.db'}")

@@ -1,0 +1,103 @@
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+from tests.storage.makers import (
+    LIVE_MODE,
+    NOW,
+    OTHER_PROVIDER,
+    OTHER_REALMS,
+    TEST_MODE,
+    an_order,
+    keep_person,
+)
+
+from tollkeeper.model import Order, OrderState, Realm
+from tollkeeper.storage import orders
+
+
+@pytest.fixture
+def order(conn: Connection) -> Order:
+    keep_person(conn, "ada")
+    return orders.start(conn, an_order("o1", "ada"))
+
+
+def test_an_order_is_kept_as_given(conn: Connection, order: Order) -> None:
+    assert order == an_order("o1", "ada")
+    assert orders.find(conn, "o1") == order
+    assert orders.open_order(conn, "ada", "dashboard", live=False) == order
+
+
+def test_a09_a_second_order_for_the_same_product_is_the_first(conn: Connection, order: Order) -> None:
+    assert orders.start(conn, an_order("o2", "ada")) == order
+    assert orders.start(conn, an_order("o3", "ada", realm=OTHER_PROVIDER)) == order
+    assert orders.find(conn, "o2") is None
+
+
+def test_other_people_products_and_modes_have_orders_of_their_own(conn: Connection, order: Order) -> None:
+    keep_person(conn, "bob")
+    others = (
+        an_order("o2", "bob"),
+        an_order("o3", "ada", product="reports"),
+        an_order("o4", "ada", realm=LIVE_MODE),
+    )
+    assert tuple(orders.start(conn, other) for other in others) == others
+    assert orders.open_order(conn, "ada", "dashboard", live=False) == order
+
+
+def test_after_one_is_closed_a_new_one_can_be_started(conn: Connection, order: Order) -> None:
+    assert orders.close(conn, order.id, OrderState.COMPLETE, NOW)
+    assert orders.open_order(conn, "ada", "dashboard", live=False) is None
+    fresh = an_order("o2", "ada")
+    assert orders.start(conn, fresh) == fresh
+
+
+def test_an_idempotency_key_is_used_for_one_order(conn: Connection, order: Order) -> None:
+    with pytest.raises(IntegrityError), conn.begin_nested():
+        orders.start(conn, an_order("o2", "ada", product="reports", idempotency_key=order.idempotency_key))
+
+
+def test_the_checkout_session_of_an_order(conn: Connection, order: Order) -> None:
+    orders.set_checkout(conn, order.id, "cs_1", "https://pay.example/cs_1")
+    kept = replace(order, checkout_id="cs_1", checkout_url="https://pay.example/cs_1")
+    assert orders.by_checkout(conn, TEST_MODE, "cs_1") == kept
+    assert orders.by_checkout(conn, TEST_MODE, "cs_2") is None
+
+
+@pytest.mark.parametrize("realm", OTHER_REALMS)
+def test_b19_a_checkout_session_of_another_realm_is_unknown(conn: Connection, order: Order, realm: Realm) -> None:
+    orders.set_checkout(conn, order.id, "cs_1", None)
+    assert orders.by_checkout(conn, realm, "cs_1") is None
+
+
+def test_orders_of_a_person_in_one_realm_newest_first(conn: Connection, order: Order) -> None:
+    keep_person(conn, "bob")
+    later = orders.start(conn, an_order("o2", "ada", product="reports", created_at=NOW + 5))
+    orders.start(conn, an_order("o3", "ada", realm=LIVE_MODE))
+    orders.start(conn, an_order("o4", "bob"))
+    assert orders.of_person(conn, "ada", TEST_MODE) == (later, order)
+
+
+@pytest.mark.parametrize(
+    ("before", "to", "allowed"),
+    [
+        (OrderState.OPEN, OrderState.COMPLETE, True),
+        (OrderState.OPEN, OrderState.EXPIRED, True),
+        (OrderState.EXPIRED, OrderState.COMPLETE, True),
+        (OrderState.EXPIRED, OrderState.EXPIRED, False),
+        (OrderState.COMPLETE, OrderState.EXPIRED, False),
+        (OrderState.COMPLETE, OrderState.COMPLETE, False),
+    ],
+)
+def test_how_orders_close(conn: Connection, order: Order, before: OrderState, to: OrderState, allowed: bool) -> None:
+    if before is not OrderState.OPEN:
+        orders.close(conn, order.id, before, NOW)
+    assert orders.close(conn, order.id, to, NOW + 1) is allowed
+    kept = orders.find(conn, order.id)
+    assert kept is not None
+    assert kept.state is (to if allowed else before)
+
+
+def test_closing_an_unknown_order_does_nothing(conn: Connection) -> None:
+    assert not orders.close(conn, "o1", OrderState.COMPLETE, NOW)
