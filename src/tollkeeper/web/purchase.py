@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from tollkeeper.checkout import Completed
-from tollkeeper.errors import ProviderUnavailable, Refused
+from tollkeeper.errors import ProviderRefused, ProviderUnavailable, Refused
 from tollkeeper.model import Grant, Order, Product, Verdict, Visitor
 from tollkeeper.storage import grants, orders
 from tollkeeper.web.forms import limit, posted
@@ -94,14 +94,25 @@ def confirming(request: Request, visitor: Visitor) -> Response:
 
 @signed_in
 async def cancel(request: Request, visitor: Visitor) -> Response:
-    """``GET /purchase/cancel``: nothing was charged, and the same checkout is still open."""
+    """``GET /purchase/cancel``: nothing was charged, and the same checkout is still open. Said only where it is so."""
     site = site_of(request)
     order = await own_order(request, visitor)
     product = site.catalog.find(order.product) if order else None
     if order is None or product is None or await _grant(site, order) is not None:
         return go(request, "/")
+    state = await _checkout_state(site, order)
+    if state != "open":
+        return go(request, f"/purchase/success?session_id={order.checkout_id}" if state == "complete" else "/")
     price = await price_of(site, product)
     return site.pages.render(request, "cancel.html", visitor=visitor, product=shown(product, price), price=price)
+
+
+async def _checkout_state(site: Site, order: Order) -> str | None:
+    """How far the order's checkout has come, or None while the provider cannot say."""
+    try:
+        return (await site.provider.checkout(order.checkout_id or "")).state
+    except (ProviderUnavailable, ProviderRefused):
+        return None
 
 
 async def own_order(request: Request, visitor: Visitor) -> Order | None:
