@@ -175,11 +175,12 @@ def _from_toml(
 ) -> Texts:
     """The settings in one TOML table, whose keys may be in lower or upper case."""
     by_key = {setting.name.lower(): setting for setting in settings}
+    names = [setting.name for setting in settings] + ([] if prefix else ["products"])
     texts: Texts = {}
     for key, value in content.items():
         setting = by_key.get(key.lower())
         if setting is None:
-            faults.append(_unknown(f"{prefix}{key}", key, [setting.name for setting in settings], place))
+            faults.append(_unknown(f"{prefix}{key}", key, names, place))
         elif setting.name in texts:
             faults.append(Fault(f"{prefix}{setting.name}", f"is in {place} twice", "Keep one of them"))
         elif (items := _toml_items(setting, value)) is None:

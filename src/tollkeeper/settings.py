@@ -232,7 +232,7 @@ def _rate(text: str) -> str:
     return text
 
 
-_token = _matching(r"[\x21-\x7e]{1,512}", "has blanks or characters that no such value has")
+_token = _matching(r"(?!\.+\Z)[\x21-\x7e]{1,512}", "is a placeholder, or has characters that no such value has")
 _colour = _matching("#[0-9A-Fa-f]{6}", "is not a colour of the form #rrggbb")
 _price_id = _matching(r"price_[A-Za-z0-9_]+", "is not a price id, which starts with price_")
 
@@ -265,7 +265,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "SECRET_KEY",
         _secret_key,
-        f"Random text, 32 characters or more, that signs what browsers carry. The first signs, all verify. {_MAKE_ONE}.",
+        "Random text of 32 characters or more that signs what browsers carry. The first signs, all verify. "
+        f"{_MAKE_ONE}",
         "replace-with-random-text",
         required=True,
         many=True,
@@ -293,7 +294,7 @@ SETTINGS: tuple[Setting, ...] = (
         "app.example.com,reports.example.com",
         many=True,
     ),
-    Setting("SIGN_IN_RATE", _rate, "How often one address may start to sign in.", "30/minute", default="30/minute"),
+    Setting("SIGN_IN_RATE", _rate, "How often one IP address may start to sign in.", "30/minute", default="30/minute"),
     Setting("PURCHASE_RATE", _rate, "How often one person may start to pay.", "20/minute", default="20/minute"),
     Setting(
         "STRIPE_API_KEY",
