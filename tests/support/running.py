@@ -1,6 +1,7 @@
 """The real app and the real sandbox on free ports, each in a thread of its own, and a browser without a screen."""
 
 import asyncio
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +19,11 @@ from stripe import StripeClient
 
 from tollkeeper import config, server
 from tollkeeper.app import create_app
+from tollkeeper.login_sessions import digest
 from tollkeeper.sandbox import CLIENT_ID, CLIENT_SECRET, create_sandbox
 from tollkeeper.storage import postgresql, sqlite
 from tollkeeper.storage.address import parse
+from tollkeeper.storage.tables import login_sessions
 
 T = TypeVar("T")
 
@@ -142,6 +145,12 @@ class Site:
             return list(conn.execute(table.select()))
 
         return self.look(all_rows)
+
+    def rows_of(self, browser: "Browser", table: Any) -> list[Any]:
+        """The rows of a table that are about the person who is signed in there."""
+        token_hash = digest(browser.client.cookies["tollkeeper"])
+        person_id = next(row.person_id for row in self.rows(login_sessions) if row.token_hash == token_hash)
+        return [row for row in self.rows(table) if row.person_id == person_id]
 
 
 def look(database_url: str, query: Callable[..., T], *args: Any) -> T:
@@ -287,6 +296,13 @@ class Browser:
     def enters(self) -> bool:
         """Whether the dashboard opens."""
         return self.get("/dashboard").status_code == 200
+
+
+def newcomer(site: Site, name: str = "Nova Example") -> Browser:
+    """A browser in which somebody has signed in who was never here before."""
+    browser = Browser(site.url)
+    browser.sign_in(name, f"{secrets.token_hex(8)}@example.com")
+    return browser
 
 
 def eventually(condition: Callable[[], T], seconds: float = 10) -> T:
