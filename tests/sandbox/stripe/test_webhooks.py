@@ -1,7 +1,9 @@
 """Events are delivered as signed posts, tried again, logged, and not forgotten over a restart."""
 
 import socket
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +144,14 @@ def test_a_session_expires_by_the_clock_and_says_so(receiver: Receiver) -> None:
         expired = sandbox.read(session, "payment_intent")
         assert (expired.status, expired.url) == ("expired", None)
         assert expired["payment_intent"]["status"] == "canceled"
+
+
+def test_deliveries_go_on_after_the_ledger_was_locked(receiver: Receiver, tmp_path: Path) -> None:
+    ledger = tmp_path / "stripe.db"
+    with running(ledger) as sandbox, closing(sqlite3.connect(ledger, isolation_level=None)) as other:
+        listen(sandbox, receiver.url, "customer.created")
+        other.execute("BEGIN IMMEDIATE")
+        time.sleep(1.8)  # longer than the ledger waits, from the loop's next turn on
+        other.execute("COMMIT")
+        sandbox.sdk.v1.customers.create({})
+        wait_for(lambda: receiver.received)

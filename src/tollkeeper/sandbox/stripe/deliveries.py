@@ -62,12 +62,21 @@ class Deliveries:
         async with client, asyncio.TaskGroup() as tries:
             while True:
                 self._woken.clear()
-                tick()
-                for row in self._due():
-                    self._under_way.add(row["id"])
-                    tries.create_task(self._try(client, row))
+                pause = self._turn(tick, lambda row: tries.create_task(self._try(client, row)))
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), self._pause())
+                    await asyncio.wait_for(self._woken.wait(), pause)
+
+    def _turn(self, tick: Callable[[], None], begin: Callable[[sqlite3.Row], object]) -> float:
+        """Seconds until the next turn. A database in trouble is asked again; the loop outlives it."""
+        try:
+            tick()
+            for row in self._due():
+                self._under_way.add(row["id"])
+                begin(row)
+            return self._pause()
+        except sqlite3.Error:
+            log.exception("the ledger could not be used")
+            return IDLE_SECONDS
 
     def _due(self) -> list[sqlite3.Row]:
         found = self._ledger.rows(

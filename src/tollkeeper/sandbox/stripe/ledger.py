@@ -70,7 +70,7 @@ class Ledger:
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute("PRAGMA busy_timeout = 5000")
+        self._db.execute("PRAGMA busy_timeout = 500")
         self._db.executescript(SCHEMA)
 
     def close(self) -> None:
