@@ -1,0 +1,75 @@
+"""Every page, on a phone and on a desktop, light and dark: nothing that axe objects to, and nothing wider than it."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from itertools import product
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Page
+from tests.journeys.conftest import Demo
+from tests.journeys.tours import Stops, behind_the_counter, several_of_everything, way_in, wrong_turns
+from tests.journeys.visitor import Lobby
+from tests.support.running import Sandbox, Site, running_sandbox, running_site
+
+SIZES = ((390, 844), (1280, 800))
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+NARROWEST = 320  # WCAG 2.2, 1.4.10 Reflow
+
+FAULTS = """() => axe.run({resultTypes: ["violations"]}).then(found => found.violations.flatMap(
+    violation => violation.nodes.map(node => `${violation.id}: ${node.target} ${node.failureSummary}`)))"""
+
+PRODUCTS = """
+[products.flying]
+name = "Flying lessons"
+unlocks = ["dashboard"]
+stripe = ["{}"]
+
+[products.reports]
+name = "Reports"
+unlocks = ["reports"]
+stripe = ["{}"]
+"""
+
+
+def inspect(stops: Stops) -> list[str]:
+    return [f"{name} {fault}" for name, page in stops for fault in [*overflow(page), *objections(page)]]
+
+
+def objections(page: Page) -> list[str]:
+    page.evaluate(AXE_SCRIPT)
+    found: list[str] = []
+    for (width, height), scheme in product(SIZES, SCHEMES):
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme=scheme)
+        found += [f"({width}, {scheme}) {fault}" for fault in page.evaluate(FAULTS)]
+    return found
+
+
+def overflow(page: Page) -> list[str]:
+    page.set_viewport_size({"width": NARROWEST, "height": 800})
+    needed: int = page.evaluate("document.documentElement.scrollWidth")
+    return [f"needs {needed} of {NARROWEST} pixels"] if needed > NARROWEST else []
+
+
+@pytest.mark.parametrize("tour", [way_in, wrong_turns, behind_the_counter])
+def test_pages_of_the_demo(browser: Browser, demo: Demo, tour: Callable[[Lobby, Demo], Stops]) -> None:
+    with Lobby(browser, demo.site, bypass_csp=True) as visit:
+        assert inspect(tour(visit, demo)) == []
+
+
+def test_pages_with_several_of_everything(browser: Browser, sqlite_url: str, tmp_path: Path) -> None:
+    with ExitStack() as provider:
+        sandbox = provider.enter_context(running_sandbox())
+        with shop(sandbox, sqlite_url, tmp_path) as site, Lobby(browser, site.url, bypass_csp=True) as visit:
+            assert inspect(several_of_everything(visit, provider.close)) == []
+
+
+def shop(sandbox: Sandbox, database_url: str, folder: Path) -> AbstractContextManager[Site]:
+    """Two products, two issuers, and a dark accent colour."""
+    (folder / "tollkeeper.toml").write_text(PRODUCTS.format(sandbox.price(), sandbox.price(4900, name="Reports")))
+    looks = {"SITE_NAME": "Example Reports", "ACCENT_COLOR": "#0b3d91"}
+    github = {"GITHUB_CLIENT_ID": "Iv1.0123456789abcdef", "GITHUB_CLIENT_SECRET": "never-used"}
+    return running_site(sandbox, database_url, folder, PRODUCT_PRICE_ID="", OIDC_NAME="Sandbox", **looks, **github)

@@ -1,0 +1,85 @@
+"""Sign in, pay, get in: as a person would, by what the pages say."""
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+from tests.journeys.conftest import Demo
+from tests.journeys.visitor import Lobby
+from tests.support.processes import free_port
+
+
+@pytest.mark.parametrize("scripts", [True, False], ids=["browser", "browser without scripts"])
+def test_a_stranger_signs_in_pays_and_gets_in(visit: Lobby, demo: Demo, scripts: bool) -> None:
+    someone = visit(scripts=scripts)
+    someone.open()
+    someone.sees("The Flying Machine")
+    expect(someone.button("Purchase")).to_have_count(0)
+    expect(someone.link("Enter")).to_have_count(0)
+
+    someone.follow("Login")
+    someone.introduce()
+    someone.is_at("/")
+    someone.sees(f"Hello, {someone.name}")
+
+    someone.purchase()
+    someone.reads("€19.00")
+    expect(someone.page.get_by_label("Email", exact=True)).to_have_value(someone.email)
+    someone.pay()
+    someone.sees("Payment done")
+    someone.reads("€19.00")
+
+    someone.follow("Enter")
+    someone.is_at("/dashboard")
+    someone.sees("Dashboard")
+
+    someone.open()
+    expect(someone.link("Enter")).to_be_visible()
+    expect(someone.button("Purchase")).to_have_count(0)
+    assert len(demo.charges(someone.email)) == 1
+
+    someone.press("Logout")
+    someone.is_at("/")
+    expect(someone.link("Login")).to_be_visible()
+
+
+def test_a_ready_person_is_greeted_by_name(visit: Lobby) -> None:
+    someone = visit()
+    someone.open()
+    someone.follow("Login")
+    someone.page.get_by_role("button", name="Bob Example bob@example.com").click()
+    someone.sees("Hello, Bob Example")
+    expect(someone.button("Purchase")).to_be_visible()
+
+
+def test_the_dashboard_leads_through_sign_in_and_back(visit: Lobby) -> None:
+    payer = visit()
+    payer.buy()
+    payer.open()
+    payer.press("Logout")
+    payer.open("/dashboard")
+    payer.introduce()
+    payer.is_at("/dashboard")
+    payer.sees("Dashboard")
+
+
+def test_the_dashboard_leads_who_has_not_paid_to_where_it_is_sold(visit: Lobby) -> None:
+    someone = visit()
+    someone.open("/dashboard")
+    someone.introduce()
+    someone.is_at("/")
+    expect(someone.button("Purchase")).to_be_visible()
+
+
+def test_what_was_paid_outlives_a_power_cut(browser: Browser, tmp_path: Path) -> None:
+    demo = Demo(tmp_path, free_port(neighbours=1))
+    with Lobby(browser, demo.site) as visit:
+        payer = visit()
+        with demo.started() as process:
+            payer.buy()
+            process.kill()
+        with demo.started():
+            payer.gets_in()
+            elsewhere = visit(payer.email)
+            elsewhere.sign_in()
+            elsewhere.gets_in()

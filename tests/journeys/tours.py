@@ -1,0 +1,136 @@
+"""Every page there is, each reached the way a visitor reaches it: walks that stop at each page on their way."""
+
+from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Page, expect
+from tests.journeys.conftest import Demo
+from tests.journeys.visitor import Lobby, Visitor
+from tests.support.running import ASKS, DECLINED
+
+Stops = Iterator[tuple[str, Page]]
+
+
+def way_in(visit: Lobby, demo: Demo) -> Stops:
+    """From the landing page to the dashboard."""
+    someone = visit()
+    someone.open()
+    yield "landing, signed out", someone.page
+    someone.follow("Login")
+    someone.introduce()
+    someone.sees(f"Hello, {someone.name}")
+    yield "landing, not paid", someone.page
+    someone.follow("Account")
+    yield "account, empty", someone.page
+    someone.open()
+    someone.purchase()
+    yield "hosted checkout", someone.page
+    someone.pay(ASKS)
+    someone.sees("Authenticate your payment")
+    yield "authentication", someone.page
+    someone.press("Complete")
+    someone.sees("Payment done")
+    yield "success", someone.page
+    someone.follow("Enter")
+    someone.sees("Dashboard")
+    yield "dashboard", someone.page
+    someone.page.emulate_media(reduced_motion="no-preference")
+    yield "dashboard, moving", someone.page
+    someone.page.emulate_media(reduced_motion="reduce")
+    someone.open()
+    yield "landing, paid", someone.page
+    visit(someone.email).sign_in()
+    someone.follow("Account")
+    yield "account, with a purchase and two browsers", someone.page
+    someone.open("/logout")
+    yield "logout", someone.page
+    someone.press("Logout")
+    someone.open("/logout")
+    yield "logout, signed out", someone.page
+
+
+def wrong_turns(visit: Lobby, demo: Demo) -> Stops:
+    """What one sees when something does not go as it should."""
+    someone = visit()
+    for status in ("400 ", "402 ", "403 ", "404 ", "410 ", "422 "):
+        someone.forgive(status)
+    someone.open("/nowhere")
+    yield "404", someone.page
+    someone.open("/login")
+    yield "issuer", someone.page
+    someone.press("Continue")
+    someone.reads("Enter a name.")
+    yield "issuer, mistyped", someone.page
+    someone.press("Deny")
+    someone.reads("You did not sign in.")
+    yield "403", someone.page
+    someone.open(f"{demo.sandbox}/identity/authorize")
+    yield "issuer, refused", someone.page
+    yield from _wrong_turns_at_checkout(someone, demo)
+
+
+def _wrong_turns_at_checkout(someone: Visitor, demo: Demo) -> Stops:
+    someone.sign_in()
+    checkout = someone.purchase()
+    someone.press("Pay")
+    expect(someone.page.get_by_role("alert")).to_be_visible()
+    yield "hosted checkout, empty form", someone.page
+    someone.pay(DECLINED)
+    someone.reads("Your card was declined.")
+    yield "hosted checkout, declined", someone.page
+    someone.follow("Cancel")
+    someone.sees("Nothing was charged")
+    yield "cancel", someone.page
+    someone.open()
+    yield "landing, checkout open", someone.page
+    demo.stripe.v1.checkout.sessions.expire(urlsplit(checkout).path.rpartition("/")[2])
+    someone.open(checkout)
+    yield "hosted checkout, expired", someone.page
+
+
+def behind_the_counter(visit: Lobby, demo: Demo) -> Stops:
+    """The sandbox's own pages, after somebody has paid."""
+    buyer = visit()
+    buyer.sign_in()
+    checkout = buyer.purchase()
+    buyer.pay()
+    buyer.sees("Payment done")
+    buyer.open(checkout)
+    yield "hosted checkout, done", buyer.page
+    buyer.open(demo.sandbox)
+    yield "control page", buyer.page
+    buyer.page.locator("summary").click()
+    yield "control page, all cards", buyer.page
+    buyer.page.get_by_role("link", name="pi_").first.click()
+    yield "an object", buyer.page
+    buyer.page.go_back()
+    buyer.page.get_by_role("region", name="Table of deliveries").get_by_role("link").first.click()
+    yield "a delivery", buyer.page
+    buyer.follow("Identity")
+    yield "about the issuer", buyer.page
+
+
+def several_of_everything(visit: Lobby, silence_provider: Callable[[], None]) -> Stops:
+    """A shop with two products and two issuers, whose provider stops answering after somebody has gone to pay."""
+    someone = visit()
+    someone.open()
+    yield "landing, several products, signed out", someone.page
+    someone.follow("Login")
+    yield "login", someone.page
+    someone.follow("Continue with Sandbox")
+    someone.introduce()
+    someone.sees(f"Hello, {someone.name}")
+    yield "landing, several products", someone.page
+    someone.press("Purchase Reports")
+    someone.sees("Reports")
+    checkout_id = urlsplit(someone.page.url).path.rpartition("/")[2]
+    silence_provider()
+    someone.forgive("503 ")
+    someone.open(f"/purchase/success?session_id={checkout_id}")
+    someone.sees("Confirming your payment")
+    yield "confirming", someone.page
+    someone.open()
+    yield "landing, prices unknown", someone.page
+    someone.press("Purchase Reports")
+    someone.sees("Back in a moment")
+    yield "503", someone.page

@@ -1,0 +1,189 @@
+"""A visitor at a real browser, who sees pages by what is written on them and knows nothing else."""
+
+import re
+import secrets
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    Response,
+    expect,
+)
+from tests.support.running import PAYS
+
+PATIENCE_MS = 15_000
+
+# The browser's own echo of an error status, which is noted where the answer arrives.
+ECHO = "Failed to load resource: the server responded with a status of"
+
+# A page was left, or a form sent again, before all of it had arrived.
+LEFT = "net::ERR_ABORTED"
+
+
+def new_email() -> str:
+    """An address that nobody has used yet: a person of one's own for each test."""
+    return f"{secrets.token_hex(6)}@example.com"
+
+
+@dataclass
+class Visitor:
+    """One browser with its own cookies. ``complaints`` are what its console and its network had to say."""
+
+    site: str
+    context: BrowserContext
+    email: str
+    name: str = "Flora Example"
+    complaints: list[str] = field(default_factory=list)
+    forgiven: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.context.set_default_timeout(PATIENCE_MS)
+        self.context.on("console", self._console)
+        self.context.on("weberror", lambda error: self.complaints.append(f"script: {error.error}"))
+        self.context.on("requestfailed", self._failed)
+        self.context.on("response", self._answered)
+        self.page = self.context.new_page()
+
+    def _console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not message.text.startswith(ECHO):
+            self.complaints.append(f"console: {message.text}")
+
+    def _failed(self, request: Request) -> None:
+        if request.failure != LEFT:
+            self.complaints.append(f"failed: {request.method} {request.url} {request.failure}")
+
+    def _answered(self, response: Response) -> None:
+        if response.status >= 400:
+            self.complaints.append(f"{response.status} {response.url}")
+
+    def forgive(self, complaint: str) -> None:
+        """Complaints that contain this are part of the story."""
+        self.forgiven.append(complaint)
+
+    def unforgiven(self) -> list[str]:
+        return [said for said in self.complaints if not any(part in said for part in self.forgiven)]
+
+    def new_tab(self) -> Page:
+        """Another tab of the same browser, and the one to look at from now on."""
+        self.page = self.context.new_page()
+        return self.page
+
+    def open(self, address: str = "/") -> None:
+        """Type an address: a path of the site, or a whole one."""
+        self.page.goto(self.site + address if address.startswith("/") else address)
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def link(self, name: str) -> Locator:
+        return self.page.get_by_role("link", name=name, exact=True)
+
+    def press(self, name: str) -> None:
+        self.button(name).click()
+
+    def follow(self, name: str) -> None:
+        self.link(name).click()
+
+    def type(self, label: str, text: str) -> None:
+        self.page.get_by_label(label, exact=True).fill(text)
+
+    def sees(self, heading: str) -> None:
+        """The page that this is, by its main heading."""
+        expect(self.page.get_by_role("heading", level=1, name=heading, exact=True)).to_be_visible()
+
+    def reads(self, words: str) -> None:
+        """Words anywhere on the page."""
+        expect(self.page.get_by_text(words).first).to_be_visible()
+
+    def is_at(self, path: str) -> None:
+        """On a page of the site, whatever its query."""
+        expect(self.page).to_have_url(re.compile(re.escape(self.site + path) + r"(\?.*)?"))
+
+    def introduce(self) -> None:
+        """Type who one is on the issuer's page."""
+        self.sees("Choose a person")
+        self.type("Name", self.name)
+        self.type("Email", self.email)
+        self.press("Continue")
+
+    def sign_in(self) -> None:
+        self.open()
+        self.follow("Login")
+        self.introduce()
+        self.sees(f"Hello, {self.name}")
+
+    def purchase(self) -> str:
+        """From the landing page to the hosted checkout. Answers its address."""
+        self.press("Purchase")
+        self.sees("The Flying Machine")
+        return self.page.url
+
+    def fill_card(self, number: str = PAYS) -> None:
+        self.type("Card number", number)
+        self.type("Expiration", "12 / 40")
+        self.type("CVC", "123")
+        self.type("Cardholder name", self.name)
+        self.page.get_by_label("Country", exact=True).select_option("Germany")
+
+    def pay(self, number: str = PAYS) -> None:
+        self.fill_card(number)
+        self.press("Pay")
+
+    def buy(self) -> None:
+        """The whole way in."""
+        self.sign_in()
+        self.purchase()
+        self.pay()
+        self.sees("Payment done")
+
+    def is_kept_out(self) -> None:
+        """The dashboard does not open, in a tab of its own."""
+        watched, tab = self.page, self.new_tab()
+        self.open("/dashboard")
+        self.sees(f"Hello, {self.name}")
+        self.is_at("/")
+        tab.close()
+        self.page = watched
+
+    def gets_in(self) -> None:
+        self.open("/dashboard")
+        self.is_at("/dashboard")
+        self.sees("Dashboard")
+
+
+class Lobby:
+    """Lets visitors in, and in the end sends them home and hears what their browsers complained of.
+
+    ``bypass_csp`` lets a test put a script into their pages, which the pages' own policy forbids.
+    """
+
+    def __init__(self, browser: Browser, site: str, *, bypass_csp: bool = False) -> None:
+        self._browser = browser
+        self._site = site
+        self._bypass_csp = bypass_csp
+        self._inside: list[Visitor] = []
+
+    def __call__(self, email: str = "", *, scripts: bool = True) -> Visitor:
+        """A new browser; with the e-mail address of a person that another one has signed in, if it is given."""
+        context = self._browser.new_context(
+            java_script_enabled=scripts, bypass_csp=self._bypass_csp, reduced_motion="reduce"
+        )
+        visitor = Visitor(self._site, context, email or new_email())
+        self._inside.append(visitor)
+        return visitor
+
+    def __enter__(self) -> "Lobby":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        complaints = [said for visitor in self._inside for said in visitor.unforgiven()]
+        for visitor in self._inside:
+            visitor.context.close()
+        if error is None and complaints:
+            raise AssertionError("\n".join(["browsers complained:", *complaints]))
