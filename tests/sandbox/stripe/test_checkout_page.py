@@ -283,17 +283,19 @@ def test_an_account_without_stripe_tax(stripe_sandbox: Running) -> None:
         stripe_sandbox.browser.post(setting, data={"active": "yes"})
 
 
-def test_a_known_e_mail_address_is_not_the_buyer_s_to_change(stripe_sandbox: Running) -> None:
+@pytest.mark.parametrize(("typed", "told"), [("", "known@example.com"), ("other@example.com", "other@example.com")])
+def test_the_form_begins_with_a_known_e_mail_address(stripe_sandbox: Running, typed: str, told: str) -> None:
     customer = stripe_sandbox.sdk.v1.customers.create({"email": "known@example.com"})
     known: tuple[Any, ...] = ({"customer": customer.id}, {"customer_email": "known@example.com"})
     for params in known:
         session = stripe_sandbox.checkout(**params)
         page = stripe_sandbox.browser.get(stripe_sandbox.page(session)).text
-        assert re.search(r'<input id="email"[^>]*value="known@example.com" readonly>', page)
-        stripe_sandbox.pay(session, email="other@example.com")
+        assert re.search(r'<input id="email"[^>]*value="known@example.com">', page)
+        stripe_sandbox.pay(session, email=typed)
         details = stripe_sandbox.read(session).customer_details
         assert details
-        assert (details.email, details.name) == ("known@example.com", "Test Buyer")
+        assert (details.email, details.name) == (told, "Test Buyer")
+    assert stripe_sandbox.sdk.v1.customers.retrieve(customer.id).email == "known@example.com"
 
 
 def test_a_customer_is_made_when_the_session_asks_for_one(stripe_sandbox: Running) -> None:

@@ -29,11 +29,11 @@ class CardForm:
 
 
 def read(values: Mapping[str, str], email: str | None, now: int) -> CardForm:
-    """``email`` is the customer's, if it is known and so not the buyer's to change."""
+    """``email`` is the customer's, if it is known: it stands unless the buyer types another."""
     entered = {name: values.get(name, "").strip()[:MAX_FIELD] for name in FIELDS}
     number = re.sub(r"[\s-]", "", entered["card_number"])
     month, year = _month_and_year(entered["expiration"])
-    address = email or entered["email"]
+    address = entered["email"] or email or ""
     errors = {
         "email": _email_error(address),
         "card_number": _number_error(number),

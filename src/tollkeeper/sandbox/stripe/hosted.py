@@ -112,7 +112,7 @@ def _checkout(request: Request, work: Work, session: JSON, _form: Mapping[str, s
 
 
 def _pay(request: Request, work: Work, session: JSON, values: Mapping[str, str]) -> Response:
-    form = card_form.read(values, _fixed_email(work, session), work.now)
+    form = card_form.read(values, _known_email(work, session), work.now)
     if form.errors:
         return _form_page(request, work, session, card_form.kept(values), form.errors, status=422)
     payment = payments.confirm(work, session, form)
@@ -139,14 +139,14 @@ def _form_page(
         values=values,
         errors=errors,
         labels=LABELS,
-        fixed_email=_fixed_email(work, session),
+        known_email=_known_email(work, session),
         countries=COUNTRIES,
         cards=[(BY_NUMBER[number].spaced, words) for number, words in SUGGESTED],
     )
 
 
-def _fixed_email(work: Work, session: JSON) -> str | None:
-    """The e-mail address that the merchant gave, which the buyer does not change."""
+def _known_email(work: Work, session: JSON) -> str | None:
+    """The e-mail address that the merchant gave: what the form begins with."""
     customer = work.ledger.find(session["customer"]) if session["customer"] else None
     email: str | None = (customer or {}).get("email") or session["customer_email"]
     return email
