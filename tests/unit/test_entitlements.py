@@ -298,10 +298,8 @@ def deserves_access(purchase: Purchase, orders: dict[str, Order], customer: Cust
         if order.id == purchase.order_id:
             bought = [(line.price_id, line.quantity) for line in purchase.lines]
             same_person = purchase.person_id == order.person_id and order.person_id == customer.person_id
-            same_place = (order.realm.provider, order.realm.account) == (
-                customer.realm.provider,
-                customer.realm.account,
-            )
+            here, there = order.realm, customer.realm
+            same_place = (here.provider, here.account) == (there.provider, there.account)
             same_mode = purchase.live is here.live and here.live is there.live
             same_thing = bought == [(order.price_id, order.quantity)]
             same_money = purchase.amount_subtotal == order.amount and purchase.currency == order.currency
