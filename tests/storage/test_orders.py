@@ -7,13 +7,12 @@ from tests.storage.makers import (
     LIVE_MODE,
     NOW,
     OTHER_PROVIDER,
-    OTHER_REALMS,
     TEST_MODE,
     an_order,
     keep_person,
 )
 
-from tollkeeper.model import Order, OrderState, Realm
+from tollkeeper.model import Order, OrderState
 from tollkeeper.storage import orders
 
 
@@ -61,14 +60,16 @@ def test_an_idempotency_key_is_used_for_one_order(conn: Connection, order: Order
 def test_the_checkout_session_of_an_order(conn: Connection, order: Order) -> None:
     orders.set_checkout(conn, order.id, "cs_1", "https://pay.example/cs_1")
     kept = replace(order, checkout_id="cs_1", checkout_url="https://pay.example/cs_1")
-    assert orders.by_checkout(conn, TEST_MODE, "cs_1") == kept
-    assert orders.by_checkout(conn, TEST_MODE, "cs_2") is None
+    assert orders.own(conn, "ada", "cs_1", live=False) == kept
+    assert orders.own(conn, "ada", "cs_2", live=False) is None
 
 
-@pytest.mark.parametrize("realm", OTHER_REALMS)
-def test_b19_a_checkout_session_of_another_realm_is_unknown(conn: Connection, order: Order, realm: Realm) -> None:
+@pytest.mark.parametrize(("person", "live"), [("bob", False), ("ada", True)])
+def test_a02_a_checkout_session_of_somebody_else_or_another_mode_is_unknown(
+    conn: Connection, order: Order, person: str, live: bool
+) -> None:
     orders.set_checkout(conn, order.id, "cs_1", None)
-    assert orders.by_checkout(conn, realm, "cs_1") is None
+    assert orders.own(conn, person, "cs_1", live=live) is None
 
 
 def test_orders_of_a_person_in_one_realm_newest_first(conn: Connection, order: Order) -> None:

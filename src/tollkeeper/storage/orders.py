@@ -56,9 +56,9 @@ def find(conn: Connection, order_id: str) -> Order | None:
     return _one(conn, orders.c.id == order_id)
 
 
-def by_checkout(conn: Connection, realm: Realm, checkout_id: str) -> Order | None:
-    """The order that a checkout session was made for."""
-    return _one(conn, orders.c.checkout_id == checkout_id, within(orders, realm))
+def own(conn: Connection, person_id: str, checkout_id: str, live: bool) -> Order | None:
+    """The person's own order that a checkout session was made for, in this mode; nobody else's."""
+    return _one(conn, orders.c.person_id == person_id, orders.c.checkout_id == checkout_id, orders.c.live == live)
 
 
 def of_person(conn: Connection, person_id: str, realm: Realm) -> tuple[Order, ...]:

@@ -109,6 +109,7 @@ orders = Table(
     Column("closed_at", BigInteger),
     CheckConstraint("state IN ('open', 'complete', 'expired')", name="state"),
     UniqueConstraint("provider", "account", "live", "checkout_id"),
+    Index("ix_orders_person_id", "person_id", "checkout_id"),
     Index(
         "uq_orders_open",
         "person_id",

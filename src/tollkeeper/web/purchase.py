@@ -17,6 +17,9 @@ from tollkeeper.web.visitors import go, signed_in
 # How often the confirming page looks again, in seconds.
 LOOK_AGAIN = 3
 
+# Granted, too: where a reconcile that began later has the writing of it.
+STILL_CONFIRMING = frozenset({Verdict.PENDING, Verdict.GRANTED})
+
 
 @signed_in
 async def begin(request: Request, visitor: Visitor) -> Response:
@@ -51,17 +54,21 @@ async def success(request: Request, visitor: Visitor) -> Response:
     order = await own_order(request, visitor)
     if order is None:
         return go(request, "/")
-    try:
-        done = await site.till.settle(order, f"success page of {order.checkout_id}")
-    except ProviderUnavailable:
-        return confirming(request, visitor)
-    found = done.of_order(order) if done else None
+    verdict = await _verdict(site, order)
     grant = await _grant(site, order)
     if grant is not None:
         return await _done(request, visitor, order, grant)
-    if found is not None and found.verdict in {Verdict.PENDING, Verdict.GRANTED}:
-        return confirming(request, visitor)
-    return go(request, "/")
+    return confirming(request, visitor) if verdict in STILL_CONFIRMING else go(request, "/")
+
+
+async def _verdict(site: Site, order: Order) -> Verdict | None:
+    """What the provider says now; pending while it does not say."""
+    try:
+        done = await site.till.settle(order, f"success page of {order.checkout_id}")
+    except (ProviderUnavailable, ProviderRefused):
+        return Verdict.PENDING
+    found = done.of_order(order) if done else None
+    return found.verdict if found else None
 
 
 async def _grant(site: Site, order: Order) -> Grant | None:
@@ -121,5 +128,4 @@ async def own_order(request: Request, visitor: Visitor) -> Order | None:
     given = request.query_params.getlist("session_id")
     if len(given) != 1 or not re.fullmatch(r"[A-Za-z0-9_]{1,255}", given[0]):
         return None
-    order = await site.database.read(orders.by_checkout, await site.till.realm(), given[0])
-    return order if order is not None and order.person_id == visitor.person.id else None
+    return await site.database.read(orders.own, visitor.person.id, given[0], site.provider.live)

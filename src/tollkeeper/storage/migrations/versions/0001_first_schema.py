@@ -89,6 +89,7 @@ def _purchases() -> None:
         _unique("orders", "provider", "account", "live", "checkout_id"),
         _belongs_to_person("orders"),
     )
+    op.create_index("ix_orders_person_id", "orders", ["person_id", "checkout_id"])
     _index_where("uq_orders_open", "orders", ["person_id", "product", "live"], "state = 'open'", unique=True)
     op.create_table(
         "grants",
