@@ -73,9 +73,13 @@ class IssuerUnavailable(TollkeeperError):
 
 
 class Refused(TollkeeperError):
-    """A request that is refused for what it is: a status, and words for whoever sent it."""
+    """A request that is refused for what it is: a status, and words for whoever sent it.
 
-    def __init__(self, status: int, detail: str) -> None:
+    ``title`` is for where the usual one of that status would be wrong.
+    """
+
+    def __init__(self, status: int, detail: str, *, title: str = "") -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.title = title

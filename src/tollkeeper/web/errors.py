@@ -86,7 +86,7 @@ async def refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refused)  # noqa: S101 - registered for nothing else
     headers = {401: {"WWW-Authenticate": "Cookie"}, 429: {"Retry-After": "60"}}.get(error.status)
     log.info("refused", status=error.status, reason=error.detail)
-    return answer(request, error.status, error.detail, headers)
+    return answer(request, error.status, error.detail, headers, title=error.title)
 
 
 async def known(request: Request, error: Exception) -> Response:
@@ -102,9 +102,11 @@ async def unexpected(request: Request, error: Exception) -> Response:
     return answer(request, 500, DETAILS[500])
 
 
-def answer(request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+def answer(
+    request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None, *, title: str = ""
+) -> Response:
     """One error, as a page or as problem details."""
-    title = TITLES.get(status, HTTPStatus(status).phrase)
+    title = title or TITLES.get(status, HTTPStatus(status).phrase)
     if wants_json(request):
         problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
         return JSONResponse(

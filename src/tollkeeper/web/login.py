@@ -104,8 +104,9 @@ async def callback(request: Request) -> Response:
         )
     except SignInFailed as failure:
         log.warning("sign-in failed", issuer=issuer_id, reason=failure.reason)
-        words = "You did not sign in." if failure.denied else "Signing in did not work out."
-        raise Refused(403 if failure.denied else 400, f"{words} You can start again from the front page.") from failure
+        title = "You did not sign in" if failure.denied else "Signing in did not work out"
+        words = "You can start again from the front page."
+        raise Refused(403 if failure.denied else 400, words, title=title) from failure
     answer = RedirectResponse(attempt.return_to, 303, {"Cache-Control": "no-store"})
     answer.delete_cookie(ATTEMPT_COOKIE, path=request.scope.get("root_path", "") + "/login")
     await _sign_in(request, answer, identity)
