@@ -1,4 +1,4 @@
-"""The control page: what the sandbox is, what happened in it, and each object and delivery in full."""
+"""The control page: what the sandbox is, what happened in it, each object and delivery in full, and receipts."""
 
 import json
 from collections.abc import Callable
@@ -35,6 +35,7 @@ class Control:
             Route("/", self.home, methods=["GET"]),
             Route("/control/objects/{id}", self.an_object, methods=["GET"]),
             Route("/control/deliveries/{id}", self.a_delivery, methods=["GET"]),
+            Route("/receipts/{id}", self.a_receipt, methods=["GET"]),
             Route("/control/tax", self.set_tax, methods=["POST"]),
         ]
 
@@ -60,6 +61,12 @@ class Control:
         tries = ledger.rows("SELECT * FROM tries WHERE delivery = ? ORDER BY at", found[0]["id"])
         shown = [{**dict(one), "at": moment(one["at"])} for one in tries]
         return render(request, "delivery.html", delivery=found[0], tries=shown)
+
+    async def a_receipt(self, request: Request) -> Response:
+        charge = self._begin().ledger.find(request.path_params["id"], "charge")
+        if charge is None or not charge["paid"]:
+            return _nothing(request)
+        return render(request, "receipt.html", charge=_payment(charge), merchant=accounts.NAME)
 
     async def set_tax(self, request: Request) -> Response:
         try:

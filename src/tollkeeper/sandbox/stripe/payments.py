@@ -214,7 +214,7 @@ def _charge(work: Work, payment: JSON, method: JSON, card: Card) -> JSON:
         payment_method_details={"type": "card", "card": _card_details(payment, method, card)},
         radar_options={},
         receipt_email=payment["receipt_email"],
-        receipt_url=None if decline else f"{work.base_url}/control/objects/{id_}",
+        receipt_url=None if decline else f"{work.base_url}/receipts/{id_}",
         refunded=False,
         status="failed" if decline else "succeeded",
     )
