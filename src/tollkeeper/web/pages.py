@@ -89,7 +89,7 @@ def day(at: int) -> str:
 
 def moment(at: int) -> str:
     """A date and time in words, UTC."""
-    return f"{day(at)}, {datetime.fromtimestamp(at, UTC):%H:%M} UTC"
+    return f"{day(at)}, {datetime.fromtimestamp(at, UTC):%H:%M}\N{NO-BREAK SPACE}UTC"
 
 
 def iso(at: int) -> str:
