@@ -15,7 +15,7 @@ def test_denying_says_so_and_one_can_start_again(visit: Lobby) -> None:
     someone.open()
     someone.follow("Login")
     someone.press("Deny")
-    someone.reads("You did not sign in.")
+    someone.sees("You did not sign in")
     someone.follow("Front page")
     someone.sign_in()
 

@@ -62,7 +62,7 @@ def wrong_turns(visit: Lobby, demo: Demo) -> Stops:
     someone.reads("Enter a name.")
     yield "issuer, mistyped", someone.page
     someone.press("Deny")
-    someone.reads("You did not sign in.")
+    someone.sees("You did not sign in")
     yield "403", someone.page
     someone.open(f"{demo.sandbox}/identity/authorize")
     yield "issuer, refused", someone.page
@@ -95,6 +95,9 @@ def behind_the_counter(visit: Lobby, demo: Demo) -> Stops:
     checkout = buyer.purchase()
     buyer.pay()
     buyer.sees("Payment done")
+    buyer.follow("Receipt")
+    buyer.reads("Visa ending in 4242")
+    yield "receipt", buyer.page
     buyer.open(checkout)
     yield "hosted checkout, done", buyer.page
     buyer.open(demo.sandbox)
@@ -108,6 +111,10 @@ def behind_the_counter(visit: Lobby, demo: Demo) -> Stops:
     yield "a delivery", buyer.page
     buyer.follow("Identity")
     yield "about the issuer", buyer.page
+    buyer.forgive("404 ")
+    buyer.open(f"{demo.sandbox}/receipts/{checkout.rpartition('/')[2]}")
+    buyer.sees("Not found")
+    yield "nothing in the sandbox", buyer.page
 
 
 def several_of_everything(visit: Lobby, silence_provider: Callable[[], None]) -> Stops:
@@ -128,6 +135,7 @@ def several_of_everything(visit: Lobby, silence_provider: Callable[[], None]) ->
     someone.forgive("503 ")
     someone.open(f"/purchase/success?session_id={checkout_id}")
     someone.sees("Confirming your payment")
+    someone.page.route("**/purchase/success?*", lambda again: again.abort("aborted"))  # it would look again by itself
     yield "confirming", someone.page
     someone.open()
     yield "landing, prices unknown", someone.page
