@@ -49,8 +49,9 @@ class StripeProvider:
 
     name = "stripe"
 
-    def __init__(self, settings: StripeSettings) -> None:
+    def __init__(self, settings: StripeSettings, *, patience: float = PATIENCE) -> None:
         self._settings = settings
+        self._patience = patience
         self._client: stripe.StripeClient | None = None
         self._http: stripe.HTTPXClient | None = None
         self._account: str | None = None
@@ -176,7 +177,7 @@ class StripeProvider:
         import stripe
 
         stripe.enable_telemetry = False  # or the SDK writes a file in the home folder
-        self._http = stripe.HTTPXClient(timeout=PATIENCE)
+        self._http = stripe.HTTPXClient(timeout=self._patience)
         return stripe.StripeClient(
             self._settings.api_key,
             max_network_retries=2,
@@ -191,7 +192,7 @@ class StripeProvider:
         import stripe
 
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(self._patience):
                 yield client
         except (TimeoutError, stripe.APIConnectionError, stripe.RateLimitError) as error:
             raise ProviderUnavailable("Stripe did not answer in time.") from error
@@ -203,7 +204,8 @@ def _translated(error: "stripe.StripeError") -> ProviderRefused | ProviderUnavai
     """Map an SDK error. https://docs.stripe.com/error-handling"""
     import stripe
 
-    if (error.http_status or 500) >= 500 or error.code == "idempotency_key_in_use":
+    # A 5xx, a 409 (the same request is under way elsewhere), or an answer that is not Stripe's: nothing definite.
+    if isinstance(error, stripe.APIError):
         return ProviderUnavailable("Stripe had trouble answering.")
     message = error.user_message or "Stripe refused the request."
     if isinstance(error, stripe.IdempotencyError):
