@@ -1,0 +1,375 @@
+"""What every payment provider must do, whoever it is."""
+
+import asyncio
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from tests.providers.worlds import WORLDS, World, opened
+from tests.support.issuers import serving
+from tests.support.running import Sandbox, eventually
+from tests.support.webhooks import Receiver, receiving
+
+from tollkeeper.entitlements import derive
+from tollkeeper.errors import BadWebhook, IdempotencyConflict, ProviderMissing, ProviderRefused, ProviderUnavailable
+from tollkeeper.model import Customer, Line, Order, OrderState, Payment, Person, Purchase, Realm, Verdict
+from tollkeeper.provider import Checkout, PaymentProvider, ReturnAddresses
+
+pytestmark = pytest.mark.anyio
+
+RETURNS = ReturnAddresses("https://pay.example/success?id={CHECKOUT_SESSION_ID}", "https://pay.example/cancel")
+Call = Callable[[PaymentProvider], Awaitable[Any]]
+
+
+@pytest.fixture(params=WORLDS)
+def world(request: pytest.FixtureRequest, sandbox: Sandbox) -> World:
+    return WORLDS[request.param](sandbox)
+
+
+@pytest.fixture
+async def provider(world: World) -> AsyncIterator[PaymentProvider]:
+    async with opened(world.provider()) as provider:
+        yield provider
+
+
+def a_person(**changes: Any) -> Person:
+    token = secrets.token_hex(8)
+    return replace(Person(f"per_{token}", "Alice Example", f"{token}@example.com", 1_790_000_000), **changes)
+
+
+async def realm_of(provider: PaymentProvider) -> Realm:
+    return Realm(provider.name, await provider.account(), provider.live)
+
+
+async def a_customer(provider: PaymentProvider) -> Customer:
+    person = a_person()
+    return Customer(1, await realm_of(provider), await provider.create_customer(person), person.id)
+
+
+async def an_order(provider: PaymentProvider, customer: Customer, price_id: str) -> Order:
+    price = await provider.price(price_id)
+    return Order(
+        id=f"ord_{secrets.token_hex(12)}",
+        person_id=customer.person_id,
+        product="dashboard",
+        realm=customer.realm,
+        price_id=price.id,
+        quantity=1,
+        amount=price.amount,
+        currency=price.currency,
+        state=OrderState.OPEN,
+        idempotency_key=f"order-{secrets.token_hex(16)}",
+        created_at=int(time.time()),
+    )
+
+
+async def a_checkout(provider: PaymentProvider, customer: Customer, price_id: str) -> tuple[Order, Checkout]:
+    order = await an_order(provider, customer, price_id)
+    return order, await provider.create_checkout(order, customer, RETURNS)
+
+
+async def test_it_knows_its_name_its_mode_and_its_account(world: World, provider: PaymentProvider) -> None:
+    assert provider.name == world.name
+    assert provider.live is False
+    account = await provider.account()
+    assert account
+    async with opened(world.provider()) as another:
+        assert await another.account() == account
+
+
+def test_it_takes_webhooks_only_with_a_secret(world: World) -> None:
+    assert not world.provider().takes_webhooks
+    assert world.provider(webhook_secrets=("whsec_a",)).takes_webhooks
+
+
+async def test_a_price_has_its_amount_currency_and_product(world: World, provider: PaymentProvider) -> None:
+    price = await provider.price(price_id := world.price(123_45, "usd", "Diving lessons"))
+    assert (price.id, price.amount, price.currency) == (price_id, 123_45, "usd")
+    assert (price.product_name, price.recurring) == ("Diving lessons", False)
+    assert await provider.price(price_id) == price
+
+
+async def test_an_unknown_price_or_checkout_is_missing(provider: PaymentProvider) -> None:
+    for ask in (provider.price("price_unknown"), provider.checkout("cs_test_unknown")):
+        with pytest.raises(ProviderMissing) as missing:
+            await ask
+        assert missing.value.advice
+
+
+@pytest.mark.parametrize("email", ["alice@example.com", None])
+async def test_making_a_customer_again_finds_the_same(provider: PaymentProvider, email: str | None) -> None:
+    person = a_person(email=email)
+    ids = await asyncio.gather(*(provider.create_customer(person) for _ in range(4)))
+    assert len({*ids, await provider.create_customer(person)}) == 1
+    assert await provider.create_customer(a_person(email=email)) not in ids
+
+
+async def test_making_a_checkout_again_finds_the_same(world: World, provider: PaymentProvider) -> None:
+    customer = await a_customer(provider)
+    order = await an_order(provider, customer, world.price())
+    made = await asyncio.gather(*(provider.create_checkout(order, customer, RETURNS) for _ in range(4)))
+    assert len({*made, await provider.create_checkout(order, customer, RETURNS)}) == 1
+    assert made[0].state == "open"
+    assert made[0].url is not None
+    another = await provider.create_checkout(
+        replace(order, id="ord_other", idempotency_key=f"order-{secrets.token_hex(16)}"), customer, RETURNS
+    )
+    assert another.id != made[0].id
+
+
+async def test_a_retry_with_other_settings_is_a_conflict(world: World, provider: PaymentProvider) -> None:
+    customer = await a_customer(provider)
+    order, made = await a_checkout(provider, customer, world.price())
+    with pytest.raises(IdempotencyConflict):
+        await provider.create_checkout(order, customer, replace(RETURNS, cancel="https://new.example/cancel"))
+    assert await provider.checkout_of_order(order, customer) == made
+
+
+async def test_a_checkout_is_open_then_complete_or_expired(world: World, provider: PaymentProvider) -> None:
+    customer = await a_customer(provider)
+    price_id = world.price()
+    (_, paid), (_, left) = [await a_checkout(provider, customer, price_id) for _ in range(2)]
+    assert await provider.checkout(paid.id) == paid
+    assert paid.url is not None
+    world.pay(paid.url)
+    world.expire(left.id)
+    assert await provider.checkout(paid.id) == Checkout(paid.id, None, "complete")
+    assert await provider.checkout(left.id) == Checkout(left.id, None, "expired")
+
+
+async def test_the_checkout_of_an_order_is_found_when_its_id_was_lost(world: World, provider: PaymentProvider) -> None:
+    customer = await a_customer(provider)
+    price_id = world.price()
+    made = [await a_checkout(provider, customer, price_id) for _ in range(3)]
+    world.expire(made[2][1].id)
+    for order, checkout in made[:2]:
+        assert await provider.checkout_of_order(order, customer) == checkout
+    assert await provider.checkout_of_order(made[2][0], customer) == Checkout(made[2][1].id, None, "expired")
+    assert await provider.checkout_of_order(replace(made[0][0], id="ord_never_made"), customer) is None
+    assert await provider.checkout_of_order(made[0][0], await a_customer(provider)) is None
+
+
+async def test_the_snapshot_of_a_customer_with_nothing_is_empty(provider: PaymentProvider) -> None:
+    snapshot = await provider.snapshot(customer := await a_customer(provider))
+    assert (snapshot.customer, snapshot.purchases, snapshot.expired_checkouts) == (customer, (), frozenset())
+
+
+async def test_a_snapshot_tells_what_was_paid_what_expired_and_nothing_else(
+    world: World, provider: PaymentProvider
+) -> None:
+    customer, neighbour = await a_customer(provider), await a_customer(provider)
+    price_id = world.price()
+    order, paid = await a_checkout(provider, customer, price_id)
+    _, left = await a_checkout(provider, customer, price_id)
+    await a_checkout(provider, customer, price_id)
+    assert paid.url is not None
+    world.pay(paid.url)
+    world.expire(left.id)
+
+    snapshot = await provider.snapshot(customer)
+    assert snapshot.expired_checkouts == {left.id}
+    (purchase,) = snapshot.purchases
+    now = int(time.time())
+    assert purchase.paid_at is not None
+    assert now - 60 < purchase.created_at <= purchase.paid_at <= now
+    assert purchase.reference
+    assert purchase.receipt_url
+    assert replace(purchase, created_at=0, paid_at=None, reference=None, receipt_url=None) == Purchase(
+        source=paid.id,
+        order_id=order.id,
+        person_id=customer.person_id,
+        lines=(Line(price_id, 1),),
+        amount_subtotal=1900,
+        amount_discount=0,
+        amount_total=1900,
+        currency="eur",
+        live=False,
+        payment=Payment.PAID,
+        created_at=0,
+    )
+    assert [found.verdict for found in derive(snapshot, {order.id: order})] == [Verdict.GRANTED]
+    assert (await provider.snapshot(neighbour)).purchases == ()
+
+
+async def test_tax_comes_on_top_of_what_was_ordered_where_it_is_turned_on(world: World) -> None:
+    async with opened(world.provider(automatic_tax=True)) as provider:
+        customer = await a_customer(provider)
+        order, checkout = await a_checkout(provider, customer, world.price(1000))
+        assert checkout.url is not None
+        world.pay(checkout.url)
+        snapshot = await provider.snapshot(customer)
+    (purchase,) = snapshot.purchases
+    assert purchase.amount_subtotal == order.amount == 1000
+    assert purchase.amount_total > 1000
+    assert [found.verdict for found in derive(snapshot, {order.id: order})] == [Verdict.GRANTED]
+
+
+async def test_tax_on_an_account_that_cannot_reckon_it_tells_the_operator_what_to_do(world: World) -> None:
+    world.set_tax(False)
+    try:
+        async with opened(world.provider(automatic_tax=True)) as provider:
+            customer = await a_customer(provider)
+            order = await an_order(provider, customer, world.price())
+            with pytest.raises(ProviderRefused) as refused:
+                await provider.create_checkout(order, customer, RETURNS)
+            assert "STRIPE_AUTOMATIC_TAX" in refused.value.advice
+        async with opened(world.provider(automatic_tax=False)) as provider:
+            await a_checkout(provider, customer, order.price_id)
+    finally:
+        world.set_tax(True)
+
+
+CUSTOMER = Customer(1, Realm("stripe", "acct_1", live=False), "cus_1", "per_1")
+ORDER = Order("ord_1", "per_1", "pro", CUSTOMER.realm, "price_1", 1, 1900, "eur", OrderState.OPEN, "order-1", 1)
+CALLS: dict[str, Call] = {
+    "account": lambda provider: provider.account(),
+    "price": lambda provider: provider.price("price_1"),
+    "create_customer": lambda provider: provider.create_customer(a_person()),
+    "create_checkout": lambda provider: provider.create_checkout(ORDER, CUSTOMER, RETURNS),
+    "checkout": lambda provider: provider.checkout("cs_test_1"),
+    "checkout_of_order": lambda provider: provider.checkout_of_order(ORDER, CUSTOMER),
+    "snapshot": lambda provider: provider.snapshot(CUSTOMER),
+}
+each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
+
+
+@each_call
+async def test_a_wrong_key_is_refused_with_advice(world: World, call: Call) -> None:
+    async with opened(world.provider(key=world.wrong_key)) as provider:
+        with pytest.raises(ProviderRefused) as refused:
+            await call(provider)
+    assert "STRIPE_API_KEY" in refused.value.advice
+    assert world.wrong_key not in str(refused.value)
+
+
+@each_call
+async def test_a_server_that_cannot_be_reached_is_unavailable_in_time(world: World, call: Call) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    async with opened(world.provider(at=address, patience=0.3)) as provider:
+        await unavailable_within(0.8, call(provider))
+
+
+@contextmanager
+def hanging() -> Iterator[str]:
+    """A server that lets everybody connect, and never says a word."""
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
+        yield f"http://127.0.0.1:{silent.getsockname()[1]}"
+
+
+@each_call
+async def test_e37_a_server_that_hangs_is_unavailable_in_time(world: World, call: Call) -> None:
+    with hanging() as address:
+        async with opened(world.provider(at=address, patience=0.3)) as provider:
+            await unavailable_within(0.8, call(provider))
+
+
+async def unavailable_within(seconds: float, asked: Awaitable[Any]) -> None:
+    """What was asked ends in ``ProviderUnavailable`` in time, and holds up nobody meanwhile."""
+    began = last = time.monotonic()
+    longest = 0.0
+
+    async def watch() -> None:
+        nonlocal last, longest
+        while True:
+            await asyncio.sleep(0.01)
+            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+
+    watching = asyncio.create_task(watch())
+    with pytest.raises(ProviderUnavailable):
+        await asked
+    watching.cancel()
+    assert time.monotonic() - began < seconds
+    assert longest < 0.5
+
+
+TROUBLE: dict[str, tuple[int, bytes]] = {
+    "500": (500, b'{"error": {"type": "api_error", "message": "Sorry."}}'),
+    "502 of a proxy": (502, b"<h1>Bad gateway</h1>"),
+    "503": (503, b""),
+    "429": (429, b'{"error": {"type": "invalid_request_error", "code": "rate_limit", "message": "Slow down."}}'),
+    "409": (409, b'{"error": {"type": "idempotency_error", "code": "idempotency_key_in_use", "message": "Wait."}}'),
+    "a page": (200, b"<h1>Welcome to our hotel. Please sign in.</h1>"),
+    "half an answer": (200, b'{"id": "cs_te'),
+    "nothing": (200, b""),
+    "403 of a proxy": (403, b"<h1>Blocked</h1>"),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLE)
+async def test_e34_an_answer_that_says_nothing_definite_is_unavailable(world: World, trouble: str) -> None:
+    status, body = TROUBLE[trouble]
+
+    async def answer(_: Request) -> Response:
+        return Response(body, status, media_type="application/json")
+
+    app = Starlette(routes=[Route("/{any:path}", answer, methods=["GET", "POST"])])
+    with serving(app) as address:
+        async with opened(world.provider(at=address)) as provider:
+            with pytest.raises(ProviderUnavailable):
+                await provider.create_checkout(ORDER, CUSTOMER, RETURNS)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+async def test_an_event_that_was_really_delivered_is_read(world: World, receiver: Receiver) -> None:
+    secret = world.send_events_to(receiver.url)
+    async with opened(world.provider(webhook_secrets=("whsec_other", secret))) as provider:
+        customer = await a_customer(provider)
+        _, checkout = await a_checkout(provider, customer, world.price())
+        assert checkout.url is not None
+        world.pay(checkout.url)
+
+        def told(*types: str) -> bool:
+            ours = [body for _, body in receiver.taken if customer.external_id.encode() in body]
+            return all(any(f'"type": "{type}"'.encode() in body for body in ours) for type in types)
+
+        await asyncio.to_thread(eventually, lambda: told("checkout.session.completed", "payment_intent.succeeded"))
+        now = int(time.time())
+        read = [await provider.read_webhook(headers, body, now) for headers, body in receiver.taken]
+    events = {event.type: event for event in read if event.customer_id == customer.external_id}
+    paid = events["checkout.session.completed"]
+    assert (paid.realm, paid.object_id, paid.relevant) == (customer.realm, checkout.id, True)
+    assert int(time.time()) - 60 < paid.created_at <= int(time.time())
+    assert not events["payment_intent.succeeded"].relevant
+    assert len({event.id for event in read}) == len(read)
+
+
+async def test_an_event_that_was_tampered_with_or_has_grown_old_is_not_believed(
+    world: World, receiver: Receiver
+) -> None:
+    secret = world.send_events_to(receiver.url)
+    world.price()
+    (headers, body), *_ = await asyncio.to_thread(eventually, lambda: receiver.taken)
+    now = int(time.time())
+    unsigned = [(name, value) for name, value in headers if name.lower() != "stripe-signature"]
+    async with opened(world.provider(webhook_secrets=(secret,))) as provider:
+        assert not (await provider.read_webhook(headers, body, now)).relevant
+        for wrong_headers, wrong_body, wrong_now in [
+            (headers, body + b" ", now),
+            (headers, body.replace(b"false", b"true ", 1), now),
+            (headers, b"", now),
+            (headers, body, now + 400),
+            (headers, body, now - 100),
+            (unsigned, body, now),
+            ([*headers, *headers], body, now),
+        ]:
+            with pytest.raises(BadWebhook):
+                await provider.read_webhook(wrong_headers, wrong_body, wrong_now)
+    for secrets_of_others in ((), ("whsec_other",), ("",), (" ",)):
+        async with opened(world.provider(webhook_secrets=secrets_of_others)) as provider:
+            with pytest.raises(BadWebhook):
+                await provider.read_webhook(headers, body, now)
