@@ -11,7 +11,6 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
@@ -122,8 +121,4 @@ def routes(webhooks_for: str | None) -> list[Route | Mount]:
 def limits_on_requests(config: Config) -> list[Middleware]:
     """What a request must pass before any page sees it, outermost first."""
     one_name = [] if config.secure else [Middleware(guards.OneLoopbackName, public_url=config.public_url)]
-    return [
-        *one_name,
-        Middleware(RequestBodyLimitMiddleware, max_body_size=guards.BODY_BYTES),
-        Middleware(guards.BodyDeadline),
-    ]
+    return [*one_name, Middleware(guards.BoundedBody)]

@@ -1,12 +1,13 @@
 """What stands around every page, as plain ASGI: request ids and the log, security headers, limits on bodies."""
 
 import asyncio
+import re
 import secrets
 import time
 from urllib.parse import urlsplit
 
 import structlog
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -110,8 +111,8 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-class BodyDeadline:
-    """A request body arrives within a few seconds, or the request is answered without it."""
+class BoundedBody:
+    """A request body is small and arrives within a few seconds, or the request is answered without it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -121,21 +122,32 @@ class BodyDeadline:
             await self.app(scope, receive, send)
             return
         deadline = asyncio.get_running_loop().time() + BODY_SECONDS
-        arrived = False
+        size, arrived = 0, False
 
-        async def in_time() -> Message:
-            nonlocal arrived
+        async def bounded() -> Message:
+            nonlocal size, arrived
             if arrived:
                 return await receive()
+            if announced(scope) > BODY_BYTES:
+                raise HTTPException(413, headers={"Connection": "close"})
             try:
                 async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
                 raise HTTPException(408, headers={"Connection": "close"}) from None
+            size += len(message.get("body", b""))
+            if size > BODY_BYTES:
+                raise HTTPException(413, headers={"Connection": "close"})
             arrived = not message.get("more_body", False)
             return message
 
-        await self.app(scope, in_time, send)
+        await self.app(scope, bounded, send)
+
+
+def announced(scope: Scope) -> int:
+    """The size in bytes that a request's body is said to have; 0 if nothing is said."""
+    length = Headers(scope=scope).get("content-length", "")
+    return int(length) if re.fullmatch(r"[0-9]{1,20}", length) else 0
 
 
 class OneLoopbackName:
@@ -151,9 +163,10 @@ class OneLoopbackName:
         self.port = urlsplit(public_url).port or 80
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] in {"GET", "HEAD"} and self._other_name(scope):
+        path = scope.get("raw_path", b"").decode("latin-1")
+        looking = scope["type"] == "http" and scope["method"] in {"GET", "HEAD"} and path.startswith("/")
+        if looking and self._other_name(scope):
             query = scope["query_string"].decode("latin-1")
-            path = scope.get("raw_path", b"/").decode("latin-1")
             target = self.public_url + path + (f"?{query}" if query else "")
             await RedirectResponse(target, 307)(scope, receive, send)
         else:
