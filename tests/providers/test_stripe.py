@@ -1,0 +1,211 @@
+"""How Stripe's objects become our own words, states that the sandbox cannot reach among them."""
+
+import copy
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from tests.providers.worlds import StripeWorld, opened
+from tests.support.issuers import serving
+from tests.support.running import Sandbox
+
+from tollkeeper.errors import ProviderRefused
+from tollkeeper.model import Customer, Order, OrderState, Payment, Purchase, Realm
+from tollkeeper.provider import PaymentProvider, ReturnAddresses
+
+pytestmark = pytest.mark.anyio
+
+EXPAND = ["data.line_items", "data.payment_intent.latest_charge"]
+Change = Callable[[dict[str, Any]], object]
+
+
+@pytest.fixture
+def world(sandbox: Sandbox) -> StripeWorld:
+    return StripeWorld(sandbox)
+
+
+@pytest.fixture
+async def provider(world: StripeWorld) -> AsyncIterator[PaymentProvider]:
+    async with opened(world.provider()) as provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def paid_session(sandbox: Sandbox) -> dict[str, Any]:
+    """A paid checkout session with everything in it, as the API lists it."""
+    world, stripe = StripeWorld(sandbox), sandbox.stripe
+    customer = stripe.v1.customers.create({"email": "buyer@example.com"}).id
+    made = stripe.v1.checkout.sessions.create(
+        {
+            "mode": "payment",
+            "customer": customer,
+            "client_reference_id": "ord_1",
+            "line_items": [{"price": world.price(), "quantity": 1}],
+            "success_url": "https://pay.example/success",
+            "metadata": {"person": "per_1"},
+        }
+    )
+    assert made.url
+    world.pay(made.url)
+    listing = stripe.v1.checkout.sessions.list({"customer": customer, "expand": EXPAND})
+    session: dict[str, Any] = json.loads(str(listing.data[0]))
+    return session
+
+
+@contextmanager
+def answering(found: dict[str, Any]) -> Iterator[str]:
+    """A server that gives one answer, whatever is asked."""
+
+    async def answer(_: Request) -> Response:
+        return JSONResponse(found)
+
+    with serving(Starlette(routes=[Route("/{any:path}", answer)])) as address:
+        yield address
+
+
+async def purchases_after(world: StripeWorld, session: dict[str, Any], change: Change) -> tuple[Purchase, ...]:
+    """The snapshot's purchases, if Stripe said this of the session."""
+    changed = copy.deepcopy(session)
+    change(changed)
+    listing = {"object": "list", "url": "/v1/checkout/sessions", "has_more": False, "data": [changed]}
+    customer = Customer(1, Realm("stripe", "acct_1", live=False), session["customer"], "per_1")
+    with answering(listing) as address:
+        async with opened(world.provider(at=address)) as provider:
+            return (await provider.snapshot(customer)).purchases
+
+
+def states(payment_status: str, intent: str | None) -> Change:
+    def change(session: dict[str, Any]) -> None:
+        session["payment_status"] = payment_status
+        if intent is None:
+            session["payment_intent"] = None
+        else:
+            session["payment_intent"]["status"] = intent
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("payment_status", "intent", "payment"),
+    [
+        ("paid", "succeeded", Payment.PAID),
+        ("unpaid", "processing", Payment.PENDING),
+        ("unpaid", "requires_payment_method", Payment.UNPAID),
+        ("unpaid", "canceled", Payment.UNPAID),
+        ("unpaid", "succeeded", Payment.UNPAID),
+        ("unpaid", None, Payment.UNPAID),
+        ("no_payment_required", None, Payment.FREE),
+        ("something_new", "succeeded", Payment.UNPAID),
+        ("PAID", "succeeded", Payment.UNPAID),
+    ],
+)
+async def test_a03_only_what_stripe_calls_paid_is_paid(
+    world: StripeWorld, paid_session: dict[str, Any], payment_status: str, intent: str | None, payment: Payment
+) -> None:
+    (purchase,) = await purchases_after(world, paid_session, states(payment_status, intent))
+    assert purchase.payment is payment
+
+
+def charge_says(**facts: Any) -> Change:
+    return lambda session: session["payment_intent"]["latest_charge"].update(facts)
+
+
+async def test_a11_refunds_and_disputes_are_read_from_the_charge(
+    world: StripeWorld, paid_session: dict[str, Any]
+) -> None:
+    (refunded,) = await purchases_after(world, paid_session, charge_says(amount_refunded=700))
+    assert (refunded.amount_refunded, refunded.disputed) == (700, False)
+    (disputed,) = await purchases_after(world, paid_session, charge_says(disputed=True))
+    assert (disputed.amount_refunded, disputed.disputed) == (0, True)
+
+
+async def test_a07_a_session_that_is_not_ours_names_nobody(world: StripeWorld, paid_session: dict[str, Any]) -> None:
+    """A payment link of the same account: without our metadata, and perhaps without a reference."""
+    (found,) = await purchases_after(
+        world, paid_session, lambda session: session.update(metadata={}, client_reference_id=None)
+    )
+    assert (found.order_id, found.person_id) == (None, None)
+
+
+@pytest.mark.parametrize(
+    "facts", [{"mode": "subscription"}, {"mode": "setup"}, {"status": "open"}, {"status": "expired"}, {"status": None}]
+)
+async def test_other_modes_and_states_are_no_purchases(
+    world: StripeWorld, paid_session: dict[str, Any], facts: dict[str, Any]
+) -> None:
+    assert await purchases_after(world, paid_session, lambda session: session.update(facts)) == ()
+
+
+async def test_a_discount_is_told(world: StripeWorld, paid_session: dict[str, Any]) -> None:
+    (found,) = await purchases_after(
+        world, paid_session, lambda session: session["total_details"].update(amount_discount=500)
+    )
+    assert found.amount_discount == 500
+
+
+PRICE = {"id": "price_1", "object": "price", "currency": "eur", "type": "one_time", "product": {"name": "Lessons"}}
+
+
+async def test_a_price_without_one_amount_is_refused_with_advice(world: StripeWorld) -> None:
+    with answering({**PRICE, "unit_amount": None, "billing_scheme": "tiered"}) as address:
+        async with opened(world.provider(at=address)) as provider:
+            with pytest.raises(ProviderRefused) as refused:
+                await provider.price("price_1")
+    assert refused.value.advice
+
+
+@pytest.mark.parametrize(("type", "recurring"), [("one_time", False), ("recurring", True)])
+async def test_a_recurring_price_says_so(world: StripeWorld, type: str, recurring: bool) -> None:
+    with answering({**PRICE, "unit_amount": 1900, "type": type}) as address:
+        async with opened(world.provider(at=address)) as provider:
+            assert (await provider.price("price_1")).recurring is recurring
+
+
+def an_order(number: int, customer: Customer, price_id: str) -> Order:
+    key = secrets.token_hex(16)
+    return Order(
+        f"ord_{number}", "per_1", "pro", customer.realm, price_id, 1, 1900, "eur", OrderState.OPEN, key, created_at=1
+    )
+
+
+async def test_a_customer_with_more_checkouts_than_one_page_is_read_to_the_end(
+    world: StripeWorld, provider: PaymentProvider
+) -> None:
+    """Stripe lists a hundred at most at a time."""
+    stripe, price_id = world.sandbox.stripe, world.price()
+    external_id = stripe.v1.customers.create({}).id
+    returns = ReturnAddresses("https://pay.example/s", "https://pay.example/c")
+    customer = Customer(1, Realm("stripe", await provider.account(), live=False), external_id, "per_1")
+    orders = [an_order(number, customer, price_id) for number in range(101)]
+    made = [await provider.create_checkout(order, customer, returns) for order in orders]
+    assert made[0].url is not None
+    world.pay(made[0].url)
+    assert await provider.checkout_of_order(orders[0], customer) == await provider.checkout(made[0].id)
+    assert [purchase.source for purchase in (await provider.snapshot(customer)).purchases] == [made[0].id]
+
+
+async def test_everything_in_a_checkout_session_is_decided_by_us(world: StripeWorld, provider: PaymentProvider) -> None:
+    external_id = world.sandbox.stripe.v1.customers.create({}).id
+    customer = Customer(1, Realm("stripe", "acct_1", live=False), external_id, "per_1")
+    order = an_order(9, customer, world.price())
+    returns = ReturnAddresses("https://pay.example/s?id={CHECKOUT_SESSION_ID}", "https://pay.example/c")
+    made = await provider.create_checkout(order, customer, returns)
+    session = json.loads(str(world.sandbox.stripe.v1.checkout.sessions.retrieve(made.id, {"expand": ["line_items"]})))
+    names = {"order": "ord_9", "person": "per_1", "product": "pro"}
+    assert (session["mode"], session["customer"]) == ("payment", external_id)
+    assert session["client_reference_id"] == "ord_9"
+    assert (session["success_url"], session["cancel_url"]) == (returns.success, returns.cancel)
+    assert [(line["price"]["id"], line["quantity"]) for line in session["line_items"]["data"]] == [(order.price_id, 1)]
+    assert session["metadata"] == names
+    assert session["automatic_tax"]["enabled"] is False
+    assert made.url is not None
+    world.pay(made.url)
+    paid = world.sandbox.stripe.v1.checkout.sessions.retrieve(made.id, {"expand": ["payment_intent"]})
+    assert json.loads(str(paid))["payment_intent"]["metadata"] == names
