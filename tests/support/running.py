@@ -66,6 +66,9 @@ class Thread:
             raise self._failure
 
     def stop(self) -> None:
+        """Stop, unless it has been stopped before."""
+        if not self._thread.is_alive():
+            return
         self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join(20)
         self.socket.close()

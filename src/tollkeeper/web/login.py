@@ -40,7 +40,7 @@ async def login(request: Request) -> Response:
     site = site_of(request)
     wanted = wanted_page(site, request.query_params.get("return_to"))
     if await visitor_of(request):
-        return RedirectResponse(wanted, 303)
+        return RedirectResponse(wanted, 303, {"Cache-Control": "no-store"})
     issuers = site.config.issuers
     if len(issuers) == 1:
         return await _begin(request, issuers[0].id)
