@@ -81,9 +81,7 @@ def demo(
             webbrowser.open(where.app)
 
     with clear_errors():
-        if reset:
-            demo.reset(folder)
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        demo.prepare(folder, reset)
         server.run(lambda: demo.run(host, port, folder, ready))
     typer.echo("Stopped. What was paid is kept; start again to go on.")
 

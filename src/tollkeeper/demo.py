@@ -64,6 +64,16 @@ def addresses(host: str, port: int) -> Addresses:
     return Addresses(f"http://{BROWSER_NAMES[host]}:{port}", f"http://{BROWSER_NAMES[host]}:{port + 1}")
 
 
+def prepare(folder: Path, forget: bool) -> None:
+    """Make the folder; ``forget`` what an earlier demo kept there. Raises ``TollkeeperError`` if it cannot be used."""
+    try:
+        if forget:
+            reset(folder)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise TollkeeperError(f"Cannot use {folder}: {error.strerror or error}. Choose another --data.") from error
+
+
 def reset(folder: Path) -> None:
     """Forget everything, touching only what the demo made."""
     for name in FILES:

@@ -41,7 +41,7 @@ def listen(host: str, port: int) -> socket.socket:
         taken.listen(2048)
     except OSError as error:
         taken.close()
-        raise PortTaken(f"Cannot listen on {host}:{port}: {error.strerror or error}.") from error
+        raise PortTaken(f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another --port.") from error
     return taken
 
 
