@@ -43,6 +43,7 @@ def create_app(config: Config, *, clock: Callable[[], int] = now) -> ASGIApp:
         exception_handlers=errors.HANDLERS,
         lifespan=partial(lifespan, config=config, provider=provider, clock=clock),
     )
+    pages.router.redirect_slashes = False  # such a redirect would name whatever host the request names
     # Outside of Starlette's own error handling, so that even its last resort is logged and carries the headers.
     app: ASGIApp = guards.RequestLog(guards.SecurityHeaders(pages, config))
     if config.trusted_proxies:
