@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
+from sqlalchemy import Connection
 
 from tollkeeper.errors import TollkeeperError
-from tollkeeper.model import KeptEvent, Realm
+from tollkeeper.model import Event, KeptEvent, Realm
 from tollkeeper.provider import PaymentProvider
 from tollkeeper.reconcile import reconcile
-from tollkeeper.storage import customers, events
+from tollkeeper.storage import customers, events, polls
 from tollkeeper.storage.database import Database
 
 log = structlog.get_logger()
@@ -22,10 +23,39 @@ RETRY_DELAYS = (1, 5, 15, 60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
 LEASE = 30
 BATCH = 50
 
+# How often the provider's own list of events is read, how far back each time, and how long a provider keeps them: 30
+# days (https://docs.stripe.com/api/events). Seconds.
+POLL_INTERVAL = 30
+OVERLAP = 300
+PROVIDER_KEEPS = 30 * 24 * 3600
+
 
 def next_try(attempts: int, now: int) -> int | None:
     """When to try again after this many failed tries, or None to park the event."""
     return now + RETRY_DELAYS[attempts - 1] if attempts <= len(RETRY_DELAYS) else None
+
+
+async def poll(database: Database, provider: PaymentProvider, realm: Realm, clock: Callable[[], int]) -> int:
+    """Read the provider's own list of events, if that is due, so that nothing depends on webhooks. Answers how many
+    were new.
+
+    Reads again what is shortly before the last poll, since an event may be listed a little late.
+    """
+    now = clock()
+    read_until = await database.write(polls.claim, realm, now, POLL_INTERVAL)
+    if read_until is None:
+        return 0
+    new = 0
+    async for page in provider.events(max(read_until - OVERLAP, now - PROVIDER_KEEPS)):
+        new += await database.write(_keep_all, page, clock())
+    await database.write(polls.done, realm, now)
+    if new:
+        log.info("events polled", new=new)
+    return new
+
+
+def _keep_all(conn: Connection, page: Sequence[Event], now: int) -> int:
+    return sum(events.keep(conn, event, now) for event in page)
 
 
 async def drain(database: Database, provider: PaymentProvider, realm: Realm, clock: Callable[[], int]) -> int:

@@ -1,6 +1,6 @@
 """The payment provider, in our own types. Only rooms under ``providers/`` know an SDK."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -58,8 +58,11 @@ class PaymentProvider(Protocol):
         """A price with its amount. Amounts of a price never change, so this may be kept."""
         ...
 
-    async def create_customer(self, person: Person) -> str:
-        """Make the provider's record of a person; trying again finds the one made before."""
+    async def create_customer(self, person: Person, replacing: str | None = None) -> str:
+        """Make the provider's record of a person; trying again finds the one made before.
+
+        ``replacing`` is the id of one that is gone.
+        """
         ...
 
     async def create_checkout(self, order: Order, customer: Customer, returns: ReturnAddresses) -> Checkout:
@@ -80,6 +83,10 @@ class PaymentProvider(Protocol):
 
     async def read_webhook(self, headers: Headers, body: bytes, now: int) -> Event:
         """Verify and parse a webhook. Raises ``BadWebhook``."""
+        ...
+
+    def events(self, since: int) -> AsyncIterator[Sequence[Event]]:
+        """The events that matter since a time (Unix seconds), page by page; each page has a time limit of its own."""
         ...
 
     async def close(self) -> None:

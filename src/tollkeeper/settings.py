@@ -313,7 +313,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "STRIPE_WEBHOOK_SECRET",
         _matching(r"whsec_[A-Za-z0-9+/=_-]+", "is not a webhook secret, which starts with whsec_"),
-        "Signing secrets of the webhook endpoint. Without one there is no webhook address: access waits for the buyer.",
+        "Signing secrets of the webhook endpoint. Without one there is no webhook address, and Stripe is polled.",
         "whsec_...",
         many=True,
         secret=True,

@@ -1,4 +1,4 @@
-"""The background loop: drain the inbox, forget expired login sessions."""
+"""The background loop: drain the inbox, poll for events, forget expired login sessions."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from contextlib import suppress
 import structlog
 
 from tollkeeper.errors import TollkeeperError
-from tollkeeper.inbox import drain
+from tollkeeper.inbox import drain, poll
 from tollkeeper.model import Realm
 from tollkeeper.provider import PaymentProvider
 from tollkeeper.storage import login_sessions
@@ -65,7 +65,15 @@ class Worker:
     async def _round(self) -> bool:
         realm = Realm(self._provider.name, await self._provider.account(), self._provider.live)
         await self._clean(self._clock())
+        await self._poll(realm)
         return bool(await drain(self._database, self._provider, realm, self._clock))
+
+    async def _poll(self, realm: Realm) -> None:
+        """Trouble with the list of events must not hold up those that webhooks brought."""
+        try:
+            await poll(self._database, self._provider, realm, self._clock)
+        except TollkeeperError as error:
+            log.warning("events not polled", error=str(error))
 
     async def _clean(self, now: int) -> None:
         if now - self._cleaned_at >= HOUSEKEEPING:

@@ -200,6 +200,31 @@ async def test_a_snapshot_tells_what_was_paid_what_expired_and_nothing_else(
     assert (await provider.snapshot(neighbour)).purchases == ()
 
 
+async def test_c25_the_list_of_events_names_who_paid(world: World, provider: PaymentProvider) -> None:
+    began = int(time.time())
+    customer = await a_customer(provider)
+    _, checkout = await a_checkout(provider, customer, world.price())
+    assert checkout.url
+    world.pay(checkout.url)
+    listed = [event async for page in provider.events(began - 1) for event in page]
+    (paid,) = [event for event in listed if event.object_id == checkout.id]
+    assert (paid.customer_id, paid.realm, paid.relevant) == (customer.external_id, customer.realm, True)
+    assert [event async for page in provider.events(began + 3600) for event in page] == []
+
+
+async def test_c27_a_long_list_of_events_is_read_to_its_end(world: World, provider: PaymentProvider) -> None:
+    customer, price = await a_customer(provider), world.price()
+    began = int(time.time())
+    expired = set()
+    for _ in range(101):
+        _, checkout = await a_checkout(provider, customer, price)
+        world.expire(checkout.id)
+        expired.add(checkout.id)
+    pages = [page async for page in provider.events(began - 1)]
+    assert len(pages) > 1
+    assert expired <= {event.object_id for page in pages for event in page}
+
+
 async def test_tax_comes_on_top_of_what_was_ordered_where_it_is_turned_on(world: World) -> None:
     async with opened(world.provider(automatic_tax=True)) as provider:
         customer = await a_customer(provider)

@@ -5,14 +5,16 @@ import hashlib
 import importlib
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from tollkeeper.config import StripeSettings
 from tollkeeper.errors import (
     BadWebhook,
+    CustomerMissing,
     IdempotencyConflict,
+    ProviderFailed,
     ProviderMissing,
     ProviderRefused,
     ProviderUnavailable,
@@ -39,6 +41,10 @@ EVENTS_THAT_MATTER = frozenset(
         "charge.refunded",
     }
 )
+
+# What a payment of a completed checkout waits for: a bank, or a buyer who was given a voucher to pay in a shop.
+# https://docs.stripe.com/payments/paymentintents/lifecycle
+UNDER_WAY = frozenset({"processing", "requires_action"})
 
 TAX_ADVICE = "Turn on Stripe Tax (https://dashboard.stripe.com/settings/tax), or set STRIPE_AUTOMATIC_TAX=false."
 KEY_ADVICE = "Check STRIPE_API_KEY, and what a restricted key is allowed to do."
@@ -82,12 +88,12 @@ class StripeProvider:
             self._prices[price_id] = _price(found.to_dict())
         return self._prices[price_id]
 
-    async def create_customer(self, person: Person) -> str:
+    async def create_customer(self, person: Person, replacing: str | None = None) -> str:
         """See ``PaymentProvider``. The key covers the parameters, so a new name cannot clash with an earlier try."""
         params: dict[str, Any] = {"name": person.name, "metadata": {"person": person.id}}
         if person.email:
             params["email"] = person.email
-        digest = hashlib.sha256(json.dumps(params, sort_keys=True).encode()).hexdigest()[:16]
+        digest = hashlib.sha256(json.dumps([params, replacing], sort_keys=True).encode()).hexdigest()[:16]
         async with self._calling() as client:
             made = await client.v1.customers.create_async(
                 params,  # type: ignore[arg-type]
@@ -111,6 +117,8 @@ class StripeProvider:
             "customer": customer.external_id,
             "client_reference_id": order.id,
             "line_items": [{"price": order.price_id, "quantity": order.quantity}],
+            # A price may have other currencies too, of which Stripe would choose one by where the buyer is.
+            "currency": order.currency,
             "success_url": returns.success,
             "cancel_url": returns.cancel,
             "metadata": names,
@@ -161,6 +169,18 @@ class StripeProvider:
             raise BadWebhook("an event of another account")
         return _event(message, Realm(self.name, account, self.live))
 
+    async def events(self, since: int) -> AsyncIterator[Sequence[Event]]:
+        """See ``PaymentProvider``. Stripe keeps 30 days (https://docs.stripe.com/api/events/list)."""
+        realm = Realm(self.name, await self.account(), self.live)
+        params: dict[str, Any] = {"created": {"gte": since}, "types": sorted(EVENTS_THAT_MATTER), "limit": 100}
+        more = True
+        while more:
+            async with self._calling() as client:
+                page = await client.v1.events.list_async(params)  # type: ignore[arg-type]
+            yield [_event(_hint(event.to_dict()), realm) for event in page.data]
+            more = page.has_more
+            params |= {"starting_after": page.data[-1].id} if more else {}
+
     async def close(self) -> None:
         """Let go of connections."""
         if self._http is not None:
@@ -206,12 +226,14 @@ def _translated(error: "stripe.StripeError") -> ProviderRefused | ProviderUnavai
 
     # A 5xx, a 409 (the same request is under way elsewhere), or an answer that is not Stripe's: nothing definite.
     if isinstance(error, stripe.APIError):
-        return ProviderUnavailable("Stripe had trouble answering.")
+        failed = ProviderFailed if (error.http_status or 0) >= 500 else ProviderUnavailable
+        return failed("Stripe had trouble answering.")
     message = error.user_message or "Stripe refused the request."
     if isinstance(error, stripe.IdempotencyError):
         return IdempotencyConflict(message)
     if error.code == "resource_missing":
-        return ProviderMissing(message, "Check that the id belongs to the account and mode of STRIPE_API_KEY.")
+        missing = CustomerMissing if getattr(error, "param", None) == "customer" else ProviderMissing
+        return missing(message, "Check that the id belongs to the account and mode of STRIPE_API_KEY.")
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
         return ProviderRefused("Stripe did not accept the key.", KEY_ADVICE)
     return ProviderRefused(message, TAX_ADVICE if "Stripe Tax" in message else "")
@@ -276,7 +298,7 @@ def _payment(status: str, intent_status: str | None) -> Payment:
         return Payment.PAID
     if status == "no_payment_required":
         return Payment.FREE
-    return Payment.PENDING if intent_status == "processing" else Payment.UNPAID
+    return Payment.PENDING if intent_status in UNDER_WAY else Payment.UNPAID
 
 
 def _verify(headers: Headers, body: bytes, secrets: tuple[str, ...], now: int) -> None:
@@ -309,15 +331,19 @@ def _signed(header: str, body: bytes, secret: str, sdk: Any) -> bool:
 def _message(body: bytes) -> dict[str, Any]:
     """Parse a verified body. Raises ``BadWebhook`` for anything that is not an event as Stripe documents it."""
     try:
-        message = json.loads(body)
-        subject = message["data"]["object"]
-        event = {name: message[name] for name in ("id", "type", "livemode", "created")}
-        event |= {"account": message.get("account"), "object": subject.get("id"), "customer": subject.get("customer")}
+        event = _hint(json.loads(body))
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise BadWebhook("not an event") from error
     if not _sound(event):
         raise BadWebhook("not an event")
     return event
+
+
+def _hint(message: Any) -> dict[str, Any]:
+    """The few fields of an event that we read."""
+    subject = message["data"]["object"]
+    event = {name: message[name] for name in ("id", "type", "livemode", "created")}
+    return event | {"account": message.get("account"), "object": subject.get("id"), "customer": subject.get("customer")}
 
 
 def _sound(event: Mapping[str, Any]) -> bool:

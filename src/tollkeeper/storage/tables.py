@@ -10,6 +10,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -164,6 +165,16 @@ events = Table(
         sqlite_where=text("due_at IS NOT NULL"),
         postgresql_where=text("due_at IS NOT NULL"),
     ),
+)
+
+# How far the provider's own list of events has been read.
+polls = Table(
+    "polls",
+    metadata,
+    *realm(),
+    Column("polled_at", BigInteger, nullable=False),
+    Column("read_until", BigInteger, nullable=False),
+    PrimaryKeyConstraint("provider", "account", "live"),
 )
 
 audit = Table(

@@ -133,6 +133,13 @@ def _inbox() -> None:
         _unique("events", "provider", "account", "live", "event_id"),
     )
     _index_where("ix_events_due", "events", ["due_at"], "due_at IS NOT NULL")
+    op.create_table(
+        "polls",
+        *_realm(),
+        sa.Column("polled_at", sa.BigInteger, nullable=False),
+        sa.Column("read_until", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("provider", "account", "live", name="pk_polls"),
+    )
 
 
 def _audit() -> None:
