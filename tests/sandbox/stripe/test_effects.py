@@ -280,7 +280,7 @@ def test_every_filter_narrows_its_list(paid_once: Running, path: str) -> None:
 def test_filters_find_what_they_name(stripe_sandbox: Running) -> None:
     customer = stripe_sandbox.sdk.v1.customers.create({"email": "found@example.com"})
     session = stripe_sandbox.checkout(customer=customer.id)
-    stripe_sandbox.pay(session)
+    stripe_sandbox.pay(session, email="found@example.com")
     payment = stripe_sandbox.read(session).payment_intent
     now = int(stripe_sandbox.clock())
 

@@ -78,7 +78,7 @@ def test_failed_tries_are_repeated_until_one_succeeds(receiver: Receiver) -> Non
         wait_for(lambda: sandbox.sdk.v1.events.retrieve(event.id).pending_webhooks == 0)
         log = _delivery_page(sandbox)
         assert "delivered" in log
-        assert all(f"HTTP {status}" in log for status in (500, 404, 302, 200))
+        assert all(f"HTTP&nbsp;{status}" in log for status in (500, 404, 302, 200))
 
 
 def test_a_delivery_that_never_succeeds_is_given_up_and_its_errors_are_logged(receiver: Receiver) -> None:
