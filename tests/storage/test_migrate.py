@@ -6,6 +6,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -27,15 +28,26 @@ from tollkeeper.storage.tables import metadata
 HEAD = "0001"
 
 MIGRATE = "import sys; from tollkeeper.storage.migrate import migrate; migrate(sys.argv[1])"
-KILLED_IN_THE_MIDDLE = """
-import os, signal, sys
+IN_THE_MIDDLE = """
+import os, signal, sys, time
+from pathlib import Path
 from sqlalchemy import Engine, event
 from tollkeeper.storage.migrate import migrate
 
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def pause():
+    Path(sys.argv[2], "paused").touch()
+    for _ in range(3000):
+        if Path(sys.argv[2], "go on").exists():
+            return
+        time.sleep(0.01)
+
 @event.listens_for(Engine, "before_cursor_execute")
-def die(conn, cursor, statement, parameters, context, executemany):
+def in_the_middle(conn, cursor, statement, parameters, context, executemany):
     if "CREATE TABLE grants" in statement:
-        os.kill(os.getpid(), signal.SIGKILL)
+        {what}()
 
 migrate(sys.argv[1])
 """
@@ -54,6 +66,14 @@ def sqlite_nothing_url(tmp_path: Path) -> str:
 
 
 @pytest.fixture
+def sqlite_existing_nothing_url(tmp_path: Path) -> str:
+    path = tmp_path / "existing.db"
+    with closing(sqlite3.connect(path)) as conn:
+        conn.execute("VACUUM")
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
 def postgresql_nothing_url(postgresql: Cluster) -> Iterator[str]:
     name = f"nothing_{uuid4().hex}"
     postgresql.create(name)
@@ -61,8 +81,18 @@ def postgresql_nothing_url(postgresql: Cluster) -> Iterator[str]:
     postgresql.drop(name)
 
 
-def start(program: str, url: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen((sys.executable, "-c", program, url))
+def start(program: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
+    return subprocess.Popen((sys.executable, "-c", program, *arguments))
+
+
+def start_and_pause(url: str, folder: Path) -> subprocess.Popen[bytes]:
+    """Another process in the middle of a migration; it goes on when the folder has a file that says so."""
+    process = start(IN_THE_MIDDLE.format(what="pause"), url, folder)
+    for _ in range(3000):
+        if (folder / "paused").exists():
+            return process
+        time.sleep(0.01)
+    raise TimeoutError
 
 
 def test_from_nothing_and_then_nothing_more_to_do(nothing_url: str) -> None:
@@ -95,14 +125,32 @@ def test_constraints_have_the_names_that_the_tables_give_them(conn: Connection) 
         assert named == {str(constraint.name) for constraint in table.constraints}
 
 
-def test_f60_of_two_that_migrate_at_once_one_does(nothing_url: str) -> None:
-    migrating = [start(MIGRATE, nothing_url) for _ in range(3)]
-    assert [process.wait(60) for process in migrating] == [0, 0, 0]
+@pytest.mark.parametrize("engine", ["sqlite", "postgresql", "sqlite_existing"])
+def test_f60_of_two_that_migrate_at_once_one_does(nothing_url: str, tmp_path: Path) -> None:
+    first = start_and_pause(nothing_url, tmp_path)
+    second = start(MIGRATE, nothing_url)
+    time.sleep(0.5)
+    (tmp_path / "go on").touch()
+    assert (first.wait(60), second.wait(60)) == (0, 0)
     assert migrate(nothing_url) == (HEAD, HEAD)
 
 
+def test_f60_a_file_that_was_made_meanwhile_is_not_overwritten(sqlite_nothing_url: str, tmp_path: Path) -> None:
+    slow = start_and_pause(sqlite_nothing_url, tmp_path)
+    migrate(sqlite_nothing_url)
+    (path,) = (tmp_path / "new folder").glob("*.db")
+    with closing(sqlite3.connect(path)) as conn:
+        conn.execute("INSERT INTO people (id, name, created_at) VALUES ('p1', 'Ada', 0)")
+        conn.commit()
+    (tmp_path / "go on").touch()
+    assert slow.wait(60) == 0
+    with closing(sqlite3.connect(path)) as conn:
+        assert conn.execute("SELECT name FROM people").fetchall() == [("Ada",)]
+    assert [file.name for file in path.parent.iterdir()] == [path.name]
+
+
 def test_f61_killed_in_the_middle_nothing_has_changed(nothing_url: str) -> None:
-    assert start(KILLED_IN_THE_MIDDLE, nothing_url).wait(60) == -signal.SIGKILL
+    assert start(IN_THE_MIDDLE.format(what="die"), nothing_url).wait(60) == -signal.SIGKILL
     assert state(nothing_url) is State.MISSING
     assert migrate(nothing_url) == (None, HEAD)
 

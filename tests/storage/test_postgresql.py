@@ -87,8 +87,7 @@ async def test_f44_a_restart_that_nobody_saw_costs_nobody_an_answer(own_cluster:
         await opened.write(keep_person, "ada")
         await asyncio.to_thread(own_cluster.stop)
         await asyncio.to_thread(own_cluster.start)
-        found = await asyncio.gather(*(opened.find_visitor("x", live=False, now=NOW) for _ in range(20)))
-        assert found == [None] * 20
+        assert [await opened.find_visitor("x", live=False, now=NOW) for _ in range(5)] == [None] * 5
         assert await opened.read(people.find, "ada") is not None
     finally:
         await opened.close()

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from tests.storage.makers import NOW, an_event, keep_login_session, keep_person
 
 from tollkeeper.errors import StorageBusy, StorageError
-from tollkeeper.storage import events, people
+from tollkeeper.storage import events, people, sqlite
 from tollkeeper.storage.address import parse
 from tollkeeper.storage.database import Database, open_database
 
@@ -102,6 +102,12 @@ async def test_f42_a_write_to_a_read_only_file_is_not_acknowledged(database: Dat
     await database.write(set_pragma, "query_only", 1)
     with pytest.raises(StorageBusy, match="read-only"):
         await database.write(events.keep, an_event("evt_1"), NOW)
+
+
+def test_f43_connecting_never_makes_a_file(tmp_path: Path) -> None:
+    with pytest.raises(sqlite3.OperationalError):
+        sqlite.connect(tmp_path / "new.db", read_only=False)
+    assert files_in(tmp_path) == {}
 
 
 def files_in(folder: Path) -> dict[str, bytes | None]:

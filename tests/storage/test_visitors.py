@@ -60,6 +60,12 @@ async def test_i05_logging_out_and_revoking_count_for_the_next_question(database
     assert await database.find_visitor(TOKEN, live=False, now=NOW) is None
 
 
+async def test_a_grant_ends_on_the_second(database: Database) -> None:
+    await database.write(sign_in)
+    await database.write(keep_grant, "ada", "cs_1", until=NOW)
+    assert await holdings(database) == ()
+
+
 @pytest.mark.parametrize(
     ("untils", "longest"),
     [((NOW + 1, NOW + 2), NOW + 2), ((NOW + 1, None), None), ((None, NOW + 1), None), ((NOW, NOW + 1), NOW + 1)],

@@ -171,4 +171,6 @@ def test_closing_finishes_what_waits(engine: Engine) -> None:
     answers = [writer.submit(person(f"p{number}")) for number in range(GROUP_LIMIT + 1)]
     writer.close()
     assert all(answer.done() for answer in answers)
+    with pytest.raises(RuntimeError, match="closed"):
+        writer.submit(person("late"))
     assert people_kept(engine) == GROUP_LIMIT + 1

@@ -37,6 +37,19 @@ def add(conn: Connection, person_id: str, realm: Realm, external_id: str, now: i
     return kept
 
 
+def replace(conn: Connection, customer: Customer, external_id: str) -> Customer:
+    """Give a person another record at the provider, for one that is gone; or the one they were given meanwhile."""
+    conn.execute(
+        update(customers)
+        .where(customers.c.id == customer.id, customers.c.external_id == customer.external_id)
+        .values(external_id=external_id)
+    )
+    kept = _one(conn, customers.c.id == customer.id)
+    if kept is None:
+        raise LookupError("the customer is not there")
+    return kept
+
+
 def take_ticket(conn: Connection, customer_id: int) -> int:
     """The next ticket of this customer, to be taken before its snapshot is fetched."""
     ticket: int = conn.execute(

@@ -67,9 +67,17 @@ def of_person(conn: Connection, person_id: str, realm: Realm) -> tuple[Order, ..
     return _all(conn, wanted.order_by(orders.c.created_at.desc(), orders.c.id.desc()))
 
 
-def set_checkout(conn: Connection, order_id: str, checkout_id: str, url: str | None) -> None:
-    """Keep which checkout session was made for an order, and where its page is while it can be used."""
-    conn.execute(update(orders).where(orders.c.id == order_id).values(checkout_id=checkout_id, checkout_url=url))
+def set_checkout(conn: Connection, order_id: str, checkout_id: str, url: str | None) -> bool:
+    """Keep which checkout session was made for an order, and where its page is while it can be used.
+
+    False when the order has expired meanwhile: then nobody may be sent to that page.
+    """
+    kept = conn.execute(
+        update(orders)
+        .where(orders.c.id == order_id, orders.c.state != OrderState.EXPIRED)
+        .values(checkout_id=checkout_id, checkout_url=url)
+    )
+    return kept.rowcount == 1
 
 
 def close(conn: Connection, order_id: str, state: OrderState, now: int) -> bool:

@@ -11,14 +11,14 @@ T = TypeVar("T")
 SECONDS = 10.0
 
 
-async def answer_of(work: "Future[T]") -> T:
-    """The result of work in a thread. Raises ``StorageBusy`` after ``SECONDS``.
+async def answer_of(work: "Future[T]", seconds: float = SECONDS) -> T:
+    """The result of work in a thread. Raises ``StorageBusy`` when it takes longer.
 
     Work that has not begun by then, or when the caller is cancelled, is never begun. Work that has begun goes on:
     its outcome is then unknown to the caller, as it is after a broken connection.
     """
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(seconds):
             return await asyncio.wrap_future(work)
     except TimeoutError as error:
         raise StorageBusy("the database did not answer in time") from error

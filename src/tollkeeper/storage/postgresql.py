@@ -73,11 +73,9 @@ class PostgresqlDatabase:
         """The visitor with this login session, by a prepared statement on the event loop's own connections."""
         parameters = {"token_hash": token_hash, "live": live, "now": now}
         with clear_errors():
-            async with asyncio.timeout(patience.SECONDS):
+            async with asyncio.timeout(CONNECT_SECONDS):
                 try:
                     return await self._look_up(parameters)
-                except PoolTimeout:
-                    raise
                 except psycopg.OperationalError:
                     # After a restart of the server every connection is dead: replace them all, and ask once more.
                     await self._gate.check()

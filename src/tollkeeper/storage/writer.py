@@ -58,17 +58,21 @@ class Writer:
     def __init__(self, conn: Connection) -> None:
         self._conn = conn
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._closed = False
         self._thread = Thread(target=self._work, name="tollkeeper-writer", daemon=True)
         self._thread.start()
 
     def submit(self, function: Callable[[Connection], Any]) -> "Future[Any]":
         """Queue a function. Its answer comes after the commit; cancelled before it began, it is never run."""
+        if self._closed:
+            raise RuntimeError("the database is closed")
         job = Job(function)
         self._jobs.put(job)
         return job.answer
 
     def close(self) -> None:
         """Finish what is queued, then stop. Blocks until that is done."""
+        self._closed = True
         self._jobs.put(None)
         self._thread.join()
         self._conn.close()
