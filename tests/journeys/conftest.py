@@ -3,53 +3,16 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
-from stripe import StripeClient
+from tests.journeys.demo import Demo
 from tests.journeys.visitor import PATIENCE_MS, Lobby
-from tests.support.processes import Process, free_port, running
-from tests.support.running import API_KEY
+from tests.support.processes import free_port
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 QUIET = ["--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update"]
 QUIET += ["--disable-sync", "--no-first-run"]
-
-
-@dataclass
-class Demo:
-    """``tollkeeper demo``: two ports and a folder."""
-
-    folder: Path
-    port: int
-
-    @property
-    def site(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def sandbox(self) -> str:
-        return f"http://127.0.0.1:{self.port + 1}"
-
-    @property
-    def stripe(self) -> StripeClient:
-        """The payment provider's side of the story."""
-        return StripeClient(API_KEY, base_addresses={"api": self.sandbox})
-
-    @contextmanager
-    def started(self) -> Iterator[Process]:
-        command = ("-m", "tollkeeper", "demo", f"--port={self.port}", f"--data={self.folder / 'data'}")
-        with running(*command, folder=self.folder, port=self.port) as process:
-            yield process
-
-    def charges(self, email: str) -> list[str]:
-        """The payments that a person has made."""
-        customer = self.stripe.v1.customers.list({"email": email}).data[0]
-        charges = self.stripe.v1.charges.list({"customer": customer.id, "limit": 100}).data
-        return [charge.id for charge in charges if charge.paid]
 
 
 @pytest.fixture(scope="session")

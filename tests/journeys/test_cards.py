@@ -2,7 +2,7 @@
 
 import pytest
 from playwright.sync_api import expect
-from tests.journeys.conftest import Demo
+from tests.journeys.demo import Demo
 from tests.journeys.visitor import Lobby, Visitor
 from tests.support.running import ASKS, DECLINED, PAYS, POOR
 

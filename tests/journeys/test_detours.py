@@ -1,12 +1,14 @@
 """Leaving the checkout, coming back to it, and doing things twice: one intent to buy, at most one charge."""
 
+from contextlib import ExitStack
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Route, expect
-from tests.journeys.conftest import Demo
-from tests.journeys.visitor import Lobby, Visitor
-from tests.support.running import eventually
+from playwright.sync_api import Browser, Route, expect
+from tests.journeys.demo import Demo
+from tests.journeys.visitor import Lobby, Visitor, checkout_id
+from tests.support.running import eventually, running_sandbox, running_site
 
 
 @pytest.fixture
@@ -52,6 +54,27 @@ def test_closing_the_browser_after_paying_loses_nothing(buyer: Visitor, visit: L
     later.follow("Enter")
     later.is_at("/dashboard")
     later.sees("Dashboard")
+
+
+def test_the_confirming_page_notices_the_payment_by_itself(browser: Browser, sqlite_url: str, tmp_path: Path) -> None:
+    with ExitStack() as provider:
+        sandbox = provider.enter_context(running_sandbox(tmp_path / "sandbox"))
+        port = urlsplit(sandbox.url).port or 0
+        with running_site(sandbox, sqlite_url, tmp_path) as site, Lobby(browser, site.url) as visit:
+            buyer = visit()
+            buyer.sign_in()
+            checkout = buyer.purchase("Flying lessons")
+            provider.close()
+            buyer.open(f"/purchase/success?session_id={checkout_id(checkout)}")
+            buyer.sees("Confirming your payment")
+            with running_sandbox(tmp_path / "sandbox", port):
+                waiting = buyer.page
+                buyer.new_tab()
+                buyer.open(checkout)
+                buyer.pay()
+                buyer.sees("Payment done")
+                buyer.page = waiting
+                buyer.sees("Payment done")
 
 
 def test_a_double_click_on_pay_charges_once(buyer: Visitor, demo: Demo) -> None:
@@ -100,7 +123,7 @@ def test_purchase_in_a_tab_from_before_leads_a_payer_in(buyer: Visitor, demo: De
 
 def test_an_expired_checkout_says_so_and_makes_room_for_a_new_one(buyer: Visitor, demo: Demo) -> None:
     checkout = buyer.purchase()
-    demo.stripe.v1.checkout.sessions.expire(urlsplit(checkout).path.rpartition("/")[2])
+    demo.stripe.v1.checkout.sessions.expire(checkout_id(checkout))
     buyer.forgive("410 ")
     buyer.pay()
     buyer.sees("This checkout has timed out")

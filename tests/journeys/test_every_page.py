@@ -9,7 +9,7 @@ from typing import Literal
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page
-from tests.journeys.conftest import Demo
+from tests.journeys.demo import Demo
 from tests.journeys.tours import Stops, behind_the_counter, several_of_everything, way_in, wrong_turns
 from tests.journeys.visitor import Lobby
 from tests.support.running import Sandbox, Site, running_sandbox, running_site
@@ -32,6 +32,10 @@ name = "Reports"
 unlocks = ["reports"]
 stripe = ["{}"]
 """
+
+
+def assert_nothing(faults: list[str]) -> None:
+    assert not faults, "\n".join(faults)
 
 
 def inspect(stops: Stops) -> list[str]:
@@ -57,14 +61,14 @@ def overflow(page: Page) -> list[str]:
 @pytest.mark.parametrize("tour", [way_in, wrong_turns, behind_the_counter])
 def test_pages_of_the_demo(browser: Browser, demo: Demo, tour: Callable[[Lobby, Demo], Stops]) -> None:
     with Lobby(browser, demo.site, bypass_csp=True) as visit:
-        assert inspect(tour(visit, demo)) == []
+        assert_nothing(inspect(tour(visit, demo)))
 
 
 def test_pages_with_several_of_everything(browser: Browser, sqlite_url: str, tmp_path: Path) -> None:
     with ExitStack() as provider:
         sandbox = provider.enter_context(running_sandbox())
         with shop(sandbox, sqlite_url, tmp_path) as site, Lobby(browser, site.url, bypass_csp=True) as visit:
-            assert inspect(several_of_everything(visit, provider.close)) == []
+            assert_nothing(inspect(several_of_everything(visit, provider.close)))
 
 
 def shop(sandbox: Sandbox, database_url: str, folder: Path) -> AbstractContextManager[Site]:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
-from tests.journeys.conftest import Demo
+from tests.journeys.demo import Demo
 from tests.journeys.visitor import Lobby
 from tests.support.processes import free_port
+from tests.support.running import PAYS
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["browser", "browser without scripts"])
@@ -69,6 +70,23 @@ def test_the_dashboard_leads_who_has_not_paid_to_where_it_is_sold(visit: Lobby) 
     someone.introduce()
     someone.is_at("/")
     expect(someone.button("Purchase")).to_be_visible()
+
+
+def test_the_keyboard_is_enough(visit: Lobby) -> None:
+    someone = visit()
+    someone.open()
+    someone.type_on(someone.link("Login"), "Enter")
+    someone.type_on(someone.page.get_by_label("Name", exact=True), someone.name)
+    someone.type_on(someone.page.get_by_label("Email", exact=True), someone.email)
+    someone.type_on(someone.button("Continue"), "Enter")
+    someone.type_on(someone.button("Purchase"), "Enter")
+    someone.type_on(someone.page.get_by_label("Card number", exact=True), PAYS)
+    someone.type_on(someone.page.get_by_label("Expiration", exact=True), "12 / 40")
+    someone.type_on(someone.page.get_by_label("CVC", exact=True), "123")
+    someone.type_on(someone.page.get_by_label("Cardholder name", exact=True), someone.name)
+    someone.type_on(someone.button("Pay"), "Enter")
+    someone.type_on(someone.link("Enter"), "Enter")
+    someone.sees("Dashboard")
 
 
 def test_what_was_paid_outlives_a_power_cut(browser: Browser, tmp_path: Path) -> None:

@@ -1,11 +1,10 @@
 """Every page there is, each reached the way a visitor reaches it: walks that stop at each page on their way."""
 
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
 
 from playwright.sync_api import Page, expect
-from tests.journeys.conftest import Demo
-from tests.journeys.visitor import Lobby, Visitor
+from tests.journeys.demo import Demo
+from tests.journeys.visitor import Lobby, Visitor, checkout_id
 from tests.support.running import ASKS, DECLINED
 
 Stops = Iterator[tuple[str, Page]]
@@ -83,7 +82,7 @@ def _wrong_turns_at_checkout(someone: Visitor, demo: Demo) -> Stops:
     yield "cancel", someone.page
     someone.open()
     yield "landing, checkout open", someone.page
-    demo.stripe.v1.checkout.sessions.expire(urlsplit(checkout).path.rpartition("/")[2])
+    demo.stripe.v1.checkout.sessions.expire(checkout_id(checkout))
     someone.open(checkout)
     yield "hosted checkout, expired", someone.page
 
@@ -112,7 +111,7 @@ def behind_the_counter(visit: Lobby, demo: Demo) -> Stops:
     buyer.follow("Identity")
     yield "about the issuer", buyer.page
     buyer.forgive("404 ")
-    buyer.open(f"{demo.sandbox}/receipts/{checkout.rpartition('/')[2]}")
+    buyer.open(f"{demo.sandbox}/receipts/{checkout_id(checkout)}")
     buyer.sees("Not found")
     yield "nothing in the sandbox", buyer.page
 
@@ -130,10 +129,10 @@ def several_of_everything(visit: Lobby, silence_provider: Callable[[], None]) ->
     yield "landing, several products", someone.page
     someone.press("Purchase Reports")
     someone.sees("Reports")
-    checkout_id = urlsplit(someone.page.url).path.rpartition("/")[2]
+    checkout = someone.page.url
     silence_provider()
     someone.forgive("503 ")
-    someone.open(f"/purchase/success?session_id={checkout_id}")
+    someone.open(f"/purchase/success?session_id={checkout_id(checkout)}")
     someone.sees("Confirming your payment")
     someone.page.route("**/purchase/success?*", lambda again: again.abort("aborted"))  # it would look again by itself
     yield "confirming", someone.page

@@ -4,6 +4,7 @@ import re
 import secrets
 from dataclasses import dataclass, field
 from types import TracebackType
+from urllib.parse import urlsplit
 
 from playwright.sync_api import (
     Browser,
@@ -29,6 +30,11 @@ LEFT = "net::ERR_ABORTED"
 def new_email() -> str:
     """An address that nobody has used yet: a person of one's own for each test."""
     return f"{secrets.token_hex(6)}@example.com"
+
+
+def checkout_id(checkout: str) -> str:
+    """The id that is part of a hosted page's address."""
+    return urlsplit(checkout).path.rpartition("/")[2]
 
 
 @dataclass
@@ -93,6 +99,19 @@ class Visitor:
     def type(self, label: str, text: str) -> None:
         self.page.get_by_label(label, exact=True).fill(text)
 
+    def type_on(self, target: Locator, keys: str) -> None:
+        """Go to a part of the page with the Tab key, and type there: the Enter key, or text."""
+        expect(target).to_be_visible()
+        for _ in range(30):
+            if target.evaluate("target => target === document.activeElement"):
+                break
+            self.page.keyboard.press("Tab")
+        expect(target).to_be_focused()
+        if keys == "Enter":
+            self.page.keyboard.press(keys)
+        else:
+            self.page.keyboard.type(keys)
+
     def sees(self, heading: str) -> None:
         """The page that this is, by its main heading."""
         expect(self.page.get_by_role("heading", level=1, name=heading, exact=True)).to_be_visible()
@@ -118,10 +137,10 @@ class Visitor:
         self.introduce()
         self.sees(f"Hello, {self.name}")
 
-    def purchase(self) -> str:
+    def purchase(self, product: str = "The Flying Machine") -> str:
         """From the landing page to the hosted checkout. Answers its address."""
         self.press("Purchase")
-        self.sees("The Flying Machine")
+        self.sees(product)
         return self.page.url
 
     def fill_card(self, number: str = PAYS) -> None:
