@@ -9,7 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.errors import IdempotencyConflict, ProviderMissing, ProviderRefused, Refused
+from tollkeeper.errors import (
+    CustomerMissing,
+    IdempotencyConflict,
+    ProviderFailed,
+    ProviderMissing,
+    ProviderRefused,
+    Refused,
+)
 from tollkeeper.model import Customer, Order, OrderState, Person, Product, Realm, Verdict
 from tollkeeper.provider import Checkout, PaymentProvider, ReturnAddresses
 from tollkeeper.reconcile import Reconciled, reconcile
@@ -56,8 +63,16 @@ class Till:
         """
         realm = await self.realm()
         customer = await self._customer(person, realm)
+        try:
+            return await self._open(person, product, customer)
+        except CustomerMissing:  # deleted at the provider
+            external_id = await self.provider.create_customer(person, replacing=customer.external_id)
+            renewed = await self.database.write(customers.replace, customer, external_id)
+            return await self._open(person, product, renewed)
+
+    async def _open(self, person: Person, product: Product, customer: Customer) -> Hosted | Completed:
         for _ in range(2):  # an order that has come to its end makes room for one new one
-            order = await self._open_order(person, product, realm)
+            order = await self._open_order(person, product, customer.realm)
             checkout = await self._checkout(order, customer)
             if checkout is not None and checkout.url is not None:
                 return Hosted(checkout.url)
@@ -113,9 +128,10 @@ class Till:
             except ProviderMissing:
                 return None
         checkout = await self._create(order, customer)
-        if checkout is not None:
-            await self.database.write(orders.set_checkout, order.id, checkout.id, checkout.url)
-        return checkout
+        if checkout is None:
+            return None
+        kept = await self.database.write(orders.set_checkout, order.id, checkout.id, checkout.url)
+        return checkout if kept else None
 
     async def _create(self, order: Order, customer: Customer) -> Checkout | None:
         """Make the page, or find the one made by an earlier try whose answer was lost."""
@@ -123,7 +139,7 @@ class Till:
             return await self.provider.checkout_of_order(order, customer)
         try:
             return await self.provider.create_checkout(order, customer, self._returns())
-        except IdempotencyConflict:  # the settings changed since that try
+        except (IdempotencyConflict, ProviderFailed):  # the settings changed since that try, or it failed for good
             return await self.provider.checkout_of_order(order, customer)
         except ProviderRefused:  # a definite no is remembered with its key: the next try needs a new one
             await self.database.write(orders.close, order.id, OrderState.EXPIRED, self.clock())

@@ -39,6 +39,10 @@ class ProviderUnavailable(TollkeeperError):
     """The provider did not give a definite answer: an outage, a time-out, a rate limit. Trying again may work."""
 
 
+class ProviderFailed(ProviderUnavailable):
+    """The provider answered that it failed. It may give the same answer to the same idempotency key from now on."""
+
+
 class ProviderRefused(TollkeeperError):
     """The provider understood and said no. ``advice`` tells the operator what to do."""
 
@@ -49,6 +53,10 @@ class ProviderRefused(TollkeeperError):
 
 class ProviderMissing(ProviderRefused):
     """The provider does not know this object (any more)."""
+
+
+class CustomerMissing(ProviderMissing):
+    """The provider does not know the customer (any more)."""
 
 
 class IdempotencyConflict(ProviderRefused):

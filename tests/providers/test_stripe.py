@@ -97,6 +97,7 @@ def states(payment_status: str, intent: str | None) -> Change:
     [
         ("paid", "succeeded", Payment.PAID),
         ("unpaid", "processing", Payment.PENDING),
+        ("unpaid", "requires_action", Payment.PENDING),  # a voucher, to be paid in a shop
         ("unpaid", "requires_payment_method", Payment.UNPAID),
         ("unpaid", "canceled", Payment.UNPAID),
         ("unpaid", "succeeded", Payment.UNPAID),

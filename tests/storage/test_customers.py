@@ -33,6 +33,15 @@ def test_a_person_keeps_the_customer_they_have(conn: Connection) -> None:
     assert customers.find(conn, TEST_MODE, "cus_2") is None
 
 
+def test_a_customer_that_is_gone_is_replaced_once(conn: Connection) -> None:
+    keep_person(conn, "ada")
+    gone = customers.add(conn, "ada", TEST_MODE, "cus_1", NOW)
+    renewed = customers.replace(conn, gone, "cus_2")
+    assert renewed == Customer(gone.id, TEST_MODE, "cus_2", "ada")
+    assert customers.replace(conn, gone, "cus_3") == renewed
+    assert customers.find(conn, TEST_MODE, "cus_1") is None
+
+
 def test_a_customer_never_changes_hands(conn: Connection) -> None:
     keep_person(conn, "ada")
     keep_person(conn, "bob")

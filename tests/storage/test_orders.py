@@ -64,6 +64,16 @@ def test_the_checkout_session_of_an_order(conn: Connection, order: Order) -> Non
     assert orders.own(conn, "ada", "cs_2", live=False) is None
 
 
+@pytest.mark.parametrize("state", OrderState)
+def test_nobody_is_sent_to_the_page_of_an_order_that_has_expired(
+    conn: Connection, order: Order, state: OrderState
+) -> None:
+    if state is not OrderState.OPEN:
+        orders.close(conn, order.id, state, NOW)
+    assert orders.set_checkout(conn, order.id, "cs_1", "https://pay.example/cs_1") is (state is not OrderState.EXPIRED)
+    assert (orders.own(conn, "ada", "cs_1", live=False) is None) is (state is OrderState.EXPIRED)
+
+
 @pytest.mark.parametrize(("person", "live"), [("bob", False), ("ada", True)])
 def test_a02_a_checkout_session_of_somebody_else_or_another_mode_is_unknown(
     conn: Connection, order: Order, person: str, live: bool

@@ -1,0 +1,100 @@
+"""Buyers who were once stuck, or told something untrue: whatever happened before, the next try gets them in."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from tests.support.running import Sandbox, Site, Thread, newcomer, running_site
+
+from tollkeeper.storage.tables import customers, orders
+
+FAILURE = '{"error": {"type": "api_error", "message": "An unknown error occurred"}}'
+
+
+@contextmanager
+def in_front_of(sandbox: Sandbox, trouble: Callable[[Request, bytes], int | None]) -> Iterator[str]:
+    """A server that passes everything on to the sandbox, except where ``trouble`` names a status."""
+
+    async def pass_on(request: Request) -> Response:
+        body = await request.body()
+        status = trouble(request, body)
+        if status is not None:
+            return Response(FAILURE, status, {"Stripe-Should-Retry": "false"}, "application/json")
+        kept = {name: value for name, value in request.headers.items() if name != "host"}
+        async with httpx2.AsyncClient() as client:
+            answer = await client.request(
+                request.method,
+                f"{sandbox.url}{request.url.path}?{request.url.query}",
+                headers=kept,
+                content=body,
+            )
+        return Response(answer.content, answer.status_code, {"Content-Type": "application/json"})
+
+    thread = Thread(lambda: Starlette(routes=[Route("/{path:path}", pass_on, methods=["GET", "POST"])]))
+    thread.start()
+    try:
+        yield thread.url
+    finally:
+        thread.stop()
+
+
+def test_e35_a_failure_that_is_remembered_with_its_key_stops_nobody(
+    sandbox: Sandbox, database_url: str, tmp_path: Path
+) -> None:
+    """Stripe answers a 500 to its key for a day (https://docs.stripe.com/api/idempotent_requests)."""
+    failed: set[str] = set()
+
+    def trouble(request: Request, body: bytes) -> int | None:
+        key = request.headers.get("idempotency-key", "")
+        if request.method == "POST" and request.url.path == "/v1/checkout/sessions" and not failed:
+            failed.add(key)
+        return 500 if key in failed else None
+
+    with (
+        in_front_of(sandbox, trouble) as stripe,
+        running_site(sandbox, database_url, tmp_path, STRIPE_API_BASE=stripe, STRIPE_CHECKOUT_URL=sandbox.url) as site,
+    ):
+        buyer = newcomer(site)
+        buyer.follow(buyer.pay())
+        assert buyer.enters()
+        assert failed
+        assert [row.state for row in site.rows(orders) if row.checkout_id is None] == ["expired"]
+
+
+def test_a_customer_deleted_at_the_provider_can_buy_again(site: Site, sandbox: Sandbox) -> None:
+    buyer = newcomer(site)
+    buyer.checkout()
+    (before,) = site.rows_of(buyer, customers)
+    (order,) = site.rows_of(buyer, orders)
+    sandbox.stripe.v1.checkout.sessions.expire(order.checkout_id or "")
+    sandbox.stripe.v1.customers.delete(before.external_id)
+
+    buyer.follow(buyer.pay())
+
+    assert buyer.enters()
+    (after,) = site.rows_of(buyer, customers)
+    assert (after.id, after.external_id != before.external_id) == (before.id, True)
+
+
+def test_a05_the_currency_is_the_orders_wherever_the_buyer_is(
+    sandbox: Sandbox, sqlite_url: str, tmp_path: Path
+) -> None:
+    """Of a price in several currencies Stripe would choose by the buyer's place, unless it is told which."""
+    asked: list[bytes] = []
+
+    def listen(request: Request, body: bytes) -> None:
+        if request.method == "POST" and request.url.path == "/v1/checkout/sessions":
+            asked.append(body)
+
+    with (
+        in_front_of(sandbox, listen) as stripe,
+        running_site(sandbox, sqlite_url, tmp_path, STRIPE_API_BASE=stripe, STRIPE_CHECKOUT_URL=sandbox.url) as site,
+    ):
+        newcomer(site).checkout()
+    (body,) = asked
+    assert b"currency=eur" in body.split(b"&")
