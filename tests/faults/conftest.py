@@ -1,13 +1,18 @@
 """Sites that the tests of a module share, once on each engine; each test brings people of its own."""
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import pytest
 from tests.support.databases import fresh_postgresql, fresh_sqlite
-from tests.support.running import Sandbox, Site, running_site
+from tests.support.running import Sandbox, Site, look, running_site
 from tests.support.webhooks import OLD_SECRET, SECRET
 
+from tollkeeper.model import Realm
+from tollkeeper.storage import polls
+
+DAY = 24 * 3600
 OpenSite = Callable[..., AbstractContextManager[Site]]
 
 
@@ -21,21 +26,26 @@ def shared_engine(request: pytest.FixtureRequest) -> str:
 def open_site(
     sandbox: Sandbox, shared_engine: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> OpenSite:
-    """Starts the app on an empty database of its own."""
+    """Starts the app on an empty database of its own. What it learns of payments it is told, or asks about."""
 
     @contextmanager
     def opening(**settings: str) -> Iterator[Site]:
         folder = tmp_path_factory.mktemp("site")
-        if shared_engine == "sqlite":
-            url = fresh_sqlite(request.getfixturevalue("sqlite_template"), folder)
-            with running_site(sandbox, url, folder, **settings) as site:
-                yield site
-        else:
-            cluster = request.getfixturevalue("postgresql")
-            with fresh_postgresql(cluster) as url, running_site(sandbox, url, folder, **settings) as site:
-                yield site
+        with ExitStack() as stack:
+            if shared_engine == "sqlite":
+                url = fresh_sqlite(request.getfixturevalue("sqlite_template"), folder)
+            else:
+                url = stack.enter_context(fresh_postgresql(request.getfixturevalue("postgresql")))
+            leave_unpolled(sandbox, url)
+            yield stack.enter_context(running_site(sandbox, url, folder, **settings))
 
     return opening
+
+
+def leave_unpolled(sandbox: Sandbox, database_url: str) -> None:
+    """As if the provider's list of events had been read tomorrow: until then nobody reads it."""
+    account = sandbox.stripe.v1.accounts.retrieve_current().id
+    look(database_url, polls.claim, Realm("stripe", account, live=False), int(time.time()) + DAY, 0)
 
 
 @pytest.fixture(scope="module")

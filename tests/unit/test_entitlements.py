@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings, target
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tollkeeper.entitlements import derive, judge
@@ -345,13 +345,13 @@ ORDER_FIELDS: dict[str, st.SearchStrategy[Any]] = {
 
 
 def slips(fields: dict[str, st.SearchStrategy[Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    """A few fields with values of their own; the others stay right."""
-    some = [st.tuples(st.just(name), values) for name, values in fields.items()]
-    return st.lists(st.one_of(some), max_size=3).map(dict)
+    """A few fields with values of their own; the others stay right. Most often it is one, which then decides alone."""
+    slip = st.one_of([st.tuples(st.just(name), values) for name, values in fields.items()])
+    return (st.lists(slip, max_size=1) | st.lists(slip, max_size=3)).map(dict)
 
 
 purchases = st.builds(lambda changes: replace(PURCHASE, **changes), slips(PURCHASE_FIELDS))
-orders = st.builds(lambda changes: replace(ORDER, **changes), slips(ORDER_FIELDS))
+orders = st.just(ORDER) | st.builds(lambda changes: replace(ORDER, **changes), slips(ORDER_FIELDS))
 buyers = st.builds(lambda realm, person: replace(CUSTOMER, realm=realm, person_id=person), realms, people)
 
 
@@ -368,4 +368,3 @@ def test_i2_access_is_granted_exactly_where_everything_matches(
         assert (one.verdict is Verdict.GRANTED) == deserves_access(one.purchase, ours, customer)
         assert one.until is None
         assert one.verdict is not Verdict.GRANTED or one.product == ours[one.purchase.order_id or ""].product
-    target(float(sum(one.verdict is Verdict.GRANTED for one in found)))
