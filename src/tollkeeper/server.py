@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -78,6 +79,7 @@ class Servers:
             proxy_headers=False,
             lifespan="on",
             timeout_graceful_shutdown=GRACE,
+            http=_protocol(),
             h11_max_incomplete_event_size=64 * 1024,
         )
         server = Server(config)
@@ -101,6 +103,15 @@ class Servers:
         for server, task in reversed(self._running):
             server.should_exit = True
             await task
+
+
+def _protocol() -> type[asyncio.Protocol] | Literal["auto"]:
+    """How to parse HTTP: in C where that can be had, but never without bounds."""
+    try:
+        from tollkeeper.heads import BoundedHeads
+    except ImportError:  # Windows: uvicorn then takes h11, which has bounds of its own
+        return "auto"
+    return BoundedHeads
 
 
 def run(main: Callable[[], Coroutine[None, None, None]]) -> None:

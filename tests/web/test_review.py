@@ -1,16 +1,20 @@
-"""Buyers who were once stuck, or told something untrue: whatever happened before, the next try gets them in."""
+"""Buyers whom trouble at the provider once kept from buying, and strangers who could once take what is ours."""
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
+import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from tests.support.running import Sandbox, Site, Thread, newcomer, running_site
 
+from tollkeeper import heads
 from tollkeeper.storage.tables import customers, orders
 
 FAILURE = '{"error": {"type": "api_error", "message": "An unknown error occurred"}}'
@@ -98,3 +102,55 @@ def test_a05_the_currency_is_the_orders_wherever_the_buyer_is(
         newcomer(site).checkout()
     (body,) = asked
     assert b"currency=eur" in body.split(b"&")
+
+
+PADDING = b"X-Padding: %s\r\n" % (b"a" * 8000)
+
+
+@contextmanager
+def connected(url: str) -> Iterator[socket.socket]:
+    parts = urlsplit(url)
+    with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=20) as connection:
+        yield connection
+
+
+def sent_until_closed(connection: socket.socket, chunk: bytes, most: int) -> int:
+    """How many bytes the other side takes before it hangs up."""
+    for sent in range(0, most, len(chunk)):
+        try:
+            connection.sendall(chunk)
+        except OSError:
+            return sent
+    return most
+
+
+@pytest.mark.parametrize(
+    ("beginning", "chunk"),
+    [
+        (b"GET / HTTP/1.1\r\n", PADDING),
+        (b"GET / HTTP/1.1\r\nX-Padding: ", b"a" * 8000),
+        (b"GET /", b"a" * 8000),
+        (
+            b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+            b"X-Padding: %s\r\n" % (b"a" * 8000),
+        ),
+    ],
+    ids=["headers", "header", "address", "trailers"],
+)
+def test_b16_the_head_of_a_request_is_bounded(plain_site: Site, beginning: bytes, chunk: bytes) -> None:
+    with connected(plain_site.url) as connection:
+        connection.sendall(beginning)
+        assert sent_until_closed(connection, chunk, most=50_000_000) < 20_000_000
+    assert httpx2.get(f"{plain_site.url}/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "beginning", [b"", b"GET / HTTP/1.1\r\nHost: a\r\n", b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\nGET"]
+)
+def test_b16_who_asks_nothing_is_shown_out(plain_site: Site, monkeypatch: pytest.MonkeyPatch, beginning: bytes) -> None:
+    monkeypatch.setattr(heads, "HEAD_SECONDS", 0.3)
+    with connected(plain_site.url) as connection:
+        connection.sendall(beginning)
+        connection.settimeout(3)
+        while connection.recv(65536):
+            pass

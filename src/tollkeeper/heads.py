@@ -1,0 +1,67 @@
+"""Request heads are small and arrive soon: uvicorn bounds neither size nor time when httptools parses for it."""
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+# The most that may arrive without any of it being a body, in bytes: request line and headers, or trailers.
+HEAD_BYTES = 64 * 1024
+
+# How long a connection may take to ask something, from its beginning or since the last answer. Seconds.
+HEAD_SECONDS = 10
+
+
+class BoundedHeads(HttpToolsProtocol):
+    """uvicorn's protocol, with an end to what strangers can make it keep."""
+
+    _unread = 0
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unread += len(data)
+        super().data_received(data)
+        if self._unread > HEAD_BYTES and not self.transport.is_closing():
+            self._refuse()
+
+    def on_headers_complete(self) -> None:
+        self._unread = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._unread = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unread = 0
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._expect_head()
+
+    def _expect_head(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self._end_of_patience)
+
+    def _end_of_patience(self) -> None:
+        if self._idle():
+            self.transport.close()
+
+    def _refuse(self) -> None:
+        if self._idle():
+            self.send_400_response("The head of the request is too large.")
+        else:
+            self.transport.close()
+
+    def _idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
