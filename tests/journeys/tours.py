@@ -137,7 +137,7 @@ def several_of_everything(visit: Lobby, silence_provider: Callable[[], None]) ->
     someone.page.route("**/purchase/success?*", lambda again: again.abort("aborted"))  # it would look again by itself
     yield "confirming", someone.page
     someone.open()
-    yield "landing, prices unknown", someone.page
+    yield "landing, provider silent", someone.page
     someone.press("Purchase Reports")
     someone.sees("Back in a moment")
     yield "503", someone.page
