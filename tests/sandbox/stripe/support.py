@@ -160,6 +160,9 @@ class Receiver:
         status = self.answers.pop(0) if self.answers else 200
         return Response(status_code=status, headers={"Location": f"{self.url}/elsewhere"})
 
+    def wait_for_types(self, *types: str) -> None:
+        wait_for(lambda: set(types) <= set(self.types()))
+
     def types(self) -> list[str]:
         return [stripe.Webhook.construct_event_without_verification(body).type for body, _ in self.received]
 

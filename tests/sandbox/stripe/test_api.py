@@ -119,7 +119,7 @@ def test_what_the_sandbox_does_not_serve_is_refused_by_name(stripe_sandbox: Runn
     with pytest.raises(stripe.InvalidRequestError) as refused:
         stripe_sandbox.checkout(shipping_options=[{"shipping_rate": "shr_1"}])
     assert (refused.value.code, refused.value.param) == ("sandbox_unsupported_parameter", "shipping_options")
-    assert stripe_sandbox.post("/v1/refunds", data={"charge": "ch_1"}).status_code == 404
+    assert stripe_sandbox.post("/v1/payouts", data={"amount": "1"}).status_code == 404
 
 
 def test_missing_objects(stripe_sandbox: Running) -> None:

@@ -71,6 +71,7 @@ SESSION: JSON = {
     "ui_mode": "hosted_page",
 }
 GUEST: JSON = {"customer_email": "buyer@example.com", "customer_creation": "always"}
+REFUND: JSON = {"amount": 500, "reason": "fraudulent", "metadata": {"a": "b"}}
 ENDPOINT: JSON = {
     "description": "words",
     "enabled_events": ["charge.succeeded"],
@@ -83,6 +84,7 @@ ELSEWHERE = {
     "/v1/products/{id}": {"default_price"},
     "/v1/prices": {"product", "product_data", "unit_amount_decimal", "billing_scheme", "currency", "unit_amount"},
     "/v1/checkout/sessions": {"line_items", "customer", "customer_update", "expires_at", "payment_intent_data"},
+    "/v1/refunds": {"charge", "payment_intent"},
     "/v1/webhook_endpoints": {"api_version", "connect"},
     "/v1/webhook_endpoints/{id}": {"disabled"},
 }
@@ -120,6 +122,8 @@ def shows(answer: Any, given: Any, path: str = "") -> None:
         ("/v1/prices", {"product_data": {"name": "A"}, "currency": "eur", "unit_amount": 12}, PRICE),
         ("/v1/prices/{id}", {}, PRICE),
         ("/v1/checkout/sessions", {}, {**SESSION, **GUEST}),
+        ("/v1/refunds", {}, REFUND),
+        ("/v1/refunds/{id}", {}, {"metadata": {"a": "b"}}),
         ("/v1/webhook_endpoints", {}, ENDPOINT),
         ("/v1/webhook_endpoints/{id}", {}, ENDPOINT),
     ],
@@ -127,6 +131,8 @@ def shows(answer: Any, given: Any, path: str = "") -> None:
 def test_what_is_given_shows_in_the_answer(stripe_sandbox: Running, path: str, fixed: JSON, given: JSON) -> None:
     if path == "/v1/checkout/sessions":
         fixed = {"line_items": [{"price": stripe_sandbox.price().id, "quantity": 1}]}
+    if path == "/v1/refunds":
+        fixed = {"payment_intent": _paid(stripe_sandbox)}
     address = path.replace("{id}", _made(stripe_sandbox, path)) if "{id}" in path else path
     answer = stripe_sandbox.post(address, data=flat({**fixed, **given}, ""))
     assert answer.status_code == 200, answer.text
@@ -136,8 +142,16 @@ def test_what_is_given_shows_in_the_answer(stripe_sandbox: Running, path: str, f
     assert served == given.keys() | ELSEWHERE.get(path, set()) | {"expand"} - {"transfer_lookup_key"}
 
 
+def _paid(sandbox: Running) -> str:
+    session = sandbox.checkout()
+    sandbox.pay(session)
+    return str(sandbox.read(session).payment_intent)
+
+
 def _made(sandbox: Running, path: str) -> str:
     stripe = sandbox.sdk.v1
+    if "refunds" in path:
+        return stripe.refunds.create({"payment_intent": _paid(sandbox)}).id
     if "customers" in path:
         return stripe.customers.create({}).id
     if "webhook" in path:
@@ -254,7 +268,7 @@ NOWHERE: dict[str, JSON] = {
     "/v1/charges": {"customer": "cus_x", "payment_intent": "pi_x"},
     "/v1/refunds": {"charge": "ch_x", "payment_intent": "pi_x"},
     "/v1/disputes": {"charge": "ch_x", "payment_intent": "pi_x"},
-    "/v1/events": {"type": "charge.refunded", "types": ["charge.refunded"]},
+    "/v1/events": {"type": "payout.paid", "types": ["payout.paid"]},
 }
 LISTS = {call.path: call for call in CALLS if call.method == "GET" and "{id}" not in call.path}
 PAGING = {"expand", "limit", "starting_after", "ending_before", "created"}
@@ -265,13 +279,15 @@ def paid_once() -> Iterator[Running]:
     with running() as sandbox:
         customer = sandbox.sdk.v1.customers.create({"email": "buyer@example.com"})
         sandbox.pay(sandbox.checkout(customer=customer.id))
+        charge = sandbox.sdk.v1.charges.list().data[0]
+        sandbox.sdk.v1.refunds.create({"charge": charge.id, "amount": 1})
         yield sandbox
 
 
 @pytest.mark.parametrize("path", NOWHERE)
 def test_every_filter_narrows_its_list(paid_once: Running, path: str) -> None:
     assert LISTS[path].parameters.handled - PAGING == NOWHERE[path].keys()
-    assert paid_once.get(path).json()["data"] or path in ("/v1/refunds", "/v1/disputes")
+    assert paid_once.get(path).json()["data"] or path == "/v1/disputes"
     nowhere: list[JSON] = [{name: value} for name, value in NOWHERE[path].items()]
     for given in [*nowhere, {"created": {"gt": int(paid_once.clock()) + 9}}, {"created": 1}]:
         assert paid_once.get(path, params=flat(given, "")).json()["data"] == [], given

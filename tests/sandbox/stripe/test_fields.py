@@ -54,6 +54,7 @@ def ids(stripe_sandbox: Running) -> dict[str, str]:
     declined = stripe_sandbox.read(session, "payment_intent")
     stripe_sandbox.pay(session)
     paid = stripe_sandbox.read(session, "payment_intent.latest_charge")
+    refund = stripe_sandbox.sdk.v1.refunds.create({"payment_intent": paid["payment_intent"]["id"], "amount": 1})
     asking = stripe_sandbox.checkout(price)
     stripe_sandbox.pay(asking, "4000 0025 0000 3155")
     asked = stripe_sandbox.read(asking, "payment_intent")
@@ -70,6 +71,7 @@ def ids(stripe_sandbox: Running) -> dict[str, str]:
         "payment_intent": paid["payment_intent"]["id"],
         "asking_payment_intent": asked["payment_intent"]["id"],
         "charge": paid["payment_intent"]["latest_charge"]["id"],
+        "refund": refund.id,
         "endpoint": endpoint.id,
     }
 
@@ -86,6 +88,7 @@ def ids(stripe_sandbox: Running) -> dict[str, str]:
         ("/v1/payment_intents/{}", "asking_payment_intent"),
         ("/v1/charges/{}", "charge"),
         ("/v1/charges/{}", "declined_charge"),
+        ("/v1/refunds/{}", "refund"),
         ("/v1/webhook_endpoints/{}", "endpoint"),
     ],
 )
@@ -121,7 +124,7 @@ def test_events_and_their_snapshots_have_the_declared_fields(stripe_sandbox: Run
     events = stripe_sandbox.get("/v1/events", params={"limit": 100}).json()["data"]
     assert {event["data"]["object"]["object"] for event in events} >= {"charge", "checkout.session", "customer"}
     for event in events:
-        if event["type"].endswith(".updated"):
+        if event["type"].endswith(".updated") or event["type"] == "charge.refunded":
             assert event["data"].pop("previous_attributes")
         check_object(event)
         check_object(event["data"]["object"])

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from starlette.routing import BaseRoute
 
+from tollkeeper.sandbox.stripe.actions import Actions
 from tollkeeper.sandbox.stripe.api import Api
-from tollkeeper.sandbox.stripe.checkout_sessions import expire_due
 from tollkeeper.sandbox.stripe.control import Control
 from tollkeeper.sandbox.stripe.deliveries import DEFAULT_DELAYS, Deliveries
+from tollkeeper.sandbox.stripe.happenings import happen
 from tollkeeper.sandbox.stripe.hosted import Hosted
 from tollkeeper.sandbox.stripe.ledger import Ledger
 from tollkeeper.sandbox.stripe.work import Work
@@ -45,6 +46,7 @@ class StripeSandbox:
             *Api(self._begin, wake).routes,
             *Hosted(self._begin, wake).routes,
             *Control(self._begin).routes,
+            *Actions(self._begin, wake).routes,
         ]
 
     async def run(self) -> None:
@@ -60,4 +62,4 @@ class StripeSandbox:
 
     def _tick(self) -> None:
         with self._ledger.transaction():
-            expire_due(self._begin())
+            happen(self._begin())

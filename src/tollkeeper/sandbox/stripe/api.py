@@ -15,11 +15,11 @@ from starlette.routing import Route
 from tollkeeper.sandbox.stripe import calls, keys
 from tollkeeper.sandbox.stripe.accounts import account_id
 from tollkeeper.sandbox.stripe.calls import Call
-from tollkeeper.sandbox.stripe.checkout_sessions import expire_due
 from tollkeeper.sandbox.stripe.errors import ApiError, api_failure, invalid, unrecognized
 from tollkeeper.sandbox.stripe.events import API_VERSION
 from tollkeeper.sandbox.stripe.expansion import expand
 from tollkeeper.sandbox.stripe.forms import Form, decode
+from tollkeeper.sandbox.stripe.happenings import happen
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.work import Work
 
@@ -66,7 +66,7 @@ class Api:
         work = self._begin(id_, key)
         with work.ledger.transaction():
             _check_headers(work, request, key)
-            expire_due(work)
+            happen(work)
             found = calls.find(request.method, request.url.path)
             if found is None:
                 raise unrecognized(request.method, request.url.path[:200])

@@ -7,7 +7,7 @@ below it: ``metadata`` is all of it, ``automatic_tax.enabled`` is not ``automati
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tollkeeper.sandbox.stripe import accounts, catalog, checkout_sessions, customers, webhook_endpoints
+from tollkeeper.sandbox.stripe import accounts, catalog, checkout_sessions, customers, refunds, webhook_endpoints
 from tollkeeper.sandbox.stripe.events import API_VERSION
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.listing import Handler, Params, lister
@@ -215,7 +215,22 @@ CALLS = (
         "_charge_list_params:ChargeListParams",
         f"{PAGING} created customer payment_intent",
     ),
-    # refunds, disputes: there are none yet, and asking says so
+    call(
+        "GET",
+        "/v1/charges/{id}/refunds",
+        refunds.of_charge,
+        "_charge_list_refunds_params:ChargeListRefundsParams",
+        PAGING,
+    ),
+    # refunds
+    call(
+        "POST",
+        "/v1/refunds",
+        refunds.create,
+        "_refund_create_params:RefundCreateParams",
+        "amount charge expand metadata payment_intent reason",
+    ),
+    call("POST", "/v1/refunds/{id}", refunds.update, "_refund_update_params:RefundUpdateParams", "expand metadata"),
     call("GET", "/v1/refunds/{id}", retriever("refund"), "_refund_retrieve_params:RefundRetrieveParams", "expand"),
     call(
         "GET",
@@ -224,6 +239,7 @@ CALLS = (
         "_refund_list_params:RefundListParams",
         f"{PAGING} charge created payment_intent",
     ),
+    # disputes: there are none yet, and asking says so
     call("GET", "/v1/disputes/{id}", retriever("dispute"), "_dispute_retrieve_params:DisputeRetrieveParams", "expand"),
     call(
         "GET",

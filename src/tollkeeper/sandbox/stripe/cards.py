@@ -16,7 +16,10 @@ class Decline:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """``decline`` is what the bank says; with ``authenticate`` it says so only after the buyer's consent."""
+    """``decline`` is what the bank says; with ``authenticate`` it says so only after the buyer's consent.
+
+    ``refund`` is how refunds to it begin and end: succeeded; pending, then succeeded; or succeeded, then failed.
+    """
 
     number: str
     brand: str
@@ -24,6 +27,7 @@ class Card:
     country: str = "US"
     decline: Decline | None = None
     authenticate: bool = False
+    refund: str = "succeeded"
 
     @property
     def last4(self) -> str:
@@ -81,6 +85,8 @@ CARDS = (
     Card("4000002760003184", "visa", country="DE", authenticate=True),
     Card("4000000000003220", "visa", authenticate=True),
     Card("4000008260003178", "visa", country="GB", authenticate=True, decline=INSUFFICIENT_FUNDS),
+    Card("4000000000007726", "visa", refund="pending"),
+    Card("4000000000005126", "visa", refund="failed"),
     Card("4000000000000002", "visa", decline=_declined("generic_decline")),
     Card("4000000000009995", "visa", decline=INSUFFICIENT_FUNDS),
     Card("4000000000009987", "visa", decline=_declined("lost_card")),

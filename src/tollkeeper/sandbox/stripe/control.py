@@ -10,16 +10,21 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tollkeeper.sandbox.pages import render
-from tollkeeper.sandbox.stripe import accounts
+from tollkeeper.sandbox.stripe import accounts, refunds
 from tollkeeper.sandbox.stripe.cards import BRANDS, CARDS, SUGGESTED, Card
 from tollkeeper.sandbox.stripe.errors import ApiError
 from tollkeeper.sandbox.stripe.events import API_VERSION
 from tollkeeper.sandbox.stripe.hosted import check_origin, read_form
 from tollkeeper.sandbox.stripe.ledger import JSON, Ledger
-from tollkeeper.sandbox.stripe.money import TAX_PERCENT, formatted
+from tollkeeper.sandbox.stripe.money import TAX_PERCENT, formatted, plain
 from tollkeeper.sandbox.stripe.work import Work
 
 SHOWN = 20
+LATER_FATES = {
+    "succeeded": "",
+    "pending": "; a refund is pending for a while",
+    "failed": "; a refund succeeds, then fails",
+}
 DELIVERIES = """
 SELECT d.id, d.event, d.endpoint, d.created, d.next_at, d.delivered,
     json_extract(e.body, '$.type') AS type, json_extract(w.body, '$.url') AS url,
@@ -51,7 +56,8 @@ class Control:
             return _nothing(request)
         text = json.dumps(found, indent=2, ensure_ascii=False)
         deliveries = _deliveries(ledger, "WHERE d.event = ?", found["id"])
-        return render(request, "object.html", object=found, json=text, deliveries=deliveries)
+        payment = _paid(ledger, found) if found["object"] == "payment_intent" else None
+        return render(request, "object.html", object=found, json=text, deliveries=deliveries, payment=payment)
 
     async def a_delivery(self, request: Request) -> Response:
         ledger = self._begin().ledger
@@ -93,13 +99,44 @@ def _overview(work: Work) -> dict[str, Any]:
         "cards": [_card(card) for card in CARDS],
         "tax_percent": TAX_PERCENT,
         "version": API_VERSION,
-        "payments": [_payment(one) for one in ledger.page("payment_intent", (), {}, SHOWN)],
+        "payments": [_listed(ledger, one) for one in ledger.page("payment_intent", (), {}, SHOWN)],
         "customers": [_dated(one) for one in ledger.page("customer", (), {}, SHOWN)],
         "events": [_dated(one) for one in ledger.page("event", (), {}, SHOWN)],
         "endpoints": [_dated(one) for one in ledger.page("webhook_endpoint", (), {}, SHOWN)],
         "deliveries": _deliveries(ledger, f"ORDER BY d.rowid DESC LIMIT {SHOWN}"),
         "shown": SHOWN,
     }
+
+
+def _listed(ledger: Ledger, body: JSON) -> JSON:
+    return {**_payment(body), **_state(body, _charge(ledger, body))}
+
+
+def _charge(ledger: Ledger, body: JSON) -> JSON | None:
+    return ledger.find(body["latest_charge"]) if body["latest_charge"] else None
+
+
+def _paid(ledger: Ledger, body: JSON) -> JSON:
+    """A payment with what became of it."""
+    charge = _charge(ledger, body)
+    left = charge["amount"] - charge["amount_refunded"] if charge and charge["paid"] else 0
+    made = ledger.page("refund", refunds.OF_CHARGE, {"charge": charge["id"]}, SHOWN) if charge else []
+    return {
+        **_listed(ledger, body),
+        "refunds": [_payment(one) for one in made],
+        "left": formatted(left, body["currency"]) if left else None,
+        "left_plain": plain(left, body["currency"]),
+    }
+
+
+def _state(body: JSON, charge: JSON | None) -> JSON:
+    """The payment's state in a person's words, and the badge that goes with it."""
+    if charge and charge["refunded"]:
+        return {"state": "refunded", "tone": ""}
+    if charge and charge["amount_refunded"]:
+        return {"state": "refunded in part", "tone": "badge-wait"}
+    tones = {"succeeded": "badge-good", "canceled": ""}
+    return {"state": body["status"].replace("_", " "), "tone": tones.get(body["status"], "badge-wait")}
 
 
 def _card(card: Card) -> JSON:
@@ -111,7 +148,8 @@ def _fate(card: Card) -> str:
     """What becomes of a payment with this card, in a few words."""
     asked = "asks for authentication" if card.authenticate else ""
     if card.decline is None:
-        return f"{asked}, then pays" if asked else "pays"
+        pays = f"pays{LATER_FATES[card.refund]}"
+        return f"{asked}, then {pays}" if asked else pays
     refused = f"declined: {card.decline.decline_code.replace('_', ' ')}"
     return f"{asked}, then {refused}" if asked else refused
 

@@ -6,6 +6,7 @@ from tollkeeper.sandbox.stripe.checkout_sessions import all_line_items
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.listing import list_of
+from tollkeeper.sandbox.stripe.refunds import latest_of_charge
 from tollkeeper.sandbox.stripe.shapes import CLASSES, class_of, declared, expandable
 from tollkeeper.sandbox.stripe.work import Work
 
@@ -23,7 +24,7 @@ def _none_yet(path: str) -> Callable[[Work, JSON], JSON]:
 # Fields that are in the answer only when they are expanded.
 INCLUDED: dict[tuple[str, str], Callable[[Work, JSON], JSON]] = {
     ("checkout.session", "line_items"): all_line_items,
-    ("charge", "refunds"): _none_yet("/v1/charges/{id}/refunds"),
+    ("charge", "refunds"): latest_of_charge,
     ("customer", "sources"): _none_yet("/v1/customers/{id}/sources"),
     ("customer", "subscriptions"): _none_yet("/v1/customers/{id}/subscriptions"),
     ("customer", "tax_ids"): _none_yet("/v1/customers/{id}/tax_ids"),

@@ -13,9 +13,10 @@ from tollkeeper.sandbox.stripe import card_form, payments
 from tollkeeper.sandbox.stripe.accounts import NAME
 from tollkeeper.sandbox.stripe.api import read_body
 from tollkeeper.sandbox.stripe.cards import BY_NUMBER, SUGGESTED
-from tollkeeper.sandbox.stripe.checkout_sessions import KIND, amounts, expire_due
+from tollkeeper.sandbox.stripe.checkout_sessions import KIND, amounts
 from tollkeeper.sandbox.stripe.countries import COUNTRIES
 from tollkeeper.sandbox.stripe.errors import ApiError
+from tollkeeper.sandbox.stripe.happenings import happen
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.money import TAX_PERCENT, formatted
 from tollkeeper.sandbox.stripe.work import Work
@@ -64,7 +65,7 @@ class Hosted:
     def _transact(self, step: Step, request: Request, form: Mapping[str, str]) -> Response:
         work = self._begin()
         with work.ledger.transaction():
-            expire_due(work)
+            happen(work)
             session = work.ledger.find(request.path_params["id"], KIND)
             if session is None:
                 words = "The address may be incomplete, or belong to another sandbox."

@@ -3,6 +3,7 @@
 https://docs.stripe.com/currencies
 """
 
+import re
 from decimal import ROUND_HALF_UP, Decimal
 
 _CODES = """
@@ -44,6 +45,21 @@ def decimals(currency: str) -> int:
     if currency in NO_DECIMALS:
         return 0
     return 3 if currency in THREE_DECIMALS else 2
+
+
+def plain(amount: int, currency: str) -> str:
+    """``plain(2000, "usd") == "20.00"``"""
+    places = decimals(currency)
+    return f"{Decimal(amount).scaleb(-places):.{places}f}"
+
+
+def minor_units(text: str, currency: str) -> int | None:
+    """``minor_units("20", "usd") == 2000``; None for what is no amount of this currency."""
+    match = re.fullmatch(r"([0-9]{1,9})(?:[.,]([0-9]{1,3}))?", text)
+    places = decimals(currency)
+    if match is None or len(match[2] or "") > places:
+        return None
+    return int(match[1] + (match[2] or "").ljust(places, "0"))
 
 
 def formatted(amount: int, currency: str) -> str:

@@ -171,7 +171,7 @@ def _ask(work: Work, session: JSON, payment: JSON, method: JSON, card: Card) -> 
 
 def _settle(work: Work, session: JSON, payment: JSON, method: JSON, card: Card) -> JSON:
     charge = _charge(work, payment, method, card)
-    work.ledger.add(charge)
+    work.ledger.add(charge, {"refund": card.refund})
     payment = {**payment, "latest_charge": charge["id"]}
     if card.decline:
         work.emit("charge.failed", charge)

@@ -17,6 +17,7 @@ CLASSES = {
     "payment_method": ("stripe", "PaymentMethod"),
     "price": ("stripe", "Price"),
     "product": ("stripe", "Product"),
+    "refund": ("stripe", "Refund"),
     "webhook_endpoint": ("stripe", "WebhookEndpoint"),
 }
 
@@ -52,6 +53,7 @@ ONLY_WHAT_APPLIES = {
     "PaymentIntent.NextAction",
     "PaymentIntent.PaymentMethodOptions",
     "PaymentMethod",
+    "Refund.DestinationDetails",
     "Session.PaymentMethodOptions",
 }
 

@@ -60,6 +60,14 @@ class Work:
             self.emit(f"{body['object']}.updated", body, previous)
         return body
 
+    def later(self, id_: str, outcome: str, seconds: int) -> None:
+        """Let the object come to this outcome by the clock."""
+        values = (id_, outcome, self.now + seconds)
+        self.ledger.run("INSERT OR REPLACE INTO later (object, outcome, at) VALUES (?, ?, ?)", *values)
+
+    def not_later(self, id_: str) -> None:
+        self.ledger.run("DELETE FROM later WHERE object = ?", id_)
+
     def emit(self, type_: str, body: JSON, previous: JSON | None = None) -> None:
         """Write the event, and a delivery of it to each endpoint that listens."""
         endpoints = self.ledger.page("webhook_endpoint", (), {}, limit=-1)

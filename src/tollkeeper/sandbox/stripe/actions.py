@@ -1,0 +1,90 @@
+"""What the control page's forms do to payments; the same addresses serve scripts.
+
+A browser is sent back to the page it came from, anybody else gets the changed object as JSON.
+"""
+
+from collections.abc import Callable, Mapping
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from tollkeeper.sandbox.pages import render
+from tollkeeper.sandbox.stripe import refunds
+from tollkeeper.sandbox.stripe.errors import ApiError, invalid
+from tollkeeper.sandbox.stripe.happenings import happen
+from tollkeeper.sandbox.stripe.hosted import check_origin, read_form
+from tollkeeper.sandbox.stripe.ledger import JSON
+from tollkeeper.sandbox.stripe.money import minor_units
+from tollkeeper.sandbox.stripe.work import Work
+
+Action = Callable[[Work, str, Mapping[str, str]], JSON]
+
+
+class Actions:
+    """``begin`` opens a unit of work; ``done`` is told after one that may have caused events."""
+
+    def __init__(self, begin: Callable[[], Work], done: Callable[[], None]) -> None:
+        self._begin = begin
+        self._done = done
+        self.routes = [Route(path, self._endpoint(action), methods=["POST"]) for path, action in ACTIONS.items()]
+
+    def _endpoint(self, action: Action) -> Callable[[Request], object]:
+        async def answer(request: Request) -> Response:
+            try:
+                check_origin(request)
+                changed = self._transact(action, request.path_params["id"], await read_form(request))
+            except ApiError as error:
+                return _refused(request, error)
+            self._done()
+            return _done(request, changed)
+
+        return answer
+
+    def _transact(self, action: Action, id_: str, form: Mapping[str, str]) -> JSON:
+        work = self._begin()
+        with work.ledger.transaction():
+            happen(work)
+            return action(work, id_, form)
+
+
+def _done(request: Request, changed: JSON) -> Response:
+    if _is_browser(request):
+        return RedirectResponse(f"/control/objects/{changed.get('payment_intent') or changed['id']}", 303)
+    return JSONResponse(changed)
+
+
+def _refused(request: Request, error: ApiError) -> Response:
+    if not _is_browser(request):
+        return JSONResponse(error.body(), error.status)
+    return render(request, "message.html", error.status, heading="That cannot be done", words=error.message)
+
+
+def _is_browser(request: Request) -> bool:
+    return "text/html" in request.headers.get("accept", "")
+
+
+def _refund(work: Work, id_: str, form: Mapping[str, str]) -> JSON:
+    """``amount`` as a person writes it, such as 5.00; all that is left without one."""
+    charge = refunds.paid_charge(work, work.get("payment_intent", id_))
+    params: JSON = {"charge": charge["id"], "reason": "requested_by_customer"}
+    if written := form.get("amount", "").strip():
+        amount = minor_units(written, charge["currency"])
+        if amount is None:
+            raise invalid(f"This is no amount of {charge['currency'].upper()}: {written[:40]}", "amount")
+        params["amount"] = amount
+    return refunds.create(work, params, "")
+
+
+def _settle_refund(status: str) -> Action:
+    def settle(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:
+        return refunds.settle(work, work.get("refund", id_), status)
+
+    return settle
+
+
+ACTIONS: dict[str, Action] = {
+    "/control/payments/{id}/refund": _refund,
+    "/control/refunds/{id}/succeed": _settle_refund("succeeded"),
+    "/control/refunds/{id}/fail": _settle_refund("failed"),
+}
