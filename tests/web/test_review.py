@@ -10,25 +10,30 @@ import httpx2
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from tests.support.running import Sandbox, Site, Thread, newcomer, running_site
 
 from tollkeeper import heads
 from tollkeeper.storage.tables import customers, orders
 
-FAILURE = '{"error": {"type": "api_error", "message": "An unknown error occurred"}}'
+FAILURE = Response(
+    '{"error": {"type": "api_error", "message": "An unknown error occurred"}}',
+    500,
+    {"Stripe-Should-Retry": "false"},
+    "application/json",
+)
 
 
 @contextmanager
-def in_front_of(sandbox: Sandbox, trouble: Callable[[Request, bytes], int | None]) -> Iterator[str]:
-    """A server that passes everything on to the sandbox, except where ``trouble`` names a status."""
+def in_front_of(sandbox: Sandbox, trouble: Callable[[Request, bytes], Response | None]) -> Iterator[str]:
+    """A server that passes everything on to the sandbox, except where ``trouble`` has an answer."""
 
     async def pass_on(request: Request) -> Response:
         body = await request.body()
-        status = trouble(request, body)
-        if status is not None:
-            return Response(FAILURE, status, {"Stripe-Should-Retry": "false"}, "application/json")
+        instead = trouble(request, body)
+        if instead is not None:
+            return instead
         kept = {name: value for name, value in request.headers.items() if name != "host"}
         async with httpx2.AsyncClient() as client:
             answer = await client.request(
@@ -53,11 +58,11 @@ def test_e35_a_failure_that_is_remembered_with_its_key_stops_nobody(
     """Stripe answers a 500 to its key for a day (https://docs.stripe.com/api/idempotent_requests)."""
     failed: set[str] = set()
 
-    def trouble(request: Request, body: bytes) -> int | None:
+    def trouble(request: Request, body: bytes) -> Response | None:
         key = request.headers.get("idempotency-key", "")
         if request.method == "POST" and request.url.path == "/v1/checkout/sessions" and not failed:
             failed.add(key)
-        return 500 if key in failed else None
+        return FAILURE if key in failed else None
 
     with (
         in_front_of(sandbox, trouble) as stripe,
@@ -102,6 +107,27 @@ def test_a05_the_currency_is_the_orders_wherever_the_buyer_is(
         newcomer(site).checkout()
     (body,) = asked
     assert b"currency=eur" in body.split(b"&")
+
+
+def test_a_restricted_key_that_may_not_ask_for_its_account_can_sell(
+    sandbox: Sandbox, sqlite_url: str, tmp_path: Path
+) -> None:
+    """Stripe has no permission for it, but its refusal names the account."""
+    refusal = "The provided key 'rk_test_***' does not have the required permissions for this endpoint on account '%s'."
+    account = sandbox.stripe.v1.accounts.retrieve_current().id
+    error = {"error": {"type": "invalid_request_error", "message": refusal % account}}
+
+    def trouble(request: Request, body: bytes) -> Response | None:
+        return JSONResponse(error, 403) if request.url.path == "/v1/account" else None
+
+    with (
+        in_front_of(sandbox, trouble) as stripe,
+        running_site(sandbox, sqlite_url, tmp_path, STRIPE_API_BASE=stripe, STRIPE_CHECKOUT_URL=sandbox.url) as site,
+    ):
+        buyer = newcomer(site)
+        buyer.follow(buyer.pay())
+        assert buyer.enters()
+        assert {row.account for row in site.rows(orders)} == {account}
 
 
 PADDING = b"X-Padding: %s\r\n" % (b"a" * 8000)

@@ -77,7 +77,7 @@ class StripeProvider:
         """See ``PaymentProvider``. Asked once: a key belongs to one account for good."""
         if self._account is None:
             async with self._calling() as client:
-                self._account = (await client.v1.accounts.retrieve_current_async()).id
+                self._account = await _account(client)
         return self._account
 
     async def price(self, price_id: str) -> Price:
@@ -218,6 +218,19 @@ class StripeProvider:
             raise ProviderUnavailable("Stripe did not answer in time.") from error
         except stripe.StripeError as error:
             raise _translated(error) from error
+
+
+async def _account(client: "stripe.StripeClient") -> str:
+    """Whose key it is. Restricted keys may not ask, but Stripe names the account in the refusal."""
+    import stripe
+
+    try:
+        return (await client.v1.accounts.retrieve_current_async()).id
+    except stripe.PermissionError as refusal:
+        named = re.search(r"on account '(acct_[A-Za-z0-9]+)'", refusal.user_message or "")
+        if named is None:
+            raise
+        return named[1]
 
 
 def _translated(error: "stripe.StripeError") -> ProviderRefused | ProviderUnavailable:
