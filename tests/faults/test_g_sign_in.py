@@ -9,11 +9,13 @@ import pytest
 from oidc_provider_mock import User, run_server_in_thread  # type: ignore[import-untyped]
 from tests.support.running import Browser, Sandbox, Site, forms, running_site
 
+from tollkeeper.sandbox import Person
 from tollkeeper.signin.attempt import ATTEMPT_SECONDS
 from tollkeeper.storage.tables import audit, grants, identities, login_sessions, people
 from tollkeeper.web.login import ATTEMPT_COOKIE
 
 COOKIE = "tollkeeper"
+SUBJECT = Person("Alice Example", "alice@example.com").subject
 BOTH = pytest.mark.parametrize("engine", ["sqlite", "postgresql"])
 OTHER_ISSUERS = {
     "GOOGLE_CLIENT_ID": "google-client",
@@ -31,9 +33,9 @@ def engine() -> str:
 
 @pytest.fixture(scope="module")
 def independent() -> Iterator[str]:
-    """An OpenID Connect issuer that others wrote. Its Alice has the e-mail address of the sandbox's."""
+    """An OpenID Connect issuer that others wrote. Its Alice has the subject and the address of the sandbox's."""
     alice = {"name": "Alice Elsewhere", "email": "alice@example.com", "email_verified": True}
-    with run_server_in_thread(user_claims=[User(sub="alice", claims=alice)], require_nonce=True) as server:
+    with run_server_in_thread(user_claims=[User(sub=SUBJECT, claims=alice)], require_nonce=True) as server:
         yield f"http://localhost:{server.server_port}"
 
 
@@ -213,11 +215,12 @@ def test_g48_the_same_address_at_another_issuer_is_somebody_else(
         assert not other.enters()
         assert len(site.rows(people)) == 2
         assert len({row.person_id for row in site.rows(identities)}) == 2
+        assert {row.subject for row in site.rows(identities)} == {SUBJECT}
 
 
 def sign_in_elsewhere(browser: Browser, path: str = "/login") -> httpx2.Response:
     form = browser.follow(browser.get(path))
-    return browser.follow(browser.submit(form, "Authorize", sub="alice"))
+    return browser.follow(browser.submit(form, "Authorize", sub=SUBJECT))
 
 
 @BOTH
