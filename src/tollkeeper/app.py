@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, cast
 
 from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
+from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
@@ -87,7 +87,8 @@ def assemble(
         signin=SignIn(config.issuers, clock=clock),
         attempts=AttemptSeal(config.secret_keys, clock=clock),
         pages=Pages(config),
-        limiter=MovingWindowRateLimiter(MemoryStorage()),
+        # Not the moving window, of which this storage never forgets a key.
+        limiter=SlidingWindowCounterRateLimiter(MemoryStorage()),
         clock=clock,
         wake_worker=worker.wake,
     )

@@ -1,5 +1,6 @@
 """Buyers whom trouble at the provider once kept from buying, and strangers who could once take what is ours."""
 
+import gc
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,11 +9,13 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from limits.storage import MemoryStorage
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from tests.support.running import Sandbox, Site, Thread, newcomer, running_site
+from tests.support.running import Sandbox, Site, Thread, eventually, newcomer, running_site
+from tests.web.conftest import OpenSite
 
 from tollkeeper import heads
 from tollkeeper.storage.tables import customers, orders
@@ -180,3 +183,25 @@ def test_b16_who_asks_nothing_is_shown_out(plain_site: Site, monkeypatch: pytest
         connection.settimeout(3)
         while connection.recv(65536):
             pass
+
+
+def test_who_tried_to_sign_in_is_forgotten_in_time(open_site: OpenSite) -> None:
+    site = open_site(SIGN_IN_RATE="5/second", TRUSTED_PROXIES="127.0.0.1")
+
+    def comes_from(address: str) -> None:
+        httpx2.get(f"{site.url}/login/oidc/callback", headers={"X-Forwarded-For": address})
+
+    def remembered() -> int:
+        limiters = [one for one in gc.get_objects() if isinstance(one, MemoryStorage)]
+        keys = [key for one in limiters for key in (*one.events, *one.storage, *one.expirations, *one.locks)]
+        return sum("203.0.113." in key for key in keys)
+
+    for number in range(20):
+        comes_from(f"203.0.113.{number}")
+    assert remembered() >= 20
+
+    def forgotten() -> bool:
+        comes_from("198.51.100.1")
+        return remembered() == 0
+
+    eventually(forgotten)
