@@ -90,6 +90,13 @@ def card_form(card: str) -> dict[str, str]:
     }
 
 
+def paid(sandbox: Running, card: str = VISA, **price: Any) -> Any:
+    """The payment intent of a checkout that was paid, with its charge."""
+    session = sandbox.checkout(sandbox.price(**price))
+    assert sandbox.pay(session, card).status_code == 303
+    return sandbox.read(session, "payment_intent.latest_charge").payment_intent
+
+
 @contextmanager
 def running(
     ledger: str | Path = ":memory:", delays: tuple[float, ...] = QUICK, more: Sequence[BaseRoute] = ()

@@ -24,7 +24,7 @@ DECLINES = {
     # Passes Luhn, but is no test card.
     "4111 1111 1111 1111": ("test_mode_live_card", "used a non test card"),
 }
-PAYING = [card for card in CARDS if card.decline is None and not card.authenticate]
+PAYING = [card for card in CARDS if not (card.decline or card.authenticate or card.dispute)]
 
 
 def words(answer: Any) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.sandbox.stripe.support import CANCEL, SUCCESS, Running, running
+from tests.sandbox.stripe.support import CANCEL, SUCCESS, Running, paid, running
 
 from tollkeeper.sandbox.stripe.calls import CALLS
+from tollkeeper.sandbox.stripe.calls import EVIDENCE as SERVED_EVIDENCE
 
 JSON = dict[str, Any]
 ADDRESS = {
@@ -72,6 +73,7 @@ SESSION: JSON = {
 }
 GUEST: JSON = {"customer_email": "buyer@example.com", "customer_creation": "always"}
 REFUND: JSON = {"amount": 500, "reason": "fraudulent", "metadata": {"a": "b"}}
+EVIDENCE = {name: f"about {name}" for name in SERVED_EVIDENCE.split()}
 ENDPOINT: JSON = {
     "description": "words",
     "enabled_events": ["charge.succeeded"],
@@ -85,11 +87,12 @@ ELSEWHERE = {
     "/v1/prices": {"product", "product_data", "unit_amount_decimal", "billing_scheme", "currency", "unit_amount"},
     "/v1/checkout/sessions": {"line_items", "customer", "customer_update", "expires_at", "payment_intent_data"},
     "/v1/refunds": {"charge", "payment_intent"},
+    "/v1/disputes/{id}": {"submit"},
     "/v1/webhook_endpoints": {"api_version", "connect"},
     "/v1/webhook_endpoints/{id}": {"disabled"},
 }
 EVERYWHERE = {"expand", "transfer_lookup_key"}
-POSTS = {call.path: call for call in CALLS if call.method == "POST" and not call.path.endswith("/expire")}
+POSTS = {call.path: call for call in CALLS if call.method == "POST" and not call.path.endswith(("/expire", "/close"))}
 
 
 def flat(value: Any, name: str) -> dict[str, str]:
@@ -124,6 +127,7 @@ def shows(answer: Any, given: Any, path: str = "") -> None:
         ("/v1/checkout/sessions", {}, {**SESSION, **GUEST}),
         ("/v1/refunds", {}, REFUND),
         ("/v1/refunds/{id}", {}, {"metadata": {"a": "b"}}),
+        ("/v1/disputes/{id}", {}, {"metadata": {"a": "b"}, "evidence": EVIDENCE}),
         ("/v1/webhook_endpoints", {}, ENDPOINT),
         ("/v1/webhook_endpoints/{id}", {}, ENDPOINT),
     ],
@@ -132,7 +136,7 @@ def test_what_is_given_shows_in_the_answer(stripe_sandbox: Running, path: str, f
     if path == "/v1/checkout/sessions":
         fixed = {"line_items": [{"price": stripe_sandbox.price().id, "quantity": 1}]}
     if path == "/v1/refunds":
-        fixed = {"payment_intent": _paid(stripe_sandbox)}
+        fixed = {"payment_intent": paid(stripe_sandbox).id}
     address = path.replace("{id}", _made(stripe_sandbox, path)) if "{id}" in path else path
     answer = stripe_sandbox.post(address, data=flat({**fixed, **given}, ""))
     assert answer.status_code == 200, answer.text
@@ -142,18 +146,15 @@ def test_what_is_given_shows_in_the_answer(stripe_sandbox: Running, path: str, f
     assert served == given.keys() | ELSEWHERE.get(path, set()) | {"expand"} - {"transfer_lookup_key"}
 
 
-def _paid(sandbox: Running) -> str:
-    session = sandbox.checkout()
-    sandbox.pay(session)
-    return str(sandbox.read(session).payment_intent)
-
-
 def _made(sandbox: Running, path: str) -> str:
     stripe = sandbox.sdk.v1
     if "refunds" in path:
-        return stripe.refunds.create({"payment_intent": _paid(sandbox)}).id
+        return stripe.refunds.create({"payment_intent": paid(sandbox).id}).id
     if "customers" in path:
         return stripe.customers.create({}).id
+    if "disputes" in path:
+        payment = paid(sandbox, "4000 0000 0000 0259")
+        return stripe.disputes.list({"payment_intent": payment.id}).data[0].id
     if "webhook" in path:
         return stripe.webhook_endpoints.create({"url": "http://127.0.0.1:9/", "enabled_events": ["*"]}).id
     price = sandbox.price()
@@ -280,6 +281,7 @@ def paid_once() -> Iterator[Running]:
         customer = sandbox.sdk.v1.customers.create({"email": "buyer@example.com"})
         sandbox.pay(sandbox.checkout(customer=customer.id))
         charge = sandbox.sdk.v1.charges.list().data[0]
+        paid(sandbox, "4000 0000 0000 0259")
         sandbox.sdk.v1.refunds.create({"charge": charge.id, "amount": 1})
         yield sandbox
 
@@ -287,7 +289,7 @@ def paid_once() -> Iterator[Running]:
 @pytest.mark.parametrize("path", NOWHERE)
 def test_every_filter_narrows_its_list(paid_once: Running, path: str) -> None:
     assert LISTS[path].parameters.handled - PAGING == NOWHERE[path].keys()
-    assert paid_once.get(path).json()["data"] or path == "/v1/disputes"
+    assert paid_once.get(path).json()["data"]
     nowhere: list[JSON] = [{name: value} for name, value in NOWHERE[path].items()]
     for given in [*nowhere, {"created": {"gt": int(paid_once.clock()) + 9}}, {"created": 1}]:
         assert paid_once.get(path, params=flat(given, "")).json()["data"] == [], given

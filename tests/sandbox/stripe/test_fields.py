@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 import pytest
 from tests.sandbox.stripe.support import Running
+from tests.sandbox.stripe.support import paid as paid_with
 
 from tollkeeper.sandbox.stripe.shapes import (
     CLASSES,
@@ -55,6 +56,9 @@ def ids(stripe_sandbox: Running) -> dict[str, str]:
     stripe_sandbox.pay(session)
     paid = stripe_sandbox.read(session, "payment_intent.latest_charge")
     refund = stripe_sandbox.sdk.v1.refunds.create({"payment_intent": paid["payment_intent"]["id"], "amount": 1})
+    charged_back, inquired = (paid_with(stripe_sandbox, card) for card in ("4000000000000259", "4000000000001976"))
+    disputes = stripe_sandbox.sdk.v1.disputes
+    stripe_sandbox.sdk.v1.disputes.close(disputes.list({"payment_intent": charged_back.id}).data[0].id)
     asking = stripe_sandbox.checkout(price)
     stripe_sandbox.pay(asking, "4000 0025 0000 3155")
     asked = stripe_sandbox.read(asking, "payment_intent")
@@ -72,6 +76,8 @@ def ids(stripe_sandbox: Running) -> dict[str, str]:
         "asking_payment_intent": asked["payment_intent"]["id"],
         "charge": paid["payment_intent"]["latest_charge"]["id"],
         "refund": refund.id,
+        "dispute": disputes.list({"payment_intent": charged_back.id}).data[0].id,
+        "inquiry": disputes.list({"payment_intent": inquired.id}).data[0].id,
         "endpoint": endpoint.id,
     }
 
@@ -89,6 +95,8 @@ def ids(stripe_sandbox: Running) -> dict[str, str]:
         ("/v1/charges/{}", "charge"),
         ("/v1/charges/{}", "declined_charge"),
         ("/v1/refunds/{}", "refund"),
+        ("/v1/disputes/{}", "dispute"),
+        ("/v1/disputes/{}", "inquiry"),
         ("/v1/webhook_endpoints/{}", "endpoint"),
     ],
 )

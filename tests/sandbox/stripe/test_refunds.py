@@ -4,19 +4,12 @@ from typing import Any
 
 import pytest
 import stripe
-from tests.sandbox.stripe.support import VISA, Receiver, Running, running
+from tests.sandbox.stripe.support import Receiver, Running, paid, running
 
 from tollkeeper.sandbox.stripe.money import minor_units
 
 PENDING, FAILING = "4000 0000 0000 7726", "4000 0000 0000 5126"
 HTML = {"Accept": "text/html"}
-
-
-def paid(sandbox: Running, card: str = VISA, **price: Any) -> Any:
-    """The payment intent of a checkout that was paid, with its charge."""
-    session = sandbox.checkout(sandbox.price(**price))
-    assert sandbox.pay(session, card).status_code == 303
-    return sandbox.read(session, "payment_intent.latest_charge").payment_intent
 
 
 def charge_of(sandbox: Running, payment: Any) -> Any:

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from tollkeeper.sandbox.pages import render
-from tollkeeper.sandbox.stripe import refunds
+from tollkeeper.sandbox.stripe import disputes, refunds
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
 from tollkeeper.sandbox.stripe.happenings import happen
 from tollkeeper.sandbox.stripe.hosted import check_origin, read_form
@@ -83,8 +83,35 @@ def _settle_refund(status: str) -> Action:
     return settle
 
 
+def _dispute(work: Work, id_: str, form: Mapping[str, str]) -> JSON:
+    """``reason`` is fraudulent, product_not_received or inquiry; fraudulent without one."""
+    charge = refunds.paid_charge(work, work.get("payment_intent", id_))
+    reason = form.get("reason", "fraudulent")
+    if reason not in disputes.REASONS:
+        raise invalid(f"Invalid reason: must be one of {', '.join(disputes.REASONS)}", "reason")
+    if charge["refunded"]:
+        raise invalid("A payment that was refunded in full cannot be disputed.")
+    return disputes.dispute(work, charge, reason)
+
+
+def _review_dispute(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:
+    return disputes.review(work, work.get("dispute", id_))
+
+
+def _settle_dispute(outcome: str) -> Action:
+    def settle(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:
+        return disputes.settle(work, work.get("dispute", id_), outcome)
+
+    return settle
+
+
 ACTIONS: dict[str, Action] = {
     "/control/payments/{id}/refund": _refund,
+    "/control/payments/{id}/dispute": _dispute,
+    "/control/disputes/{id}/review": _review_dispute,
+    "/control/disputes/{id}/win": _settle_dispute("won"),
+    "/control/disputes/{id}/lose": _settle_dispute("lost"),
+    "/control/disputes/{id}/escalate": _settle_dispute("escalated"),
     "/control/refunds/{id}/succeed": _settle_refund("succeeded"),
     "/control/refunds/{id}/fail": _settle_refund("failed"),
 }

@@ -7,7 +7,15 @@ below it: ``metadata`` is all of it, ``automatic_tax.enabled`` is not ``automati
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tollkeeper.sandbox.stripe import accounts, catalog, checkout_sessions, customers, refunds, webhook_endpoints
+from tollkeeper.sandbox.stripe import (
+    accounts,
+    catalog,
+    checkout_sessions,
+    customers,
+    disputes,
+    refunds,
+    webhook_endpoints,
+)
 from tollkeeper.sandbox.stripe.events import API_VERSION
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.listing import Handler, Params, lister
@@ -16,6 +24,12 @@ from tollkeeper.sandbox.stripe.work import Work
 
 PAGING = "expand limit starting_after ending_before"
 OFF = (False,)
+EVIDENCE = (
+    "access_activity_log billing_address cancellation_policy_disclosure cancellation_rebuttal customer_email_address "
+    "customer_name customer_purchase_ip duplicate_charge_explanation duplicate_charge_id product_description "
+    "refund_policy_disclosure refund_refusal_explanation service_date shipping_address shipping_carrier "
+    "shipping_date shipping_tracking_number uncategorized_text"
+)
 
 
 @dataclass(frozen=True)
@@ -239,7 +253,7 @@ CALLS = (
         "_refund_list_params:RefundListParams",
         f"{PAGING} charge created payment_intent",
     ),
-    # disputes: there are none yet, and asking says so
+    # disputes
     call("GET", "/v1/disputes/{id}", retriever("dispute"), "_dispute_retrieve_params:DisputeRetrieveParams", "expand"),
     call(
         "GET",
@@ -248,6 +262,14 @@ CALLS = (
         "_dispute_list_params:DisputeListParams",
         f"{PAGING} charge created payment_intent",
     ),
+    call(
+        "POST",
+        "/v1/disputes/{id}",
+        disputes.update,
+        "_dispute_update_params:DisputeUpdateParams",
+        " ".join(("expand metadata submit", *(f"evidence.{name}" for name in EVIDENCE.split()))),
+    ),
+    call("POST", "/v1/disputes/{id}/close", disputes.close, "_dispute_close_params:DisputeCloseParams", "expand"),
     # events
     call("GET", "/v1/events/{id}", retriever("event"), "_event_retrieve_params:EventRetrieveParams", "expand"),
     call(

@@ -19,6 +19,7 @@ class Card:
     """``decline`` is what the bank says; with ``authenticate`` it says so only after the buyer's consent.
 
     ``refund`` is how refunds to it begin and end: succeeded; pending, then succeeded; or succeeded, then failed.
+    ``dispute`` is the reason for which a payment with it is disputed.
     """
 
     number: str
@@ -28,6 +29,7 @@ class Card:
     decline: Decline | None = None
     authenticate: bool = False
     refund: str = "succeeded"
+    dispute: str | None = None
 
     @property
     def last4(self) -> str:
@@ -85,6 +87,9 @@ CARDS = (
     Card("4000002760003184", "visa", country="DE", authenticate=True),
     Card("4000000000003220", "visa", authenticate=True),
     Card("4000008260003178", "visa", country="GB", authenticate=True, decline=INSUFFICIENT_FUNDS),
+    Card("4000000000000259", "visa", dispute="fraudulent"),
+    Card("4000000000002685", "visa", dispute="product_not_received"),
+    Card("4000000000001976", "visa", dispute="inquiry"),
     Card("4000000000007726", "visa", refund="pending"),
     Card("4000000000005126", "visa", refund="failed"),
     Card("4000000000000002", "visa", decline=_declined("generic_decline")),

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tollkeeper.sandbox.pages import render
-from tollkeeper.sandbox.stripe import accounts, refunds
+from tollkeeper.sandbox.stripe import accounts, disputes, refunds
 from tollkeeper.sandbox.stripe.cards import BRANDS, CARDS, SUGGESTED, Card
 from tollkeeper.sandbox.stripe.errors import ApiError
 from tollkeeper.sandbox.stripe.events import API_VERSION
@@ -24,6 +24,9 @@ LATER_FATES = {
     "succeeded": "",
     "pending": "; a refund is pending for a while",
     "failed": "; a refund succeeds, then fails",
+    "fraudulent": ", and is disputed as fraudulent",
+    "product_not_received": ", and is disputed as not received",
+    "inquiry": ", and the bank inquires",
 }
 DELIVERIES = """
 SELECT d.id, d.event, d.endpoint, d.created, d.next_at, d.delivered,
@@ -120,17 +123,31 @@ def _paid(ledger: Ledger, body: JSON) -> JSON:
     """A payment with what became of it."""
     charge = _charge(ledger, body)
     left = charge["amount"] - charge["amount_refunded"] if charge and charge["paid"] else 0
-    made = ledger.page("refund", refunds.OF_CHARGE, {"charge": charge["id"]}, SHOWN) if charge else []
+    of_charge = {"charge": charge["id"] if charge else None}
     return {
         **_listed(ledger, body),
-        "refunds": [_payment(one) for one in made],
+        "refunds": [_payment(one) for one in ledger.page("refund", refunds.OF_CHARGE, of_charge, SHOWN)],
+        "disputes": [_contest(one) for one in ledger.page("dispute", disputes.OF_CHARGE, of_charge, SHOWN)],
         "left": formatted(left, body["currency"]) if left else None,
         "left_plain": plain(left, body["currency"]),
     }
 
 
+def _contest(body: JSON) -> JSON:
+    """A dispute with what can be done to it."""
+    status, inquiry = body["status"], disputes.is_inquiry(body)
+    moves = {"review": "Send evidence"} if status in disputes.UNANSWERED else {}
+    if status in disputes.OPEN:
+        moves |= {"lose": "Close it", "escalate": "Escalate it"} if inquiry else {"win": "Win it", "lose": "Lose it"}
+    tones = {"won": "badge-good", "lost": "badge-bad", "warning_closed": ""}
+    words = {"noun": "Inquiry" if inquiry else "Dispute", "state": status.removeprefix("warning_").replace("_", " ")}
+    return {**_payment(body), **words, "tone": tones.get(status, "badge-wait"), "moves": moves}
+
+
 def _state(body: JSON, charge: JSON | None) -> JSON:
     """The payment's state in a person's words, and the badge that goes with it."""
+    if charge and charge["disputed"]:
+        return {"state": "disputed", "tone": "badge-bad"}
     if charge and charge["refunded"]:
         return {"state": "refunded", "tone": ""}
     if charge and charge["amount_refunded"]:
@@ -148,7 +165,7 @@ def _fate(card: Card) -> str:
     """What becomes of a payment with this card, in a few words."""
     asked = "asks for authentication" if card.authenticate else ""
     if card.decline is None:
-        pays = f"pays{LATER_FATES[card.refund]}"
+        pays = f"pays{LATER_FATES[card.dispute or card.refund]}"
         return f"{asked}, then {pays}" if asked else pays
     refused = f"declined: {card.decline.decline_code.replace('_', ' ')}"
     return f"{asked}, then {refused}" if asked else refused

@@ -8,6 +8,7 @@ reads the state it decides on there: a second confirmation finds the first one's
 import hashlib
 from typing import Any
 
+from tollkeeper.sandbox.stripe import disputes
 from tollkeeper.sandbox.stripe.card_form import CardForm
 from tollkeeper.sandbox.stripe.cards import AUTHENTICATION_FAILED, NOT_A_TEST_CARD, Card, Decline, card_of
 from tollkeeper.sandbox.stripe.checkout_sessions import amounts, details_of
@@ -182,6 +183,8 @@ def _settle(work: Work, session: JSON, payment: JSON, method: JSON, card: Card) 
     work.emit("charge.succeeded", charge)
     payment = _succeeded(work, payment, method)
     _complete(work, {**session, "customer": customer}, method)
+    if card.dispute:
+        disputes.dispute(work, charge, card.dispute)
     return payment
 
 

@@ -3,6 +3,7 @@
 A refund counts against its charge from the moment it is made. One that fails is given back to the charge.
 """
 
+from tollkeeper.sandbox.stripe import disputes
 from tollkeeper.sandbox.stripe.common import merged_metadata
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
 from tollkeeper.sandbox.stripe.ledger import JSON
@@ -69,6 +70,9 @@ def _count(work: Work, charge: JSON, amount: int) -> None:
     charge = {**charge, **changes}
     work.ledger.save(charge)
     work.emit("charge.refunded", charge, previous)
+    if charge["refunded"]:
+        for inquiry in disputes.open_inquiries(work, charge):
+            disputes.settle(work, inquiry, "lost")
 
 
 def _charge(work: Work, params: Params) -> JSON:
@@ -82,7 +86,7 @@ def _charge(work: Work, params: Params) -> JSON:
     charge = work.refer(given[0], params[given[0]], given[0])
     if given[0] == "payment_intent":
         charge = paid_charge(work, charge)
-    check_refundable(charge)
+    check_refundable(work, charge)
     return charge
 
 
@@ -95,11 +99,14 @@ def paid_charge(work: Work, payment: JSON) -> JSON:
     return charge
 
 
-def check_refundable(charge: JSON) -> None:
+def check_refundable(work: Work, charge: JSON) -> None:
     if charge["status"] != "succeeded":
         raise invalid(f"Charge {charge['id']} was not successful; there is nothing to refund.", "charge")
     if charge["refunded"]:
         raise invalid(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded")
+    over = work.ledger.page("dispute", OF_CHARGE, {"charge": charge["id"]}, 100)
+    if not all(dispute["is_charge_refundable"] for dispute in over):
+        raise invalid(f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed")
 
 
 def _amount(charge: JSON, asked: int | None) -> int:

@@ -11,6 +11,7 @@ CLASSES = {
     "charge": ("stripe", "Charge"),
     "checkout.session": ("stripe.checkout", "Session"),
     "customer": ("stripe", "Customer"),
+    "dispute": ("stripe", "Dispute"),
     "event": ("stripe", "Event"),
     "item": ("stripe", "LineItem"),
     "payment_intent": ("stripe", "PaymentIntent"),
@@ -49,6 +50,9 @@ ONLY_SOMETIMES = {
 ONLY_WHAT_APPLIES = {
     "Account.Capabilities",
     "Charge.PaymentMethodDetails",
+    "Dispute.Evidence.EnhancedEvidence",
+    "Dispute.EvidenceDetails.EnhancedEligibility",
+    "Dispute.PaymentMethodDetails",
     "PaymentIntent.LastPaymentError",
     "PaymentIntent.NextAction",
     "PaymentIntent.PaymentMethodOptions",
