@@ -129,14 +129,16 @@ def test_cookies_on_this_machine(standing_site: Site) -> None:
 
 def test_over_https_cookies_insist_on_it(secure_browser: Browser) -> None:
     begun = secure_browser.get("/login")
-    assert all(morsel["secure"] and morsel["httponly"] for morsel in cookies(begun).values())
+    everywhere = {"httponly": True, "secure": True, "samesite": "lax", "path": "/", "domain": ""}
+    assert {name: flags(morsel) for name, morsel in cookies(begun).items()} == {"__Host-tollkeeper_login": everywhere}
     chooser = secure_browser.follow(begun)
     back = secure_browser.submit(chooser, "Continue", name="Alice", email="alice@example.com", email_verified="yes")
     signed_in = secure_browser.client.get(back.headers["Location"])
-    wanted = {"httponly": True, "secure": True, "samesite": "lax", "path": "/", "domain": ""}
-    assert flags(cookies(signed_in)["__Host-tollkeeper"]) == wanted
+    assert flags(cookies(signed_in)["__Host-tollkeeper"]) == everywhere
+    assert flags(cookies(signed_in)["__Host-tollkeeper_login"]) == everywhere
+    assert cookies(signed_in)["__Host-tollkeeper_login"].value == ""
     left = secure_browser.submit(secure_browser.get("/"), "Logout")
-    assert flags(cookies(left)["__Host-tollkeeper"]) == wanted
+    assert flags(cookies(left)["__Host-tollkeeper"]) == everywhere
     assert cookies(left)["__Host-tollkeeper"].value == ""
 
 

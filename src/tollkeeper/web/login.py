@@ -21,7 +21,7 @@ from tollkeeper.web.visitors import go, signed_in, visitor_of
 
 log = structlog.get_logger()
 
-# The signed login attempt, kept by the browser on the sign-in addresses alone.
+# The signed login attempt, over plain http.
 ATTEMPT_COOKIE = "tollkeeper_login"
 
 BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrom", "Chromium"), ("Safari/", "Safari"))
@@ -67,16 +67,28 @@ async def _begin(request: Request, issuer_id: str) -> Response:
     attempt = await site.signin.begin(issuer_id, callback_url(site, issuer_id))
     return_to = wanted_page(site, request.query_params.get("return_to"))
     answer = RedirectResponse(attempt.url, 302, {"Cache-Control": "no-store"})
+    name, path = attempt_cookie(request)
     answer.set_cookie(
-        ATTEMPT_COOKIE,
+        name,
         site.attempts.seal(attempt.secrets, return_to),
         max_age=ATTEMPT_SECONDS,
-        path=request.scope.get("root_path", "") + "/login",
+        path=path,
         secure=site.config.secure,
         httponly=True,
         samesite="lax",  # strict would lose it on the way back
     )
     return answer
+
+
+def attempt_cookie(request: Request) -> tuple[str, str]:
+    """Name and path of the cookie for the sealed attempt.
+
+    The ``__Host-`` prefix keeps other hosts of the domain from planting an attempt of theirs, which would sign the
+    visitor in as somebody else. It needs https and the path ``/``.
+    """
+    if site_of(request).config.secure:
+        return "__Host-tollkeeper_login", "/"
+    return ATTEMPT_COOKIE, request.scope.get("root_path", "") + "/login"
 
 
 def callback_url(site: Site, issuer_id: str) -> str:
@@ -95,7 +107,8 @@ async def callback(request: Request) -> Response:
     issuer_id = request.path_params["issuer"]
     _known(site, issuer_id)
     limit(request, site.config.sign_in_rate, "callback", request.client.host if request.client else "")
-    attempt = site.attempts.unseal(request.cookies.get(ATTEMPT_COOKIE, ""))
+    name, path = attempt_cookie(request)
+    attempt = site.attempts.unseal(request.cookies.get(name, ""))
     if attempt is None:
         return await _no_attempt(request)
     try:
@@ -108,7 +121,7 @@ async def callback(request: Request) -> Response:
         words = "You can start again from the front page."
         raise Refused(403 if failure.denied else 400, words, title=title) from failure
     answer = RedirectResponse(attempt.return_to, 303, {"Cache-Control": "no-store"})
-    answer.delete_cookie(ATTEMPT_COOKIE, path=request.scope.get("root_path", "") + "/login")
+    answer.delete_cookie(name, path=path, secure=site.config.secure, httponly=True, samesite="lax")
     await _sign_in(request, answer, identity)
     return answer
 
