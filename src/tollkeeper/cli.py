@@ -6,6 +6,7 @@ import os
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -14,7 +15,6 @@ import typer
 from tollkeeper.errors import ConfigurationError, TollkeeperError
 
 app = typer.Typer(
-    help="A visitor signs in, pays on a hosted checkout page, and only paid people get in.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -25,6 +25,22 @@ Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65534, help="The port to listen on.")]
 Folder = Annotated[Path, typer.Option(help="The folder with .env and tollkeeper.toml.", file_okay=False)]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]
+
+
+def show_version(wanted: bool) -> None:
+    """Answer ``--version`` and leave."""
+    if wanted:
+        typer.echo(f"tollkeeper {version('tollkeeper')}")
+        raise typer.Exit
+
+
+@app.callback()
+def tollkeeper(
+    version_: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """A visitor signs in, pays on a hosted checkout page, and only paid people get in."""
 
 
 def main() -> None:
@@ -81,8 +97,7 @@ def demo(
             webbrowser.open(where.app)
 
     with clear_errors():
-        demo.prepare(folder, reset)
-        server.run(lambda: demo.run(host, port, folder, ready))
+        server.run(lambda: demo.run(host, port, folder, ready, forget=reset))
     typer.echo("Stopped. What was paid is kept; start again to go on.")
 
 

@@ -4,11 +4,14 @@ Everything is set up through the sandbox's API, as one would in a real account, 
 demo's folder, which the app then reads as it would anywhere else.
 """
 
+import fcntl
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING
 
 from dotenv import dotenv_values
@@ -64,12 +67,16 @@ def addresses(host: str, port: int) -> Addresses:
     return Addresses(f"http://{BROWSER_NAMES[host]}:{port}", f"http://{BROWSER_NAMES[host]}:{port + 1}")
 
 
-def prepare(folder: Path, forget: bool) -> None:
-    """Make the folder; ``forget`` what an earlier demo kept there. Raises ``TollkeeperError`` if it cannot be used."""
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Make the folder, and keep other demos out of it. Raises ``TollkeeperError`` if it cannot be used."""
     try:
-        if forget:
-            reset(folder)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+    except BlockingIOError as error:
+        raise TollkeeperError(f"Another demo runs in {folder}. Stop it, or choose another --data.") from error
     except OSError as error:
         raise TollkeeperError(f"Cannot use {folder}: {error.strerror or error}. Choose another --data.") from error
 
@@ -81,10 +88,26 @@ def reset(folder: Path) -> None:
     shutil.rmtree(folder / SANDBOX_FOLDER, ignore_errors=True)
 
 
-async def run(host: str, port: int, folder: Path, ready: Callable[[Addresses], None]) -> None:
-    """Serve the demo in an existing folder until told to stop. ``ready`` is called once it answers."""
+async def run(host: str, port: int, folder: Path, ready: Callable[[Addresses], None], *, forget: bool = False) -> None:
+    """Serve the demo until told to stop. ``ready`` is called once it answers; ``forget`` begins afresh.
+
+    Raises ``TollkeeperError`` when a port is taken or the folder cannot be used, before anything is forgotten.
+    """
     where = addresses(host, port)
     app_socket, sandbox_socket = server.listen(host, port), server.listen(host, port + 1)
+    with alone_in(folder):
+        if forget:
+            reset(folder)
+        await _serve(where, folder, app_socket, sandbox_socket, ready)
+
+
+async def _serve(
+    where: Addresses,
+    folder: Path,
+    app_socket: socket,
+    sandbox_socket: socket,
+    ready: Callable[[Addresses], None],
+) -> None:
     servers = server.Servers()
     try:
         sandbox = create_sandbox(base_url=where.sandbox, folder=folder / SANDBOX_FOLDER)
