@@ -148,6 +148,11 @@ class Purchase:
     """The provider's id of the payment, which a person can quote to support."""
     receipt_url: str | None = None
 
+    @property
+    def paid_back(self) -> bool:
+        """Whether money was paid, and all of it went back to the buyer."""
+        return 0 < self.amount_total <= self.amount_refunded
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

@@ -18,7 +18,7 @@ from tollkeeper.storage.database import Database
 
 log = structlog.get_logger()
 
-# Pending and quarantined orders stay open: paying for them once more must be hard.
+# Pending orders stay open, and quarantined ones until they are paid back: paying for them once more must be hard.
 STATE_AFTER = {
     Verdict.GRANTED: OrderState.COMPLETE,
     Verdict.REVOKED: OrderState.COMPLETE,
@@ -77,8 +77,16 @@ def _close_orders(
         if order.checkout_id in snapshot.expired_checkouts:
             orders.close(conn, order.id, OrderState.EXPIRED, now)
     for found in findings:
-        if found.verdict in STATE_AFTER and found.purchase.order_id in ordered:
-            orders.close(conn, found.purchase.order_id, STATE_AFTER[found.verdict], now)
+        state = _state_after(found)
+        if state is not None and found.purchase.order_id in ordered:
+            orders.close(conn, found.purchase.order_id, state, now)
+
+
+def _state_after(found: Finding) -> OrderState | None:
+    """What a finding makes of its order; None leaves it as it is."""
+    if found.verdict is Verdict.QUARANTINED and found.purchase.paid_back:
+        return OrderState.COMPLETE
+    return STATE_AFTER.get(found.verdict)
 
 
 def _settle(conn: Connection, customer: Customer, found: Finding, held: Grant | None, evidence: str, now: int) -> int:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import httpx2
 import pytest
 from limits.storage import MemoryStorage
+from sqlalchemy import update
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -91,6 +92,22 @@ def test_a_customer_deleted_at_the_provider_can_buy_again(site: Site, sandbox: S
     assert buyer.enters()
     (after,) = site.rows_of(buyer, customers)
     assert (after.id, after.external_id != before.external_id) == (before.id, True)
+
+
+def test_a05_who_was_paid_back_for_what_did_not_match_can_buy_again(site: Site, sandbox: Sandbox) -> None:
+    buyer = newcomer(site)
+    page = buyer.checkout()
+    site.look(lambda conn: conn.execute(update(orders).values(amount=1)))
+    buyer.pay(page)
+    assert buyer.press_purchase().status_code == 409
+    assert not buyer.enters()
+
+    (order,) = site.rows_of(buyer, orders)
+    paid = sandbox.stripe.v1.checkout.sessions.retrieve(order.checkout_id)
+    sandbox.stripe.v1.refunds.create({"payment_intent": str(paid.payment_intent)})
+    assert not buyer.enters()
+    buyer.follow(buyer.pay())
+    assert buyer.enters()
 
 
 def test_a05_the_currency_is_the_orders_wherever_the_buyer_is(
