@@ -17,6 +17,9 @@ from tollkeeper.web.visitors import go, signed_in
 # How often the confirming page looks again, in seconds.
 LOOK_AGAIN = 3
 
+# Each look asks the provider, whose own limits all buyers share.
+LOOK_RATE = "60/minute"
+
 # Granted, too: where a reconcile that began later has the writing of it.
 STILL_CONFIRMING = frozenset({Verdict.PENDING, Verdict.GRANTED})
 
@@ -54,6 +57,7 @@ async def success(request: Request, visitor: Visitor) -> Response:
     order = await own_order(request, visitor)
     if order is None:
         return go(request, "/")
+    limit(request, LOOK_RATE, "look", visitor.person.id)
     verdict = await _verdict(site, order)
     grant = await _grant(site, order)
     if grant is not None:
