@@ -2,6 +2,7 @@
 
 import gc
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.web.conftest import OpenSite
 
 from tollkeeper import heads
 from tollkeeper.storage.tables import customers, orders
+from tollkeeper.web.home import PRICE_PATIENCE
 
 FAILURE = Response(
     '{"error": {"type": "api_error", "message": "An unknown error occurred"}}',
@@ -148,6 +150,19 @@ def test_a_restricted_key_that_may_not_ask_for_its_account_can_sell(
         buyer.follow(buyer.pay())
         assert buyer.enters()
         assert {row.account for row in site.rows(orders)} == {account}
+
+
+def test_e37_a_silent_provider_holds_up_the_landing_page_once_not_for_each_product(
+    open_site: OpenSite, tmp_path: Path
+) -> None:
+    products = (f'[products.p{n}]\nname = "P{n}"\nunlocks = ["a"]\nstripe = ["price_{n}"]\n' for n in range(4))
+    (tmp_path / "tollkeeper.toml").write_text("".join(products))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        stripe = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        site = open_site(STRIPE_API_BASE=stripe, PRODUCT_PRICE_ID="", STRIPE_WEBHOOK_SECRET="")
+        before = time.monotonic()
+        assert "At checkout" in httpx2.get(site.url, timeout=20).text
+        assert time.monotonic() - before < 2 * PRICE_PATIENCE
 
 
 PADDING = b"X-Padding: %s\r\n" % (b"a" * 8000)

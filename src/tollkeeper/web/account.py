@@ -1,5 +1,7 @@
 """What I own, and where I am signed in."""
 
+import asyncio
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,7 +25,7 @@ async def account(request: Request, visitor: Visitor) -> Response:
         "account.html",
         visitor=visitor,
         owns=bool(held),
-        grants=[await _grant(site, grant) for grant in held],
+        grants=await asyncio.gather(*(_grant(site, grant) for grant in held)),
         login_sessions=[_browser(session, visitor) for session in sessions],
         issuer_names=[_issuer_name(site, issuer) for issuer, _ in identities],
     )

@@ -20,9 +20,10 @@ async def landing(request: Request) -> Response:
     site = site_of(request)
     visitor = await visitor_of(request)
     held = {holding.product for holding in visitor.holdings} if visitor else set()
+    prices = await asyncio.gather(*(price_of(site, product) for product in site.catalog.products))
     offers = [
         {"product": shown(product, price), "price": price, "owned": product.key in held}
-        for product, price in [(product, await price_of(site, product)) for product in site.catalog.products]
+        for product, price in zip(site.catalog.products, prices, strict=True)
     ]
     return site.pages.render(
         request,
