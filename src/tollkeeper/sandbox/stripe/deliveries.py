@@ -64,7 +64,9 @@ class Deliveries:
                 self._woken.clear()
                 pause = self._turn(tick, lambda row: tries.create_task(self._try(client, row)))
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), pause)
+                    # Not wait_for, which loses a cancellation that comes as it is woken (Python 3.11).
+                    async with asyncio.timeout(pause):
+                        await self._woken.wait()
 
     def _turn(self, tick: Callable[[], None], begin: Callable[[sqlite3.Row], object]) -> float:
         """Seconds until the next turn. A database in trouble is asked again; the loop outlives it."""

@@ -1,0 +1,23 @@
+"""The delivery loop ends when it is told to, whatever it was about to do."""
+
+import asyncio
+import time
+
+import pytest
+
+from tollkeeper.sandbox.stripe.deliveries import Deliveries
+from tollkeeper.sandbox.stripe.ledger import Ledger
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_told_to_end_in_the_moment_it_is_woken() -> None:
+    deliveries = Deliveries(Ledger(":memory:"), time.time, delays=())
+    loop = asyncio.create_task(deliveries.run(tick=lambda: None))
+    await asyncio.sleep(0.1)
+    deliveries.wake()
+    await asyncio.sleep(0)  # what wakes it has happened, and it has not run yet
+    loop.cancel()
+    ended, _ = await asyncio.wait({loop}, timeout=3)
+    loop.cancel()
+    assert ended
