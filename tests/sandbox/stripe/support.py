@@ -61,6 +61,10 @@ class Running:
     def pay(self, session: stripe.checkout.Session, card: str = VISA, **fields: str) -> httpx2.Response:
         return self.browser.post(self.page(session), data={**card_form(card), **fields})
 
+    def debit(self, session: stripe.checkout.Session, iban: str, /, **fields: str) -> httpx2.Response:
+        form = {"email": "buyer@example.com", "iban": iban, "account_holder": "Test Buyer", **fields}
+        return self.browser.post(f"{self.page(session)}/debit", data=form)
+
     def read(self, session: stripe.checkout.Session, *expand: str) -> stripe.checkout.Session:
         return self.sdk.v1.checkout.sessions.retrieve(session.id, {"expand": list(expand)})
 

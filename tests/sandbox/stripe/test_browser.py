@@ -85,6 +85,26 @@ def test_the_way_of_a_buyer(shop: Running, page: Page) -> None:
     check(page)
 
 
+def test_the_way_of_a_buyer_with_a_bank_account(shop: Running, page: Page) -> None:
+    session = shop.checkout(
+        shop.price(currency="eur"), success_url=f"{shop.url}/control/objects/{{CHECKOUT_SESSION_ID}}"
+    )
+    page.goto(str(session.url))
+    page.get_by_role("link", name="Pay by bank debit instead").click()
+    check(page)
+    page.get_by_role("button", name="Pay by debit").click()
+    check(page)
+    page.get_by_label("Email", exact=True).fill("buyer@example.com")
+    page.get_by_label("IBAN", exact=True).fill("DE08 3704 0044 0532 0130 03")
+    page.get_by_label("Name on the account", exact=True).fill("Test Buyer")
+    page.get_by_role("button", name="Pay by debit").click()
+    expect(page).to_have_url(f"{shop.url}/control/objects/{session.id}")
+    page.goto(f"{shop.url}/control/objects/{shop.read(session).payment_intent}")
+    check(page)
+    page.get_by_role("button", name="Let it succeed").click()
+    expect(page.get_by_role("button", name="Refund", exact=True)).to_be_visible()
+
+
 def test_a_double_click_on_pay_charges_once(shop: Running, page: Page) -> None:
     session = shop.checkout(success_url=shop.url)
     page.goto(str(session.url))

@@ -59,6 +59,11 @@ def ids(stripe_sandbox: Running) -> dict[str, str]:
     charged_back, inquired = (paid_with(stripe_sandbox, card) for card in ("4000000000000259", "4000000000001976"))
     disputes = stripe_sandbox.sdk.v1.disputes
     stripe_sandbox.sdk.v1.disputes.close(disputes.list({"payment_intent": charged_back.id}).data[0].id)
+    debited = [stripe_sandbox.checkout(stripe_sandbox.price(currency="eur")) for _ in range(2)]
+    for session_ in debited:
+        stripe_sandbox.debit(session_, "DE08370400440532013003")
+    waiting, failed = (str(stripe_sandbox.read(one).payment_intent) for one in debited)
+    stripe_sandbox.browser.post(f"{stripe_sandbox.url}/control/payments/{failed}/fail")
     asking = stripe_sandbox.checkout(price)
     stripe_sandbox.pay(asking, "4000 0025 0000 3155")
     asked = stripe_sandbox.read(asking, "payment_intent")
@@ -76,6 +81,9 @@ def ids(stripe_sandbox: Running) -> dict[str, str]:
         "asking_payment_intent": asked["payment_intent"]["id"],
         "charge": paid["payment_intent"]["latest_charge"]["id"],
         "refund": refund.id,
+        "debited_session": debited[0].id,
+        "waiting": waiting,
+        "failed": failed,
         "dispute": disputes.list({"payment_intent": charged_back.id}).data[0].id,
         "inquiry": disputes.list({"payment_intent": inquired.id}).data[0].id,
         "endpoint": endpoint.id,
@@ -94,6 +102,9 @@ def ids(stripe_sandbox: Running) -> dict[str, str]:
         ("/v1/payment_intents/{}", "asking_payment_intent"),
         ("/v1/charges/{}", "charge"),
         ("/v1/charges/{}", "declined_charge"),
+        ("/v1/checkout/sessions/{}", "debited_session"),
+        ("/v1/payment_intents/{}", "waiting"),
+        ("/v1/payment_intents/{}", "failed"),
         ("/v1/refunds/{}", "refund"),
         ("/v1/disputes/{}", "dispute"),
         ("/v1/disputes/{}", "inquiry"),
@@ -125,6 +136,15 @@ def test_expanded_objects_have_the_declared_fields(stripe_sandbox: Running, ids:
     check_object(session["payment_intent"])
     check_object(session["payment_intent"]["payment_method"])
     check_object(session["payment_intent"]["latest_charge"], "refunds")
+
+
+def test_a_debit_and_what_it_was_paid_with_have_the_declared_fields(
+    stripe_sandbox: Running, ids: dict[str, str]
+) -> None:
+    params = {"expand[]": "latest_charge", "expand[1]": "payment_method"}
+    payment = stripe_sandbox.get(f"/v1/payment_intents/{ids['waiting']}", params=params).json()
+    check_object(payment["latest_charge"])
+    check_object(payment["payment_method"])
 
 
 def test_events_and_their_snapshots_have_the_declared_fields(stripe_sandbox: Running, ids: dict[str, str]) -> None:

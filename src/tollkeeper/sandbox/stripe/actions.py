@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from tollkeeper.sandbox.pages import render
-from tollkeeper.sandbox.stripe import disputes, refunds
+from tollkeeper.sandbox.stripe import bank_debits, disputes, refunds
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
 from tollkeeper.sandbox.stripe.happenings import happen
 from tollkeeper.sandbox.stripe.hosted import check_origin, read_form
@@ -84,7 +84,7 @@ def _settle_refund(status: str) -> Action:
 
 
 def _dispute(work: Work, id_: str, form: Mapping[str, str]) -> JSON:
-    """``reason`` is fraudulent, product_not_received or inquiry; fraudulent without one."""
+    """``reason`` is one of those that disputes know; fraudulent without one."""
     charge = refunds.paid_charge(work, work.get("payment_intent", id_))
     reason = form.get("reason", "fraudulent")
     if reason not in disputes.REASONS:
@@ -105,8 +105,17 @@ def _settle_dispute(outcome: str) -> Action:
     return settle
 
 
+def _settle_payment(outcome: str) -> Action:
+    def settle(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:
+        return bank_debits.settle(work, work.get("payment_intent", id_), outcome)
+
+    return settle
+
+
 ACTIONS: dict[str, Action] = {
     "/control/payments/{id}/refund": _refund,
+    "/control/payments/{id}/succeed": _settle_payment("succeeded"),
+    "/control/payments/{id}/fail": _settle_payment("failed"),
     "/control/payments/{id}/dispute": _dispute,
     "/control/disputes/{id}/review": _review_dispute,
     "/control/disputes/{id}/win": _settle_dispute("won"),

@@ -167,7 +167,7 @@ CALLS = (
         {
             "adaptive_pricing.enabled": OFF,
             "allow_promotion_codes": OFF,
-            "allowed_payment_method_types": ("card",),
+            "allowed_payment_method_types": ("card", "sepa_debit"),
             "billing_address_collection": ("auto",),
             "invoice_creation.enabled": OFF,
             "locale": ("auto", "en"),

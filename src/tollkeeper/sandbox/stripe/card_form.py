@@ -35,7 +35,7 @@ def read(values: Mapping[str, str], email: str | None, now: int) -> CardForm:
     month, year = _month_and_year(entered["expiration"])
     address = entered["email"] or email or ""
     errors = {
-        "email": _email_error(address),
+        "email": email_error(address),
         "card_number": _number_error(number),
         "expiration": _expiration_error(month, year, now),
         "cvc": _cvc_error(entered["cvc"], number),
@@ -58,7 +58,7 @@ def kept(values: Mapping[str, str]) -> dict[str, str]:
     return {name: values.get(name, "").strip()[:MAX_FIELD] for name in KEPT}
 
 
-def _email_error(email: str) -> str:
+def email_error(email: str) -> str:
     if not email:
         return "Your email is incomplete."
     return "" if EMAIL.fullmatch(email) else "Your email is invalid."

@@ -14,7 +14,7 @@ from tollkeeper.sandbox.stripe.work import Work
 
 KIND = "checkout.session"
 MINUTE, HOUR = 60, 3600
-NO_LONGER_OPEN = ("complete", "expired")
+DEBIT = "sepa_debit"
 
 
 def create(work: Work, params: Params, _id: str) -> JSON:
@@ -38,15 +38,14 @@ def create(work: Work, params: Params, _id: str) -> JSON:
 def _session(work: Work, params: Params, customer: JSON | None, currency: str, taxed: bool) -> JSON:
     id_ = work.new_id("cs_test", 29)
     email = (customer or {}).get("email") or params.get("customer_email")
+    types = _method_types(currency, params.get("allowed_payment_method_types"))
     return make(
         KIND,
         id=id_,
         adaptive_pricing={"enabled": False},
         allow_promotion_codes=params.get("allow_promotion_codes"),
         allowed_payment_method_types=params.get("allowed_payment_method_types"),
-        automatic_tax={"enabled": taxed, "liability": {"type": "self"}, "provider": "stripe"}
-        if taxed
-        else {"enabled": False},
+        automatic_tax=_automatic_tax(taxed),
         billing_address_collection=params.get("billing_address_collection"),
         branding_settings={
             "background_color": "#ffffff",
@@ -75,8 +74,8 @@ def _session(work: Work, params: Params, customer: JSON | None, currency: str, t
         metadata=merged_metadata({}, params.get("metadata", {})),
         mode="payment",
         payment_method_collection="if_required",
-        payment_method_options={"card": {"request_three_d_secure": "automatic"}},
-        payment_method_types=["card"],
+        payment_method_options=method_options(types),
+        payment_method_types=types,
         payment_status="unpaid",
         phone_number_collection={"enabled": False},
         shipping_options=[],
@@ -86,6 +85,21 @@ def _session(work: Work, params: Params, customer: JSON | None, currency: str, t
         ui_mode="hosted_page",
         url=f"{work.base_url}/c/pay/{id_}",
     )
+
+
+def _method_types(currency: str, allowed: list[str] | None) -> list[str]:
+    """SEPA Direct Debit takes euros alone (https://docs.stripe.com/payments/sepa-debit)."""
+    types = ["card", DEBIT] if currency == "eur" else ["card"]
+    possible = [one for one in types if allowed is None or one in allowed]
+    if not possible:
+        message = f"None of the allowed payment method types can be paid with in {currency}."
+        raise invalid(message, "allowed_payment_method_types")
+    return possible
+
+
+def method_options(types: list[str]) -> JSON:
+    options: JSON = {"card": {"request_three_d_secure": "automatic"}, DEBIT: {"mandate_options": {}}}
+    return {name: options[name] for name in types}
 
 
 def _automatic_tax(enabled: bool) -> JSON:

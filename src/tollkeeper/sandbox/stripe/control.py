@@ -15,6 +15,7 @@ from tollkeeper.sandbox.stripe.cards import BRANDS, CARDS, SUGGESTED, Card
 from tollkeeper.sandbox.stripe.errors import ApiError
 from tollkeeper.sandbox.stripe.events import API_VERSION
 from tollkeeper.sandbox.stripe.hosted import check_origin, read_form
+from tollkeeper.sandbox.stripe.ibans import IBANS, spaced
 from tollkeeper.sandbox.stripe.ledger import JSON, Ledger
 from tollkeeper.sandbox.stripe.money import TAX_PERCENT, formatted, plain
 from tollkeeper.sandbox.stripe.work import Work
@@ -100,6 +101,7 @@ def _overview(work: Work) -> dict[str, Any]:
         "account": accounts.current(work),
         "tax_is_active": accounts.tax_is_active(work),
         "cards": [_card(card) for card in CARDS],
+        "accounts": [(spaced(iban), one.words) for iban, one in IBANS.items()],
         "tax_percent": TAX_PERCENT,
         "version": API_VERSION,
         "payments": [_listed(ledger, one) for one in ledger.page("payment_intent", (), {}, SHOWN)],

@@ -16,7 +16,8 @@ DAY = 24 * 3600
 DAYS_TO_RESPOND = 7
 OF_CHARGE = ("json_extract(body, '$.charge') = :charge",)
 INQUIRY = "inquiry"
-REASONS = {"fraudulent": "10.4", "product_not_received": "13.1", INQUIRY: None}
+UNAUTHORIZED = "debit_not_authorized"
+REASONS = {"fraudulent": "10.4", "product_not_received": "13.1", UNAUTHORIZED: None, INQUIRY: None}
 UNANSWERED = {"needs_response": "under_review", "warning_needs_response": "warning_under_review"}
 OPEN = (*UNANSWERED, *UNANSWERED.values())
 # https://docs.stripe.com/testing#disputes: what the evidence's uncategorized text decides.

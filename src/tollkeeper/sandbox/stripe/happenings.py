@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 
-from tollkeeper.sandbox.stripe import disputes, refunds
+from tollkeeper.sandbox.stripe import bank_debits, disputes, refunds
 from tollkeeper.sandbox.stripe.checkout_sessions import expire_due
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.work import Work
 
 AT_ONCE = 100
-SETTLES: dict[str, Callable[[Work, JSON, str], JSON]] = {"dispute": disputes.settle, "refund": refunds.settle}
+SETTLES: dict[str, Callable[[Work, JSON, str], JSON]] = {
+    "dispute": disputes.settle,
+    "payment_intent": bank_debits.settle,
+    "refund": refunds.settle,
+}
 
 
 def happen(work: Work) -> None:

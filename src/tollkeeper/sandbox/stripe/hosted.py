@@ -9,14 +9,15 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tollkeeper.sandbox.pages import render
-from tollkeeper.sandbox.stripe import card_form, payments
+from tollkeeper.sandbox.stripe import bank_debits, card_form, debit_form, payments
 from tollkeeper.sandbox.stripe.accounts import NAME
 from tollkeeper.sandbox.stripe.api import read_body
 from tollkeeper.sandbox.stripe.cards import BY_NUMBER, SUGGESTED
-from tollkeeper.sandbox.stripe.checkout_sessions import KIND, amounts
+from tollkeeper.sandbox.stripe.checkout_sessions import DEBIT, KIND, amounts
 from tollkeeper.sandbox.stripe.countries import COUNTRIES
 from tollkeeper.sandbox.stripe.errors import ApiError
 from tollkeeper.sandbox.stripe.happenings import happen
+from tollkeeper.sandbox.stripe.ibans import IBANS, spaced
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.money import TAX_PERCENT, formatted
 from tollkeeper.sandbox.stripe.work import Work
@@ -30,6 +31,7 @@ LABELS = {
     "cardholder_name": "Cardholder name",
     "country": "Country",
 }
+DEBIT_LABELS = {"email": "Email", "iban": "IBAN", "account_holder": "Name on the account"}
 PLACEHOLDER = "{CHECKOUT_SESSION_ID}"
 
 Step = Callable[[Request, Work, JSON, Mapping[str, str]], Response]
@@ -41,12 +43,14 @@ class Hosted:
     def __init__(self, begin: Callable[[], Work], done: Callable[[], None]) -> None:
         self._begin = begin
         self._done = done
-        checkout, bank = "/c/pay/{id}", "/c/pay/{id}/authenticate"
+        checkout, bank, debit = "/c/pay/{id}", "/c/pay/{id}/authenticate", "/c/pay/{id}/debit"
         self.routes = [
-            Route(checkout, self._page(_checkout), methods=["GET"]),
-            Route(checkout, self._page(_pay), methods=["POST"]),
+            Route(checkout, self._page(_offering("card", _checkout)), methods=["GET"]),
+            Route(checkout, self._page(_offering("card", _pay)), methods=["POST"]),
             Route(bank, self._page(_bank), methods=["GET"]),
             Route(bank, self._page(_answer_bank), methods=["POST"]),
+            Route(debit, self._page(_offering(DEBIT, _debit)), methods=["GET"]),
+            Route(debit, self._page(_offering(DEBIT, _pay_by_debit)), methods=["POST"]),
         ]
 
     def _page(self, step: Step) -> Callable[[Request], Any]:
@@ -96,6 +100,24 @@ def check_origin(request: Request) -> None:
         raise ApiError(403, "This form was sent from another site.")
 
 
+def _offering(type_: str, step: Step) -> Step:
+    """The step for sessions that can be paid this way; others lead to the page that they can be paid on."""
+
+    def offered(request: Request, work: Work, session: JSON, form: Mapping[str, str]) -> Response:
+        if _page_for(type_, session):
+            return step(request, work, session, form)
+        return RedirectResponse(_page_for(session["payment_method_types"][0], session), 303)
+
+    return offered
+
+
+def _page_for(type_: str, session: JSON) -> str:
+    """Where this session is paid with this type of payment method; empty if it cannot be."""
+    if type_ not in session["payment_method_types"]:
+        return ""
+    return f"/c/pay/{session['id']}" + ("/debit" if type_ == DEBIT else "")
+
+
 def address(session: JSON, name: str) -> str:
     """The merchant's address, with the checkout session's id where its template asks for it."""
     template: str = session[name]
@@ -142,7 +164,44 @@ def _form_page(
         labels=LABELS,
         known_email=_known_email(work, session),
         countries=COUNTRIES,
+        debit=_page_for(DEBIT, session),
         cards=[(BY_NUMBER[number].spaced, words) for number, words in SUGGESTED],
+    )
+
+
+def _debit(request: Request, work: Work, session: JSON, _form: Mapping[str, str]) -> Response:
+    buyer = work.ledger.hidden(session["id"]).get("buyer", {})
+    values = {"email": buyer.get("email", ""), "account_holder": buyer.get("name", "")}
+    return _debit_page(request, work, session, values, {})
+
+
+def _pay_by_debit(request: Request, work: Work, session: JSON, values: Mapping[str, str]) -> Response:
+    form = debit_form.read(values, _known_email(work, session))
+    if form.errors:
+        return _debit_page(request, work, session, debit_form.kept(values), form.errors, status=422)
+    bank_debits.debit(work, session, form)
+    return RedirectResponse(address(session, "success_url"), 303)
+
+
+def _debit_page(
+    request: Request,
+    work: Work,
+    session: JSON,
+    values: Mapping[str, str],
+    errors: Mapping[str, str],
+    status: int = 200,
+) -> Response:
+    return render(
+        request,
+        "checkout_debit.html",
+        status,
+        **_summary(work, session),
+        values=values,
+        errors=errors,
+        labels=DEBIT_LABELS,
+        known_email=_known_email(work, session),
+        card=_page_for("card", session),
+        accounts=[(spaced(iban), one.words) for iban, one in IBANS.items()],
     )
 
 
@@ -199,7 +258,9 @@ def _asked(work: Work, session: JSON) -> JSON | None:
 
 def _closed(request: Request, session: JSON) -> Response:
     if session["status"] == "complete":
-        words = "This checkout has been completed, and the card was charged once."
+        words = "This checkout has been completed, and you were charged once."
+        if session["payment_status"] != "paid":
+            words = "This checkout has been completed. The money is not there yet: your bank has the last word."
         return _message(request, 200, "You’re all done here", words, address(session, "success_url"))
     words = "This checkout has expired. Nothing was charged."
     back = address(session, "cancel_url") if session["cancel_url"] else None

@@ -11,7 +11,7 @@ from typing import Any
 from tollkeeper.sandbox.stripe import disputes
 from tollkeeper.sandbox.stripe.card_form import CardForm
 from tollkeeper.sandbox.stripe.cards import AUTHENTICATION_FAILED, NOT_A_TEST_CARD, Card, Decline, card_of
-from tollkeeper.sandbox.stripe.checkout_sessions import amounts, details_of
+from tollkeeper.sandbox.stripe.checkout_sessions import amounts, details_of, method_options
 from tollkeeper.sandbox.stripe.customers import customer_of
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.shapes import make, part
@@ -23,7 +23,7 @@ PAID, DECLINED, AUTHENTICATE = "succeeded", "requires_payment_method", "requires
 def confirm(work: Work, session: JSON, form: CardForm) -> JSON:
     """Charge the card, or ask for authentication. The payment intent's status tells which it was."""
     card = card_of(form.number)
-    session, payment = _begun(work, session, form)
+    session, payment = begun(work, session, {"name": form.name, "email": form.email, "country": form.country})
     method = _payment_method(work, card, form)
     if card.authenticate:
         return _ask(work, session, payment, method, card)
@@ -45,7 +45,7 @@ def authentication_failed(work: Work, payment: JSON) -> None:
         "payment_method": method,
         "type": "invalid_request_error",
     }
-    _failed(work, payment, error)
+    failed(work, payment, error)
 
 
 def of_session(work: Work, session: JSON) -> JSON | None:
@@ -66,11 +66,10 @@ def _waiting(work: Work, payment: JSON) -> tuple[JSON, Card]:
     return work.get("payment_method", hidden["payment_method"]), card_of(hidden["card"])
 
 
-def _begun(work: Work, session: JSON, form: CardForm) -> tuple[JSON, JSON]:
+def begun(work: Work, session: JSON, buyer: dict[str, str]) -> tuple[JSON, JSON]:
     """The session with its amounts for the buyer's place, and its payment intent."""
     hidden = work.ledger.hidden(session["id"])
     session = {**session, **amounts(hidden["line_items"], session, session["automatic_tax"]["enabled"])}
-    buyer = {"name": form.name, "email": form.email, "country": form.country}
     work.ledger.hide(session["id"], {**hidden, "buyer": buyer})
     payment = of_session(work, session)
     if payment is None:
@@ -99,8 +98,8 @@ def _payment_intent(work: Work, session: JSON, data: dict[str, Any]) -> JSON:
         description=data.get("description"),
         livemode=False,
         metadata=data.get("metadata", {}),
-        payment_method_options={"card": {"request_three_d_secure": "automatic"}},
-        payment_method_types=["card"],
+        payment_method_options=method_options(session["payment_method_types"]),
+        payment_method_types=session["payment_method_types"],
         receipt_email=data.get("receipt_email"),
         status="requires_payment_method",
     )
@@ -111,7 +110,7 @@ def _payment_method(work: Work, card: Card, form: CardForm) -> JSON:
         "payment_method",
         id=work.new_id("pm"),
         allow_redisplay="limited",
-        billing_details=_billing_details(form),
+        billing_details=billing_details(form.name, form.email, form.country),
         card={
             "brand": card.brand,
             "checks": {"cvc_check": "pass"},
@@ -145,8 +144,8 @@ def _fingerprint(card: Card) -> str | None:
     return hashlib.sha256(card.number.encode()).hexdigest()[:16]
 
 
-def _billing_details(form: CardForm) -> JSON:
-    return {"address": _address(form.country), "email": form.email, "name": form.name}
+def billing_details(name: str, email: str, country: str) -> JSON:
+    return {"address": _address(country), "email": email, "name": name}
 
 
 def _address(country: str) -> JSON:
@@ -176,51 +175,63 @@ def _settle(work: Work, session: JSON, payment: JSON, method: JSON, card: Card) 
     payment = {**payment, "latest_charge": charge["id"]}
     if card.decline:
         work.emit("charge.failed", charge)
-        return _failed(work, payment, _card_error(card.decline, charge, method))
-    customer = _customer(work, session, method)
+        return failed(work, payment, _card_error(card.decline, charge, method))
+    customer = customer_for(work, session, method)
     charge["customer"] = payment["customer"] = customer
     work.ledger.save(charge)
     work.emit("charge.succeeded", charge)
-    payment = _succeeded(work, payment, method)
-    _complete(work, {**session, "customer": customer}, method)
+    payment = succeeded(work, payment, method)
+    complete(work, {**session, "customer": customer, "payment_status": "paid"}, method)
     if card.dispute:
         disputes.dispute(work, charge, card.dispute)
     return payment
 
 
 def _charge(work: Work, payment: JSON, method: JSON, card: Card) -> JSON:
-    id_ = work.new_id("ch")
     decline = card.decline
+    charge = charge_of(
+        work,
+        payment,
+        method,
+        amount_captured=0 if decline else payment["amount"],
+        captured=not decline,
+        failure_code=decline.code if decline else None,
+        failure_message=decline.message if decline else None,
+        outcome=_outcome(decline),
+        paid=not decline,
+        payment_method_details={"type": "card", "card": _card_details(payment, method, card)},
+        status="failed" if decline else "succeeded",
+    )
+    return charge if decline else {**charge, "receipt_url": receipt_url(work, charge)}
+
+
+def charge_of(work: Work, payment: JSON, method: JSON, **outcome: Any) -> JSON:
     return make(
         "charge",
-        id=id_,
+        id=work.new_id("ch"),
         amount=payment["amount"],
-        amount_captured=0 if decline else payment["amount"],
         amount_refunded=0,
         billing_details=method["billing_details"],
         calculated_statement_descriptor="SANDBOX",
-        captured=not decline,
         created=work.now,
         currency=payment["currency"],
         customer=payment["customer"],
         description=payment["description"],
         disputed=False,
-        failure_code=decline.code if decline else None,
-        failure_message=decline.message if decline else None,
         fraud_details={},
         livemode=False,
         metadata=payment["metadata"],
-        outcome=_outcome(decline),
-        paid=not decline,
         payment_intent=payment["id"],
         payment_method=method["id"],
-        payment_method_details={"type": "card", "card": _card_details(payment, method, card)},
         radar_options={},
         receipt_email=payment["receipt_email"],
-        receipt_url=None if decline else f"{work.base_url}/receipts/{id_}",
         refunded=False,
-        status="failed" if decline else "succeeded",
+        **outcome,
     )
+
+
+def receipt_url(work: Work, charge: JSON) -> str:
+    return f"{work.base_url}/receipts/{charge['id']}"
 
 
 def _outcome(decline: Decline | None) -> JSON:
@@ -270,7 +281,7 @@ def _card_error(decline: Decline, charge: JSON, method: JSON) -> JSON:
     }
 
 
-def _failed(work: Work, payment: JSON, error: JSON) -> JSON:
+def failed(work: Work, payment: JSON, error: JSON) -> JSON:
     changes = {"status": DECLINED, "payment_method": None, "next_action": None}
     payment = {**payment, **changes, "last_payment_error": part("payment_intent", "last_payment_error", error)}
     work.ledger.save(payment)
@@ -278,7 +289,7 @@ def _failed(work: Work, payment: JSON, error: JSON) -> JSON:
     return payment
 
 
-def _customer(work: Work, session: JSON, method: JSON) -> str | None:
+def customer_for(work: Work, session: JSON, method: JSON) -> str | None:
     """The session's customer, brought up to date or made as the session asks."""
     buyer = method["billing_details"]
     if session["customer"]:
@@ -298,7 +309,7 @@ def _update_customer(work: Work, session: JSON, buyer: JSON) -> None:
         work.change(customer, changes)
 
 
-def _succeeded(work: Work, payment: JSON, method: JSON) -> JSON:
+def succeeded(work: Work, payment: JSON, method: JSON) -> JSON:
     payment = {
         **payment,
         "status": PAID,
@@ -312,13 +323,12 @@ def _succeeded(work: Work, payment: JSON, method: JSON) -> JSON:
     return payment
 
 
-def _complete(work: Work, session: JSON, method: JSON) -> None:
+def complete(work: Work, session: JSON, method: JSON) -> None:
     buyer = method["billing_details"]
     known = {name: buyer[name] for name in ("address", "email", "name")}
     session = {
         **session,
         "status": "complete",
-        "payment_status": "paid",
         "url": None,
         "customer_details": details_of(None, **known),
     }

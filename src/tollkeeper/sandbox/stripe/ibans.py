@@ -1,0 +1,27 @@
+"""Test accounts for bank debits (https://docs.stripe.com/payments/sepa-debit/accept-a-payment#web-test-integration)."""
+
+from dataclasses import dataclass
+
+SOON, THREE_MINUTES = 2, 180
+
+
+@dataclass(frozen=True, slots=True)
+class Debit:
+    """``outcome`` is succeeded, failed or disputed, so many ``seconds`` after the payment."""
+
+    outcome: str
+    seconds: int
+    words: str
+
+
+IBANS = {
+    "DE89370400440532013000": Debit("succeeded", SOON, "succeeds after two seconds"),
+    "DE08370400440532013003": Debit("succeeded", THREE_MINUTES, "succeeds after three minutes"),
+    "DE62370400440532013001": Debit("failed", SOON, "fails after two seconds"),
+    "DE78370400440532013004": Debit("failed", THREE_MINUTES, "fails after three minutes"),
+    "DE35370400440532013002": Debit("disputed", SOON, "succeeds after two seconds, and is disputed"),
+}
+
+
+def spaced(iban: str) -> str:
+    return " ".join(iban[start : start + 4] for start in range(0, len(iban), 4))
