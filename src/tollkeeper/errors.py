@@ -55,6 +55,10 @@ class ProviderMissing(ProviderRefused):
     """The provider does not know this object (any more)."""
 
 
+class EmailRefused(ProviderRefused):
+    """The provider does not take this e-mail address."""
+
+
 class CustomerMissing(ProviderMissing):
     """The provider does not know the customer (any more)."""
 

@@ -65,9 +65,9 @@ async def drain(database: Database, provider: PaymentProvider, realm: Realm, clo
     for kept in claimed:
         by_customer[kept.event.customer_id].append(kept)
     # One reconcile settles every event of a customer: events are hints, and the snapshot is newer than all of them.
-    await asyncio.gather(
-        *(_handle(database, provider, realm, customer, kept, clock) for customer, kept in by_customer.items())
-    )
+    async with asyncio.TaskGroup() as group:
+        for customer, kept_of_customer in by_customer.items():
+            group.create_task(_handle(database, provider, realm, customer, kept_of_customer, clock))
     return len(claimed)
 
 
@@ -84,7 +84,10 @@ async def _handle(
     except Exception as error:  # one event that trips over a fault of ours must not hold up the others
         log.warning("events not handled", customer=customer_id, exc_info=not isinstance(error, TollkeeperError))
         for one in kept:
-            await database.write(events.failed, one.id, str(error)[:500], next_try(one.attempts, clock()))
+            due_at = next_try(one.attempts, clock())
+            await database.write(events.failed, one.id, str(error)[:500], due_at)
+            if due_at is None:
+                log.error("event parked", event_id=one.event.id, type=one.event.type, tries=one.attempts)
         return
     for one in kept:
         await database.write(events.handled, one.id, outcome, clock())

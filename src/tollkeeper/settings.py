@@ -354,7 +354,12 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("GOOGLE_CLIENT_ID", _token, "Sign in with Google.", "1234-abcd.apps.googleusercontent.com"),
     Setting("GOOGLE_CLIENT_SECRET", _token, "The secret that belongs to it.", "GOCSPX-...", secret=True),
-    Setting("GITHUB_CLIENT_ID", _token, "Sign in with GitHub.", "Iv1.0123456789abcdef"),
+    Setting(
+        "GITHUB_CLIENT_ID",
+        _token,
+        "Sign in with GitHub: the id of an OAuth app, not of a GitHub App.",
+        "Ov23li0123456789abcd",
+    ),
     Setting("GITHUB_CLIENT_SECRET", _token, "The secret that belongs to it.", "...", secret=True),
     Setting("OIDC_ISSUER", _issuer, "Sign in with any OpenID Connect issuer.", "https://id.example.com/realms/main"),
     Setting("OIDC_CLIENT_ID", _token, "The client id at that issuer.", "tollkeeper"),

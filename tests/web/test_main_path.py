@@ -1,6 +1,7 @@
 """The whole path, page by page."""
 
 from tests.support.running import Browser, Site, eventually
+
 from tollkeeper.storage.tables import audit, grants, orders
 
 

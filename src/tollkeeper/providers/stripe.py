@@ -5,14 +5,17 @@ import hashlib
 import importlib
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tollkeeper.config import StripeSettings
 from tollkeeper.errors import (
     BadWebhook,
     CustomerMissing,
+    EmailRefused,
     IdempotencyConflict,
     ProviderFailed,
     ProviderMissing,
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 
 # The longest that a visitor, or the worker, waits for a definite answer. Seconds.
 PATIENCE = 10
+
+# How long trouble with a price is remembered before it is asked for again. Seconds.
+TROUBLE_SECONDS = 5
 
 # A signature is believed for 300 s (https://docs.stripe.com/webhooks#replay-attacks), and clocks may differ by 60 s.
 OLDEST_SIGNATURE = 300
@@ -62,6 +68,8 @@ class StripeProvider:
         self._http: stripe.HTTPXClient | None = None
         self._account: str | None = None
         self._prices: dict[str, Price] = {}
+        self._price_trouble: dict[str, tuple[float, ProviderUnavailable | ProviderRefused]] = {}
+        self._asking_price = asyncio.Lock()
 
     @property
     def live(self) -> bool:
@@ -81,12 +89,27 @@ class StripeProvider:
         return self._account
 
     async def price(self, price_id: str) -> Price:
-        """See ``PaymentProvider``. Kept: a price's amount never changes (https://docs.stripe.com/api/prices/update)."""
-        if price_id not in self._prices:
-            async with self._calling() as client:
-                found = await client.v1.prices.retrieve_async(price_id, {"expand": ["product"]})
-            self._prices[price_id] = _price(found.to_dict())
-        return self._prices[price_id]
+        """See ``PaymentProvider``. Kept: a price's amount never changes (https://docs.stripe.com/api/prices/update).
+
+        Trouble is kept for a moment too: landing pages ask, and anybody can open those as often as they like.
+        """
+        async with self._asking_price:
+            if price_id in self._prices:
+                return self._prices[price_id]
+            refused_until, refusal = self._price_trouble.get(price_id, (0.0, None))
+            if refusal is not None and refused_until > time.monotonic():
+                raise refusal
+            try:
+                self._prices[price_id] = await self._fetch_price(price_id)
+            except (ProviderUnavailable, ProviderRefused) as error:
+                self._price_trouble[price_id] = (time.monotonic() + TROUBLE_SECONDS, error)
+                raise
+            return self._prices[price_id]
+
+    async def _fetch_price(self, price_id: str) -> Price:
+        async with self._calling() as client:
+            found = await client.v1.prices.retrieve_async(price_id, {"expand": ["product"]})
+        return _price(found.to_dict())
 
     async def create_customer(self, person: Person, replacing: str | None = None) -> str:
         """See ``PaymentProvider``. The key covers the parameters, so a new name cannot clash with an earlier try."""
@@ -94,11 +117,14 @@ class StripeProvider:
         if person.email:
             params["email"] = person.email
         digest = hashlib.sha256(json.dumps([params, replacing], sort_keys=True).encode()).hexdigest()[:16]
-        async with self._calling() as client:
-            made = await client.v1.customers.create_async(
-                params,  # type: ignore[arg-type]
-                {"idempotency_key": f"customer-{person.id}-{digest}"},
-            )
+        try:
+            async with self._calling() as client:
+                made = await client.v1.customers.create_async(
+                    params,  # type: ignore[arg-type]
+                    {"idempotency_key": f"customer-{person.id}-{digest}"},
+                )
+        except EmailRefused:  # an issuer may know addresses that mean nothing outside its own network
+            return await self.create_customer(replace(person, email=None), replacing)
         return made.id
 
     async def create_checkout(self, order: Order, customer: Customer, returns: ReturnAddresses) -> Checkout:
@@ -242,13 +268,16 @@ def _translated(error: "stripe.StripeError") -> ProviderRefused | ProviderUnavai
         failed = ProviderFailed if (error.http_status or 0) >= 500 else ProviderUnavailable
         return failed("Stripe had trouble answering.")
     message = error.user_message or "Stripe refused the request."
+    param = getattr(error, "param", None)
     if isinstance(error, stripe.IdempotencyError):
         return IdempotencyConflict(message)
     if error.code == "resource_missing":
-        missing = CustomerMissing if getattr(error, "param", None) == "customer" else ProviderMissing
+        missing = CustomerMissing if param == "customer" else ProviderMissing
         return missing(message, "Check that the id belongs to the account and mode of STRIPE_API_KEY.")
     if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
         return ProviderRefused("Stripe did not accept the key.", KEY_ADVICE)
+    if param == "email":
+        return EmailRefused(message)
     return ProviderRefused(message, TAX_ADVICE if "Stripe Tax" in message else "")
 
 

@@ -117,6 +117,8 @@ async def callback(request: Request) -> Response:
         )
     except SignInFailed as failure:
         log.warning("sign-in failed", issuer=issuer_id, reason=failure.reason)
+        if not failure.denied and await visitor_of(request):  # the older of two tabs comes back last
+            return go(request, "/")
         title = "You did not sign in" if failure.denied else "Signing in did not work out"
         words = "You can start again from the front page."
         raise Refused(403 if failure.denied else 400, words, title=title) from failure

@@ -14,8 +14,10 @@ from tollkeeper.web.home import price_of, shown
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in
 
-# How often the confirming page looks again, in seconds.
+# The confirming page looks again after this many seconds: soon at first, then ever more slowly, for some payments take
+# days.
 LOOK_AGAIN = 3
+LOOK_AGAIN_AT_MOST = 300
 
 # Each look asks the provider, whose own limits all buyers share.
 LOOK_RATE = "60/minute"
@@ -62,7 +64,7 @@ async def success(request: Request, visitor: Visitor) -> Response:
     grant = await _grant(site, order)
     if grant is not None:
         return await _done(request, visitor, order, grant)
-    return confirming(request, visitor) if verdict in STILL_CONFIRMING else go(request, "/")
+    return confirming(request, visitor, order) if verdict in STILL_CONFIRMING else go(request, "/")
 
 
 async def _verdict(site: Site, order: Order) -> Verdict | None:
@@ -96,10 +98,11 @@ async def _done(request: Request, visitor: Visitor, order: Order, grant: Grant) 
     return site.pages.render(request, "success.html", visitor=visitor, owns=True, purchase=purchase)
 
 
-def confirming(request: Request, visitor: Visitor) -> Response:
+def confirming(request: Request, visitor: Visitor, order: Order) -> Response:
     """Paid, as far as the buyer can tell, but not yet as far as the provider says. The page looks again by itself."""
     here = f"{request.url.path}?{request.url.query}"
-    refresh = {"Refresh": str(LOOK_AGAIN)}
+    age = site_of(request).clock() - order.created_at
+    refresh = {"Refresh": str(max(LOOK_AGAIN, min(age // 20, LOOK_AGAIN_AT_MOST)))}
     return site_of(request).pages.render(request, "confirming.html", visitor=visitor, headers=refresh, check_url=here)
 
 
