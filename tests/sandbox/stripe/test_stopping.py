@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_told_to_end_in_the_moment_it_is_woken() -> None:
-    deliveries = Deliveries(Ledger(":memory:"), time.time, delays=())
+    deliveries = Deliveries(Ledger(":memory:"), time.time, delays=(), signing_clock=time.time)
     loop = asyncio.create_task(deliveries.run(tick=lambda: None))
     await asyncio.sleep(0.1)
     deliveries.wake()

@@ -9,8 +9,10 @@ from starlette.routing import BaseRoute
 
 from tollkeeper.sandbox.stripe.actions import Actions
 from tollkeeper.sandbox.stripe.api import Api
+from tollkeeper.sandbox.stripe.clock import ahead
 from tollkeeper.sandbox.stripe.control import Control
 from tollkeeper.sandbox.stripe.deliveries import DEFAULT_DELAYS, Deliveries
+from tollkeeper.sandbox.stripe.fault_api import FaultApi
 from tollkeeper.sandbox.stripe.happenings import happen
 from tollkeeper.sandbox.stripe.hosted import Hosted
 from tollkeeper.sandbox.stripe.ledger import Ledger
@@ -40,13 +42,14 @@ class StripeSandbox:
         self._base_url = base_url.rstrip("/")
         self._clock = clock
         self._token = token
-        self._deliveries = Deliveries(self._ledger, clock, delivery_delays)
+        self._deliveries = Deliveries(self._ledger, self._now, delivery_delays, clock)
         wake = self._deliveries.wake
         self.routes: list[BaseRoute] = [
             *Api(self._begin, wake).routes,
             *Hosted(self._begin, wake).routes,
             *Control(self._begin).routes,
             *Actions(self._begin, wake).routes,
+            *FaultApi(self._begin, wake).routes,
         ]
 
     async def run(self) -> None:
@@ -56,9 +59,11 @@ class StripeSandbox:
     async def close(self) -> None:
         self._ledger.close()
 
+    def _now(self) -> float:
+        return self._clock() + ahead(self._ledger)
+
     def _begin(self, request: str | None = None, idempotency_key: str | None = None) -> Work:
-        now = int(self._clock())
-        return Work(self._ledger, now, self._base_url, self._token, request, idempotency_key)
+        return Work(self._ledger, int(self._now()), self._base_url, self._token, request, idempotency_key)
 
     def _tick(self) -> None:
         with self._ledger.transaction():

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tollkeeper.sandbox.stripe import calls, keys
+from tollkeeper.sandbox.stripe import calls, faults, keys
 from tollkeeper.sandbox.stripe.accounts import account_id
 from tollkeeper.sandbox.stripe.calls import Call
 from tollkeeper.sandbox.stripe.errors import ApiError, api_failure, invalid, unrecognized
@@ -21,6 +21,7 @@ from tollkeeper.sandbox.stripe.expansion import expand
 from tollkeeper.sandbox.stripe.forms import Form, decode
 from tollkeeper.sandbox.stripe.happenings import happen
 from tollkeeper.sandbox.stripe.ledger import JSON
+from tollkeeper.sandbox.stripe.misbehaviour import misbehave
 from tollkeeper.sandbox.stripe.work import Work
 
 MAX_BODY = 64 * 1024
@@ -55,25 +56,43 @@ class Api:
         try:
             keys.check(request.headers.get("authorization", ""))
             form = await _form(request)
-            answer = self._transact(request, form, id_, key)
         except ApiError as error:
-            answer = _refused(error)
-        self._done()
-        return _response(answer, id_, key)
+            return _response(_refused(error), id_, key)
+        return await self._answer(request, form, id_, key)
+
+    async def _answer(self, request: Request, form: Form, id_: str, key: str | None) -> Response:
+        def respond() -> Response:
+            response = _response(self._transact(request, form, id_, key), id_, key)
+            self._done()
+            return response
+
+        ledger = self._begin(None, None).ledger
+        with ledger.transaction():
+            fault = faults.for_call(ledger, request.method, request.url.path)
+        if fault is None:
+            return respond()
+        return await misbehave(fault, respond, lambda error: _response(_refused(error), id_, key))
 
     def _transact(self, request: Request, form: Form, id_: str, key: str | None) -> Answer:
         """One transaction, without an await: what one request does, no other sees half done."""
         work = self._begin(id_, key)
-        with work.ledger.transaction():
-            _check_headers(work, request, key)
-            happen(work)
-            found = calls.find(request.method, request.url.path)
-            if found is None:
-                raise unrecognized(request.method, request.url.path[:200])
-            call, object_id = found
-            if key is None:
-                return _run(work, call, call.parameters.check(form), object_id)
-            return _run_once(work, call, form, object_id, key, request.url.path)
+        try:
+            with work.ledger.transaction():
+                return _one_call(work, request, form, key)
+        except ApiError as error:
+            return _refused(error)
+
+
+def _one_call(work: Work, request: Request, form: Form, key: str | None) -> Answer:
+    _check_headers(work, request, key)
+    happen(work)
+    found = calls.find(request.method, request.url.path)
+    if found is None:
+        raise unrecognized(request.method, request.url.path[:200])
+    call, object_id = found
+    if key is None:
+        return _run(work, call, call.parameters.check(form), object_id)
+    return _run_once(work, call, form, object_id, key, request.url.path)
 
 
 def _run(work: Work, call: Call, params: JSON, object_id: str) -> Answer:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tollkeeper.sandbox.pages import render
-from tollkeeper.sandbox.stripe import accounts, disputes, refunds
+from tollkeeper.sandbox.stripe import accounts, clock, disputes, faults, refunds
 from tollkeeper.sandbox.stripe.cards import BRANDS, CARDS, SUGGESTED, Card
 from tollkeeper.sandbox.stripe.errors import ApiError
 from tollkeeper.sandbox.stripe.events import API_VERSION
@@ -29,10 +29,22 @@ LATER_FATES = {
     "product_not_received": ", and is disputed as not received",
     "inquiry": ", and the bank inquires",
 }
+FAULTS = {
+    "error": "answer {status}",
+    "rate_limit": "answer 429, with Retry-After: {seconds:g}",
+    "hang": "hang {seconds:g} seconds",
+    "drop": "drop the connection",
+    "lose": "lose",
+    "duplicate": "send twice",
+    "delay": "send {seconds:g} seconds late",
+    "reorder": "gather for {seconds:g} seconds, and send in reverse",
+    "wrong_mode": "send as if in live mode",
+}
 DELIVERIES = """
 SELECT d.id, d.event, d.endpoint, d.created, d.next_at, d.delivered,
     json_extract(e.body, '$.type') AS type, json_extract(w.body, '$.url') AS url,
-    (SELECT count(*) FROM tries t WHERE t.delivery = d.id) AS tries
+    (SELECT count(*) FROM tries t WHERE t.delivery = d.id) AS tries,
+    (SELECT group_concat(f.effect, ', ') FROM faulted f WHERE f.delivery = d.id) AS faults
 FROM deliveries d JOIN objects e ON e.id = d.event JOIN objects w ON w.id = d.endpoint
 """
 
@@ -109,6 +121,8 @@ def _overview(work: Work) -> dict[str, Any]:
         "events": [_dated(one) for one in ledger.page("event", (), {}, SHOWN)],
         "endpoints": [_dated(one) for one in ledger.page("webhook_endpoint", (), {}, SHOWN)],
         "deliveries": _deliveries(ledger, f"ORDER BY d.rowid DESC LIMIT {SHOWN}"),
+        "faults": [_fault(one) for one in faults.active(ledger)],
+        "ahead": timedelta(seconds=clock.ahead(ledger)),
         "shown": SHOWN,
     }
 
@@ -171,6 +185,14 @@ def _fate(card: Card) -> str:
         return f"{asked}, then {pays}" if asked else pays
     refused = f"declined: {card.decline.decline_code.replace('_', ' ')}"
     return f"{asked}, then {refused}" if asked else refused
+
+
+def _fault(fault: faults.Fault) -> JSON:
+    """A fault in a person's words."""
+    about = fault.event if fault.effect in faults.EVENTS else f"{fault.method} {fault.path}"
+    when = " after doing the work" if fault.after else ""
+    times = "always" if fault.times is None else f"{fault.times} more"
+    return {"effect": FAULTS[fault.effect].format(**fault.shown()) + when, "about": about, "times": times}
 
 
 def _dated(body: JSON) -> JSON:

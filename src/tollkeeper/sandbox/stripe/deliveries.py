@@ -45,9 +45,13 @@ class Outcome:
 class Deliveries:
     """The loop that posts what the ledger says is due."""
 
-    def __init__(self, ledger: Ledger, clock: Callable[[], float], delays: Sequence[float]) -> None:
+    def __init__(
+        self, ledger: Ledger, clock: Callable[[], float], delays: Sequence[float], signing_clock: Callable[[], float]
+    ) -> None:
+        """``clock`` decides what is due. It may be moved; signatures tell the time by one that is not."""
         self._ledger = ledger
         self._clock = clock
+        self._signing_clock = signing_clock
         self._delays = delays
         self._woken = asyncio.Event()
         self._under_way: set[str] = set()
@@ -101,7 +105,7 @@ class Deliveries:
     async def _try(self, client: httpx2.AsyncClient, row: sqlite3.Row) -> None:
         began, at = time.monotonic(), self._clock()
         try:
-            outcome = await self._post(client, row["event"], row["endpoint"])
+            outcome = await self._post(client, row)
             self._log(row["id"], at, time.monotonic() - began, outcome)
         except Exception:
             log.exception("delivery %s could not be tried", row["id"])
@@ -110,15 +114,17 @@ class Deliveries:
             self._under_way.discard(row["id"])
             self.wake()
 
-    async def _post(self, client: httpx2.AsyncClient, event_id: str, endpoint_id: str) -> Outcome:
-        event, endpoint = self._ledger.find(event_id), self._ledger.find(endpoint_id)
+    async def _post(self, client: httpx2.AsyncClient, row: sqlite3.Row) -> Outcome:
+        event, endpoint = self._ledger.find(row["event"]), self._ledger.find(row["endpoint"])
         if event is None or endpoint is None or endpoint.get("deleted"):
             return Outcome(None, "the endpoint was deleted")
+        if self._ledger.rows("SELECT 1 FROM faulted WHERE delivery = ? AND effect = 'wrong_mode'", row["id"]):
+            event["livemode"] = True
         body = json.dumps(event, indent=2)
-        secret = self._ledger.hidden(endpoint_id)["secret"]
+        secret = self._ledger.hidden(endpoint["id"])["secret"]
         headers = {
             "Content-Type": "application/json; charset=utf-8",
-            "Stripe-Signature": WebhookSignature.generate_signature_header(body, secret, int(self._clock())),
+            "Stripe-Signature": WebhookSignature.generate_signature_header(body, secret, int(self._signing_clock())),
             "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
         }
         try:

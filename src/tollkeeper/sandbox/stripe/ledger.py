@@ -57,6 +57,9 @@ CREATE TABLE IF NOT EXISTS answers (
     body TEXT NOT NULL,
     created INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS faults (id TEXT PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS faulted (delivery TEXT NOT NULL, effect TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS faulted_by_delivery ON faulted (delivery);
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
 

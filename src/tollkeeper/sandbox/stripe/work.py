@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tollkeeper.sandbox.stripe import faults
 from tollkeeper.sandbox.stripe.errors import no_such
 from tollkeeper.sandbox.stripe.events import event_of
 from tollkeeper.sandbox.stripe.ledger import JSON, Ledger
@@ -82,11 +83,20 @@ class Work:
             request={"id": self.request, "idempotency_key": self.idempotency_key},
         )
         self.ledger.add(event)
+        met = faults.for_event(self.ledger, type_) if listening else []
+        due = faults.due(self.ledger, met, float(self.now))
         for endpoint in listening:
-            self.ledger.run(
-                "INSERT INTO deliveries (id, event, endpoint, created, next_at) VALUES (?, ?, ?, ?, ?)",
-                *(self.new_id("dlv"), event["id"], endpoint["id"], self.now, float(self.now)),
-            )
+            for at in due:
+                self._deliver(event["id"], endpoint["id"], at, met)
+
+    def _deliver(self, event: str, endpoint: str, at: float | None, met: list[faults.Fault]) -> None:
+        id_ = self.new_id("dlv")
+        self.ledger.run(
+            "INSERT INTO deliveries (id, event, endpoint, created, next_at) VALUES (?, ?, ?, ?, ?)",
+            *(id_, event, endpoint, self.now, at),
+        )
+        for fault in met:
+            self.ledger.run("INSERT INTO faulted (delivery, effect) VALUES (?, ?)", id_, fault.effect)
 
 
 def listens(endpoint: JSON, type_: str) -> bool:

@@ -1,0 +1,94 @@
+"""The control API for faults and for the clock, in JSON."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from tollkeeper.sandbox.stripe import clock, faults
+from tollkeeper.sandbox.stripe.api import read_body
+from tollkeeper.sandbox.stripe.errors import ApiError, invalid
+from tollkeeper.sandbox.stripe.hosted import MAX_FORM, check_origin
+from tollkeeper.sandbox.stripe.work import Work
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class FaultApi:
+    """``begin`` opens a unit of work; ``done`` is told after one that may have caused events."""
+
+    def __init__(self, begin: Callable[[], Work], done: Callable[[], None]) -> None:
+        self._begin = begin
+        self._done = done
+        self.routes = [
+            Route("/control/faults", refusing(self.list), methods=["GET"]),
+            Route("/control/faults", refusing(self.add), methods=["POST"]),
+            Route("/control/faults", refusing(self.clear), methods=["DELETE"]),
+            Route("/control/faults/clear", refusing(self.clear), methods=["POST"]),
+            Route("/control/faults/{id}", refusing(self.remove), methods=["DELETE"]),
+            Route("/control/clock", refusing(self.tell_time), methods=["GET"]),
+            Route("/control/clock", refusing(self.move_clock), methods=["POST"]),
+        ]
+
+    async def list(self, _request: Request) -> Response:
+        active = faults.active(self._begin().ledger)
+        return JSONResponse({"faults": [fault.shown() for fault in active]})
+
+    async def add(self, request: Request) -> Response:
+        given = await _json(request)
+        work = self._begin()
+        fault = faults.read(given, work.new_id("fault", 6))
+        with work.ledger.transaction():
+            faults.add(work.ledger, fault)
+        return JSONResponse(fault.shown(), 201)
+
+    async def remove(self, request: Request) -> Response:
+        ledger = self._begin().ledger
+        with ledger.transaction():
+            if not faults.remove(ledger, request.path_params["id"]):
+                raise ApiError(404, "There is no such fault; it may have been used up.")
+        return Response(status_code=204)
+
+    async def clear(self, request: Request) -> Response:
+        ledger = self._begin().ledger
+        with ledger.transaction():
+            faults.clear(ledger)
+        return Response(status_code=204) if request.method == "DELETE" else RedirectResponse("/#faults", 303)
+
+    async def tell_time(self, _request: Request) -> Response:
+        work = self._begin()
+        return JSONResponse({"now": work.now, "ahead": clock.ahead(work.ledger)})
+
+    async def move_clock(self, request: Request) -> Response:
+        given = await _json(request)
+        work = self._begin()
+        with work.ledger.transaction():
+            clock.move(work.ledger, given)
+        self._done()
+        return await self.tell_time(request)
+
+
+def refusing(endpoint: Endpoint) -> Endpoint:
+    """Refusals as JSON, and no posts from other sites' pages."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            check_origin(request)
+            return await endpoint(request)
+        except ApiError as error:
+            return JSONResponse(error.body(), error.status)
+
+    return answer
+
+
+async def _json(request: Request) -> Any:
+    body = await read_body(request, MAX_FORM)
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise ApiError(415, "Send JSON, with the header Content-Type: application/json.")
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise invalid("The body is not JSON.") from None
