@@ -118,8 +118,14 @@ def test_a_double_click_on_pay_charges_once(shop: Running, page: Page) -> None:
 def test_the_control_page_and_its_details(shop: Running, page: Page) -> None:
     shop.pay(shop.checkout())
     page.goto(shop.url)
+    fault = shop.browser.post(f"{shop.url}/control/faults", json={"effect": "drop", "path": "/v1/nothing"}).json()
+    page.reload()
+    expect(page.get_by_text("drop the connection")).to_be_visible()
     page.get_by_text("test cards", exact=False).last.click()
     check(page)
+    page.get_by_role("button", name="Clear all faults").click()
+    expect(page.get_by_text("everything works")).to_be_visible()
+    assert shop.browser.delete(f"{shop.url}/control/faults/{fault['id']}").status_code == 404
     page.locator('a[href^="/control/deliveries/"]').first.click()
     check(page)
     page.goto(shop.url)

@@ -189,7 +189,8 @@ def _fate(card: Card) -> str:
 
 def _fault(fault: faults.Fault) -> JSON:
     """A fault in a person's words."""
-    about = fault.event if fault.effect in faults.EVENTS else f"{fault.method} {fault.path}"
+    call = fault.path if fault.method == "*" else f"{fault.method} {fault.path}"
+    about = fault.event if fault.effect in faults.EVENTS else call
     when = " after doing the work" if fault.after else ""
     times = "always" if fault.times is None else f"{fault.times} more"
     return {"effect": FAULTS[fault.effect].format(**fault.shown()) + when, "about": about, "times": times}
