@@ -16,6 +16,7 @@ from tollkeeper.sandbox.stripe.fault_api import FaultApi
 from tollkeeper.sandbox.stripe.happenings import happen
 from tollkeeper.sandbox.stripe.hosted import Hosted
 from tollkeeper.sandbox.stripe.ledger import Ledger
+from tollkeeper.sandbox.stripe.link_page import LinkPage
 from tollkeeper.sandbox.stripe.work import Work
 
 __all__ = ["DEFAULT_DELAYS", "StripeSandbox"]
@@ -47,6 +48,7 @@ class StripeSandbox:
         self.routes: list[BaseRoute] = [
             *Api(self._begin, wake).routes,
             *Hosted(self._begin, wake).routes,
+            *LinkPage(self._begin).routes,
             *Control(self._begin).routes,
             *Actions(self._begin, wake).routes,
             *FaultApi(self._begin, wake).routes,

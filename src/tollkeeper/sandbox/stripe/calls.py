@@ -13,6 +13,7 @@ from tollkeeper.sandbox.stripe import (
     checkout_sessions,
     customers,
     disputes,
+    payment_links,
     refunds,
     webhook_endpoints,
 )
@@ -205,6 +206,36 @@ CALLS = (
         checkout_sessions.line_items,
         "checkout._session_list_line_items_params:SessionListLineItemsParams",
         PAGING,
+    ),
+    # payment links
+    call(
+        "POST",
+        "/v1/payment_links",
+        payment_links.create,
+        "_payment_link_create_params:PaymentLinkCreateParams",
+        "after_completion.redirect after_completion.type automatic_tax.enabled customer_creation expand "
+        "line_items.price line_items.quantity metadata",
+    ),
+    call(
+        "POST",
+        "/v1/payment_links/{id}",
+        payment_links.update,
+        "_payment_link_update_params:PaymentLinkUpdateParams",
+        "active expand metadata",
+    ),
+    call(
+        "GET",
+        "/v1/payment_links/{id}",
+        retriever("payment_link"),
+        "_payment_link_retrieve_params:PaymentLinkRetrieveParams",
+        "expand",
+    ),
+    call(
+        "GET",
+        "/v1/payment_links",
+        lister("payment_link", "/v1/payment_links"),
+        "_payment_link_list_params:PaymentLinkListParams",
+        f"{PAGING} active",
     ),
     # payment intents, charges
     call(

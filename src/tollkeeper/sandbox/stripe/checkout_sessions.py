@@ -24,8 +24,8 @@ def create(work: Work, params: Params, _id: str) -> JSON:
     taxed = bool(params.get("automatic_tax", {}).get("enabled"))
     if taxed:
         _check_tax(work, params, customer)
-    items = [_line_item(work, item, number) for number, item in enumerate(params["line_items"])]
-    session = _session(work, params, customer, _currency(params, items), taxed)
+    items = items_of(work, params)
+    session = _session(work, params, customer, currency_of(params, items), taxed)
     located = bool(customer and (customer["address"] or {}).get("country"))
     session |= amounts(items, session, taxed and located)
     _check_total(session)
@@ -120,8 +120,6 @@ def _check(work: Work, params: Params) -> None:
     for name in ("line_items", "success_url"):
         if not params.get(name):
             raise invalid(f"Missing required param: {name}.", name, "parameter_missing")
-    if len(params["line_items"]) > 100:
-        raise invalid("At most 100 line items are accepted.", "line_items")
     for name in ("success_url", "cancel_url"):
         if name in params:
             check_url(params[name], name)
@@ -167,6 +165,12 @@ def _check_tax(work: Work, params: Params, customer: JSON | None) -> None:
             "`customer_update[shipping]` to 'auto' to save the address entered in Checkout to the Customer.",
             code="customer_tax_location_invalid",
         )
+
+
+def items_of(work: Work, params: Params) -> list[JSON]:
+    if not 0 < len(params["line_items"]) <= 100:
+        raise invalid("From 1 to 100 line items are accepted.", "line_items")
+    return [_line_item(work, item, number) for number, item in enumerate(params["line_items"])]
 
 
 def _line_item(work: Work, item: Params, number: int) -> JSON:
@@ -224,7 +228,7 @@ def _check_sold(product: JSON, param: str) -> None:
         raise invalid(f"The product of this price is not active: '{product['id']}'.", param)
 
 
-def _currency(params: Params, items: list[JSON]) -> str:
+def currency_of(params: Params, items: list[JSON]) -> str:
     currency: str = items[0]["currency"]
     if any(item["currency"] != currency for item in items):
         raise invalid("All line items must have the same currency.", "line_items")

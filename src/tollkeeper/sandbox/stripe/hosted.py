@@ -119,8 +119,11 @@ def _page_for(type_: str, session: JSON) -> str:
 
 
 def address(session: JSON, name: str) -> str:
-    """The merchant's address, with the checkout session's id where its template asks for it."""
-    template: str = session[name]
+    """The merchant's address, with the checkout session's id where its template asks for it.
+
+    Without an address for success, as a Payment Link may be, it is the session's own page.
+    """
+    template: str = session[name] or f"/c/pay/{session['id']}"
     return template.replace(PLACEHOLDER, session["id"])
 
 
@@ -261,7 +264,8 @@ def _closed(request: Request, session: JSON) -> Response:
         words = "This checkout has been completed, and you were charged once."
         if session["payment_status"] != "paid":
             words = "This checkout has been completed. The money is not there yet: your bank has the last word."
-        return _message(request, 200, "You’re all done here", words, address(session, "success_url"))
+        back = address(session, "success_url") if session["success_url"] else None
+        return _message(request, 200, "You’re all done here", words, back)
     words = "This checkout has expired. Nothing was charged."
     back = address(session, "cancel_url") if session["cancel_url"] else None
     return _message(request, 410, "This checkout has timed out", words, back)

@@ -113,7 +113,7 @@ class Ledger:
     def add(self, body: JSON, hidden: JSON | None = None) -> None:
         self.run(
             "INSERT INTO objects (id, kind, created, body, hidden) VALUES (?, ?, ?, ?, ?)",
-            *(body["id"], body["object"], body["created"], json.dumps(body), json.dumps(hidden or {})),
+            *(body["id"], body["object"], body.get("created", 0), json.dumps(body), json.dumps(hidden or {})),
         )
 
     def save(self, body: JSON) -> None:

@@ -15,6 +15,7 @@ CLASSES = {
     "event": ("stripe", "Event"),
     "item": ("stripe", "LineItem"),
     "payment_intent": ("stripe", "PaymentIntent"),
+    "payment_link": ("stripe", "PaymentLink"),
     "payment_method": ("stripe", "PaymentMethod"),
     "price": ("stripe", "Price"),
     "product": ("stripe", "Product"),
@@ -39,6 +40,7 @@ ONLY_SOMETIMES = {
     "Event.Data": {"previous_attributes"},  # *.updated
     "LineItem": {"discounts", "taxes"},
     "PaymentIntent.AmountDetails": {"error", "line_items"},
+    "PaymentLink": {"line_items"},
     "Price": {"currency_options", "deleted", "tiers"},
     "Product": {"deleted"},
     "Session": {"line_items"},
