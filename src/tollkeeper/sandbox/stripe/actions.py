@@ -107,7 +107,10 @@ def _settle_dispute(outcome: str) -> Action:
 
 def _settle_payment(outcome: str) -> Action:
     def settle(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:
-        return bank_debits.settle(work, work.get("payment_intent", id_), outcome)
+        payment = work.get("payment_intent", id_)
+        if payment["status"] != bank_debits.PROCESSING:
+            raise invalid(f"This payment has a status of `{payment['status']}`; nothing about it is left to settle.")
+        return bank_debits.settle(work, payment, outcome)
 
     return settle
 

@@ -66,9 +66,7 @@ class Api:
             self._done()
             return response
 
-        ledger = self._begin(None, None).ledger
-        with ledger.transaction():
-            fault = faults.for_call(ledger, request.method, request.url.path)
+        fault = faults.for_call(self._begin(id_, key).ledger, request.method, request.url.path)
         if fault is None:
             return respond()
         return await misbehave(fault, respond, lambda error: _response(_refused(error), id_, key))

@@ -7,7 +7,6 @@ import hashlib
 
 from tollkeeper.sandbox.stripe import disputes, payments
 from tollkeeper.sandbox.stripe.debit_form import DebitForm
-from tollkeeper.sandbox.stripe.errors import invalid
 from tollkeeper.sandbox.stripe.ibans import IBANS
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.shapes import make
@@ -86,10 +85,10 @@ def _charge(work: Work, payment: JSON, method: JSON, iban: str) -> JSON:
 
 
 def settle(work: Work, payment: JSON, outcome: str) -> JSON:
-    """The bank's word: succeeded, failed or disputed. Raises a 400 for a payment that does not wait for it."""
+    """The bank's word: succeeded, failed or disputed. A payment that does not wait for it stays as it is."""
     work.not_later(payment["id"])
     if payment["status"] != PROCESSING:
-        raise invalid(f"This payment has a status of `{payment['status']}`; nothing about it is left to settle.")
+        return payment
     charge = work.get("charge", payment["latest_charge"])
     session = work.get("checkout.session", work.ledger.hidden(payment["id"])["session"])
     if outcome == "failed":
