@@ -7,14 +7,24 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.sandbox.stripe.support import KEY, VISA, Running, card_form
+from tests.sandbox.stripe.support import KEY, VISA, Running, card_form, paid
 
 from tollkeeper.sandbox.stripe.errors import ApiError
 from tollkeeper.sandbox.stripe.forms import decode
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 few = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-PATHS = ("/v1/customers", "/v1/checkout/sessions", "/v1/prices", "/v1/products", "/v1/webhook_endpoints")
+PATHS = (
+    "/v1/checkout/sessions",
+    "/v1/customers",
+    "/v1/disputes/du_x",
+    "/v1/payment_links",
+    "/v1/prices",
+    "/v1/products",
+    "/v1/refunds",
+    "/v1/webhook_endpoints",
+)
+ACTED_ON = ("payments/{payment}/refund", "payments/{payment}/dispute", "payments/{payment}/fail", "refunds/re_x/fail")
 NAMES = st.sampled_from(
     ["line_items", "metadata", "expand", "name", "email", "limit", "0", "", "price", "created", "url", "mode", "\x00"]
 )
@@ -127,6 +137,31 @@ def test_no_card_form_makes_it_fail(stripe_sandbox: Running, field: str, value: 
     session = stripe_sandbox.checkout()
     answer = stripe_sandbox.pay(session, **{field: value})
     assert answer.status_code in (303, 402, 422)
+
+
+@few
+@given(field=st.sampled_from(["email", "iban", "account_holder"]), value=st.text(max_size=40))
+def test_no_debit_form_makes_it_fail(stripe_sandbox: Running, field: str, value: str) -> None:
+    session = stripe_sandbox.checkout(stripe_sandbox.price(currency="eur"))
+    form = {"email": "a@example.com", "iban": "DE08370400440532013003", "account_holder": "A", field: value}
+    answer = stripe_sandbox.browser.post(f"{stripe_sandbox.page(session)}/debit", data=form)
+    assert answer.status_code in (303, 422)
+
+
+@few
+@given(
+    action=st.sampled_from(ACTED_ON), form=st.dictionaries(st.sampled_from(["amount", "reason"]), st.text(max_size=20))
+)
+def test_no_control_form_makes_it_fail(stripe_sandbox: Running, action: str, form: dict[str, str]) -> None:
+    where = f"{stripe_sandbox.url}/control/{action.format(payment=paid(stripe_sandbox).id)}"
+    assert stripe_sandbox.browser.post(where, data=form).status_code in (200, 400, 404)
+
+
+def test_control_forms_are_bounded(stripe_sandbox: Running) -> None:
+    for path in ("payments/pi_x/refund", "disputes/%ff/win", "faults", "clock"):
+        where = f"{stripe_sandbox.url}/control/{path}"
+        assert stripe_sandbox.browser.post(where, content=b"a" * 17_000, headers=FORM).status_code == 413
+        assert stripe_sandbox.browser.post(where, content=b"amount=%ff", headers=FORM).status_code in (400, 404, 415)
 
 
 @pytest.mark.parametrize(
