@@ -8,8 +8,11 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sqlalchemy import Connection
+
 from tollkeeper.catalog import Catalog
 from tollkeeper.errors import (
+    AlreadyHeld,
     CustomerMissing,
     IdempotencyConflict,
     ProviderFailed,
@@ -20,7 +23,7 @@ from tollkeeper.errors import (
 from tollkeeper.model import Customer, Order, OrderState, Person, Product, Realm, Verdict
 from tollkeeper.provider import Checkout, PaymentProvider, ReturnAddresses
 from tollkeeper.reconcile import Reconciled, reconcile
-from tollkeeper.storage import customers, orders
+from tollkeeper.storage import customers, grants, orders
 from tollkeeper.storage.database import Database
 
 # Idempotency keys live for at least 24 hours (https://docs.stripe.com/api/idempotent_requests). Seconds.
@@ -58,8 +61,8 @@ class Till:
     async def begin(self, person: Person, product: Product) -> Hosted | Completed:
         """Find or make the page where this person pays for this product.
 
-        Whoever already holds the product must be turned away before. Raises ``ProviderUnavailable`` (nothing is
-        charged by trying again), ``ProviderRefused``, ``Refused`` or ``StorageBusy``.
+        Raises ``AlreadyHeld``, ``ProviderUnavailable`` (nothing is charged by trying again), ``ProviderRefused``,
+        ``Refused`` or ``StorageBusy``.
         """
         realm = await self.realm()
         customer = await self._customer(person, realm)
@@ -118,7 +121,7 @@ class Till:
             idempotency_key=f"order-{secrets.token_hex(16)}",
             created_at=self.clock(),
         )
-        return await self.database.write(orders.start, order)
+        return await self.database.write(_start, order, self.clock())
 
     async def _checkout(self, order: Order, customer: Customer) -> Checkout | None:
         """The order's hosted page, made now if it never was. None: it cannot be used and was never completed."""
@@ -160,3 +163,15 @@ class Till:
             success=f"{base}/success?session_id={{CHECKOUT_SESSION_ID}}",
             cancel=f"{base}/cancel?session_id={{CHECKOUT_SESSION_ID}}",
         )
+
+
+def _start(conn: Connection, order: Order, now: int) -> Order:
+    """Open an order, unless what it is for is held.
+
+    Looks after opening, in the same transaction: whoever granted it a moment ago has closed the order before it, and
+    opening waits for that. The other way round a second tab could slip in between.
+    """
+    opened = orders.start(conn, order)
+    if any(grant.product == order.product for grant in grants.held(conn, order.person_id, order.realm.live, now)):
+        raise AlreadyHeld(order.product)
+    return opened

@@ -67,6 +67,10 @@ class IdempotencyConflict(ProviderRefused):
     """An idempotency key was used before with other parameters."""
 
 
+class AlreadyHeld(TollkeeperError):
+    """The person holds the product, so there is nothing to buy."""
+
+
 class BadWebhook(TollkeeperError):
     """A webhook that must not be believed: 400, and nothing is written."""
 

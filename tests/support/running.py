@@ -5,7 +5,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,7 +15,7 @@ from urllib.parse import urljoin, urlsplit
 import httpx2
 from sqlalchemy import Connection
 from starlette.types import ASGIApp
-from stripe import StripeClient
+from stripe import StripeClient, StripeError
 
 from tollkeeper import config, server
 from tollkeeper.app import create_app
@@ -94,6 +94,7 @@ class Sandbox:
     thread: Thread
     clock: Clock
     stripe: StripeClient = field(init=False)
+    _endpoints: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.stripe = StripeClient(API_KEY, base_addresses={"api": self.url}, max_network_retries=0)
@@ -110,7 +111,14 @@ class Sandbox:
     def webhook_secret(self, app_url: str) -> str:
         made = self.stripe.v1.webhook_endpoints.create({"url": f"{app_url}/webhooks/stripe", "enabled_events": ["*"]})
         assert made.secret
+        self._endpoints[app_url] = made.id
         return made.secret
+
+    def forget(self, app_url: str) -> None:
+        """Deliver nothing more to a site that is gone: every event would be tried there, again and again."""
+        if app_url in self._endpoints:
+            with suppress(StripeError):  # a test has deleted it, or stopped the sandbox
+                self.stripe.v1.webhook_endpoints.delete(self._endpoints.pop(app_url))
 
 
 @contextmanager
@@ -199,6 +207,7 @@ def running_site(sandbox: Sandbox, database_url: str, folder: Path, **more: str)
         yield Site(thread, sandbox, made, clock)
     finally:
         thread.stop()
+        sandbox.forget(thread.url)
 
 
 @dataclass

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from tollkeeper.checkout import Completed
-from tollkeeper.errors import ProviderRefused, ProviderUnavailable, Refused
+from tollkeeper.errors import AlreadyHeld, ProviderRefused, ProviderUnavailable, Refused
 from tollkeeper.model import Grant, Order, Product, Verdict, Visitor
 from tollkeeper.storage import grants, orders
 from tollkeeper.web.forms import limit, posted
@@ -35,7 +35,10 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     if any(held.product == product.key for held in visitor.holdings):
         return go(request, "/dashboard")
     limit(request, site.config.purchase_rate, "purchase", visitor.person.id)
-    found = await site.till.begin(visitor.person, product)
+    try:
+        found = await site.till.begin(visitor.person, product)
+    except AlreadyHeld:  # since the page was opened
+        return go(request, "/dashboard")
     if isinstance(found, Completed):
         return go(request, f"/purchase/success?session_id={found.checkout_id}")
     return RedirectResponse(found.url, 303, {"Cache-Control": "no-store"})
