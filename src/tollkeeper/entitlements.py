@@ -6,7 +6,7 @@ one of the rules, and it knows a single state that counts as paid.
 
 from collections.abc import Callable, Mapping
 
-from tollkeeper.model import Customer, Finding, Line, Order, Payment, Purchase, Snapshot, Verdict
+from tollkeeper.model import Customer, Dispute, Finding, Line, Order, Payment, Purchase, Snapshot, Verdict
 
 Objection = tuple[Verdict, str]
 Rule = Callable[[Purchase, Order, Customer], Objection | None]
@@ -73,8 +73,10 @@ def refunded(purchase: Purchase, order: Order, customer: Customer) -> Objection 
 
 
 def disputed(purchase: Purchase, order: Order, customer: Customer) -> Objection | None:
-    """A payment that the buyer's bank challenges gives no access."""
-    return (Verdict.REVOKED, "The payment is disputed.") if purchase.disputed else None
+    """A payment that the buyer's bank challenges gives no access until that is won. An inquiry changes nothing."""
+    if purchase.dispute is Dispute.OPEN:
+        return Verdict.REVOKED, "The payment is disputed."
+    return (Verdict.REVOKED, "The dispute was lost.") if purchase.dispute is Dispute.LOST else None
 
 
 RULES: tuple[Rule, ...] = (

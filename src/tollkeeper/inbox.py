@@ -8,7 +8,7 @@ import structlog
 from sqlalchemy import Connection
 
 from tollkeeper.errors import TollkeeperError
-from tollkeeper.model import Event, KeptEvent, Realm
+from tollkeeper.model import Customer, Event, KeptEvent, Realm
 from tollkeeper.provider import PaymentProvider
 from tollkeeper.reconcile import reconcile
 from tollkeeper.storage import customers, events, polls
@@ -61,28 +61,34 @@ def _keep_all(conn: Connection, page: Sequence[Event], now: int) -> int:
 async def drain(database: Database, provider: PaymentProvider, realm: Realm, clock: Callable[[], int]) -> int:
     """Handle one batch of due events. Answers how many there were."""
     claimed = await database.write(events.claim, realm, clock(), BATCH, LEASE)
-    by_customer: dict[str | None, list[KeptEvent]] = defaultdict(list)
+    by_customer: dict[Customer | None, list[KeptEvent]] = defaultdict(list)
     for kept in claimed:
-        by_customer[kept.event.customer_id].append(kept)
+        by_customer[await database.read(_customer_of, kept.event)].append(kept)
     # One reconcile settles every event of a customer: events are hints, and the snapshot is newer than all of them.
     async with asyncio.TaskGroup() as group:
         for customer, kept_of_customer in by_customer.items():
-            group.create_task(_handle(database, provider, realm, customer, kept_of_customer, clock))
+            group.create_task(_handle(database, provider, customer, kept_of_customer, clock))
     return len(claimed)
+
+
+def _customer_of(conn: Connection, event: Event) -> Customer | None:
+    """Whom an event concerns, as far as we know the customer or the payment that it names."""
+    if event.customer_id is not None:
+        return customers.find(conn, event.realm, event.customer_id)
+    return customers.who_paid(conn, event.realm, event.reference) if event.reference is not None else None
 
 
 async def _handle(
     database: Database,
     provider: PaymentProvider,
-    realm: Realm,
-    customer_id: str | None,
+    customer: Customer | None,
     kept: Iterable[KeptEvent],
     clock: Callable[[], int],
 ) -> None:
     try:
-        outcome = await _outcome(database, provider, realm, customer_id, kept, clock)
+        outcome = await _outcome(database, provider, customer, kept, clock)
     except Exception as error:  # one event that trips over a fault of ours must not hold up the others
-        log.warning("events not handled", customer=customer_id, exc_info=not isinstance(error, TollkeeperError))
+        log.warning("events not handled", customer=customer, exc_info=not isinstance(error, TollkeeperError))
         for one in kept:
             due_at = next_try(one.attempts, clock())
             await database.write(events.failed, one.id, str(error)[:500], due_at)
@@ -96,12 +102,10 @@ async def _handle(
 async def _outcome(
     database: Database,
     provider: PaymentProvider,
-    realm: Realm,
-    customer_id: str | None,
+    customer: Customer | None,
     kept: Iterable[KeptEvent],
     clock: Callable[[], int],
 ) -> str:
-    customer = await database.read(customers.find, realm, customer_id) if customer_id else None
     if customer is None:
         return "unclaimed"
     evidence = ", ".join(one.event.id for one in kept)

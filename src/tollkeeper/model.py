@@ -117,6 +117,16 @@ class Payment(StrEnum):
     FREE = "free"
 
 
+class Dispute(StrEnum):
+    """A bank's challenge to a payment. A warning is an inquiry: no money has been taken."""
+
+    NONE = "none"
+    WARNING = "warning"
+    OPEN = "open"
+    WON = "won"
+    LOST = "lost"
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of a purchase."""
@@ -143,7 +153,7 @@ class Purchase:
     created_at: int
     paid_at: int | None = None
     amount_refunded: int = 0
-    disputed: bool = False
+    dispute: Dispute = Dispute.NONE
     reference: str | None = None
     """The provider's id of the payment, which a person can quote to support."""
     receipt_url: str | None = None
@@ -233,6 +243,8 @@ class Event:
     object_id: str
     customer_id: str | None
     relevant: bool
+    reference: str | None = None
+    """The payment it concerns. Disputes name no customer, but this leads to the grant that the payment gave."""
 
 
 @dataclass(frozen=True, slots=True)

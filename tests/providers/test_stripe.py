@@ -17,8 +17,9 @@ from tests.support.issuers import serving
 from tests.support.running import Sandbox
 
 from tollkeeper.errors import ProviderRefused
-from tollkeeper.model import Customer, Order, OrderState, Payment, Purchase, Realm
+from tollkeeper.model import Customer, Dispute, Order, OrderState, Payment, Purchase, Realm
 from tollkeeper.provider import PaymentProvider, ReturnAddresses
+from tollkeeper.providers.stripe import _dispute
 
 pytestmark = pytest.mark.anyio
 
@@ -122,9 +123,30 @@ async def test_a11_refunds_and_disputes_are_read_from_the_charge(
     world: StripeWorld, paid_session: dict[str, Any]
 ) -> None:
     (refunded,) = await purchases_after(world, paid_session, charge_says(amount_refunded=700))
-    assert (refunded.amount_refunded, refunded.disputed) == (700, False)
+    assert (refunded.amount_refunded, refunded.dispute) == (700, Dispute.NONE)
     (disputed,) = await purchases_after(world, paid_session, charge_says(disputed=True))
-    assert (disputed.amount_refunded, disputed.disputed) == (0, True)
+    assert (disputed.amount_refunded, disputed.dispute) == (0, Dispute.OPEN)
+
+
+@pytest.mark.parametrize(
+    ("statuses", "dispute"),
+    [
+        ([], Dispute.OPEN),  # disputed, and yet none is listed
+        (["needs_response"], Dispute.OPEN),
+        (["under_review"], Dispute.OPEN),
+        (["warning_needs_response"], Dispute.WARNING),
+        (["warning_under_review"], Dispute.WARNING),
+        (["warning_closed"], Dispute.WARNING),
+        (["won"], Dispute.WON),
+        (["lost"], Dispute.LOST),
+        (["something_new"], Dispute.OPEN),
+        (["won", "needs_response", "warning_closed"], Dispute.OPEN),
+        (["needs_response", "lost", "won"], Dispute.LOST),
+    ],
+)
+def test_a11_the_gravest_dispute_counts(statuses: list[str], dispute: Dispute) -> None:
+    assert _dispute(statuses, disputed=True) is dispute
+    assert _dispute([], disputed=False) is Dispute.NONE
 
 
 async def test_a07_a_session_that_is_not_ours_names_nobody(world: StripeWorld, paid_session: dict[str, Any]) -> None:

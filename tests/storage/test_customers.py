@@ -1,9 +1,9 @@
 import pytest
 from sqlalchemy import Connection
-from tests.storage.makers import LIVE_MODE, NOW, OTHER_REALMS, TEST_MODE, keep_person
+from tests.storage.makers import LIVE_MODE, NOW, OTHER_REALMS, TEST_MODE, a_grant, keep_person
 
 from tollkeeper.model import Customer, Realm
-from tollkeeper.storage import customers
+from tollkeeper.storage import customers, grants
 
 
 def test_a_customer_is_found_by_person_and_by_the_providers_id(conn: Connection) -> None:
@@ -48,6 +48,15 @@ def test_a_customer_never_changes_hands(conn: Connection) -> None:
     adas = customers.add(conn, "ada", TEST_MODE, "cus_1", NOW)
     assert customers.add(conn, "bob", TEST_MODE, "cus_1", NOW) == adas
     assert customers.of_person(conn, "bob", TEST_MODE) is None
+
+
+def test_who_paid_is_known_by_the_payment_that_a_grant_came_from(conn: Connection) -> None:
+    keep_person(conn, "ada")
+    adas = customers.add(conn, "ada", TEST_MODE, "cus_1", NOW)
+    grants.add(conn, a_grant("ada", "cs_1", reference="pi_1"))
+    assert customers.who_paid(conn, TEST_MODE, "pi_1") == adas
+    assert customers.who_paid(conn, TEST_MODE, "pi_2") is None
+    assert customers.who_paid(conn, LIVE_MODE, "pi_1") is None
 
 
 def test_tickets_count_up_for_each_customer(conn: Connection) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tollkeeper.entitlements import derive, judge
 from tollkeeper.model import (
     Customer,
+    Dispute,
     Finding,
     Line,
     Order,
@@ -229,9 +230,20 @@ def test_a11_a_full_refund_revokes_and_a_partial_one_does_not(refunded: int, tot
     assert verdict(replace(PURCHASE, amount_refunded=refunded, amount_total=total)) is expected
 
 
-@pytest.mark.parametrize("refunded", [0, 1, 1900])
-def test_a11_a_disputed_payment_is_revoked(refunded: int) -> None:
-    assert verdict(replace(PURCHASE, disputed=True, amount_refunded=refunded)) is Verdict.REVOKED
+@pytest.mark.parametrize(
+    ("dispute", "expected"),
+    [
+        (Dispute.NONE, Verdict.GRANTED),
+        (Dispute.WARNING, Verdict.GRANTED),
+        (Dispute.OPEN, Verdict.REVOKED),
+        (Dispute.WON, Verdict.GRANTED),
+        (Dispute.LOST, Verdict.REVOKED),
+    ],
+)
+def test_a11_an_open_or_lost_dispute_revokes(dispute: Dispute, expected: Verdict) -> None:
+    assert verdict(replace(PURCHASE, dispute=dispute)) is expected
+    assert verdict(replace(PURCHASE, dispute=dispute, amount_refunded=1)) is expected
+    assert verdict(replace(PURCHASE, dispute=dispute, amount_refunded=1900)) is Verdict.REVOKED
 
 
 @pytest.mark.parametrize(
@@ -240,11 +252,11 @@ def test_a11_a_disputed_payment_is_revoked(refunded: int) -> None:
         # What is not ours to judge comes before what became of the payment.
         ({"order_id": None, "payment": Payment.UNPAID}, Verdict.UNCLAIMED),
         ({"live": True, "payment": Payment.UNPAID}, Verdict.QUARANTINED),
-        ({"person_id": "per_2", "disputed": True}, Verdict.QUARANTINED),
+        ({"person_id": "per_2", "dispute": Dispute.OPEN}, Verdict.QUARANTINED),
         ({"currency": "usd", "payment": Payment.PENDING}, Verdict.QUARANTINED),
         ({"amount_total": 1, "amount_refunded": 1}, Verdict.QUARANTINED),
         # A payment that never succeeded cannot be taken back.
-        ({"payment": Payment.UNPAID, "disputed": True}, Verdict.UNPAID),
+        ({"payment": Payment.UNPAID, "dispute": Dispute.OPEN}, Verdict.UNPAID),
         ({"payment": Payment.PENDING, "amount_refunded": 1900}, Verdict.PENDING),
     ],
 )
@@ -262,7 +274,8 @@ def test_each_verdict_but_granted_says_why_in_words_of_its_own() -> None:
         replace(PURCHASE, payment=Payment.PENDING),
         replace(PURCHASE, payment=Payment.UNPAID),
         replace(PURCHASE, amount_refunded=1900),
-        replace(PURCHASE, disputed=True),
+        replace(PURCHASE, dispute=Dispute.OPEN),
+        replace(PURCHASE, dispute=Dispute.LOST),
     ]
     reasons = {judge(purchase, {"ord_1": ORDER}, CUSTOMER).reason for purchase in [PURCHASE, *objectionable]}
     assert len(reasons) == 1 + len(objectionable)
@@ -304,7 +317,7 @@ def deserves_access(purchase: Purchase, orders: dict[str, Order], customer: Cust
             same_thing = bought == [(order.price_id, order.quantity)]
             same_money = purchase.amount_subtotal == order.amount and purchase.currency == order.currency
             nothing_off = purchase.amount_discount == 0 and not purchase.amount_total < order.amount
-            kept = purchase.amount_total - purchase.amount_refunded > 0 and not purchase.disputed
+            kept = purchase.amount_total - purchase.amount_refunded > 0 and purchase.dispute not in {"open", "lost"}
             paid = purchase.payment == "paid"
             return all((same_person, same_place, same_mode, same_thing, same_money, nothing_off, kept, paid))
     return False
@@ -331,7 +344,7 @@ PURCHASE_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "payment": st.sampled_from(Payment),
     "paid_at": st.none() | st.just(NOW),
     "amount_refunded": amounts,
-    "disputed": st.booleans(),
+    "dispute": st.sampled_from(Dispute),
 }
 ORDER_FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "person_id": people,

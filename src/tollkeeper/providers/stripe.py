@@ -22,7 +22,7 @@ from tollkeeper.errors import (
     ProviderRefused,
     ProviderUnavailable,
 )
-from tollkeeper.model import Customer, Event, Line, Order, Payment, Person, Price, Purchase, Realm, Snapshot
+from tollkeeper.model import Customer, Dispute, Event, Line, Order, Payment, Person, Price, Purchase, Realm, Snapshot
 from tollkeeper.provider import Checkout, Headers, ReturnAddresses
 
 if TYPE_CHECKING:
@@ -45,12 +45,32 @@ EVENTS_THAT_MATTER = frozenset(
         "checkout.session.async_payment_failed",
         "checkout.session.expired",
         "charge.refunded",
+        "charge.dispute.created",
+        "charge.dispute.updated",
+        "charge.dispute.closed",
+        "charge.dispute.funds_reinstated",
+        "charge.dispute.funds_withdrawn",
+        "refund.created",
+        "refund.updated",
+        "refund.failed",
     }
 )
 
 # What a payment of a completed checkout waits for: a bank, or a buyer who was given a voucher to pay in a shop.
 # https://docs.stripe.com/payments/paymentintents/lifecycle
 UNDER_WAY = frozenset({"processing", "requires_action"})
+
+# https://docs.stripe.com/api/disputes/object#dispute_object-status
+DISPUTES = {
+    "warning_needs_response": Dispute.WARNING,
+    "warning_under_review": Dispute.WARNING,
+    "warning_closed": Dispute.WARNING,
+    "needs_response": Dispute.OPEN,
+    "under_review": Dispute.OPEN,
+    "won": Dispute.WON,
+    "lost": Dispute.LOST,
+}
+GRAVITY = (Dispute.NONE, Dispute.WARNING, Dispute.WON, Dispute.OPEN, Dispute.LOST)
 
 TAX_ADVICE = "Turn on Stripe Tax (https://dashboard.stripe.com/settings/tax), or set STRIPE_AUTOMATIC_TAX=false."
 KEY_ADVICE = "Check STRIPE_API_KEY, and what a restricted key is allowed to do."
@@ -173,13 +193,11 @@ class StripeProvider:
         expand = ["data.line_items", "data.payment_intent.latest_charge"]
         async with self._calling() as client:
             found = [session async for session in _pages(client, customer, expand)]
+            bought = [one for one in found if one["mode"] == "payment" and one["status"] == "complete"]
+            purchases = [_purchase(session, await _disputes(client, session)) for session in bought]
         return Snapshot(
             customer,
-            purchases=tuple(
-                _purchase(session)
-                for session in found
-                if session["mode"] == "payment" and session["status"] == "complete"
-            ),
+            purchases=tuple(purchases),
             expired_checkouts=frozenset(session["id"] for session in found if session["status"] == "expired"),
         )
 
@@ -309,7 +327,16 @@ def _checkout(found: Mapping[str, Any]) -> Checkout:
     return Checkout(id=found["id"], url=found["url"], state=found["status"])
 
 
-def _purchase(session: Mapping[str, Any]) -> Purchase:
+async def _disputes(client: "stripe.StripeClient", session: Mapping[str, Any]) -> list[str]:
+    """The statuses of all disputes of a session's payment. The charge only says that there were any."""
+    intent = session["payment_intent"] or {}
+    if not (intent.get("latest_charge") or {}).get("disputed"):
+        return []
+    listing = await client.v1.disputes.list_async({"payment_intent": intent["id"], "limit": 100})
+    return [dispute.status async for dispute in listing.auto_paging_iter()]
+
+
+def _purchase(session: Mapping[str, Any], disputes: Sequence[str] = ()) -> Purchase:
     """A completed checkout session in our own words. https://docs.stripe.com/api/checkout/sessions/object"""
     intent = session["payment_intent"] or {}
     charge = intent.get("latest_charge") or {}
@@ -328,7 +355,7 @@ def _purchase(session: Mapping[str, Any]) -> Purchase:
         created_at=session["created"],
         paid_at=charge.get("created"),
         amount_refunded=charge.get("amount_refunded", 0),
-        disputed=charge.get("disputed", False),
+        dispute=_dispute(disputes, bool(charge.get("disputed"))),
         reference=intent.get("id"),
         receipt_url=charge.get("receipt_url"),
     )
@@ -341,6 +368,14 @@ def _payment(status: str, intent_status: str | None) -> Payment:
     if status == "no_payment_required":
         return Payment.FREE
     return Payment.PENDING if intent_status in UNDER_WAY else Payment.UNPAID
+
+
+def _dispute(statuses: Sequence[str], disputed: bool) -> Dispute:
+    """The gravest of a payment's disputes. One that is not listed, or has a status we do not know, counts as open."""
+    found = [DISPUTES.get(status, Dispute.OPEN) for status in statuses]
+    if disputed and not found:
+        return Dispute.OPEN
+    return max(found, key=GRAVITY.index, default=Dispute.NONE)
 
 
 def _verify(headers: Headers, body: bytes, secrets: tuple[str, ...], now: int) -> None:
@@ -385,7 +420,8 @@ def _hint(message: Any) -> dict[str, Any]:
     """The few fields of an event that we read."""
     subject = message["data"]["object"]
     event = {name: message[name] for name in ("id", "type", "livemode", "created")}
-    return event | {"account": message.get("account"), "object": subject.get("id"), "customer": subject.get("customer")}
+    event |= {"account": message.get("account"), "object": subject.get("id"), "customer": subject.get("customer")}
+    return event | {"payment_intent": subject.get("payment_intent")}
 
 
 def _sound(event: Mapping[str, Any]) -> bool:
@@ -406,13 +442,18 @@ def _plain(*values: object) -> bool:
 
 
 def _event(message: Mapping[str, Any], realm: Realm) -> Event:
-    customer = message["customer"] if _plain(message["customer"]) else None
     return Event(
         realm=realm,
         id=message["id"],
         type=message["type"],
         created_at=message["created"],
         object_id=message["object"] or "",
-        customer_id=customer,
+        customer_id=_id(message["customer"]),
         relevant=message["type"] in EVENTS_THAT_MATTER,
+        reference=_id(message["payment_intent"]),
     )
+
+
+def _id(value: Any) -> str | None:
+    """An id that an event names; None where it names none, or holds the whole object."""
+    return value if _plain(value) else None

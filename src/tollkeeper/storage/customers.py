@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, select, update
 from tollkeeper.model import Customer, Realm
 from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.realms import columns_of, realm_of, within
-from tollkeeper.storage.tables import customers
+from tollkeeper.storage.tables import customers, grants
 
 
 def of_person(conn: Connection, person_id: str, realm: Realm) -> Customer | None:
@@ -18,6 +18,12 @@ def of_person(conn: Connection, person_id: str, realm: Realm) -> Customer | None
 def find(conn: Connection, realm: Realm, external_id: str) -> Customer | None:
     """The customer with the provider's id."""
     return _one(conn, customers.c.external_id == external_id, within(customers, realm))
+
+
+def who_paid(conn: Connection, realm: Realm, reference: str) -> Customer | None:
+    """The customer whose grant came from this payment."""
+    payers = select(grants.c.person_id).where(grants.c.reference == reference, within(grants, realm))
+    return _one(conn, customers.c.person_id.in_(payers), within(customers, realm))
 
 
 def add(conn: Connection, person_id: str, realm: Realm, external_id: str, now: int) -> Customer:

@@ -72,6 +72,7 @@ def _values(event: Event, now: int) -> dict[str, Any]:
         "type": event.type,
         "object_id": event.object_id,
         "customer_id": event.customer_id,
+        "reference": event.reference,
         "created_at": event.created_at,
         "received_at": now,
         "due_at": now if event.relevant else None,
@@ -90,5 +91,6 @@ def _kept_event(row: Row[Any]) -> KeptEvent:
         object_id=row.object_id,
         customer_id=row.customer_id,
         relevant=True,
+        reference=row.reference,
     )
     return KeptEvent(row.id, event, row.attempts)

@@ -140,6 +140,7 @@ grants = Table(
     Column("receipt_url", Text),
     UniqueConstraint("provider", "account", "live", "source"),
     Index("ix_grants_person_id", "person_id", "live"),
+    Index("ix_grants_reference", "reference"),
 )
 
 events = Table(
@@ -151,6 +152,7 @@ events = Table(
     Column("type", String(255), nullable=False),
     Column("object_id", String(255), nullable=False),
     Column("customer_id", String(255)),
+    Column("reference", String(255)),
     Column("created_at", BigInteger, nullable=False),
     Column("received_at", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False, server_default=text("0")),

@@ -111,6 +111,7 @@ def _purchases() -> None:
         _belongs_to_person("grants"),
     )
     op.create_index("ix_grants_person_id", "grants", ["person_id", "live"])
+    op.create_index("ix_grants_reference", "grants", ["reference"])
 
 
 def _inbox() -> None:
@@ -122,6 +123,7 @@ def _inbox() -> None:
         sa.Column("type", sa.String(255), nullable=False),
         sa.Column("object_id", sa.String(255), nullable=False),
         sa.Column("customer_id", sa.String(255)),
+        sa.Column("reference", sa.String(255)),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("received_at", sa.BigInteger, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False, server_default=sa.text("0")),
