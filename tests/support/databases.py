@@ -85,10 +85,13 @@ class Cluster:
             conn.execute(command.format(*map(sql.Identifier, names)))
 
     def _run(self, binary: str, *arguments: str | Path) -> None:
-        as_owner = ("runuser", "-u", _owner().pw_name, "--") if os.geteuid() == 0 else ()
+        owner = _owner() if os.geteuid() == 0 else None
         done = subprocess.run(
-            (*as_owner, _binary(binary), *arguments),
+            (_binary(binary), *arguments),
             cwd=self.folder,
+            user=owner.pw_uid if owner else None,
+            group=owner.pw_gid if owner else None,
+            extra_groups=[] if owner else None,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # not a pipe: the server would inherit it, and reading it would never end
             stderr=subprocess.DEVNULL,
