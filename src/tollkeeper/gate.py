@@ -1,4 +1,4 @@
-"""Who is this, and may they pass? Asked by every page, and by nothing else than the login session's cookie."""
+"""Who is this, and may they pass? Every page asks here, and nothing counts but the login session's cookie."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Issue, find and end login sessions. The browser holds a 256-bit token; the database only its SHA-256."""
+"""Issue login sessions. The browser holds a 256-bit token; the database only its SHA-256."""
 
 import hashlib
 import secrets

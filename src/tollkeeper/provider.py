@@ -37,7 +37,7 @@ class PaymentProvider(Protocol):
 
     @property
     def name(self) -> str:
-        """``stripe`` or ``paddle``; also the last part of the webhook address."""
+        """Such as ``stripe``; also the last part of the webhook address."""
         ...
 
     @property
