@@ -50,10 +50,10 @@ class AttemptSeal:
         """The cookie's value: signed, not encrypted."""
         return self._serializer.dumps([dict(secrets), return_to])
 
-    def unseal(self, value: str, max_age: int = ATTEMPT_SECONDS) -> Pending | None:
-        """What was sealed, or None if it was not sealed by us or is older than ``max_age`` seconds."""
+    def unseal(self, value: str) -> Pending | None:
+        """What was sealed, or None if it was not sealed by us or is older than ``ATTEMPT_SECONDS``."""
         try:
-            attempt_secrets, return_to = self._serializer.loads(value, max_age=max_age)
+            attempt_secrets, return_to = self._serializer.loads(value, max_age=ATTEMPT_SECONDS)
         except (BadData, UnicodeError):
             return None
         return Pending(attempt_secrets, return_to)
