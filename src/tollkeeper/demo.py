@@ -61,7 +61,7 @@ def addresses(host: str, port: int) -> Addresses:
     """The addresses to open in a browser. Raises ``TollkeeperError`` for a host that no browser here could use."""
     if host not in BROWSER_NAMES:
         raise TollkeeperError(
-            f"The demo is for this machine alone and cannot be opened at {host}."
+            f"Demo and sandbox are for this machine alone and cannot be opened at {host}."
             " Use --host 127.0.0.1, localhost, or (in a container) 0.0.0.0."
         )
     return Addresses(f"http://{BROWSER_NAMES[host]}:{port}", f"http://{BROWSER_NAMES[host]}:{port + 1}")
