@@ -101,15 +101,15 @@ Texts = dict[str, tuple[str, ...]]
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
-def load(environ: Mapping[str, str], folder: Path, *, toml: Path | None = None) -> Config:
+def load(environ: Mapping[str, str], folder: Path) -> Config:
     """The configuration of this process. The environment outranks ``.env``, and that ``tollkeeper.toml``.
 
-    ``folder`` is the working folder: it holds both files, and relative paths start there. ``toml`` names another TOML
-    file, which must then exist. A blank value counts as unset. Raises ``ConfigurationError`` with every fault there is.
+    ``folder`` is the working folder: it holds both files, if they exist, and relative paths start there. A blank value
+    counts as unset. Raises ``ConfigurationError`` with every fault there is.
     """
     faults: list[Fault] = []
     env_file = _read_env_file(folder / ".env", faults)
-    toml_file, tables = _read_toml(folder / (toml or "tollkeeper.toml"), toml is not None, faults)
+    toml_file, tables = _read_toml(folder / "tollkeeper.toml", faults)
     faults += _near_misses(environ)
     texts = toml_file | env_file | _texts(environ)
     values = _parse(SETTINGS, texts, "", faults)
@@ -122,12 +122,12 @@ def load(environ: Mapping[str, str], folder: Path, *, toml: Path | None = None) 
     return _config(values, products)
 
 
-def _read(path: Path, must_exist: bool, faults: list[Fault]) -> str:
+def _read(path: Path, faults: list[Fault]) -> str:
+    """A file's text; nothing if there is no such file."""
     try:
         return path.read_text("utf-8-sig")
     except FileNotFoundError:
-        if must_exist:
-            faults.append(Fault(str(path), "does not exist", "Name a file that does, or none"))
+        return ""
     except (OSError, UnicodeDecodeError) as error:
         faults.append(Fault(str(path), f"cannot be read ({type(error).__name__})", "Make it a readable text in UTF-8"))
     return ""
@@ -136,7 +136,7 @@ def _read(path: Path, must_exist: bool, faults: list[Fault]) -> str:
 def _read_env_file(path: Path, faults: list[Fault]) -> Texts:
     """Values are taken as they stand: ``$`` is not expanded, since secrets may contain it."""
     found: dict[str, str] = {}
-    for binding in parse_stream(io.StringIO(_read(path, False, faults))):
+    for binding in parse_stream(io.StringIO(_read(path, faults))):
         if binding.key is not None and binding.value is not None:
             found[binding.key] = binding.value
         elif binding.key is not None or binding.error:
@@ -156,10 +156,10 @@ def _split(setting: Setting, text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in items if item.strip())
 
 
-def _read_toml(path: Path, must_exist: bool, faults: list[Fault]) -> tuple[Texts, dict[str, Any]]:
+def _read_toml(path: Path, faults: list[Fault]) -> tuple[Texts, dict[str, Any]]:
     """The settings, and the tables of products by their keys."""
     try:
-        content = tomllib.loads(_read(path, must_exist, faults))
+        content = tomllib.loads(_read(path, faults))
     except tomllib.TOMLDecodeError as error:
         faults.append(Fault(path.name, f"is not TOML: {error}", "Mend that line"))
         return {}, {}
