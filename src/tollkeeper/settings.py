@@ -307,13 +307,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "STRIPE_PUBLIC",
         _matching(r"pk_(?:test|live)_[A-Za-z0-9_]+", "is not a publishable key of Stripe"),
-        "Stripe's publishable key, in the same mode as STRIPE_API_KEY.",
+        "Stripe's publishable key. Hosted checkout does without; if set, it must be in the mode of STRIPE_API_KEY.",
         "pk_test_...",
     ),
     Setting(
         "STRIPE_WEBHOOK_SECRET",
         _matching(r"whsec_[A-Za-z0-9+/=_-]+", "is not a webhook secret, which starts with whsec_"),
-        "Signing secrets of the webhook endpoint. Without one there is no webhook address, and Stripe is polled.",
+        "Signing secrets of the webhook endpoint. Without one there is no webhook address, "
+        "and polling alone brings events.",
         "whsec_...",
         many=True,
         secret=True,
