@@ -18,8 +18,8 @@ from tollkeeper.errors import TollkeeperError
 GRACE = 5
 
 
-class PortTaken(TollkeeperError):
-    """Another program listens there already."""
+class CannotListen(TollkeeperError):
+    """Another program listens there already, or the host is not this machine's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Listener:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take a port before anything else is set up. Raises ``PortTaken`` with words on what to do."""
+    """Take a port before anything else is set up. Raises ``CannotListen`` with words on what to do."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named, or else asyncio does not recognise TCP, and answers wait 40 ms for Nagle's algorithm.
     taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -42,7 +42,8 @@ def listen(host: str, port: int) -> socket.socket:
         taken.listen(2048)
     except OSError as error:
         taken.close()
-        raise PortTaken(f"Cannot listen on {host}:{port}: {error.strerror or error}. Choose another --port.") from error
+        why = error.strerror or error
+        raise CannotListen(f"Cannot listen on {host}:{port}: {why}. Choose another --port or --host.") from error
     return taken
 
 
