@@ -13,9 +13,9 @@ from tollkeeper.sandbox.pages import render
 from tollkeeper.sandbox.stripe import bank_debits, disputes, refunds
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
 from tollkeeper.sandbox.stripe.happenings import happen
-from tollkeeper.sandbox.stripe.hosted import check_origin, read_form
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.money import minor_units
+from tollkeeper.sandbox.stripe.posts import check_origin, read_form
 from tollkeeper.sandbox.stripe.work import Work
 
 Action = Callable[[Work, str, Mapping[str, str]], JSON]

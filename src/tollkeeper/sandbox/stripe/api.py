@@ -1,6 +1,5 @@
 """The API over HTTP: keys, versions, idempotency, and answers in Stripe's form."""
 
-import asyncio
 import hashlib
 import json
 import logging
@@ -8,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -22,10 +21,10 @@ from tollkeeper.sandbox.stripe.forms import Form, decode
 from tollkeeper.sandbox.stripe.happenings import happen
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.misbehaviour import misbehave
+from tollkeeper.sandbox.stripe.posts import read_body
 from tollkeeper.sandbox.stripe.work import Work
 
 MAX_BODY = 64 * 1024
-MAX_SECONDS = 10.0
 KEY_HOURS = 24
 METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS"]
 FORM = "application/x-www-form-urlencoded"
@@ -168,22 +167,6 @@ async def _form(request: Request) -> Form:
         message = f"Invalid request (check that your POST content type is {FORM})."
         raise invalid(message)
     return decode(query + b"&" + body)
-
-
-async def read_body(request: Request, most: int) -> bytes:
-    """Raises a 413 beyond ``most`` bytes and a 408 for a sender that takes too long."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(MAX_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > most:
-                    raise ApiError(413, f"The body of this request is too large: at most {most} bytes are accepted.")
-    except TimeoutError:
-        raise ApiError(408, "The body of this request took too long to arrive.") from None
-    except ClientDisconnect:
-        raise invalid("The connection was closed before the request was complete.") from None
-    return bytes(body)
 
 
 def _refused(error: ApiError) -> Answer:

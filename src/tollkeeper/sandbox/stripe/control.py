@@ -14,10 +14,10 @@ from tollkeeper.sandbox.stripe import accounts, clock, disputes, faults, refunds
 from tollkeeper.sandbox.stripe.cards import BRANDS, CARDS, SUGGESTED, Card
 from tollkeeper.sandbox.stripe.errors import ApiError
 from tollkeeper.sandbox.stripe.events import API_VERSION
-from tollkeeper.sandbox.stripe.hosted import check_origin, read_form
 from tollkeeper.sandbox.stripe.ibans import IBANS, spaced
 from tollkeeper.sandbox.stripe.ledger import JSON, Ledger
 from tollkeeper.sandbox.stripe.money import TAX_PERCENT, formatted, plain
+from tollkeeper.sandbox.stripe.posts import check_origin, read_form
 from tollkeeper.sandbox.stripe.work import Work
 
 SHOWN = 20

@@ -9,9 +9,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from tollkeeper.sandbox.stripe import clock, faults
-from tollkeeper.sandbox.stripe.api import read_body
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
-from tollkeeper.sandbox.stripe.hosted import MAX_FORM, check_origin
+from tollkeeper.sandbox.stripe.posts import MAX_FORM, check_origin, read_body
 from tollkeeper.sandbox.stripe.work import Work
 
 Endpoint = Callable[[Request], Awaitable[Response]]

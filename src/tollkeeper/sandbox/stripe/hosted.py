@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -11,7 +10,6 @@ from starlette.routing import Route
 from tollkeeper.sandbox.pages import render
 from tollkeeper.sandbox.stripe import bank_debits, card_form, debit_form, payments
 from tollkeeper.sandbox.stripe.accounts import NAME
-from tollkeeper.sandbox.stripe.api import read_body
 from tollkeeper.sandbox.stripe.cards import BY_NUMBER, SUGGESTED
 from tollkeeper.sandbox.stripe.checkout_sessions import DEBIT, KIND, amounts
 from tollkeeper.sandbox.stripe.countries import COUNTRIES
@@ -20,9 +18,9 @@ from tollkeeper.sandbox.stripe.happenings import happen
 from tollkeeper.sandbox.stripe.ibans import IBANS, spaced
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.money import TAX_PERCENT, formatted
+from tollkeeper.sandbox.stripe.posts import check_origin, read_form
 from tollkeeper.sandbox.stripe.work import Work
 
-MAX_FORM = 16 * 1024
 LABELS = {
     "email": "Email",
     "card_number": "Card number",
@@ -79,25 +77,6 @@ class Hosted:
             if session["status"] != "open":
                 return _closed(request, session)
             return step(request, work, session, form)
-
-
-async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a small form; raises a 4xx for anything else."""
-    body = await read_body(request, MAX_FORM)
-    try:
-        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50, errors="strict"))
-    except ValueError:
-        raise ApiError(400, "The form is not URL-encoded UTF-8.") from None
-
-
-def check_origin(request: Request) -> None:
-    """Another site's page must not post here; a lighter guard than a token, for a tool without secrets."""
-    if request.method != "POST":
-        return
-    origin = urlsplit(request.headers.get("origin", ""))
-    elsewhere = origin.netloc and origin.netloc != request.headers.get("host")
-    if elsewhere or request.headers.get("sec-fetch-site") == "cross-site":
-        raise ApiError(403, "This form was sent from another site.")
 
 
 def _offering(type_: str, step: Step) -> Step:
