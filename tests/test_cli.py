@@ -20,6 +20,9 @@ SOUND = {
     "OIDC_NAME": "Example ID",
 }
 
+OPERATORS = ("people", "why", "reconcile", "events", "replay")
+COMMANDS = ("demo", "serve", "sandbox", "check", "migrate", *OPERATORS)
+
 
 def write(folder: Path, settings: Mapping[str, str]) -> None:
     (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
@@ -27,10 +30,10 @@ def write(folder: Path, settings: Mapping[str, str]) -> None:
 
 def test_help_names_every_command(tmp_path: Path) -> None:
     words = run("--help", folder=tmp_path).stdout
-    assert all(command in words for command in ("demo", "serve", "sandbox", "check", "migrate"))
+    assert all(command in words for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", ["demo", "serve", "sandbox", "check", "migrate"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:
     shown = run(command, "--help", folder=tmp_path)
     assert shown.returncode == 0

@@ -20,6 +20,7 @@ from tollkeeper.catalog import Catalog
 from tollkeeper.checkout import Till
 from tollkeeper.config import Config
 from tollkeeper.gate import Gate
+from tollkeeper.provider import PaymentProvider
 from tollkeeper.providers.stripe import StripeProvider
 from tollkeeper.signin import AttemptSeal, SignIn
 from tollkeeper.storage.database import Database, open_database
@@ -68,6 +69,21 @@ async def lifespan(
     finally:
         await worker.stop(work)
         await site.signin.close()
+        await provider.close()
+        await database.close()
+
+
+@asynccontextmanager
+async def opened(config: Config) -> AsyncIterator[tuple[Database, PaymentProvider]]:
+    """The database and the provider without the pages, for commands that work beside a running server.
+
+    Raises ``StorageError`` or ``StorageBusy`` when the database cannot be used.
+    """
+    database = await open_database(config.database_url)
+    provider = StripeProvider(config.stripe)
+    try:
+        yield database, provider
+    finally:
         await provider.close()
         await database.close()
 

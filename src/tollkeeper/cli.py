@@ -1,18 +1,27 @@
 """The commands."""
 
+import asyncio
 import json
 import logging
 import os
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from tollkeeper.errors import ConfigurationError, TollkeeperError
+
+if TYPE_CHECKING:
+    from tollkeeper.config import Config
+    from tollkeeper.operators import Reconciliation
+    from tollkeeper.provider import PaymentProvider
+    from tollkeeper.storage.database import Database
+
+T = TypeVar("T")
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,6 +34,8 @@ Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65534, help="The port to listen on.")]
 Folder = Annotated[Path, typer.Option(help="The folder with .env and tollkeeper.toml.", file_okay=False)]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")]
+Who = typer.Argument(metavar="PERSON", help="An id, an e-mail address or a name.", show_default=False)
 
 
 def show_version(wanted: bool) -> None:
@@ -230,3 +241,138 @@ def migrate(folder: Folder = Path(), as_json: Json = False) -> None:
         typer.echo(f"The database is at {after} already.")
     else:
         typer.echo(f"The database is now at {after}.")
+
+
+def beside_the_server(
+    folder: Path, work: "Callable[[Config, Database, PaymentProvider], Awaitable[T]]", as_json: bool = False
+) -> T:
+    """Do one thing with the database and the provider of the settings, whether or not a server runs."""
+    from tollkeeper import config, logs
+    from tollkeeper.app import opened
+
+    logs.configure(logging.WARNING)
+    with clear_errors(as_json):
+        settings = config.load(os.environ, folder)
+
+        async def do() -> T:
+            async with opened(settings) as (database, provider):
+                return await work(settings, database, provider)
+
+        return asyncio.run(do())
+
+
+@app.command(epilog="Example: tollkeeper people example.com --limit 10")
+def people(
+    query: Annotated[str, typer.Argument(help="A part of the id, name or e-mail address.")] = "",
+    limit: Limit = 50,
+    folder: Folder = Path(),
+    as_json: Json = False,
+) -> None:
+    """List people and what they hold, newest first."""
+    from tollkeeper import operators, reports
+    from tollkeeper.app import now
+
+    found = beside_the_server(
+        folder,
+        lambda _, database, provider: database.read(
+            operators.list_people, query, live=provider.live, now=now(), limit=limit + 1
+        ),
+        as_json,
+    )
+    show = reports.people_in_json if as_json else reports.people_in_words
+    show(found[:limit], more=len(found) > limit)
+
+
+@app.command(epilog="Example: tollkeeper why alice@example.com")
+def why(person: Annotated[str, Who], folder: Folder = Path(), as_json: Json = False) -> None:
+    """Say why somebody may or may not use each feature, and everything that this rests on."""
+    from tollkeeper import operators, reports
+    from tollkeeper.app import now
+    from tollkeeper.catalog import Catalog
+
+    async def explain(
+        settings: "Config", database: "Database", provider: "PaymentProvider"
+    ) -> tuple[operators.Explanation, Catalog]:
+        return await operators.why(database, provider, person, now()), Catalog(settings.products)
+
+    explained, catalog = beside_the_server(folder, explain, as_json)
+    show = reports.explanation_in_json if as_json else reports.explanation_in_words
+    show(explained, operators.answers(explained, catalog), operators.history(explained))
+
+
+@app.command(epilog="Example: tollkeeper events --failed")
+def events(
+    failed: Annotated[bool, typer.Option("--failed", help="Only those that could not be handled so far.")] = False,
+    limit: Limit = 50,
+    folder: Folder = Path(),
+    as_json: Json = False,
+) -> None:
+    """List the events in the inbox, the last one first."""
+    from tollkeeper import reports
+    from tollkeeper.storage import events
+
+    found = beside_the_server(
+        folder,
+        lambda _, database, provider: database.read(
+            events.newest, provider.name, provider.live, limit + 1, failed=failed
+        ),
+        as_json,
+    )
+    show = reports.events_in_json if as_json else reports.events_in_words
+    show(found[:limit], more=len(found) > limit)
+
+
+@app.command(epilog="Example: tollkeeper replay --failed")
+def replay(
+    event_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="EVENT_ID...", help="The provider's ids.", show_default=False)
+    ] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="All that could not be handled so far.")] = False,
+    folder: Folder = Path(),
+    as_json: Json = False,
+) -> None:
+    """Have the server handle events once more, as if they had just come."""
+    from tollkeeper import operators
+    from tollkeeper.app import now
+    from tollkeeper.storage import events
+
+    if bool(event_ids) == failed:
+        raise typer.BadParameter("Name events, or say --failed.")
+
+    async def make_due(_: "Config", database: "Database", provider: "PaymentProvider") -> tuple[str, ...]:
+        if event_ids:
+            return await database.write(operators.replay, provider.name, provider.live, event_ids, now())
+        return await database.write(events.replay_failed, provider.name, provider.live, now())
+
+    due = beside_the_server(folder, make_due, as_json)
+    if as_json:
+        typer.echo(json.dumps({"replayed": due}))
+    else:
+        typer.echo("\n".join([f"{len(due)} event(s) due again", *due]))
+
+
+@app.command(epilog="Example: tollkeeper reconcile alice@example.com")
+def reconcile(
+    person: Annotated[str | None, Who] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Everybody who ever began to buy.")] = False,
+    folder: Folder = Path(),
+    as_json: Json = False,
+) -> None:
+    """Ask the provider now what was bought, and say what that changed."""
+    from tollkeeper import operators, reports
+    from tollkeeper.app import now
+
+    if bool(person) == everybody:
+        raise typer.BadParameter("Name a person, or say --all.")
+
+    async def ask(_: "Config", database: "Database", provider: "PaymentProvider") -> "list[Reconciliation]":
+        if person:
+            return [await operators.reconcile_person(database, provider, person, now)]
+        asking = operators.reconcile_everybody(database, provider, now)
+        return [done async for done in reports.with_progress(asking) if done.changes or done.trouble]
+
+    outcome = beside_the_server(folder, ask, as_json)
+    show = reports.reconciled_in_json if as_json else reports.reconciled_in_words
+    show(outcome)
+    if any(done.trouble for done in outcome):
+        raise typer.Exit(1)

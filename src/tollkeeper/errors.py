@@ -99,3 +99,11 @@ class Refused(TollkeeperError):
         self.status = status
         self.detail = detail
         self.title = title
+
+
+class PersonUnclear(TollkeeperError):
+    """Not exactly one person is meant: nobody, or several. The words say which."""
+
+
+class NoSuchEvent(TollkeeperError):
+    """An event that was never kept, or that is ignored and so never handled."""

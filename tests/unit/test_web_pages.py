@@ -5,7 +5,7 @@ from starlette.requests import Request
 
 from tollkeeper.web.home import readable_on
 from tollkeeper.web.login import browser_label
-from tollkeeper.web.pages import day, iso, moment, money
+from tollkeeper.words import day, iso, moment, money
 
 
 @pytest.mark.parametrize(

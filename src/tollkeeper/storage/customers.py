@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, select, update
+from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
 from tollkeeper.model import Customer, Realm
 from tollkeeper.storage.inserts import insert_into
@@ -24,6 +24,17 @@ def who_paid(conn: Connection, realm: Realm, reference: str) -> Customer | None:
     """The customer whose grant came from this payment."""
     payers = select(grants.c.person_id).where(grants.c.reference == reference, within(grants, realm))
     return _one(conn, customers.c.person_id.in_(payers), within(customers, realm))
+
+
+def after(conn: Connection, realm: Realm, id: int, limit: int) -> tuple[Customer, ...]:
+    """The next customers of a realm, by their ids here; 0 begins with the first."""
+    wanted = select(customers).where(within(customers, realm), customers.c.id > id)
+    return tuple(_customer(row) for row in conn.execute(wanted.order_by(customers.c.id).limit(limit)))
+
+
+def count(conn: Connection, realm: Realm) -> int:
+    """How many customers a realm has."""
+    return conn.execute(select(func.count()).select_from(customers).where(within(customers, realm))).scalar_one()
 
 
 def add(conn: Connection, person_id: str, realm: Realm, external_id: str, now: int) -> Customer:
@@ -81,5 +92,9 @@ def pass_fence(conn: Connection, customer_id: int, ticket: int) -> bool:
 
 
 def _one(conn: Connection, *conditions: ColumnElement[bool]) -> Customer | None:
-    row: Any = conn.execute(select(customers).where(*conditions)).one_or_none()
-    return Customer(row.id, realm_of(row), row.external_id, row.person_id) if row else None
+    row = conn.execute(select(customers).where(*conditions)).one_or_none()
+    return _customer(row) if row else None
+
+
+def _customer(row: Row[Any]) -> Customer:
+    return Customer(row.id, realm_of(row), row.external_id, row.person_id)

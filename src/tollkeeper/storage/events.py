@@ -1,15 +1,45 @@
 """Events: the rows of the inbox. Every event is kept once, before it is acknowledged."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, exists, or_, select, update
 
 from tollkeeper.model import Event, KeptEvent, Realm
 from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.realms import columns_of, realm_of, within
-from tollkeeper.storage.tables import events
+from tollkeeper.storage.tables import customers, events, grants
 
 IGNORED = "ignored"
+
+
+class State(StrEnum):
+    """How far an event has come. *Failed* is tried again; *parked* waits for an operator."""
+
+    IGNORED = "ignored"
+    WAITING = "waiting"
+    HANDLED = "handled"
+    FAILED = "failed"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An event as an operator sees it. ``id`` is the provider's."""
+
+    id: str
+    type: str
+    state: State
+    created_at: int
+    received_at: int
+    object_id: str
+    customer_id: str | None
+    attempts: int
+    due_at: int | None
+    outcome: str | None
+    error: str | None
 
 
 def keep(conn: Connection, event: Event, now: int) -> bool:
@@ -63,6 +93,81 @@ def next_due(conn: Connection, realm: Realm) -> int | None:
     """When the next event is due (Unix seconds), which may be past; None when nothing waits."""
     waiting = select(events.c.due_at).where(events.c.due_at.is_not(None), within(events, realm))
     return conn.scalar(waiting.order_by(events.c.due_at).limit(1))
+
+
+def newest(conn: Connection, provider: str, live: bool, limit: int, *, failed: bool = False) -> tuple[Kept, ...]:
+    """The events kept last, newest first. ``failed``: only those that could not be handled so far."""
+    wanted = select(events).where(events.c.provider == provider, events.c.live == live)
+    if failed:
+        wanted = wanted.where(_UNHANDLED)
+    return _listed(conn, wanted.order_by(events.c.id.desc()).limit(limit))
+
+
+def of_person(conn: Connection, person_id: str, live: bool, limit: int) -> tuple[Kept, ...]:
+    """The events kept last that name the person's customer or one of their payments, newest first."""
+    customer = exists().where(
+        customers.c.person_id == person_id, customers.c.external_id == events.c.customer_id, _same_realm(customers)
+    )
+    payment = exists().where(
+        grants.c.person_id == person_id, grants.c.reference == events.c.reference, _same_realm(grants)
+    )
+    wanted = select(events).where(events.c.live == live, or_(customer, payment))
+    return _listed(conn, wanted.order_by(events.c.id.desc()).limit(limit))
+
+
+def replay(conn: Connection, provider: str, live: bool, ids: Collection[str], now: int) -> tuple[str, ...]:
+    """Make these events due again, as if never tried. Answers which there were; ignored ones stay ignored."""
+    relevant = or_(events.c.outcome.is_(None), events.c.outcome != IGNORED)
+    return _again(conn, provider, live, events.c.event_id.in_(ids) & relevant, now)
+
+
+def replay_failed(conn: Connection, provider: str, live: bool, now: int) -> tuple[str, ...]:
+    """Make every event due again that could not be handled so far. Answers which these were."""
+    return _again(conn, provider, live, _UNHANDLED, now)
+
+
+_UNHANDLED = and_(events.c.handled_at.is_(None), events.c.error.is_not(None))
+
+
+def _same_realm(table: Table) -> ColumnElement[bool]:
+    return and_(*(table.c[name] == events.c[name] for name in ("provider", "account", "live")))
+
+
+def _again(conn: Connection, provider: str, live: bool, condition: ColumnElement[bool], now: int) -> tuple[str, ...]:
+    due = (
+        update(events)
+        .where(events.c.provider == provider, events.c.live == live, condition)
+        .values(due_at=now, attempts=0, handled_at=None, outcome=None, error=None)
+    )
+    return tuple(sorted(conn.scalars(due.returning(events.c.event_id))))
+
+
+def _listed(conn: Connection, wanted: Select[Any]) -> tuple[Kept, ...]:
+    return tuple(_kept(row) for row in conn.execute(wanted))
+
+
+def _kept(row: Row[Any]) -> Kept:
+    return Kept(
+        id=row.event_id,
+        type=row.type,
+        state=_state(row),
+        created_at=row.created_at,
+        received_at=row.received_at,
+        object_id=row.object_id,
+        customer_id=row.customer_id,
+        attempts=row.attempts,
+        due_at=row.due_at,
+        outcome=row.outcome,
+        error=row.error,
+    )
+
+
+def _state(row: Row[Any]) -> State:
+    if row.handled_at is not None:
+        return State.IGNORED if row.outcome == IGNORED else State.HANDLED
+    if row.error is None:
+        return State.WAITING
+    return State.PARKED if row.due_at is None else State.FAILED
 
 
 def _values(event: Event, now: int) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Grants: one product, for one person, from one source, until a time."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -24,9 +25,25 @@ def of_person(conn: Connection, person_id: str, realm: Realm) -> tuple[Grant, ..
     return _all(conn, grants.c.person_id == person_id, within(grants, realm))
 
 
+def in_mode(conn: Connection, person_id: str, live: bool) -> tuple[Grant, ...]:
+    """Every grant a person ever got in a mode, from every account, revoked ones too, newest first."""
+    return _all(conn, grants.c.person_id == person_id, grants.c.live == live)
+
+
 def held(conn: Connection, person_id: str, live: bool, now: int) -> tuple[Grant, ...]:
     """The grants that give a person access now, from every provider, newest first."""
     return _all(conn, grants.c.person_id == person_id, in_force(live, now))
+
+
+def products_held(conn: Connection, person_ids: Collection[str], live: bool, now: int) -> dict[str, tuple[str, ...]]:
+    """The products that each of these people holds now, in the order of the alphabet."""
+    rows = conn.execute(
+        select(grants.c.person_id, grants.c.product)
+        .where(grants.c.person_id.in_(person_ids), in_force(live, now))
+        .distinct()
+        .order_by(grants.c.product)
+    ).all()
+    return {id: tuple(row.product for row in rows if row.person_id == id) for id in person_ids}
 
 
 def of_source(conn: Connection, realm: Realm, source: str) -> Grant | None:

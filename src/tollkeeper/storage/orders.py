@@ -67,6 +67,12 @@ def of_person(conn: Connection, person_id: str, realm: Realm) -> tuple[Order, ..
     return _all(conn, wanted.order_by(orders.c.created_at.desc(), orders.c.id.desc()))
 
 
+def in_mode(conn: Connection, person_id: str, live: bool) -> tuple[Order, ...]:
+    """All orders of a person in a mode, at every account, newest first."""
+    wanted = select(orders).where(orders.c.person_id == person_id, orders.c.live == live)
+    return _all(conn, wanted.order_by(orders.c.created_at.desc(), orders.c.id.desc()))
+
+
 def set_checkout(conn: Connection, order_id: str, checkout_id: str, url: str | None) -> bool:
     """Keep which checkout session was made for an order, and where its page is while it can be used.
 

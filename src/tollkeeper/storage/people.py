@@ -1,8 +1,9 @@
 """People and the identities they sign in with."""
 
+from collections.abc import Collection
 from contextlib import suppress
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tollkeeper.model import Identity, Person
@@ -37,6 +38,34 @@ def identities(conn: Connection, person_id: str) -> tuple[tuple[str, int], ...]:
         .order_by(identities_table.c.created_at, identities_table.c.issuer)
     )
     return tuple((row.issuer, row.created_at) for row in rows)
+
+
+def search(conn: Connection, query: str, limit: int) -> tuple[Person, ...]:
+    """People whose id, name or e-mail address contains the query, in any case; newest first."""
+    matches = (column.icontains(query, autoescape=True) for column in (people.c.id, people.c.name, people.c.email))
+    newest = _PERSON.where(or_(*matches)).order_by(people.c.created_at.desc(), people.c.id).limit(limit)
+    return tuple(Person(*row) for row in conn.execute(newest))
+
+
+def called(conn: Connection, who: str, limit: int) -> tuple[Person, ...]:
+    """The person with this id; else those with this e-mail address, in any case; else those with this name."""
+    for column in (people.c.id, people.c.email, people.c.name):
+        same = column == who if column is people.c.id else func.lower(column) == func.lower(who)
+        found = conn.execute(_PERSON.where(same).order_by(people.c.created_at, people.c.id).limit(limit)).all()
+        if found:
+            return tuple(Person(*row) for row in found)
+    return ()
+
+
+def issuers_of(conn: Connection, person_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """The issuers that each of these people signs in with, in the order of the alphabet."""
+    rows = conn.execute(
+        select(identities_table.c.person_id, identities_table.c.issuer)
+        .where(identities_table.c.person_id.in_(person_ids))
+        .distinct()
+        .order_by(identities_table.c.issuer)
+    ).all()
+    return {id: tuple(row.issuer for row in rows if row.person_id == id) for id in person_ids}
 
 
 _PERSON = select(people.c.id, people.c.name, people.c.email, people.c.created_at)

@@ -1,8 +1,6 @@
 """Turn a template and its context into a page. No page is kept by a browser or a proxy."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from itsdangerous import BadSignature, Signer
@@ -12,12 +10,7 @@ from starlette.responses import HTMLResponse
 
 from tollkeeper.config import Config
 from tollkeeper.model import Visitor
-
-# https://docs.stripe.com/currencies#zero-decimal and #three-decimal
-DECIMALS = dict.fromkeys(
-    ["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf"], 0
-) | dict.fromkeys(["bhd", "jod", "kwd", "omr", "tnd"], 3)
-SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
+from tollkeeper.words import day, iso, moment, money
 
 
 class Pages:
@@ -72,26 +65,3 @@ class Pages:
             return self._csrf.unsign(token).decode() == visitor.login_session_id
         except (BadSignature, UnicodeError):
             return False
-
-
-def money(amount: int, currency: str) -> str:
-    """Minor units in words: ``money(1900, "eur")`` is ``€19.00``."""
-    decimals = DECIMALS.get(currency, 2)
-    number = f"{Decimal(amount).scaleb(-decimals):,.{decimals}f}"
-    return f"{SYMBOLS[currency]}{number}" if currency in SYMBOLS else f"{number} {currency.upper()}"
-
-
-def day(at: int) -> str:
-    """A date in words, UTC."""
-    when = datetime.fromtimestamp(at, UTC)
-    return f"{when.day} {when:%B %Y}"
-
-
-def moment(at: int) -> str:
-    """A date and time in words, UTC."""
-    return f"{day(at)}, {datetime.fromtimestamp(at, UTC):%H:%M}\N{NO-BREAK SPACE}UTC"
-
-
-def iso(at: int) -> str:
-    """A time for machines (RFC 3339)."""
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,291 @@
+"""The operators' commands, beside a running server, on each database."""
+
+import json
+import re
+import subprocess
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from sqlalchemy import update
+from tests.support.processes import free_port, run
+from tests.support.running import AMOUNT, API_KEY, SECRET_KEY, Browser, Site, eventually
+
+from tollkeeper.model import Identity
+from tollkeeper.storage import people
+from tollkeeper.storage.tables import audit, customers, events, grants
+
+SLOW_ACCOUNT = "DE08 3704 0044 0532 0130 03"
+DAY = r"\d{1,2} [A-Z][a-z]+ \d{4}"
+PAYMENT = rf"payment pi_\w+ of €19\.00 on {DAY}"
+SECRETS = ("canary", SECRET_KEY, API_KEY, "whsec_")
+
+
+def ask(site: Site, folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command with the site's settings. Whatever it says, it tells no secret."""
+    ended = run(*arguments, folder=folder, environment=site.settings | settings)
+    assert not any(secret in ended.stdout + ended.stderr for secret in SECRETS)
+    assert "Traceback" not in ended.stderr
+    return ended
+
+
+def told(site: Site, folder: Path, *arguments: str, **settings: str) -> Any:
+    ended = ask(site, folder, *arguments, "--json", **settings)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout)
+
+
+def newcomer(site: Site, name: str, email: str = "") -> Browser:
+    browser = Browser(site.url)
+    browser.sign_in(name, email)
+    return browser
+
+
+def payer(site: Site, name: str) -> Browser:
+    browser = newcomer(site, name)
+    browser.follow(browser.pay())
+    assert browser.enters()
+    return browser
+
+
+def payment_of(site: Site, browser: Browser) -> str:
+    (grant,) = site.rows_of(browser, grants)
+    return str(grant.reference)
+
+
+def refund(site: Site, payment: str) -> None:
+    site.sandbox.stripe.v1.refunds.create({"payment_intent": payment, "amount": AMOUNT})
+
+
+def dispute(site: Site, payment: str) -> None:
+    answer = Browser(site.sandbox.url).client.post(f"{site.sandbox.url}/control/payments/{payment}/dispute")
+    assert answer.status_code in {200, 303}
+
+
+def debit(browser: Browser) -> None:
+    page = browser.client.get(f"{browser.checkout().url}/debit")
+    assert browser.submit(page, "Pay", iban=SLOW_ACCOUNT, account_holder="Della Debit").status_code == 303
+
+
+def settled(site: Site) -> None:
+    """Every event that has come is handled."""
+    eventually(lambda: all(row.handled_at for row in site.rows(events)))
+
+
+def sentence(site: Site, folder: Path, who: str) -> str:
+    explained = told(site, folder, "why", who)
+    (feature,) = explained["features"]
+    assert feature["feature"] == "dashboard"
+    assert feature["allowed"] is (" may use " in feature["why"])
+    assert feature["why"] in ask(site, folder, "why", who).stdout
+    assert not explained["outdated"]
+    return str(feature["why"])
+
+
+def test_why_explains_six_people(site: Site, tmp_path: Path) -> None:
+    paid, refunded, disputed = (payer(site, name) for name in ("Alice Example", "Rita Refund", "Dora Dispute"))
+    pending = newcomer(site, "Della Debit")
+    debit(pending)
+    newcomer(site, "Nora Never")
+    begun = newcomer(site, "Bert Begun")
+    begun.checkout()
+    refund(site, payment_of(site, refunded))
+    dispute(site, payment_of(site, disputed))
+    eventually(lambda: not refunded.enters() and not disputed.enters())
+    settled(site)
+    expected = {
+        "alice@example.com": rf"Alice Example may use dashboard, because {PAYMENT} was paid in full\.",
+        "Rita Refund": rf"Rita Refund may not use dashboard, because {PAYMENT} was refunded in full;"
+        rf" access ended on {DAY}\.",
+        "DORA@example.com": rf"Dora Dispute may not use dashboard, because {PAYMENT} is disputed by the buyer's bank;"
+        rf" access ended on {DAY}\.",
+        "Della Debit": r"Della Debit may not use dashboard, because a payment is still being processed:"
+        rf" {PAYMENT}\.",
+        "nora never": r"Nora Never may not use dashboard, because nothing was ever bought\.",
+        "Bert Begun": r"Bert Begun may not use dashboard, because nothing was ever paid:"
+        rf" a purchase was begun on {DAY} and not finished\.",
+    }
+    for who, words in expected.items():
+        assert re.fullmatch(words, sentence(site, tmp_path, who)), who
+    assert paid.enters()
+    assert not pending.enters()
+
+
+def test_why_tells_what_happened_in_order_with_its_evidence(site: Site, tmp_path: Path) -> None:
+    browser = payer(site, "Rita Refund")
+    payment = payment_of(site, browser)
+    refund(site, payment)
+    eventually(lambda: not browser.enters())
+    settled(site)
+    explained = told(site, tmp_path, "why", "Rita Refund")
+    history = explained["history"]
+    assert [one["at"] for one in history] == sorted(one["at"] for one in history)
+    assert history[0]["kind"] == "order"
+    (customer,) = site.rows_of(browser, customers)
+    known = {row.event_id for row in site.rows(events) if row.customer_id == customer.external_id}
+    assert known
+    assert {one["id"] for one in history if one["kind"] == "event"} >= known
+    assert [one["words"].split(".")[0] for one in history if one["kind"] == "access"] == [
+        "dashboard granted",
+        "dashboard revoked",
+    ]
+    assert any("Evidence: evt_" in one["words"] for one in history)
+    (grant,) = explained["grants"]
+    assert (grant["payment"], grant["amount"], grant["currency"]) == (payment, AMOUNT, "eur")
+    assert grant["revoked_at"]
+    (purchase,) = explained["payments"]
+    assert (purchase["payment"], purchase["refunded"], purchase["verdict"]) == (payment, AMOUNT, "revoked")
+    shown = ask(site, tmp_path, "why", "Rita Refund").stdout
+    assert all(words in shown for words in (payment, "Refunded in full.", "Grants", "History", "€19.00"))
+
+
+def test_why_goes_by_id_too_and_names_namesakes(site: Site, tmp_path: Path) -> None:
+    newcomer(site, "Una One", "shared@example.com")
+    other = Identity("https://elsewhere.example", "2", "Ulla \x1b[31mOther", "Shared@example.com")
+    site.look(partial(people.person_of, new_id="per_2", now=1_800_000_000), other)
+    ended = ask(site, tmp_path, "why", "shared@example.com")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "Several people" in ended.stderr
+    assert "\x1b" not in ended.stderr
+    ids = re.findall(r"^  (\S+)  U", ended.stderr, re.MULTILINE)
+    assert [told(site, tmp_path, "why", id)["person"]["name"][:4] for id in ids] == ["Una ", "Ulla"]
+    assert "\x1b" not in ask(site, tmp_path, "why", "per_2").stdout
+
+
+@pytest.mark.parametrize("command", ["why", "reconcile"])
+def test_somebody_unknown_is_an_error(site: Site, tmp_path: Path, command: str) -> None:
+    ended = ask(site, tmp_path, command, "nobody@example.com")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "Nobody here" in ended.stderr
+
+
+def test_why_explains_from_what_is_kept_while_the_provider_is_away(site: Site, tmp_path: Path) -> None:
+    payer(site, "Alice Example")
+    away = {"STRIPE_API_BASE": f"http://127.0.0.1:{free_port()}"}
+    explained = told(site, tmp_path, "why", "Alice Example", **away)
+    assert explained["features"][0]["allowed"]
+    assert explained["payments"] is None
+    assert explained["trouble"]
+    assert "could not be asked" in ask(site, tmp_path, "why", "Alice Example", **away).stdout
+
+
+def test_reconcile_says_what_it_changed_and_then_that_nothing_is_left(site: Site, tmp_path: Path) -> None:
+    browser = payer(site, "Alice Example")
+    settled(site)
+    forget_the_grant(site)
+    assert not browser.enters()
+    explained = told(site, tmp_path, "why", "Alice Example")
+    assert explained["outdated"]
+    assert "reconcile" in ask(site, tmp_path, "why", "Alice Example").stdout
+    done = told(site, tmp_path, "reconcile", "Alice Example")
+    assert [change["change"] for change in done["people"][0]["changes"]] == ["restored"]
+    assert browser.enters()
+    assert site.rows(audit)[-1].evidence == "tollkeeper reconcile"
+    again = ask(site, tmp_path, "reconcile", "Alice Example")
+    assert (again.returncode, again.stdout) == (0, "Nothing had to change.\n")
+
+
+def test_reconcile_asks_about_everybody(site: Site, tmp_path: Path) -> None:
+    for name in ("Alice Example", "Bob Example"):
+        payer(site, name)
+    newcomer(site, "Nora Never")
+    settled(site)
+    forget_the_grant(site)
+    ended = ask(site, tmp_path, "reconcile", "--all")
+    assert ended.returncode == 0
+    assert ended.stdout.count("dashboard restored. Paid in full.") == 2
+    assert told(site, tmp_path, "reconcile", "--all") == {"ok": True, "people": []}
+
+
+def forget_the_grant(site: Site) -> None:
+    site.look(lambda conn: conn.execute(update(grants).values(revoked_at=1)))
+
+
+@pytest.mark.parametrize("whom", ["Alice Example", "--all"])
+def test_reconcile_fails_when_the_provider_cannot_be_asked(site: Site, tmp_path: Path, whom: str) -> None:
+    payer(site, "Alice Example")
+    ended = ask(site, tmp_path, "reconcile", whom, STRIPE_API_BASE=f"http://127.0.0.1:{free_port()}")
+    assert ended.returncode == 1
+
+
+def test_reconcile_fails_but_goes_on_when_one_customer_cannot_be_asked_about(site: Site, tmp_path: Path) -> None:
+    for name in ("Alice Example", "Bob Example"):
+        payer(site, name)
+    settled(site)
+    forget_the_grant(site)
+    tries = 3  # the first customer's, by the SDK
+    fault = {"effect": "error", "method": "GET", "path": "/v1/checkout/sessions", "times": tries}
+    httpx2.post(f"{site.sandbox.url}/control/faults", json=fault).raise_for_status()
+    ended = ask(site, tmp_path, "reconcile", "--all", "--json")
+    httpx2.delete(f"{site.sandbox.url}/control/faults").raise_for_status()
+    outcome = json.loads(ended.stdout)
+    assert (ended.returncode, outcome["ok"]) == (1, False)
+    assert [(bool(one["trouble"]), len(one["changes"])) for one in outcome["people"]] == [(True, 0), (False, 1)]
+
+
+def test_people_tells_who_they_are_and_what_they_hold(site: Site, tmp_path: Path) -> None:
+    payer(site, "Alice Example")
+    newcomer(site, "Nora Never")
+    listed = told(site, tmp_path, "people")
+    assert not listed["more"]
+    assert {one["name"]: (one["email"], one["holds"]) for one in listed["people"]} == {
+        "Alice Example": ("alice@example.com", ["dashboard"]),
+        "Nora Never": ("nora@example.com", []),
+    }
+    assert all(one["issuers"] == [site.settings["OIDC_ISSUER"]] for one in listed["people"])
+    shown = ask(site, tmp_path, "people", "ALICE@").stdout
+    assert "Alice Example" in shown
+    assert "Nora" not in shown
+    assert told(site, tmp_path, "people", "%")["people"] == []
+    few = told(site, tmp_path, "people", "--limit=1")
+    assert (len(few["people"]), few["more"]) == (1, True)
+    assert "There are more" in ask(site, tmp_path, "people", "--limit=1").stdout
+
+
+def park_everything(site: Site) -> None:
+    values = {"handled_at": None, "outcome": None, "due_at": None, "error": "it would not", "attempts": 11}
+    site.look(lambda conn: conn.execute(update(events).where(events.c.outcome != "ignored").values(values)))
+
+
+def test_events_tells_which_failed_and_replay_has_them_handled(site: Site, tmp_path: Path) -> None:
+    payer(site, "Alice Example")
+    settled(site)
+    assert told(site, tmp_path, "events", "--failed") == {"events": [], "more": False}
+    park_everything(site)
+    parked = told(site, tmp_path, "events", "--failed")["events"]
+    assert parked
+    assert {one["state"] for one in parked} == {"parked"}
+    assert "parked: it would not" in ask(site, tmp_path, "events", "--failed").stdout
+    assert told(site, tmp_path, "replay", "--failed") == {"replayed": sorted(one["id"] for one in parked)}
+    settled(site)
+    known = {one["id"]: one for one in told(site, tmp_path, "events")["events"]}
+    assert all((known[one["id"]]["state"], known[one["id"]]["tries"]) == ("handled", 1) for one in parked)
+
+
+def test_replay_takes_ids_and_replays_none_if_one_is_unknown(site: Site, tmp_path: Path) -> None:
+    payer(site, "Alice Example")
+    settled(site)
+    park_everything(site)
+    one = told(site, tmp_path, "events", "--failed")["events"][0]["id"]
+    refused = ask(site, tmp_path, "replay", one, "evt_unknown")
+    assert refused.returncode == 1
+    assert "evt_unknown" in refused.stderr
+    assert one in {event["id"] for event in told(site, tmp_path, "events", "--failed")["events"]}
+    assert "1 event(s) due again" in ask(site, tmp_path, "replay", one).stdout
+    eventually(lambda: next(row for row in site.rows(events) if row.event_id == one).handled_at)
+
+
+@pytest.mark.parametrize("arguments", [("replay",), ("replay", "evt_1", "--failed"), ("reconcile",), ("why",)])
+def test_half_a_command_is_refused(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    assert run(*arguments, folder=tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize("command", ["people", "events", "why nobody", "replay --failed", "reconcile --all"])
+def test_without_a_database_a_command_says_what_to_do(site: Site, tmp_path: Path, command: str) -> None:
+    missing = tmp_path / "missing.sqlite3"
+    ended = ask(site, tmp_path, *command.split(), DATABASE_URL=f"sqlite:///{missing}")
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "tollkeeper migrate" in ended.stderr
+    assert not missing.exists()
