@@ -52,13 +52,12 @@ class Product:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A provider's price, as fetched from it."""
+    """A provider's one-time price, as fetched from it."""
 
     id: str
     amount: int
     currency: str
     product_name: str
-    recurring: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,19 +176,17 @@ async def test_a_discount_is_told(world: StripeWorld, paid_session: dict[str, An
 PRICE = {"id": "price_1", "object": "price", "currency": "eur", "type": "one_time", "product": {"name": "Lessons"}}
 
 
-async def test_a_price_without_one_amount_is_refused_with_advice(world: StripeWorld) -> None:
-    with answering({**PRICE, "unit_amount": None, "billing_scheme": "tiered"}) as address:
+@pytest.mark.parametrize(
+    "facts", [{"unit_amount": None, "billing_scheme": "tiered"}, {"unit_amount": 1900, "type": "recurring"}]
+)
+async def test_a_price_that_cannot_be_paid_once_is_refused_with_advice(
+    world: StripeWorld, facts: dict[str, Any]
+) -> None:
+    with answering({**PRICE, **facts}) as address:
         async with opened(world.provider(at=address)) as provider:
             with pytest.raises(ProviderRefused) as refused:
                 await provider.price("price_1")
     assert refused.value.advice
-
-
-@pytest.mark.parametrize(("type", "recurring"), [("one_time", False), ("recurring", True)])
-async def test_a_recurring_price_says_so(world: StripeWorld, type: str, recurring: bool) -> None:
-    with answering({**PRICE, "unit_amount": 1900, "type": type}) as address:
-        async with opened(world.provider(at=address)) as provider:
-            assert (await provider.price("price_1")).recurring is recurring
 
 
 def an_order(number: int, customer: Customer, price_id: str) -> Order:

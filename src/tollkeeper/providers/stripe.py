@@ -314,12 +314,13 @@ async def _pages(
 def _price(found: Mapping[str, Any]) -> Price:
     if found["unit_amount"] is None:
         raise ProviderRefused(f"Price {found['id']} has no fixed amount.", "Use a price with one amount per unit.")
+    if found["type"] != "one_time":
+        raise ProviderRefused(f"Price {found['id']} is for subscriptions.", "Use a one-time price.")
     return Price(
         id=found["id"],
         amount=found["unit_amount"],
         currency=found["currency"],
         product_name=found["product"]["name"],
-        recurring=found["type"] == "recurring",
     )
 
 
