@@ -74,3 +74,14 @@ def test_c24_the_fence_lets_only_later_tickets_pass(conn: Connection) -> None:
     assert not customers.pass_fence(conn, customer.id, 1)
     assert not customers.pass_fence(conn, customer.id, 2)
     assert customers.pass_fence(conn, customer.id, 3)
+
+
+def test_customers_are_gone_through_batch_by_batch(conn: Connection) -> None:
+    for person in ("ada", "bob", "cleo"):
+        keep_person(conn, person)
+    ada, bob, cleo = (customers.add(conn, one, TEST_MODE, f"cus_{one}", NOW) for one in ("ada", "bob", "cleo"))
+    customers.add(conn, "ada", LIVE_MODE, "cus_ada", NOW)
+    assert customers.after(conn, TEST_MODE, 0, 2) == (ada, bob)
+    assert customers.after(conn, TEST_MODE, bob.id, 2) == (cleo,)
+    assert customers.after(conn, TEST_MODE, cleo.id, 2) == ()
+    assert customers.count(conn, TEST_MODE) == 3

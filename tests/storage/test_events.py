@@ -1,9 +1,18 @@
 import pytest
 from sqlalchemy import Connection, select
-from tests.storage.makers import NOW, OTHER_REALMS, TEST_MODE, an_event
+from tests.storage.makers import (
+    LIVE_MODE,
+    NOW,
+    OTHER_ACCOUNT,
+    OTHER_REALMS,
+    TEST_MODE,
+    an_event,
+    keep_grant,
+    keep_person,
+)
 
 from tollkeeper.model import KeptEvent, Realm
-from tollkeeper.storage import events, tables
+from tollkeeper.storage import customers, events, tables
 
 LEASE = 60
 
@@ -96,3 +105,56 @@ def test_a_late_failure_does_not_undo_what_another_worker_did(conn: Connection) 
     events.handled(conn, kept.id, "granted", NOW + LEASE)
     events.failed(conn, kept.id, "took too long", NOW + LEASE + 1)
     assert only_row(conn) == (None, NOW + LEASE, "granted", None)
+
+
+def states(conn: Connection, *, failed: bool = False) -> dict[str, str]:
+    return {one.id: one.state.value for one in events.newest(conn, "stripe", False, 10, failed=failed)}
+
+
+def one_in_each_state(conn: Connection) -> None:
+    for name in ("waiting", "handled", "failed", "parked"):
+        events.keep(conn, an_event(f"evt_{name}"), NOW)
+    events.keep(conn, an_event("evt_ignored", relevant=False), NOW)
+    events.keep(conn, an_event("evt_other", realm=LIVE_MODE), NOW)
+    claimed = {kept.event.id: kept.id for kept in events.claim(conn, TEST_MODE, NOW, 10, LEASE)}
+    events.handled(conn, claimed["evt_handled"], "1 changed", NOW)
+    events.failed(conn, claimed["evt_failed"], "no answer", NOW + 5)
+    events.failed(conn, claimed["evt_parked"], "no answer", None)
+
+
+def test_events_are_listed_with_their_states_newest_first(conn: Connection) -> None:
+    one_in_each_state(conn)
+    listed = states(conn)
+    assert list(listed) == ["evt_ignored", "evt_parked", "evt_failed", "evt_handled", "evt_waiting"]
+    assert all(id == f"evt_{state}" for id, state in listed.items())
+    assert set(states(conn, failed=True)) == {"evt_failed", "evt_parked"}
+    assert len(events.newest(conn, "stripe", False, 2)) == 2
+
+
+def test_what_failed_is_replayed_as_if_never_tried(conn: Connection) -> None:
+    one_in_each_state(conn)
+    assert events.replay_failed(conn, "stripe", False, NOW + 9) == ("evt_failed", "evt_parked")
+    again = events.claim(conn, TEST_MODE, NOW + 9, 10, LEASE)
+    assert {kept.event.id: kept.attempts for kept in again} == {"evt_failed": 1, "evt_parked": 1}
+    assert states(conn, failed=True) == {}
+
+
+def test_events_are_replayed_by_id_except_ignored_ones(conn: Connection) -> None:
+    one_in_each_state(conn)
+    wanted = ["evt_handled", "evt_ignored", "evt_other", "evt_unknown"]
+    assert events.replay(conn, "stripe", False, wanted, NOW + 4) == ("evt_handled",)
+    assert claim(conn, NOW + 4) == ["evt_handled"]
+
+
+def test_events_of_a_person_name_their_customer_or_their_payment(conn: Connection) -> None:
+    for person in ("ada", "bob"):
+        keep_person(conn, person)
+        customers.add(conn, person, TEST_MODE, f"cus_{person}", NOW)
+    keep_grant(conn, "ada", "cs_1", reference="pi_ada")
+    events.keep(conn, an_event("evt_1", customer_id="cus_ada"), NOW)
+    events.keep(conn, an_event("evt_2", customer_id=None, reference="pi_ada"), NOW)
+    events.keep(conn, an_event("evt_3", customer_id="cus_bob"), NOW)
+    events.keep(conn, an_event("evt_4", customer_id="cus_ada", realm=LIVE_MODE), NOW)
+    events.keep(conn, an_event("evt_5", customer_id="cus_ada", realm=OTHER_ACCOUNT), NOW)
+    assert [one.id for one in events.of_person(conn, "ada", False, 10)] == ["evt_2", "evt_1"]
+    assert [one.id for one in events.of_person(conn, "ada", False, 1)] == ["evt_2"]

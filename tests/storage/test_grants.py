@@ -1,7 +1,17 @@
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
-from tests.storage.makers import DAY, LIVE_MODE, NOW, OTHER_PROVIDER, OTHER_REALMS, TEST_MODE, keep_grant, keep_person
+from tests.storage.makers import (
+    DAY,
+    LIVE_MODE,
+    NOW,
+    OTHER_ACCOUNT,
+    OTHER_PROVIDER,
+    OTHER_REALMS,
+    TEST_MODE,
+    keep_grant,
+    keep_person,
+)
 
 from tollkeeper.model import Grant, Realm
 from tollkeeper.storage import grants
@@ -65,3 +75,23 @@ def test_held_now_are_those_in_force_from_every_provider(conn: Connection, grant
 def test_a_grant_needs_a_person(conn: Connection) -> None:
     with pytest.raises(IntegrityError), conn.begin_nested():
         keep_grant(conn, "nobody", "cs_1")
+
+
+def test_products_held_by_several_people(conn: Connection) -> None:
+    for person in ("ada", "bob"):
+        keep_person(conn, person)
+    keep_grant(conn, "ada", "cs_1", product="reports")
+    keep_grant(conn, "ada", "cs_2")
+    keep_grant(conn, "ada", "cs_3")
+    keep_grant(conn, "bob", "cs_4", revoked_at=NOW)
+    keep_grant(conn, "bob", "cs_5", until=NOW)
+    keep_grant(conn, "bob", "cs_6", realm=LIVE_MODE)
+    assert grants.products_held(conn, ["ada", "bob"], False, NOW) == {"ada": ("dashboard", "reports"), "bob": ()}
+
+
+def test_every_grant_of_a_mode_from_every_account(conn: Connection) -> None:
+    keep_person(conn, "ada")
+    old = keep_grant(conn, "ada", "cs_1", revoked_at=NOW)
+    new = keep_grant(conn, "ada", "cs_2", realm=OTHER_ACCOUNT, since=NOW + 1)
+    keep_grant(conn, "ada", "cs_3", realm=LIVE_MODE)
+    assert grants.in_mode(conn, "ada", live=False) == (new, old)

@@ -3,14 +3,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
-from tests.storage.makers import (
-    LIVE_MODE,
-    NOW,
-    OTHER_PROVIDER,
-    TEST_MODE,
-    an_order,
-    keep_person,
-)
+from tests.storage.makers import LIVE_MODE, NOW, OTHER_ACCOUNT, OTHER_PROVIDER, TEST_MODE, an_order, keep_person
 
 from tollkeeper.model import Order, OrderState
 from tollkeeper.storage import orders
@@ -112,3 +105,9 @@ def test_how_orders_close(conn: Connection, order: Order, before: OrderState, to
 
 def test_closing_an_unknown_order_does_nothing(conn: Connection) -> None:
     assert not orders.close(conn, "o1", OrderState.COMPLETE, NOW)
+
+
+def test_orders_of_a_person_in_one_mode_at_every_account(conn: Connection, order: Order) -> None:
+    elsewhere = orders.start(conn, an_order("o2", "ada", realm=OTHER_ACCOUNT, product="reports", created_at=NOW + 5))
+    orders.start(conn, an_order("o3", "ada", realm=LIVE_MODE))
+    assert orders.in_mode(conn, "ada", live=False) == (elsewhere, order)

@@ -38,3 +38,37 @@ def test_identities_tell_issuer_and_first_use(conn: Connection) -> None:
     keep_person(conn, "ada")
     keep_person(conn, "bob")
     assert people.identities(conn, "ada") == (("https://id.example", NOW),)
+
+
+def keep(conn: Connection, id: str, name: str, email: str | None = None, at: int = NOW) -> Person:
+    return people.person_of(conn, an_identity(id, name=name, email=email), new_id=id, now=at)
+
+
+def test_a_search_finds_parts_in_any_case_newest_first_and_no_more_than_asked_for(conn: Connection) -> None:
+    ada = keep(conn, "per_1", "Ada Example", "ada@example.org")
+    bob = keep(conn, "per_2", "Bob", "bob_1@EXAMPLE.org", NOW + 1)
+    cleo = keep(conn, "per_3", "Cleo 100%", at=NOW + 2)
+    assert people.search(conn, "example", 10) == (bob, ada)
+    assert people.search(conn, "", 2) == (cleo, bob)
+    assert people.search(conn, "%", 10) == (cleo,)
+    assert people.search(conn, "b_1@", 10) == (bob,)
+    assert people.search(conn, "PER_3", 10) == (cleo,)
+
+
+def test_somebody_is_called_by_id_before_address_before_name(conn: Connection) -> None:
+    ada = keep(conn, "per_1", "Ada", "ada@example.org")
+    bob = keep(conn, "per_2", "per_1", "ADA@example.org", NOW + 1)
+    cleo = keep(conn, "per_3", "ada@example.org", "cleo@example.org")
+    assert people.called(conn, "per_1", 10) == (ada,)
+    assert people.called(conn, "Ada@Example.org", 10) == (ada, bob)
+    assert people.called(conn, "Ada@Example.org", 1) == (ada,)
+    assert people.called(conn, "cleo@example.org", 10) == (cleo,)
+    assert people.called(conn, "ADA", 10) == (ada,)
+    assert people.called(conn, "Ad", 10) == ()
+
+
+def test_issuers_of_several_people(conn: Connection) -> None:
+    keep(conn, "per_1", "Ada")
+    keep(conn, "per_2", "Bob")
+    assert people.issuers_of(conn, ["per_1"]) == {"per_1": ("https://id.example",)}
+    assert people.issuers_of(conn, []) == {}
