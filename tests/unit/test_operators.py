@@ -192,10 +192,13 @@ def test_an_event_tells_how_far_it_has_come(event: Kept, words: str) -> None:
 
 def test_history_is_in_order_of_time_and_of_cause() -> None:
     granted = Entry(1, NOON, "per_1", "granted", "dashboard", GRANT.realm, "cs_1", "Paid in full.", "evt_1")
-    told = history(alice(changes=(granted,), orders=(ORDER,), events=(kept(State.HANDLED, outcome="1 changed"),)))
+    later = replace(ORDER, id="or_2", created_at=NOON + 60)
+    event = kept(State.HANDLED, outcome="1 changed")
+    told = history(alice(changes=(granted,), orders=(later, ORDER), events=(event,)))
     assert [(one.at, one.kind, one.id) for one in told] == [
         (NOON - 60, "order", "or_1"),
         (NOON, "event", "evt_1"),
         (NOON, "access", "cs_1"),
+        (NOON + 60, "order", "or_2"),
     ]
     assert told[2].words == "dashboard granted. Paid in full. Evidence: evt_1"
