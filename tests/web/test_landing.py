@@ -60,9 +60,18 @@ def test_several_products_are_sold_side_by_side(open_site: OpenSite, sandbox: Sa
     unnamed = browser.client.post(where, data={"csrf_token": token}, headers={"Origin": site.url})
     assert unnamed.status_code == 400
 
-    done = browser.follow(browser.pay(browser.follow(browser.submit(page, "Purchase Everything"))))
-    assert "Everything" in done.text
-    assert browser.enters()
+    done = browser.follow(browser.pay(browser.follow(browser.submit(page, "Purchase Reports"))))
+    assert "Payment done" in done.text
     page = browser.get("/")
-    assert [form.fields["product"] for form in forms(page) if "product" in form.fields] == ["reports"]
+    for opened in (done, page):  # reports do not open the dashboard
+        assert 'href="/dashboard"' not in opened.text
+    assert not browser.enters()
+
+    done = browser.follow(browser.pay(browser.follow(browser.submit(page, "Purchase Everything"))))
+    page = browser.get("/")
+    for opened in (done, page):
+        assert 'href="/dashboard"' in opened.text
+    assert browser.enters()
+    assert "Everything" in done.text
+    assert [form.fields["product"] for form in forms(page) if "product" in form.fields] == []
     assert "Yours already" in page.text

@@ -24,7 +24,6 @@ async def account(request: Request, visitor: Visitor) -> Response:
         request,
         "account.html",
         visitor=visitor,
-        owns=bool(held),
         grants=await asyncio.gather(*(_grant(site, grant) for grant in held)),
         login_sessions=[_browser(session, visitor) for session in sessions],
         issuer_names=[_issuer_name(site, issuer) for issuer, _ in identities],

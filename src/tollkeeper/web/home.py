@@ -5,6 +5,7 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
+from tollkeeper.access import Allow
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable, Refused
 from tollkeeper.model import Price, Product, Visitor
 from tollkeeper.storage import orders
@@ -29,7 +30,7 @@ async def landing(request: Request) -> Response:
         request,
         "landing.html",
         visitor=visitor,
-        owns=bool(held),
+        owns=isinstance(site.gate.decide(visitor, "dashboard"), Allow),
         offers=offers,
         open_checkout=visitor is not None and await _has_open_checkout(site, visitor),
     )
@@ -71,7 +72,6 @@ async def dashboard(request: Request, visitor: Visitor) -> Response:
         request,
         "dashboard.html",
         visitor=visitor,
-        owns=True,
         entitlement={"until": until},
         content=file.read_text("utf-8") if file else None,
     )

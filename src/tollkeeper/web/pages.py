@@ -40,7 +40,7 @@ class Pages:
         headers: Mapping[str, str] | None = None,
         **context: Any,
     ) -> HTMLResponse:
-        """Answer with a page. ``visitor`` is whom it greets; ``owns`` whether anything is theirs."""
+        """Answer with a page. ``visitor`` is whom it greets; ``owns`` whether the dashboard is open to them."""
         root = request.scope.get("root_path", "")
         shown = {"name": visitor.person.name, "email": visitor.person.email, "owns": owns} if visitor else None
         html = self._environment.get_template(template).render(

@@ -98,7 +98,8 @@ async def _done(request: Request, visitor: Visitor, order: Order, grant: Grant) 
         "reference": grant.reference,
         "receipt_url": grant.receipt_url,
     }
-    return site.pages.render(request, "success.html", visitor=visitor, owns=True, purchase=purchase)
+    opens = product is not None and "dashboard" in product.unlocks
+    return site.pages.render(request, "success.html", visitor=visitor, owns=opens, purchase=purchase)
 
 
 def confirming(request: Request, visitor: Visitor, order: Order) -> Response:
