@@ -133,7 +133,7 @@ class Till:
         checkout = await self._create(order, customer)
         if checkout is None:
             return None
-        kept = await self.database.write(orders.set_checkout, order.id, checkout.id, checkout.url)
+        kept = await self.database.write(orders.set_checkout, order.id, checkout.id)
         return checkout if kept else None
 
     async def _create(self, order: Order, customer: Customer) -> Checkout | None:

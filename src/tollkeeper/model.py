@@ -104,7 +104,6 @@ class Order:
     idempotency_key: str
     created_at: int
     checkout_id: str | None = None
-    checkout_url: str | None = None
 
 
 class Payment(StrEnum):

@@ -51,8 +51,8 @@ def test_an_idempotency_key_is_used_for_one_order(conn: Connection, order: Order
 
 
 def test_the_checkout_session_of_an_order(conn: Connection, order: Order) -> None:
-    orders.set_checkout(conn, order.id, "cs_1", "https://pay.example/cs_1")
-    kept = replace(order, checkout_id="cs_1", checkout_url="https://pay.example/cs_1")
+    orders.set_checkout(conn, order.id, "cs_1")
+    kept = replace(order, checkout_id="cs_1")
     assert orders.own(conn, "ada", "cs_1", live=False) == kept
     assert orders.own(conn, "ada", "cs_2", live=False) is None
 
@@ -63,7 +63,7 @@ def test_nobody_is_sent_to_the_page_of_an_order_that_has_expired(
 ) -> None:
     if state is not OrderState.OPEN:
         orders.close(conn, order.id, state, NOW)
-    assert orders.set_checkout(conn, order.id, "cs_1", "https://pay.example/cs_1") is (state is not OrderState.EXPIRED)
+    assert orders.set_checkout(conn, order.id, "cs_1") is (state is not OrderState.EXPIRED)
     assert (orders.own(conn, "ada", "cs_1", live=False) is None) is (state is OrderState.EXPIRED)
 
 
@@ -71,7 +71,7 @@ def test_nobody_is_sent_to_the_page_of_an_order_that_has_expired(
 def test_a02_a_checkout_session_of_somebody_else_or_another_mode_is_unknown(
     conn: Connection, order: Order, person: str, live: bool
 ) -> None:
-    orders.set_checkout(conn, order.id, "cs_1", None)
+    orders.set_checkout(conn, order.id, "cs_1")
     assert orders.own(conn, person, "cs_1", live=live) is None
 
 

@@ -89,12 +89,6 @@ def failed(conn: Connection, id: int, error: str, due_at: int | None) -> None:
     )
 
 
-def next_due(conn: Connection, realm: Realm) -> int | None:
-    """When the next event is due (Unix seconds), which may be past; None when nothing waits."""
-    waiting = select(events.c.due_at).where(events.c.due_at.is_not(None), within(events, realm))
-    return conn.scalar(waiting.order_by(events.c.due_at).limit(1))
-
-
 def newest(conn: Connection, provider: str, live: bool, limit: int, *, failed: bool = False) -> tuple[Kept, ...]:
     """The events kept last, newest first. ``failed``: only those that could not be handled so far."""
     wanted = select(events).where(events.c.provider == provider, events.c.live == live)

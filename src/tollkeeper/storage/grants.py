@@ -46,12 +46,6 @@ def products_held(conn: Connection, person_ids: Collection[str], live: bool, now
     return {id: tuple(row.product for row in rows if row.person_id == id) for id in person_ids}
 
 
-def of_source(conn: Connection, realm: Realm, source: str) -> Grant | None:
-    """The grant that came from this source: the provider's id of a purchase, for example."""
-    row = conn.execute(select(grants).where(grants.c.source == source, within(grants, realm))).one_or_none()
-    return _grant(row) if row else None
-
-
 def add(conn: Connection, grant: Grant) -> Grant:
     """Keep a new grant; the answer carries the id that the database gave (the one passed in is not read).
 

@@ -73,15 +73,15 @@ def in_mode(conn: Connection, person_id: str, live: bool) -> tuple[Order, ...]:
     return _all(conn, wanted.order_by(orders.c.created_at.desc(), orders.c.id.desc()))
 
 
-def set_checkout(conn: Connection, order_id: str, checkout_id: str, url: str | None) -> bool:
-    """Keep which checkout session was made for an order, and where its page is while it can be used.
+def set_checkout(conn: Connection, order_id: str, checkout_id: str) -> bool:
+    """Keep which checkout session was made for an order.
 
     False when the order has expired meanwhile: then nobody may be sent to that page.
     """
     kept = conn.execute(
         update(orders)
         .where(orders.c.id == order_id, orders.c.state != OrderState.EXPIRED)
-        .values(checkout_id=checkout_id, checkout_url=url)
+        .values(checkout_id=checkout_id)
     )
     return kept.rowcount == 1
 
@@ -119,5 +119,4 @@ def _order(row: Row[Any]) -> Order:
         idempotency_key=row.idempotency_key,
         created_at=row.created_at,
         checkout_id=row.checkout_id,
-        checkout_url=row.checkout_url,
     )

@@ -106,7 +106,6 @@ orders = Table(
     Column("idempotency_key", String(100), nullable=False, unique=True),
     Column("created_at", BigInteger, nullable=False),
     Column("checkout_id", String(255)),
-    Column("checkout_url", Text),
     Column("closed_at", BigInteger),
     CheckConstraint("state IN ('open', 'complete', 'expired')", name="state"),
     UniqueConstraint("provider", "account", "live", "checkout_id"),

@@ -81,7 +81,6 @@ def _purchases() -> None:
         sa.Column("idempotency_key", sa.String(100), nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("checkout_id", sa.String(255)),
-        sa.Column("checkout_url", sa.Text),
         sa.Column("closed_at", sa.BigInteger),
         sa.PrimaryKeyConstraint("id", name="pk_orders"),
         sa.CheckConstraint("state IN ('open', 'complete', 'expired')", name=op.f("ck_orders_state")),
