@@ -96,9 +96,11 @@ def _settle(conn: Connection, customer: Customer, found: Finding, held: Grant | 
         return _begin(conn, customer, found, evidence, now) if granted else 0
     revoked_at = None if granted else held.revoked_at or now
     after = replace(held, until=found.until, revoked_at=revoked_at, reason=found.reason)
-    if (after.until, after.revoked_at) == (held.until, held.revoked_at):
+    if after == held:
         return 0
     grants.change(conn, held.id, until=after.until, revoked_at=after.revoked_at, reason=after.reason)
+    if (after.until, after.revoked_at) == (held.until, held.revoked_at):
+        return 0  # another reason for the same access, as when a dispute is lost
     _audit(conn, after, "restored" if granted else "revoked", evidence, now)
     return 1
 

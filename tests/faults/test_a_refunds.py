@@ -78,15 +78,20 @@ def test_a11_a_refund_that_fails_opens_the_door_again(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("end", "after"), [("win", ["granted", "revoked", "restored"]), ("lose", ["granted", "revoked"])]
+    ("end", "after", "reason"),
+    [
+        ("win", ["granted", "revoked", "restored"], "Paid in full."),
+        ("lose", ["granted", "revoked"], "The dispute was lost."),
+    ],
 )
-def test_a11_a_dispute_suspends_and_winning_it_restores(site: Site, end: str, after: list[str]) -> None:
+def test_a11_a_dispute_suspends_and_winning_it_restores(site: Site, end: str, after: list[str], reason: str) -> None:
     payer = a_payer(site)
     act(site, f"payments/{site.rows(grants)[0].reference}/dispute")
     eventually(lambda: not payer.enters(), seconds=5)
     act(site, f"disputes/{dispute_of(site)}/{end}")
     eventually(lambda: all(row.handled_at for row in site.rows(events) if "dispute" in row.type), seconds=5)
     eventually(lambda: changes(site) == after, seconds=5)
+    eventually(lambda: site.rows(grants)[0].reason == reason, seconds=5)
     assert payer.enters() is (end == "win")
 
 
