@@ -97,7 +97,7 @@ class Sandbox:
     _endpoints: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.stripe = StripeClient(API_KEY, base_addresses={"api": self.url}, max_network_retries=0)
+        self.stripe = StripeClient(API_KEY, base_addresses={"api": self.url}, max_network_retries=2)
 
     @property
     def url(self) -> str:

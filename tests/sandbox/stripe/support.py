@@ -118,7 +118,9 @@ def running(
 @contextmanager
 def serving(routes: list[BaseRoute], listener: socket.socket, sandbox: StripeSandbox | None = None) -> Iterator[None]:
     """The routes behind uvicorn in a thread; with the sandbox's own loop beside it."""
-    server = uvicorn.Server(uvicorn.Config(Starlette(routes=routes), log_level="error", lifespan="off"))
+    # The SDK keeps its connection while a browser test takes its time; a closed one would fail its next call.
+    config = uvicorn.Config(Starlette(routes=routes), log_level="error", lifespan="off", timeout_keep_alive=60)
+    server = uvicorn.Server(config)
 
     async def serve() -> None:
         background = asyncio.create_task(sandbox.run()) if sandbox else None
