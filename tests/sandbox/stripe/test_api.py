@@ -111,8 +111,8 @@ def test_faulty_parameters_are_named(stripe_sandbox: Running, path: str, data: A
 
 def test_what_the_sandbox_does_not_serve_is_refused_by_name(stripe_sandbox: Running) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refused:
-        stripe_sandbox.checkout(allow_promotion_codes=True)
-    assert (refused.value.code, refused.value.param) == ("sandbox_unsupported_value", "allow_promotion_codes")
+        stripe_sandbox.checkout(billing_address_collection="required")
+    assert (refused.value.code, refused.value.param) == ("sandbox_unsupported_value", "billing_address_collection")
     with pytest.raises(stripe.InvalidRequestError) as refused:
         stripe_sandbox.checkout(mode="subscription")
     assert (refused.value.code, refused.value.param) == ("sandbox_unsupported_value", "mode")
@@ -273,7 +273,8 @@ def test_expanding_what_is_not_there_yet_leaves_null(stripe_sandbox: Running) ->
         ("line_items.data", "This property cannot be expanded (data)."),
         ("line_items.price", "This property cannot be expanded (price). You may want to try expanding 'data.price'"),
         ("a.b.c.d.e", "You cannot expand more than 4 levels"),
-        ("total_details.breakdown", "This property cannot be expanded (breakdown)."),
+        ("total_details.breakdown", "Stripe expands breakdown of a TotalDetails, but this sandbox does not serve it."),
+        ("automatic_tax.enabled", "This property cannot be expanded (enabled)."),
     ],
 )
 def test_what_cannot_be_expanded(stripe_sandbox: Running, path: str, message: str) -> None:

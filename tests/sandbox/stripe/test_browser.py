@@ -105,6 +105,34 @@ def test_the_way_of_a_buyer_with_a_bank_account(shop: Running, page: Page) -> No
     expect(page.get_by_role("button", name="Refund", exact=True)).to_be_visible()
 
 
+def test_the_way_of_a_buyer_with_a_promotion_code(shop: Running, page: Page) -> None:
+    coupon = shop.sdk.v1.coupons.create({"percent_off": 100, "duration": "once"})
+    code = shop.sdk.v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}}).code
+    session = shop.checkout(
+        allow_promotion_codes=True, success_url=f"{shop.url}/control/objects/{{CHECKOUT_SESSION_ID}}"
+    )
+    page.goto(str(session.url))
+    check(page)
+    field = page.get_by_label("Promotion code", exact=True)
+    field.fill("nobody-s")
+    field.press("Enter")
+    expect(field).to_be_focused()
+    expect(field).to_have_accessible_description("This code is invalid.")
+    check(page)
+    field.fill(code.lower())
+    page.get_by_role("button", name="Apply", exact=True).click()
+    expect(page.get_by_role("heading", name="Complete your order")).to_be_visible()
+    check(page)
+    page.get_by_role("button", name="Remove code").click()
+    expect(page.get_by_label("Card number", exact=True)).to_be_visible()
+    field.fill(code)
+    page.get_by_role("button", name="Apply", exact=True).click()
+    page.get_by_label("Email", exact=True).fill("buyer@example.com")
+    page.get_by_role("button", name="Complete order").click()
+    expect(page).to_have_url(f"{shop.url}/control/objects/{session.id}")
+    assert shop.read(session).payment_status == "no_payment_required"
+
+
 def test_a_double_click_on_pay_charges_once(shop: Running, page: Page) -> None:
     session = shop.checkout(success_url=shop.url)
     page.goto(str(session.url))

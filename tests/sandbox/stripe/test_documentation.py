@@ -67,7 +67,12 @@ def test_the_commands_work() -> None:
 
 def check_outcome(sandbox: Running) -> None:
     sessions = sandbox.sdk.v1.checkout.sessions.list().data
-    assert [session.payment_status for session in sessions] == ["unpaid", "paid", "paid"]
+    assert [session.payment_status for session in sessions] == [
+        "unpaid",
+        "no_payment_required",
+        "paid",
+        "paid",
+    ]
     assert sessions[0].client_reference_id == "somebody"
     assert [refund.amount for refund in sandbox.sdk.v1.refunds.list().data] == [500, 500]
     assert [dispute.status for dispute in sandbox.sdk.v1.disputes.list().data] == ["won"]

@@ -54,7 +54,7 @@ PRICE: JSON = {
 }
 SESSION: JSON = {
     "adaptive_pricing": {"enabled": False},
-    "allow_promotion_codes": False,
+    "allow_promotion_codes": True,
     "allowed_payment_method_types": ["card"],
     "automatic_tax": {"enabled": True},
     "billing_address_collection": "auto",
@@ -72,6 +72,24 @@ SESSION: JSON = {
     "ui_mode": "hosted_page",
 }
 GUEST: JSON = {"customer_email": "buyer@example.com", "customer_creation": "always"}
+IN_TEN_YEARS = 2_111_111_111
+COUPON: JSON = {
+    "duration": "repeating",
+    "duration_in_months": 3,
+    "id": "spring",
+    "max_redemptions": 5,
+    "metadata": {"a": "b"},
+    "name": "Spring",
+    "percent_off": 12.5,
+    "redeem_by": IN_TEN_YEARS,
+}
+CODE: JSON = {
+    "active": False,
+    "code": "SPRING",
+    "expires_at": IN_TEN_YEARS,
+    "max_redemptions": 2,
+    "metadata": {"a": "b"},
+}
 LINK: JSON = {"automatic_tax": {"enabled": True}, "customer_creation": "always", "metadata": {"a": "b"}}
 REFUND: JSON = {"amount": 500, "reason": "fraudulent", "metadata": {"a": "b"}}
 EVIDENCE = {name: f"about {name}" for name in SERVED_EVIDENCE.split()}
@@ -86,7 +104,16 @@ ELSEWHERE = {
     "/v1/products": {"id", "type"},
     "/v1/products/{id}": {"default_price"},
     "/v1/prices": {"product", "product_data", "unit_amount_decimal", "billing_scheme", "currency", "unit_amount"},
-    "/v1/checkout/sessions": {"line_items", "customer", "customer_update", "expires_at", "payment_intent_data"},
+    "/v1/coupons": {"amount_off", "currency"},
+    "/v1/promotion_codes": {"customer", "promotion"},
+    "/v1/checkout/sessions": {
+        "customer",
+        "customer_update",
+        "discounts",
+        "expires_at",
+        "line_items",
+        "payment_intent_data",
+    },
     "/v1/payment_links": {"line_items", "after_completion"},
     "/v1/refunds": {"charge", "payment_intent"},
     "/v1/disputes/{id}": {"submit"},
@@ -127,6 +154,8 @@ def shows(answer: Any, given: Any, path: str = "") -> None:
         ("/v1/prices", {"product_data": {"name": "A"}, "currency": "eur", "unit_amount": 12}, PRICE),
         ("/v1/prices/{id}", {}, PRICE),
         ("/v1/checkout/sessions", {}, {**SESSION, **GUEST}),
+        ("/v1/coupons", {}, COUPON),
+        ("/v1/promotion_codes", {}, CODE),
         ("/v1/payment_links", {}, LINK),
         ("/v1/payment_links/{id}", {}, {"active": False, "metadata": {"a": "b"}}),
         ("/v1/refunds", {}, REFUND),
@@ -139,6 +168,9 @@ def shows(answer: Any, given: Any, path: str = "") -> None:
 def test_what_is_given_shows_in_the_answer(stripe_sandbox: Running, path: str, fixed: JSON, given: JSON) -> None:
     if path in ("/v1/checkout/sessions", "/v1/payment_links"):
         fixed = {"line_items": [{"price": stripe_sandbox.price().id, "quantity": 1}]}
+    if path == "/v1/promotion_codes":
+        coupon = stripe_sandbox.sdk.v1.coupons.create({"percent_off": 1, "duration": "once"})
+        fixed = {"promotion": {"type": "coupon", "coupon": coupon.id}}
     if path == "/v1/refunds":
         fixed = {"payment_intent": paid(stripe_sandbox).id}
     address = path.replace("{id}", _made(stripe_sandbox, path)) if "{id}" in path else path
@@ -255,6 +287,7 @@ def test_an_empty_value_unsets(stripe_sandbox: Running) -> None:
     assert stripe_sandbox.post(path, data={"name": ""}).json()["error"]["code"] == "parameter_invalid_empty"
 
 
+NOBODY = "a customer without anything"
 NOWHERE: dict[str, JSON] = {
     "/v1/products": {"active": False, "ids": ["prod_x"], "shippable": True, "type": "good", "url": "https://x.example"},
     "/v1/prices": {
@@ -266,14 +299,15 @@ NOWHERE: dict[str, JSON] = {
     },
     "/v1/customers": {"email": "nobody@example.com"},
     "/v1/checkout/sessions": {
-        "customer": "cus_x",
+        "customer": NOBODY,
         "customer_details": {"email": "nobody@example.com"},
         "payment_intent": "pi_x",
         "status": "expired",
     },
+    "/v1/promotion_codes": {"active": False, "code": "X", "coupon": "x", "customer": NOBODY},
     "/v1/payment_links": {"active": False},
-    "/v1/payment_intents": {"customer": "cus_x"},
-    "/v1/charges": {"customer": "cus_x", "payment_intent": "pi_x"},
+    "/v1/payment_intents": {"customer": NOBODY},
+    "/v1/charges": {"customer": NOBODY, "payment_intent": "pi_x"},
     "/v1/refunds": {"charge": "ch_x", "payment_intent": "pi_x"},
     "/v1/disputes": {"charge": "ch_x", "payment_intent": "pi_x"},
     "/v1/events": {"type": "payout.paid", "types": ["payout.paid"]},
@@ -289,6 +323,8 @@ def paid_once() -> Iterator[Running]:
         sandbox.pay(sandbox.checkout(customer=customer.id))
         charge = sandbox.sdk.v1.charges.list().data[0]
         paid(sandbox, "4000 0000 0000 0259")
+        coupon = sandbox.sdk.v1.coupons.create({"percent_off": 1, "duration": "once"})
+        sandbox.sdk.v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}})
         sandbox.sdk.v1.payment_links.create({"line_items": [{"price": sandbox.price().id, "quantity": 1}]})
         sandbox.sdk.v1.refunds.create({"charge": charge.id, "amount": 1})
         yield sandbox
@@ -301,8 +337,31 @@ def test_every_filter_narrows_its_list(paid_once: Running, path: str) -> None:
     nowhere: list[JSON] = [{name: value} for name, value in NOWHERE[path].items()]
     if "created" in LISTS[path].parameters.handled:
         nowhere += [{"created": {"gt": int(paid_once.clock()) + 9}}, {"created": 1}]
+    empty = paid_once.sdk.v1.customers.create({}).id
     for given in nowhere:
-        assert paid_once.get(path, params=flat(given, "")).json()["data"] == [], given
+        params = {name: empty if value == NOBODY else value for name, value in flat(given, "").items()}
+        assert paid_once.get(path, params=params).json()["data"] == [], given
+
+
+@pytest.mark.parametrize("path", [path for path, filters in NOWHERE.items() if "customer" in filters])
+def test_a_customer_who_never_was_is_no_filter(paid_once: Running, path: str) -> None:
+    refused = paid_once.get(path, params={"customer": "cus_nobody"})
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["param"]) == (400, "resource_missing", "customer")
+    assert error["message"] == "No such customer: 'cus_nobody'"
+
+
+def test_what_a_deleted_customer_paid_is_still_listed_under_them(stripe_sandbox: Running) -> None:
+    customer = stripe_sandbox.sdk.v1.customers.create({"email": "gone@example.com"})
+    session = stripe_sandbox.checkout(customer=customer.id)
+    stripe_sandbox.pay(session)
+    stripe_sandbox.sdk.v1.customers.delete(customer.id)
+    for path in ("/v1/checkout/sessions", "/v1/payment_intents", "/v1/charges"):
+        (listed,) = stripe_sandbox.get(path, params={"customer": customer.id}).json()["data"]
+        assert listed["customer"] == customer.id
+    shown = stripe_sandbox.read(session, "customer")["customer"]
+    assert shown.to_dict() == {"id": customer.id, "object": "customer", "deleted": True}
+    assert stripe_sandbox.get("/v1/customers", params={"email": "gone@example.com"}).json()["data"] == []
 
 
 def test_filters_find_what_they_name(stripe_sandbox: Running) -> None:

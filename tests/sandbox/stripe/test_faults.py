@@ -249,11 +249,10 @@ def test_a_delayed_webhook(receiver: Receiver) -> None:
 def test_reordered_webhooks(receiver: Receiver) -> None:
     with running() as sandbox:
         listen(sandbox, receiver)
-        ask(sandbox, "reorder", times=4, seconds=1)
-        sandbox.sdk.v1.customers.create({"name": "1"})
-        for number in "234":
+        ask(sandbox, "reorder", times=4, seconds=3)
+        for number in "1234":
             sandbox.sdk.v1.customers.create({"name": number})
-        wait_for(lambda: len(receiver.received) == 4)
+        wait_for(lambda: len(receiver.received) == 4, seconds=10)
         names = [json.loads(body)["data"]["object"]["name"] for body, _ in receiver.received]
         assert names == ["4", "3", "2", "1"]
 

@@ -64,6 +64,11 @@ def ids(stripe_sandbox: Running) -> dict[str, str]:
         stripe_sandbox.debit(session_, "DE08370400440532013003")
     waiting, failed = (str(stripe_sandbox.read(one).payment_intent) for one in debited)
     stripe_sandbox.browser.post(f"{stripe_sandbox.url}/control/payments/{failed}/fail")
+    coupon = stripe_sandbox.sdk.v1.coupons.create({"percent_off": 100, "duration": "once"})
+    promotion: Any = {"type": "coupon", "coupon": coupon.id}
+    code = stripe_sandbox.sdk.v1.promotion_codes.create({"promotion": promotion})
+    free = stripe_sandbox.checkout(price, discounts=[{"promotion_code": code.id}])
+    stripe_sandbox.browser.post(f"{stripe_sandbox.page(free)}/free", data={"email": "buyer@example.com"})
     asking = stripe_sandbox.checkout(price)
     stripe_sandbox.pay(asking, "4000 0025 0000 3155")
     asked = stripe_sandbox.read(asking, "payment_intent")
@@ -88,6 +93,9 @@ def ids(stripe_sandbox: Running) -> dict[str, str]:
         "dispute": disputes.list({"payment_intent": charged_back.id}).data[0].id,
         "inquiry": disputes.list({"payment_intent": inquired.id}).data[0].id,
         "endpoint": endpoint.id,
+        "coupon": coupon.id,
+        "code": code.id,
+        "free_session": free.id,
     }
 
 
@@ -111,6 +119,9 @@ def ids(stripe_sandbox: Running) -> dict[str, str]:
         ("/v1/disputes/{}", "dispute"),
         ("/v1/disputes/{}", "inquiry"),
         ("/v1/webhook_endpoints/{}", "endpoint"),
+        ("/v1/coupons/{}", "coupon"),
+        ("/v1/promotion_codes/{}", "code"),
+        ("/v1/checkout/sessions/{}", "free_session"),
     ],
 )
 def test_a_retrieved_object_has_the_declared_fields(

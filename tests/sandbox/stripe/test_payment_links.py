@@ -87,3 +87,48 @@ def test_a_price_that_was_withdrawn_is_not_sold(stripe_sandbox: Running) -> None
     made = link(stripe_sandbox, line_items=[{"price": price.id, "quantity": 1}])
     stripe_sandbox.sdk.v1.prices.update(price.id, {"active": False})
     assert stripe_sandbox.browser.get(made.url).status_code == 400
+
+
+def bought_by_a_guest(sandbox: Running) -> Any:
+    """The completed checkout session of somebody who came by a link's address, with its payment."""
+    session = visit(sandbox, link(sandbox))
+    assert sandbox.pay(session, email="guest@example.com").status_code == 303
+    return sandbox.read(session, "payment_intent.latest_charge")
+
+
+def test_a_guest_has_an_e_mail_address_and_no_customer(stripe_sandbox: Running) -> None:
+    before = len(stripe_sandbox.sdk.v1.customers.list({"limit": 100}).data)
+    session = bought_by_a_guest(stripe_sandbox)
+    assert (session.customer_creation, session.customer) == ("if_required", None)
+    assert session.customer_details.email == "guest@example.com"
+    payment = session.payment_intent
+    assert (payment.customer, payment.latest_charge.customer) == (None, None)
+    assert len(stripe_sandbox.sdk.v1.customers.list({"limit": 100}).data) == before
+    told = {session.id, payment.id, payment.latest_charge.id}
+    events = [one for one in stripe_sandbox.sdk.v1.events.list({"limit": 100}) if one.data.object["id"] in told]
+    assert {event.type for event in events} >= {"checkout.session.completed", "charge.succeeded"}
+    assert {event.data.object["customer"] for event in events} == {None}
+
+
+def test_a_guest_s_payment_is_refunded_and_disputed_on_the_control_page(stripe_sandbox: Running) -> None:
+    session = bought_by_a_guest(stripe_sandbox)
+    payment = f"{stripe_sandbox.url}/control/payments/{session.payment_intent.id}"
+    page = {"Accept": "text/html"}
+    for action, form in (("refund", {"amount": "5.00"}), ("dispute", {"reason": "fraudulent"})):
+        answer = stripe_sandbox.browser.post(f"{payment}/{action}", data=form, headers=page)
+        assert answer.headers["Location"] == f"/control/objects/{session.payment_intent.id}"
+    (refund,) = stripe_sandbox.sdk.v1.refunds.list({"payment_intent": session.payment_intent.id}).data
+    assert (refund.amount, refund.status, refund["customer"]) == (500, "succeeded", None)
+    (dispute,) = stripe_sandbox.sdk.v1.disputes.list({"payment_intent": session.payment_intent.id}).data
+    stripe_sandbox.browser.post(f"{stripe_sandbox.url}/control/disputes/{dispute.id}/lose", headers=page)
+    assert stripe_sandbox.sdk.v1.disputes.retrieve(dispute.id).status == "lost"
+    charge = stripe_sandbox.sdk.v1.charges.retrieve(session.payment_intent.latest_charge.id)
+    assert (charge.customer, charge.disputed, charge.amount_refunded) == (None, True, 500)
+
+
+def test_a_link_to_what_costs_nothing_makes_a_customer(stripe_sandbox: Running) -> None:
+    price = stripe_sandbox.price(unit_amount=0)
+    session = visit(stripe_sandbox, link(stripe_sandbox, line_items=[{"price": price.id, "quantity": 1}]))
+    stripe_sandbox.browser.post(f"{stripe_sandbox.page(session)}/free", data={"email": "guest@example.com"})
+    done = stripe_sandbox.read(session, "customer")
+    assert (done.payment_status, done["customer"]["email"]) == ("no_payment_required", "guest@example.com")

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import httpx2
 from starlette.routing import BaseRoute
 
 from tollkeeper.sandbox.stripe.actions import Actions
@@ -26,8 +27,10 @@ class StripeSandbox:
     """Everything that answers in Stripe's place.
 
     ``ledger`` is the SQLite file that outlives the process; ``base_url`` is where buyers' browsers find
-    the sandbox; ``clock`` tells seconds, UTC; ``token(n)`` gives 2 n unguessable characters; and
-    ``delivery_delays`` are the seconds between the tries of a webhook delivery that fails.
+    the sandbox; ``clock`` tells seconds, UTC; ``token(n)`` gives 2 n unguessable characters;
+    ``delivery_delays`` are the seconds between the tries of a webhook delivery that fails; and ``transport``
+    carries webhooks in the network's place. With a clock and a token of the caller's own, the same calls have
+    the same answers. ``routes`` are what an ASGI app needs to serve it.
     """
 
     def __init__(
@@ -38,12 +41,13 @@ class StripeSandbox:
         clock: Callable[[], float] = time.time,
         token: Callable[[int], str] = secrets.token_hex,
         delivery_delays: Sequence[float] = DEFAULT_DELAYS,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._ledger = Ledger(ledger)
         self._base_url = base_url.rstrip("/")
         self._clock = clock
         self._token = token
-        self._deliveries = Deliveries(self._ledger, self._now, delivery_delays, clock)
+        self._deliveries = Deliveries(self._ledger, self._now, delivery_delays, clock, transport)
         wake = self._deliveries.wake
         self.routes: list[BaseRoute] = [
             *Api(self._begin, wake).routes,
@@ -53,6 +57,11 @@ class StripeSandbox:
             *Actions(self._begin, wake).routes,
             *FaultApi(self._begin, wake).routes,
         ]
+
+    @property
+    def ledger(self) -> Ledger:
+        """What happened, for whoever checks it. Nobody but the sandbox itself writes to it."""
+        return self._ledger
 
     async def run(self) -> None:
         """Deliver webhooks and end what the clock ends, until cancelled."""

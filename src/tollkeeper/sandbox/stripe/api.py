@@ -174,7 +174,7 @@ def _refused(error: ApiError) -> Answer:
 
 
 def _json(body: JSON) -> str:
-    return json.dumps(body, indent=2)
+    return json.dumps(body)
 
 
 def _response(answer: Answer, id_: str, key: str | None) -> Response:

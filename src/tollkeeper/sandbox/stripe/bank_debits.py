@@ -21,7 +21,7 @@ def debit(work: Work, session: JSON, form: DebitForm) -> JSON:
     buyer = {"name": form.name, "email": form.email, "country": form.iban[:2]}
     session, payment = payments.begun(work, session, buyer)
     method = _payment_method(work, form)
-    customer = payments.customer_for(work, session, method)
+    customer = payments.customer_for(work, session, method["billing_details"])
     payment = {**payment, "customer": customer, "payment_method": method["id"]}
     charge = _charge(work, payment, method, form.iban)
     changes = {"status": PROCESSING, "latest_charge": charge["id"], "last_payment_error": None, "next_action": None}
@@ -30,7 +30,7 @@ def debit(work: Work, session: JSON, form: DebitForm) -> JSON:
     work.ledger.hide(payment["id"], {"session": session["id"]})
     work.emit("charge.pending", charge)
     work.emit("payment_intent.processing", payment)
-    payments.complete(work, {**session, "customer": customer}, method)
+    payments.complete(work, {**session, "customer": customer}, method["billing_details"])
     fate = IBANS[form.iban]
     work.later(payment["id"], fate.outcome, fate.seconds)
     return payment

@@ -11,6 +11,7 @@ from tollkeeper.sandbox.stripe import (
     accounts,
     catalog,
     checkout_sessions,
+    coupons,
     customers,
     disputes,
     payment_links,
@@ -157,7 +158,8 @@ CALLS = (
         "checkout._session_create_params:SessionCreateParams",
         "adaptive_pricing.enabled allow_promotion_codes allowed_payment_method_types automatic_tax.enabled "
         "billing_address_collection cancel_url client_reference_id currency customer customer_creation "
-        "customer_email customer_update.address customer_update.name expand expires_at invoice_creation.enabled "
+        "customer_email customer_update.address customer_update.name discounts expand expires_at "
+        "invoice_creation.enabled "
         "line_items.metadata line_items.price line_items.price_data.currency line_items.price_data.product "
         "line_items.price_data.product_data.name line_items.price_data.product_data.description "
         "line_items.price_data.product_data.images line_items.price_data.product_data.metadata "
@@ -167,7 +169,6 @@ CALLS = (
         "phone_number_collection.enabled submit_type success_url tax_id_collection.enabled ui_mode",
         {
             "adaptive_pricing.enabled": OFF,
-            "allow_promotion_codes": OFF,
             "allowed_payment_method_types": ("card", "sepa_debit"),
             "billing_address_collection": ("auto",),
             "invoice_creation.enabled": OFF,
@@ -206,6 +207,37 @@ CALLS = (
         checkout_sessions.line_items,
         "checkout._session_list_line_items_params:SessionListLineItemsParams",
         PAGING,
+    ),
+    # coupons, promotion codes
+    call(
+        "POST",
+        "/v1/coupons",
+        coupons.create,
+        "_coupon_create_params:CouponCreateParams",
+        "amount_off currency duration duration_in_months expand id max_redemptions metadata name percent_off redeem_by",
+    ),
+    call("GET", "/v1/coupons/{id}", retriever("coupon"), "_coupon_retrieve_params:CouponRetrieveParams", "expand"),
+    call("DELETE", "/v1/coupons/{id}", coupons.delete, "_coupon_delete_params:CouponDeleteParams"),
+    call(
+        "POST",
+        "/v1/promotion_codes",
+        coupons.create_code,
+        "_promotion_code_create_params:PromotionCodeCreateParams",
+        "active code customer expand expires_at max_redemptions metadata promotion",
+    ),
+    call(
+        "GET",
+        "/v1/promotion_codes/{id}",
+        retriever("promotion_code"),
+        "_promotion_code_retrieve_params:PromotionCodeRetrieveParams",
+        "expand",
+    ),
+    call(
+        "GET",
+        "/v1/promotion_codes",
+        lister("promotion_code", "/v1/promotion_codes", {"coupon": "promotion.coupon"}),
+        "_promotion_code_list_params:PromotionCodeListParams",
+        f"{PAGING} active code coupon created customer",
     ),
     # payment links
     call(
@@ -347,13 +379,13 @@ CALLS = (
         PAGING,
     ),
 )
+PATTERNS = [(one, one.path.split("/")) for one in CALLS]
 
 
 def find(method: str, path: str) -> tuple[Call, str] | None:
     """The call at this address and the id in it."""
     steps = path.split("/")
-    for one in CALLS:
-        pattern = one.path.split("/")
+    for one, pattern in PATTERNS:
         if one.method == method and len(pattern) == len(steps) and _matches(pattern, steps):
             return one, steps[pattern.index("{id}")] if "{id}" in pattern else ""
     return None

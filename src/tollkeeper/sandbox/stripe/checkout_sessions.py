@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tollkeeper.sandbox.stripe import catalog
+from tollkeeper.sandbox.stripe import catalog, discounts
 from tollkeeper.sandbox.stripe.accounts import NAME, tax_is_active
 from tollkeeper.sandbox.stripe.common import check_email, check_url, merged_metadata
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
@@ -25,12 +25,14 @@ def create(work: Work, params: Params, _id: str) -> JSON:
     if taxed:
         _check_tax(work, params, customer)
     items = items_of(work, params)
-    session = _session(work, params, customer, currency_of(params, items), taxed)
-    located = bool(customer and (customer["address"] or {}).get("country"))
-    session |= amounts(items, session, taxed and located)
-    _check_total(session)
-    hidden = {"line_items": items, "payment_intent_data": params.get("payment_intent_data", {})}
+    currency = currency_of(params, items)
+    applied, coupon = discounts.given(work, params, customer, currency)
+    hidden = {"line_items": items, "coupon": coupon, "payment_intent_data": params.get("payment_intent_data", {})}
     hidden["customer_update"] = params.get("customer_update", {})
+    session = {**_session(work, params, customer, currency, taxed), "discounts": applied}
+    located = bool(customer and (customer["address"] or {}).get("country"))
+    session |= amounts(hidden, session, taxed and located)
+    check_total(session)
     work.ledger.add(session, hidden)
     return session
 
@@ -65,7 +67,6 @@ def _session(work: Work, params: Params, customer: JSON | None, currency: str, t
         customer_creation=None if customer else params.get("customer_creation", "if_required"),
         customer_details=details_of(customer, email=email) if email else None,
         customer_email=params.get("customer_email"),
-        discounts=[],
         expires_at=params.get("expires_at", work.now + 24 * HOUR),
         invoice_creation={"enabled": False, "invoice_data": {"metadata": {}}},
         livemode=False,
@@ -237,13 +238,15 @@ def currency_of(params: Params, items: list[JSON]) -> str:
     return currency
 
 
-def amounts(items: list[JSON], session: JSON, located: bool) -> JSON:
-    """The session's sums. Tax is known only with the buyer's place; the items are changed to match."""
-    for item in items:
+def amounts(hidden: JSON, session: JSON, located: bool) -> JSON:
+    """The session's sums. Tax is known only with the buyer's place; the items in ``hidden`` are changed to match."""
+    items = hidden["line_items"]
+    off = discounts.shares(hidden["coupon"], [item["amount_subtotal"] for item in items])
+    for item, discount in zip(items, off, strict=True):
+        left = item["amount_subtotal"] - discount
         inclusive = item["price"]["tax_behavior"] == "inclusive"
-        tax = tax_on(item["amount_subtotal"], inclusive=inclusive) if located else 0
-        item["amount_tax"] = tax
-        item["amount_total"] = item["amount_subtotal"] + (0 if inclusive else tax)
+        tax = tax_on(left, inclusive=inclusive) if located else 0
+        item |= {"amount_discount": discount, "amount_tax": tax, "amount_total": left + (0 if inclusive else tax)}
     taxed = session["automatic_tax"]["enabled"]
     status = ("complete" if located else "requires_location_inputs") if taxed else None
     return {
@@ -251,17 +254,18 @@ def amounts(items: list[JSON], session: JSON, located: bool) -> JSON:
         "amount_total": sum(item["amount_total"] for item in items),
         "automatic_tax": {**session["automatic_tax"], "status": status},
         "total_details": {
-            "amount_discount": 0,
+            "amount_discount": sum(off),
             "amount_shipping": 0,
             "amount_tax": sum(item["amount_tax"] for item in items),
         },
     }
 
 
-def _check_total(session: JSON) -> None:
+def check_total(session: JSON) -> None:
+    """Nothing at all is a total too: https://docs.stripe.com/payments/checkout/no-cost-orders."""
     total, currency = session["amount_total"], session["currency"]
     least = LEAST.get(currency, LEAST_ELSEWHERE)
-    if total < least:
+    if 0 < total < least:
         message = f"The Checkout Session's total amount due must add up to at least {formatted(least, currency)}"
         raise invalid(message, code="amount_too_small")
     if total > MOST:
@@ -315,14 +319,18 @@ def close_expired(work: Work, session: JSON) -> JSON:
     """Also cancels the payment that was begun for it."""
     session = {**session, "status": "expired", "url": None}
     work.ledger.save(session)
+    cancel_payment(work, session, "expired")
+    work.emit("checkout.session.expired", session)
+    return session
+
+
+def cancel_payment(work: Work, session: JSON, reason: str) -> None:
     if session["payment_intent"]:
         payment = work.get("payment_intent", session["payment_intent"])
-        changes = {"status": "canceled", "canceled_at": work.now, "cancellation_reason": "expired", "next_action": None}
+        changes = {"status": "canceled", "canceled_at": work.now, "cancellation_reason": reason, "next_action": None}
         payment |= changes
         work.ledger.save(payment)
         work.emit("payment_intent.canceled", payment)
-    work.emit("checkout.session.expired", session)
-    return session
 
 
 def expire_due(work: Work) -> None:

@@ -46,13 +46,22 @@ class Deliveries:
     """The loop that posts what the ledger says is due."""
 
     def __init__(
-        self, ledger: Ledger, clock: Callable[[], float], delays: Sequence[float], signing_clock: Callable[[], float]
+        self,
+        ledger: Ledger,
+        clock: Callable[[], float],
+        delays: Sequence[float],
+        signing_clock: Callable[[], float],
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        """``clock`` decides what is due. It may be moved; signatures tell the time by one that is not."""
+        """``clock`` decides what is due. It may be moved; signatures tell the time by one that is not.
+
+        ``transport`` carries the posts; the network does without one.
+        """
         self._ledger = ledger
         self._clock = clock
         self._signing_clock = signing_clock
         self._delays = delays
+        self._transport = transport
         self._woken = asyncio.Event()
         self._under_way: set[str] = set()
 
@@ -61,8 +70,9 @@ class Deliveries:
 
     async def run(self, tick: Callable[[], None]) -> None:
         """Until cancelled. ``tick`` is called on every turn, at least once a second."""
-        timeout = httpx2.Timeout(TRY_SECONDS)
-        client = httpx2.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False)
+        client = httpx2.AsyncClient(
+            transport=self._transport, timeout=TRY_SECONDS, follow_redirects=False, trust_env=False
+        )
         async with client, asyncio.TaskGroup() as tries:
             while True:
                 self._woken.clear()
@@ -120,7 +130,7 @@ class Deliveries:
             return Outcome(None, "the endpoint was deleted")
         if self._ledger.rows("SELECT 1 FROM faulted WHERE delivery = ? AND effect = 'wrong_mode'", row["id"]):
             event["livemode"] = True
-        body = json.dumps(event, indent=2)
+        body = json.dumps(event)
         secret = self._ledger.hidden(endpoint["id"])["secret"]
         headers = {
             "Content-Type": "application/json; charset=utf-8",

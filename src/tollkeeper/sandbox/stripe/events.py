@@ -1,6 +1,5 @@
 """Event objects: one for each change, with a snapshot of what changed (https://docs.stripe.com/api/events)."""
 
-import json
 from typing import Any
 
 from tollkeeper.sandbox.stripe.ledger import JSON
@@ -12,5 +11,4 @@ API_VERSION = "2026-10-28.endive"
 def event_of(type_: str, body: JSON, previous: JSON | None, **values: Any) -> JSON:
     """``previous`` holds the former values of the fields that an update changed."""
     data = {"object": body} if previous is None else {"object": body, "previous_attributes": previous}
-    snapshot = json.loads(json.dumps(data))
-    return make("event", type=type_, data=snapshot, api_version=API_VERSION, livemode=False, **values)
+    return make("event", type=type_, data=data, api_version=API_VERSION, livemode=False, **values)

@@ -1,6 +1,7 @@
 """``expand``: ids replaced by the objects they name (https://docs.stripe.com/api/expanding_objects)."""
 
 from collections.abc import Callable
+from typing import Any
 
 from tollkeeper.sandbox.stripe.checkout_sessions import all_line_items
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
@@ -44,14 +45,19 @@ def expand(work: Work, body: JSON, paths: list[str]) -> JSON:
     return body
 
 
-def _expand(work: Work, owner: JSON, steps: list[str], param: str) -> None:
-    name, rest = steps[0], steps[1:]
+def _expand(work: Work, owner: JSON, steps: list[str], param: str, part_of: type | None = None) -> None:
+    """``part_of`` is the class of an owner without an id of its own."""
     if owner.get("object") == "list":
         _expand_list(work, owner, steps, param)
         return
-    inner = _expanded(work, owner, name, param, last=not rest)
-    if rest and inner is not None:
-        _expand(work, inner, rest, param)
+    kind = owner.get("object")
+    of = class_of(kind) if kind in CLASSES else part_of
+    name, rest = steps[0], steps[1:]
+    inner = _expanded(work, owner, of, name, param, last=not rest)
+    if rest:
+        for one in inner if isinstance(inner, list) else [inner]:
+            if one is not None:
+                _expand(work, one, rest, param, declared(of).get(name) if of else None)
 
 
 def _expand_list(work: Work, owner: JSON, steps: list[str], param: str) -> None:
@@ -63,27 +69,23 @@ def _expand_list(work: Work, owner: JSON, steps: list[str], param: str) -> None:
         _expand(work, one, steps[1:], param)
 
 
-def _expanded(work: Work, owner: JSON, name: str, param: str, *, last: bool) -> JSON | None:
-    """The object in this field, put there if only its id was; None if there is none."""
-    value = owner.get(name)
-    kind = owner.get("object", "")
+def _expanded(work: Work, owner: JSON, of: type | None, name: str, param: str, *, last: bool) -> Any:
+    """What is in this field, put there if only its id was; None if there is nothing."""
+    value, kind = owner.get(name), owner.get("object", "")
     if (kind, name) in INCLUDED:
-        owner.setdefault(name, INCLUDED[kind, name](work, owner))
-        value = owner[name]
-    elif isinstance(value, str) and _is_reference(kind, name):
-        owner[name] = value = _referred(work, value, param)
-    elif kind in CLASSES and name in declared(class_of(kind)) and name not in owner:
-        message = f"Stripe expands {name} of a {kind}, but this sandbox does not serve it."
+        if name not in owner:
+            owner[name] = INCLUDED[kind, name](work, owner)
+        return owner[name]
+    if of and name in declared(of) and name not in owner:
+        message = f"Stripe expands {name} of a {kind or of.__name__}, but this sandbox does not serve it."
         raise invalid(message, param, "sandbox_unsupported_parameter")
-    elif value is None and _is_reference(kind, name):
-        return None
-    elif last or not isinstance(value, dict):
+    if of and name in expandable(of):
+        if isinstance(value, str):
+            owner[name] = _referred(work, value, param)
+        return owner[name]
+    if last or not isinstance(value, dict | list):
         raise _cannot(name, param)
-    return value if isinstance(value, dict) else None
-
-
-def _is_reference(kind: str, name: str) -> bool:
-    return kind in CLASSES and name in expandable(class_of(kind))
+    return value
 
 
 def _referred(work: Work, id_: str, param: str) -> JSON:

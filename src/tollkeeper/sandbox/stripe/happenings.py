@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 
-from tollkeeper.sandbox.stripe import bank_debits, disputes, refunds
+from tollkeeper.sandbox.stripe import bank_debits, coupons, disputes, refunds
 from tollkeeper.sandbox.stripe.checkout_sessions import expire_due
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.work import Work
 
 AT_ONCE = 100
 SETTLES: dict[str, Callable[[Work, JSON, str], JSON]] = {
+    "coupon": coupons.expire,
     "dispute": disputes.settle,
     "payment_intent": bank_debits.settle,
+    "promotion_code": coupons.expire,
     "refund": refunds.settle,
 }
 

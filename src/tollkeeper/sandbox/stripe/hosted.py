@@ -1,6 +1,7 @@
 """The hosted checkout page and the bank's authentication page, for a browser without scripts."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -8,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tollkeeper.sandbox.pages import render
-from tollkeeper.sandbox.stripe import bank_debits, card_form, debit_form, payments
+from tollkeeper.sandbox.stripe import bank_debits, card_form, debit_form, discounts, payments, promotions
 from tollkeeper.sandbox.stripe.accounts import NAME
 from tollkeeper.sandbox.stripe.cards import BY_NUMBER, SUGGESTED
 from tollkeeper.sandbox.stripe.checkout_sessions import DEBIT, KIND, amounts
@@ -21,15 +22,41 @@ from tollkeeper.sandbox.stripe.money import TAX_PERCENT, formatted
 from tollkeeper.sandbox.stripe.posts import check_origin, read_form
 from tollkeeper.sandbox.stripe.work import Work
 
-LABELS = {
-    "email": "Email",
-    "card_number": "Card number",
-    "expiration": "Expiration",
-    "cvc": "CVC",
-    "cardholder_name": "Cardholder name",
-    "country": "Country",
+FREE = "free"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to complete a checkout session: where its page is, below the session's own, and what it asks for."""
+
+    path: str
+    template: str
+    labels: Mapping[str, str]
+
+
+WAYS = {
+    "card": Way(
+        "",
+        "checkout.html",
+        {
+            "email": "Email",
+            "card_number": "Card number",
+            "expiration": "Expiration",
+            "cvc": "CVC",
+            "cardholder_name": "Cardholder name",
+            "country": "Country",
+        },
+    ),
+    DEBIT: Way(
+        "/debit", "checkout_debit.html", {"email": "Email", "iban": "IBAN", "account_holder": "Name on the account"}
+    ),
+    FREE: Way("/free", "checkout_free.html", {"email": "Email"}),
 }
-DEBIT_LABELS = {"email": "Email", "iban": "IBAN", "account_holder": "Name on the account"}
+COMPLETED = {
+    "paid": ", and you were charged once.",
+    "unpaid": ". The money is not there yet: your bank has the last word.",
+    "no_payment_required": ". Nothing was charged.",
+}
 PLACEHOLDER = "{CHECKOUT_SESSION_ID}"
 
 Step = Callable[[Request, Work, JSON, Mapping[str, str]], Response]
@@ -41,15 +68,17 @@ class Hosted:
     def __init__(self, begin: Callable[[], Work], done: Callable[[], None]) -> None:
         self._begin = begin
         self._done = done
-        checkout, bank, debit = "/c/pay/{id}", "/c/pay/{id}/authenticate", "/c/pay/{id}/debit"
+        bank, code = "/c/pay/{id}/authenticate", "/c/pay/{id}/promotion_code"
         self.routes = [
-            Route(checkout, self._page(_offering("card", _checkout)), methods=["GET"]),
-            Route(checkout, self._page(_offering("card", _pay)), methods=["POST"]),
             Route(bank, self._page(_bank), methods=["GET"]),
             Route(bank, self._page(_answer_bank), methods=["POST"]),
-            Route(debit, self._page(_offering(DEBIT, _debit)), methods=["GET"]),
-            Route(debit, self._page(_offering(DEBIT, _pay_by_debit)), methods=["POST"]),
+            Route(code, self._page(_back), methods=["GET"]),
+            Route(code, self._page(_redeem), methods=["POST"]),
         ]
+        for way, step in (("card", _pay), (DEBIT, _pay_by_debit), (FREE, _complete_free)):
+            page = f"/c/pay/{{id}}{WAYS[way].path}"
+            self.routes.append(Route(page, self._page(_offer(way)), methods=["GET"]))
+            self.routes.append(Route(page, self._page(_offering(way, step)), methods=["POST"]))
 
     def _page(self, step: Step) -> Callable[[Request], Any]:
         async def page(request: Request) -> Response:
@@ -79,22 +108,26 @@ class Hosted:
             return step(request, work, session, form)
 
 
-def _offering(type_: str, step: Step) -> Step:
-    """The step for sessions that can be paid this way; others lead to the page that they can be paid on."""
+def _offering(way: str, step: Step) -> Step:
+    """The step for sessions that can be completed this way; others lead to the page where they can."""
 
     def offered(request: Request, work: Work, session: JSON, form: Mapping[str, str]) -> Response:
-        if _page_for(type_, session):
+        if _page_for(way, session):
             return step(request, work, session, form)
-        return RedirectResponse(_page_for(session["payment_method_types"][0], session), 303)
+        return RedirectResponse(_page_for(_ways(session)[0], session), 303)
 
     return offered
 
 
-def _page_for(type_: str, session: JSON) -> str:
-    """Where this session is paid with this type of payment method; empty if it cannot be."""
-    if type_ not in session["payment_method_types"]:
-        return ""
-    return f"/c/pay/{session['id']}" + ("/debit" if type_ == DEBIT else "")
+def _ways(session: JSON) -> list[str]:
+    """The types of payment methods that it can be paid with; without a sum to pay, no type is needed."""
+    types: list[str] = session["payment_method_types"]
+    return types if session["amount_total"] else [FREE]
+
+
+def _page_for(way: str, session: JSON) -> str:
+    """Where this session is completed this way; empty if it cannot be."""
+    return f"/c/pay/{session['id']}{WAYS[way].path}" if way in _ways(session) else ""
 
 
 def address(session: JSON, name: str) -> str:
@@ -106,84 +139,94 @@ def address(session: JSON, name: str) -> str:
     return template.replace(PLACEHOLDER, session["id"])
 
 
-def _checkout(request: Request, work: Work, session: JSON, _form: Mapping[str, str]) -> Response:
+def _offer(way: str) -> Step:
+    def show(request: Request, work: Work, session: JSON, _form: Mapping[str, str]) -> Response:
+        return _begin_page(request, work, session, way)
+
+    return _offering(way, show)
+
+
+def _begin_page(request: Request, work: Work, session: JSON, way: str, **more: Any) -> Response:
+    """The form as it begins: with what the buyer entered at the last try, and why that failed."""
     buyer = work.ledger.hidden(session["id"]).get("buyer", {})
-    values = {
-        "email": buyer.get("email", ""),
-        "cardholder_name": buyer.get("name", ""),
-        "country": buyer.get("country", "US"),
-    }
-    return _form_page(request, work, session, values, payments.errors_of(payments.of_session(work, session)))
+    name = buyer.get("name", "")
+    values = {"email": buyer.get("email", ""), "cardholder_name": name, "account_holder": name}
+    values["country"] = buyer.get("country", "US")
+    errors = payments.errors_of(payments.of_session(work, session)) if way == "card" else {}
+    return _form_page(request, work, session, way, values, errors, **more)
 
 
 def _pay(request: Request, work: Work, session: JSON, values: Mapping[str, str]) -> Response:
     form = card_form.read(values, _known_email(work, session), work.now)
     if form.errors:
-        return _form_page(request, work, session, card_form.kept(values), form.errors, status=422)
+        return _form_page(request, work, session, "card", card_form.kept(values), form.errors, status=422)
     payment = payments.confirm(work, session, form)
     if payment["status"] == payments.AUTHENTICATE:
         return RedirectResponse(f"{request.url.path}/authenticate", 303)
     if payment["status"] == payments.PAID:
         return RedirectResponse(address(session, "success_url"), 303)
-    return _form_page(request, work, session, card_form.kept(values), payments.errors_of(payment), status=402)
+    errors = payments.errors_of(payment)
+    return _form_page(request, work, session, "card", card_form.kept(values), errors, status=402)
+
+
+def _pay_by_debit(request: Request, work: Work, session: JSON, values: Mapping[str, str]) -> Response:
+    form = debit_form.read(values, _known_email(work, session))
+    if form.errors:
+        return _form_page(request, work, session, DEBIT, debit_form.kept(values), form.errors, status=422)
+    bank_debits.debit(work, session, form)
+    return RedirectResponse(address(session, "success_url"), 303)
+
+
+def _complete_free(request: Request, work: Work, session: JSON, values: Mapping[str, str]) -> Response:
+    email = values.get("email", "").strip()[: card_form.MAX_FIELD] or _known_email(work, session) or ""
+    if error := card_form.email_error(email):
+        return _form_page(request, work, session, FREE, {"email": email}, {"email": error}, status=422)
+    payments.complete_free(work, session, email)
+    return RedirectResponse(address(session, "success_url"), 303)
+
+
+def _redeem(request: Request, work: Work, session: JSON, values: Mapping[str, str]) -> Response:
+    """Take a promotion code, or give it back; what is wrong with one is told where it was entered."""
+    if "remove" in values:
+        promotions.remove(work, session)
+        return _back(request, work, session, values)
+    code = values.get("promotion_code", "").strip()[: card_form.MAX_FIELD]
+    trouble = promotions.redeem(work, session, code)
+    if not trouble:
+        return _back(request, work, session, values)
+    way = _ways(session)[0]
+    return _begin_page(request, work, session, way, status=422, promotion_code=code, promotion_error=trouble)
+
+
+def _back(_request: Request, _work: Work, session: JSON, _form: Mapping[str, str]) -> Response:
+    return RedirectResponse(f"/c/pay/{session['id']}", 303)
 
 
 def _form_page(
     request: Request,
     work: Work,
     session: JSON,
+    way: str,
     values: Mapping[str, str],
     errors: Mapping[str, str],
     status: int = 200,
+    **more: Any,
 ) -> Response:
     return render(
         request,
-        "checkout.html",
+        WAYS[way].template,
         status,
         **_summary(work, session),
         values=values,
         errors=errors,
-        labels=LABELS,
+        labels=WAYS[way].labels,
         known_email=_known_email(work, session),
         countries=COUNTRIES,
-        debit=_page_for(DEBIT, session),
+        action=_page_for(way, session),
+        other_ways={other: _page_for(other, session) for other in WAYS if other != way},
         cards=[(BY_NUMBER[number].spaced, words) for number, words in SUGGESTED],
-    )
-
-
-def _debit(request: Request, work: Work, session: JSON, _form: Mapping[str, str]) -> Response:
-    buyer = work.ledger.hidden(session["id"]).get("buyer", {})
-    values = {"email": buyer.get("email", ""), "account_holder": buyer.get("name", "")}
-    return _debit_page(request, work, session, values, {})
-
-
-def _pay_by_debit(request: Request, work: Work, session: JSON, values: Mapping[str, str]) -> Response:
-    form = debit_form.read(values, _known_email(work, session))
-    if form.errors:
-        return _debit_page(request, work, session, debit_form.kept(values), form.errors, status=422)
-    bank_debits.debit(work, session, form)
-    return RedirectResponse(address(session, "success_url"), 303)
-
-
-def _debit_page(
-    request: Request,
-    work: Work,
-    session: JSON,
-    values: Mapping[str, str],
-    errors: Mapping[str, str],
-    status: int = 200,
-) -> Response:
-    return render(
-        request,
-        "checkout_debit.html",
-        status,
-        **_summary(work, session),
-        values=values,
-        errors=errors,
-        labels=DEBIT_LABELS,
-        known_email=_known_email(work, session),
-        card=_page_for("card", session),
         accounts=[(spaced(iban), one.words) for iban, one in IBANS.items()],
+        **more,
     )
 
 
@@ -196,10 +239,10 @@ def _known_email(work: Work, session: JSON) -> str | None:
 
 def _summary(work: Work, session: JSON) -> dict[str, Any]:
     """What is bought, with the tax that paying will add."""
-    items = work.ledger.hidden(session["id"])["line_items"]
-    taxed = session["automatic_tax"]["enabled"]
-    sums = amounts(items, session, taxed)
-    currency = session["currency"]
+    hidden = work.ledger.hidden(session["id"])
+    items, taxed, currency = hidden["line_items"], session["automatic_tax"]["enabled"], session["currency"]
+    sums = amounts(hidden, session, taxed)
+    off, tax = sums["total_details"]["amount_discount"], sums["total_details"]["amount_tax"]
     return {
         "merchant": NAME,
         "cancel": address(session, "cancel_url") if session["cancel_url"] else None,
@@ -207,9 +250,12 @@ def _summary(work: Work, session: JSON) -> dict[str, Any]:
             (item["description"], item["quantity"], formatted(item["amount_subtotal"], currency)) for item in items
         ],
         "subtotal": formatted(sums["amount_subtotal"], currency),
-        "tax": formatted(sums["total_details"]["amount_tax"], currency) if taxed else None,
+        "tax": formatted(tax, currency) if taxed else None,
         "tax_percent": TAX_PERCENT,
-        "tax_included": sums["amount_total"] == sums["amount_subtotal"],
+        "tax_included": tax > 0 and sums["amount_total"] == sums["amount_subtotal"] - off,
+        "discount": formatted(off, currency) if off else None,
+        "discount_words": discounts.shown(hidden["coupon"]),
+        "promotion": promotions.shown(work, session),
         "total": formatted(sums["amount_total"], currency),
     }
 
@@ -240,9 +286,7 @@ def _asked(work: Work, session: JSON) -> JSON | None:
 
 def _closed(request: Request, session: JSON) -> Response:
     if session["status"] == "complete":
-        words = "This checkout has been completed, and you were charged once."
-        if session["payment_status"] != "paid":
-            words = "This checkout has been completed. The money is not there yet: your bank has the last word."
+        words = f"This checkout has been completed{COMPLETED[session['payment_status']]}"
         back = address(session, "success_url") if session["success_url"] else None
         return _message(request, 200, "You’re all done here", words, back)
     words = "This checkout has expired. Nothing was charged."

@@ -19,6 +19,7 @@ def lister(kind: str, url: str, fields: Mapping[str, str] | None = None) -> Hand
     """A call that lists this kind. ``fields`` names the object's field for filters called otherwise."""
 
     def call(work: Work, params: Params, _id: str) -> JSON:
+        _check_customer(work, params)
         where: list[str] = []
         values: dict[str, object] = {}
         for name in params.keys() - PAGING:
@@ -28,6 +29,12 @@ def lister(kind: str, url: str, fields: Mapping[str, str] | None = None) -> Hand
         return page_of(work, kind, url, params, where, values)
 
     return call
+
+
+def _check_customer(work: Work, params: Params) -> None:
+    """One that never was is an error (https://docs.stripe.com/api/charges/list); a deleted one still has a history."""
+    if "customer" in params and work.ledger.find(params["customer"], "customer") is None:
+        raise no_such("customer", params["customer"], param="customer", status=400)
 
 
 def page_of(work: Work, kind: str, url: str, params: Params, where: list[str], values: dict[str, object]) -> JSON:
@@ -84,7 +91,8 @@ def _condition(name: str, at: str, value: Any) -> tuple[str, dict[str, object]]:
         return _condition(key, f"{at}.{key}", inner)
     if name == "type" and "*" in value:
         return f"{column} LIKE :type ESCAPE '\\'", {name: value.replace("_", "\\_").replace("*", "%")}
-    return f"{column} = :{name}", {name: value}
+    same = " COLLATE NOCASE" if name == "code" else ""
+    return f"{column} = :{name}{same}", {name: value}
 
 
 def _created(value: int | dict[str, int]) -> tuple[str, dict[str, object]]:

@@ -18,7 +18,10 @@ class Dropped(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # ASGI knows no way to hang up; uvicorn's own receive() belongs to what holds the connection.
-        receive.__self__.transport.abort()  # type: ignore[attr-defined]
+        connection = getattr(receive, "__self__", None)
+        if connection is None:
+            raise ConnectionAbortedError("in process there is no connection to close")
+        connection.transport.abort()
         while (await receive())["type"] != "http.disconnect":
             pass
 

@@ -190,6 +190,10 @@ def _decimal(text: str, name: str) -> Decimal:
     return Decimal(text)
 
 
+def _number(text: str, name: str) -> float:
+    return float(_decimal(text, name))
+
+
 def _flag(text: str, name: str) -> bool:
     if text not in ("true", "false"):
         raise invalid(f"Invalid boolean: {text[:100]}", name)
@@ -202,7 +206,7 @@ def _text(text: str, name: str) -> str:
     return text
 
 
-CONVERSIONS: dict[type, Callable[[str, str], Any]] = {int: _whole, bool: _flag, Decimal: _decimal}
+CONVERSIONS: dict[type, Callable[[str, str], Any]] = {int: _whole, bool: _flag, float: _number, Decimal: _decimal}
 
 
 def _metadata(form: Form, name: str) -> dict[str, str]:

@@ -8,10 +8,10 @@ reads the state it decides on there: a second confirmation finds the first one's
 import hashlib
 from typing import Any
 
-from tollkeeper.sandbox.stripe import disputes
+from tollkeeper.sandbox.stripe import coupons, disputes
 from tollkeeper.sandbox.stripe.card_form import CardForm
 from tollkeeper.sandbox.stripe.cards import AUTHENTICATION_FAILED, NOT_A_TEST_CARD, Card, Decline, card_of
-from tollkeeper.sandbox.stripe.checkout_sessions import amounts, details_of, method_options
+from tollkeeper.sandbox.stripe.checkout_sessions import amounts, cancel_payment, details_of, method_options
 from tollkeeper.sandbox.stripe.customers import customer_of
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.shapes import make, part
@@ -69,7 +69,7 @@ def _waiting(work: Work, payment: JSON) -> tuple[JSON, Card]:
 def begun(work: Work, session: JSON, buyer: dict[str, str]) -> tuple[JSON, JSON]:
     """The session with its amounts for the buyer's place, and its payment intent."""
     hidden = work.ledger.hidden(session["id"])
-    session = {**session, **amounts(hidden["line_items"], session, session["automatic_tax"]["enabled"])}
+    session = {**session, **amounts(hidden, session, session["automatic_tax"]["enabled"])}
     work.ledger.hide(session["id"], {**hidden, "buyer": buyer})
     payment = of_session(work, session)
     if payment is None:
@@ -176,12 +176,12 @@ def _settle(work: Work, session: JSON, payment: JSON, method: JSON, card: Card) 
     if card.decline:
         work.emit("charge.failed", charge)
         return failed(work, payment, _card_error(card.decline, charge, method))
-    customer = customer_for(work, session, method)
+    customer = customer_for(work, session, method["billing_details"])
     charge["customer"] = payment["customer"] = customer
     work.ledger.save(charge)
     work.emit("charge.succeeded", charge)
     payment = succeeded(work, payment, method)
-    complete(work, {**session, "customer": customer, "payment_status": "paid"}, method)
+    complete(work, {**session, "customer": customer, "payment_status": "paid"}, method["billing_details"])
     if card.dispute:
         disputes.dispute(work, charge, card.dispute)
     return payment
@@ -289,12 +289,11 @@ def failed(work: Work, payment: JSON, error: JSON) -> JSON:
     return payment
 
 
-def customer_for(work: Work, session: JSON, method: JSON) -> str | None:
-    """The session's customer, brought up to date or made as the session asks."""
-    buyer = method["billing_details"]
+def customer_for(work: Work, session: JSON, buyer: JSON) -> str | None:
+    """The session's customer, brought up to date or made as the session asks; free orders have no guests."""
     if session["customer"]:
         _update_customer(work, session, buyer)
-    elif session["customer_creation"] == "always":
+    elif session["customer_creation"] == "always" or not session["amount_total"]:
         known = {name: buyer[name] for name in ("email", "name", "address")}
         session["customer"] = work.add(customer_of(work, **known))["id"]
     customer: str | None = session["customer"]
@@ -304,7 +303,7 @@ def customer_for(work: Work, session: JSON, method: JSON) -> str | None:
 def _update_customer(work: Work, session: JSON, buyer: JSON) -> None:
     wanted = work.ledger.hidden(session["id"])["customer_update"]
     customer = work.get("customer", session["customer"])
-    changes = {name: buyer[name] for name in ("address", "name") if wanted.get(name) == "auto"}
+    changes = {name: buyer[name] for name in ("address", "name") if buyer[name] and wanted.get(name) == "auto"}
     if not customer.get("deleted"):
         work.change(customer, changes)
 
@@ -323,8 +322,27 @@ def succeeded(work: Work, payment: JSON, method: JSON) -> JSON:
     return payment
 
 
-def complete(work: Work, session: JSON, method: JSON) -> None:
-    buyer = method["billing_details"]
+def complete_free(work: Work, session: JSON, email: str) -> None:
+    """Without a payment: https://docs.stripe.com/payments/checkout/no-cost-orders."""
+    buyer = {"address": None, "email": email, "name": None}
+    customer = customer_for(work, session, buyer)
+    complete(work, {**session, "customer": customer, "payment_status": "no_payment_required"}, buyer)
+
+
+def reprice(work: Work, session: JSON) -> JSON:
+    """The session with a payment that follows its total, if one was begun. The buyer is asked again for a card."""
+    payment = of_session(work, session)
+    if payment is None:
+        return session
+    if not session["amount_total"]:
+        cancel_payment(work, session, "abandoned")
+        return {**session, "payment_intent": None}
+    changes = {"status": DECLINED, "payment_method": None, "next_action": None}
+    work.ledger.save({**payment, **changes, "amount": session["amount_total"]})
+    return session
+
+
+def complete(work: Work, session: JSON, buyer: JSON) -> None:
     known = {name: buyer[name] for name in ("address", "email", "name")}
     session = {
         **session,
@@ -333,4 +351,5 @@ def complete(work: Work, session: JSON, method: JSON) -> None:
         "customer_details": details_of(None, **known),
     }
     work.ledger.save(session)
+    coupons.redeem(work, session, work.ledger.hidden(session["id"])["coupon"])
     work.emit("checkout.session.completed", session)

@@ -10,6 +10,7 @@ CLASSES = {
     "account": ("stripe", "Account"),
     "charge": ("stripe", "Charge"),
     "checkout.session": ("stripe.checkout", "Session"),
+    "coupon": ("stripe", "Coupon"),
     "customer": ("stripe", "Customer"),
     "dispute": ("stripe", "Dispute"),
     "event": ("stripe", "Event"),
@@ -19,6 +20,7 @@ CLASSES = {
     "payment_method": ("stripe", "PaymentMethod"),
     "price": ("stripe", "Price"),
     "product": ("stripe", "Product"),
+    "promotion_code": ("stripe", "PromotionCode"),
     "refund": ("stripe", "Refund"),
     "webhook_endpoint": ("stripe", "WebhookEndpoint"),
 }
@@ -27,6 +29,7 @@ CLASSES = {
 ONLY_SOMETIMES = {
     "Account": {"deleted", "company", "individual", "groups"},  # the last three: connected accounts
     "Charge": {"refunds", "level3", "source"},
+    "Coupon": {"applies_to", "currency_options", "deleted"},
     "Customer": {
         "cash_balance",
         "deleted",
@@ -43,6 +46,7 @@ ONLY_SOMETIMES = {
     "PaymentLink": {"line_items"},
     "Price": {"currency_options", "deleted", "tiers"},
     "Product": {"deleted"},
+    "PromotionCode.Restrictions": {"currency_options"},
     "Session": {"line_items"},
     "Session.TotalDetails": {"breakdown"},
     "WebhookEndpoint": {"deleted", "secret"},  # the secret: once, in the answer to its creation
@@ -77,13 +81,12 @@ def part(kind: str, name: str, value: JSON) -> JSON:
 def complete(of: type, values: JSON) -> JSON:
     """Add the fields that are missing, here and in nested objects. An undeclared field is a KeyError."""
     fields = declared(of)
-    if undeclared := values.keys() - fields:
+    if undeclared := values.keys() - fields.keys():
         raise KeyError(f"{of.__qualname__} has no {', '.join(sorted(undeclared))}")
-    inner = inner_classes(of)
-    present = values.keys() | always(of)
-    return {name: _filled(inner.get(name), values.get(name)) for name in fields if name in present}
+    return {**nulls(of), **{name: _filled(fields[name], value) for name, value in values.items()}}
 
 
+@cache
 def class_of(kind: str) -> type:
     module, name = CLASSES[kind]
     found: type = getattr(import_module(module), name)
@@ -91,19 +94,22 @@ def class_of(kind: str) -> type:
 
 
 @cache
-def declared(of: type) -> tuple[str, ...]:
-    return tuple(name for name in of.__annotations__ if name != "OBJECT_NAME")
+def declared(of: type) -> dict[str, type | None]:
+    """The fields, each with its class if it holds objects without an id of their own."""
+    inner = inner_classes(of)
+    return {name: inner.get(name) for name in of.__annotations__ if name != "OBJECT_NAME"}
 
 
 @cache
-def always(of: type) -> frozenset[str]:
+def nulls(of: type) -> dict[str, None]:
+    """The fields that an object always has."""
     if of.__qualname__ in ONLY_WHAT_APPLIES:
-        return frozenset()
-    return frozenset(declared(of)) - ONLY_SOMETIMES.get(of.__qualname__, set())
+        return {}
+    only_sometimes = ONLY_SOMETIMES.get(of.__qualname__, set())
+    return {name: None for name in declared(of) if name not in only_sometimes}
 
 
 def inner_classes(of: type) -> dict[str, type]:
-    """The classes of the fields that hold objects without an id of their own."""
     found: dict[str, type] = getattr(of, "_inner_class_types", {})
     return found
 

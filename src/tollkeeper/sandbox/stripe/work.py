@@ -8,7 +8,7 @@ from tollkeeper.sandbox.stripe.errors import no_such
 from tollkeeper.sandbox.stripe.events import event_of
 from tollkeeper.sandbox.stripe.ledger import JSON, Ledger
 
-NOUNS = {"webhook_endpoint": "webhook endpoint"}
+NOUNS = {"promotion_code": "promotion code", "webhook_endpoint": "webhook endpoint"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Work:
         """The object that a parameter names; raises Stripe's 400."""
         found = self.ledger.find(id_, kind)
         if found is None or found.get("deleted"):
-            raise no_such(kind, id_, param=param, status=400)
+            raise no_such(NOUNS.get(kind, kind), id_, param=param, status=400)
         return found
 
     def add(self, body: JSON, hidden: JSON | None = None) -> JSON:
