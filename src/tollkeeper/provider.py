@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tollkeeper.model import Customer, Event, Order, Person, Price, Snapshot
+from tollkeeper.model import Customer, Event, Order, Person, Price, Purchase, Snapshot
 
 Headers = Sequence[tuple[str, str]]
 
@@ -45,11 +45,6 @@ class PaymentProvider(Protocol):
         """Whether real money moves."""
         ...
 
-    @property
-    def takes_webhooks(self) -> bool:
-        """Whether a webhook secret is set. Without one the webhook address does not exist."""
-        ...
-
     async def account(self) -> str:
         """The id of the account that the key belongs to."""
         ...
@@ -78,7 +73,18 @@ class PaymentProvider(Protocol):
         ...
 
     async def snapshot(self, customer: Customer) -> Snapshot:
-        """Everything the customer bought."""
+        """Everything the customer bought. Raises ``CustomerMissing`` where the provider no longer tells."""
+        ...
+
+    async def purchase(self, checkout_id: str) -> Purchase | None:
+        """One completed checkout of the account, whoever made it and paid.
+
+        None if there is none by that id, or nobody has completed it, or it is for a subscription.
+        """
+        ...
+
+    async def payer(self, reference: str) -> str | None:
+        """The customer who made the payment with this id. None: there is no such payment, or nobody's name on it."""
         ...
 
     async def read_webhook(self, headers: Headers, body: bytes, now: int) -> Event:

@@ -19,8 +19,16 @@ from tests.support.issuers import serving
 from tests.support.running import Sandbox, eventually
 from tests.support.webhooks import Receiver, receiving
 
+from tollkeeper.catalog import Catalog
 from tollkeeper.entitlements import derive
-from tollkeeper.errors import BadWebhook, IdempotencyConflict, ProviderMissing, ProviderRefused, ProviderUnavailable
+from tollkeeper.errors import (
+    BadWebhook,
+    CustomerMissing,
+    IdempotencyConflict,
+    ProviderMissing,
+    ProviderRefused,
+    ProviderUnavailable,
+)
 from tollkeeper.model import Customer, Line, Order, OrderState, Payment, Person, Purchase, Realm, Verdict
 from tollkeeper.provider import Checkout, PaymentProvider, ReturnAddresses
 
@@ -84,11 +92,6 @@ async def test_it_knows_its_name_its_mode_and_its_account(world: World, provider
     assert account
     async with opened(world.provider()) as another:
         assert await another.account() == account
-
-
-def test_it_takes_webhooks_only_with_a_secret(world: World) -> None:
-    assert not world.provider().takes_webhooks
-    assert world.provider(webhook_secrets=("whsec_a",)).takes_webhooks
 
 
 async def test_a_price_has_its_amount_currency_and_product(world: World, provider: PaymentProvider) -> None:
@@ -188,8 +191,10 @@ async def test_a_snapshot_tells_what_was_paid_what_expired_and_nothing_else(
     assert purchase.paid_at is not None
     assert now - 60 < purchase.created_at <= purchase.paid_at <= now
     assert purchase.reference
+    assert purchase.email
     assert purchase.receipt_url
-    assert replace(purchase, created_at=0, paid_at=None, reference=None, receipt_url=None) == Purchase(
+    assert await provider.purchase(paid.id) == purchase
+    assert replace(purchase, created_at=0, paid_at=None, reference=None, email=None, receipt_url=None) == Purchase(
         source=paid.id,
         order_id=order.id,
         person_id=customer.person_id,
@@ -202,8 +207,98 @@ async def test_a_snapshot_tells_what_was_paid_what_expired_and_nothing_else(
         payment=Payment.PAID,
         created_at=0,
     )
-    assert [found.verdict for found in derive(snapshot, {order.id: order})] == [Verdict.GRANTED]
+    assert [found.verdict for found in derive(snapshot, {order.id: order}, Catalog(()))] == [Verdict.GRANTED]
     assert (await provider.snapshot(neighbour)).purchases == ()
+
+
+async def test_a07_a_purchase_by_a_stranger_is_told_with_their_address_and_names_nobody_here(
+    world: World, provider: PaymentProvider
+) -> None:
+    checkout_id = world.pay_elsewhere(price_id := world.price(700), "stranger@example.com")
+    found = await provider.purchase(checkout_id)
+    assert found is not None
+    assert (found.source, found.payment, found.email) == (checkout_id, Payment.PAID, "stranger@example.com")
+    assert (found.order_id, found.person_id, found.live) == (None, None, False)
+    assert (found.lines, found.amount_total, found.currency) == ((Line(price_id, 1),), 700, "eur")
+    assert found.reference
+
+
+async def test_a_payment_leads_to_whoever_made_it(world: World, provider: PaymentProvider) -> None:
+    customer = await a_customer(provider)
+    _, page = await a_checkout(provider, customer, price_id := world.price())
+    world.pay(page.url or "")
+    (purchase,) = (await provider.snapshot(customer)).purchases
+    assert await provider.payer(purchase.reference or "") == customer.external_id
+    stranger = await provider.purchase(world.pay_elsewhere(price_id, "stranger@example.com"))
+    assert stranger is not None
+    assert await provider.payer(stranger.reference or "") is None
+    assert await provider.payer("pi_unknown") is None
+
+
+async def test_what_nobody_has_completed_is_no_purchase(world: World, provider: PaymentProvider) -> None:
+    customer, price_id = await a_customer(provider), world.price()
+    (_, unpaid), (_, left) = [await a_checkout(provider, customer, price_id) for _ in range(2)]
+    world.expire(left.id)
+    for checkout_id in (unpaid.id, left.id, "cs_test_unknown"):
+        assert await provider.purchase(checkout_id) is None
+
+
+async def test_a04_promotion_codes_are_taken_where_the_seller_wants_it(world: World, provider: PaymentProvider) -> None:
+    customer = await a_customer(provider)
+    order = await an_order(provider, customer, world.price(1000))
+    made = await provider.create_checkout(replace(order, promotion_codes=True), customer, RETURNS)
+    again = await provider.create_checkout(replace(order, promotion_codes=True), customer, RETURNS)
+    assert made == again
+    _, without = await a_checkout(provider, customer, order.price_id)
+    assert made.url is not None
+    assert without.url is not None
+    assert world.takes_promotion_codes(made.url)
+    assert not world.takes_promotion_codes(without.url)
+
+
+@pytest.mark.parametrize(("percent", "payment", "total"), [(40, Payment.PAID, 600), (100, Payment.FREE, 0)])
+async def test_a04_what_a_promotion_code_took_off_is_told(
+    world: World, provider: PaymentProvider, percent: int, payment: Payment, total: int
+) -> None:
+    customer = await a_customer(provider)
+    order = await an_order(provider, customer, world.price(1000))
+    made = await provider.create_checkout(replace(order, promotion_codes=True), customer, RETURNS)
+    assert made.url is not None
+    world.pay(made.url, world.promotion_code(percent))
+    (found,) = (await provider.snapshot(customer)).purchases
+    assert (found.payment, found.amount_subtotal, found.amount_total) == (payment, 1000, total)
+    assert found.amount_discount == 1000 - total
+    assert (found.order_id, found.person_id) == (order.id, customer.person_id)
+
+
+async def test_a04_what_costs_nothing_is_free_and_not_paid(world: World, provider: PaymentProvider) -> None:
+    customer = await a_customer(provider)
+    _, made = await a_checkout(provider, customer, world.price(0))
+    assert made.url is not None
+    world.pay(made.url)
+    (found,) = (await provider.snapshot(customer)).purchases
+    assert (found.payment, found.amount_total, found.paid_at, found.reference) == (Payment.FREE, 0, None, None)
+
+
+async def test_a_customer_who_never_was_is_missing_and_not_one_who_bought_nothing(provider: PaymentProvider) -> None:
+    customer = await a_customer(provider)
+    with pytest.raises(CustomerMissing):
+        await provider.snapshot(replace(customer, external_id="cus_unknown"))
+
+
+async def test_a12_what_a_customer_bought_is_told_after_they_were_deleted(
+    world: World, provider: PaymentProvider
+) -> None:
+    customer = await a_customer(provider)
+    order, checkout = await a_checkout(provider, customer, world.price())
+    assert checkout.url is not None
+    world.pay(checkout.url)
+    before = await provider.snapshot(customer)
+    world.delete_customer(customer.external_id)
+    assert await provider.snapshot(customer) == before
+    assert await provider.purchase(checkout.id) == before.purchases[0]
+    with pytest.raises(CustomerMissing):
+        await provider.create_checkout(replace(order, idempotency_key=secrets.token_hex(16)), customer, RETURNS)
 
 
 async def test_c25_the_list_of_events_names_who_paid(world: World, provider: PaymentProvider) -> None:
@@ -241,7 +336,7 @@ async def test_tax_comes_on_top_of_what_was_ordered_where_it_is_turned_on(world:
     (purchase,) = snapshot.purchases
     assert purchase.amount_subtotal == order.amount == 1000
     assert purchase.amount_total > 1000
-    assert [found.verdict for found in derive(snapshot, {order.id: order})] == [Verdict.GRANTED]
+    assert [found.verdict for found in derive(snapshot, {order.id: order}, Catalog(()))] == [Verdict.GRANTED]
 
 
 async def test_tax_on_an_account_that_cannot_reckon_it_tells_the_operator_what_to_do(world: World) -> None:
@@ -269,6 +364,7 @@ CALLS: dict[str, Call] = {
     "checkout": lambda provider: provider.checkout("cs_test_1"),
     "checkout_of_order": lambda provider: provider.checkout_of_order(ORDER, CUSTOMER),
     "snapshot": lambda provider: provider.snapshot(CUSTOMER),
+    "purchase": lambda provider: provider.purchase("cs_test_1"),
 }
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
@@ -345,9 +441,38 @@ async def test_e34_an_answer_that_says_nothing_definite_is_unavailable(world: Wo
 
     app = Starlette(routes=[Route("/{any:path}", answer, methods=["GET", "POST"])])
     with serving(app) as address:
-        async with opened(world.provider(at=address)) as provider:
+        async with opened(world.provider(at=address, patience=3)) as provider:
             with pytest.raises(ProviderUnavailable):
                 await provider.create_checkout(ORDER, CUSTOMER, RETURNS)
+
+
+@pytest.mark.parametrize("retry_after", ["1", "0.5", "", "Wed, 21 Oct 2026 07:28:00 GMT", "-1", "nan", "1e9"])
+async def test_e36_what_came_too_soon_is_asked_again_later(world: World, retry_after: str) -> None:
+    status, body = TROUBLE["429"]
+    asked: list[float] = []
+
+    async def answer(_: Request) -> Response:
+        asked.append(time.monotonic())
+        if len(asked) == 1:
+            return Response(body, status, {"Retry-After": retry_after}, media_type="application/json")
+        return Response(b'{"id": "acct_1"}', media_type="application/json")
+
+    with serving(Starlette(routes=[Route("/{any:path}", answer)])) as address:
+        async with opened(world.provider(at=address)) as provider:
+            assert await provider.account() == "acct_1"
+    first, again = asked
+    assert again - first >= {"1": 1, "0.5": 0.5}.get(retry_after, 0)
+
+
+async def test_e36_a_provider_that_goes_on_refusing_is_unavailable_in_time(world: World) -> None:
+    status, body = TROUBLE["429"]
+
+    async def answer(_: Request) -> Response:
+        return Response(body, status, {"Retry-After": "60"}, media_type="application/json")
+
+    with serving(Starlette(routes=[Route("/{any:path}", answer)])) as address:
+        async with opened(world.provider(at=address, patience=0.3)) as provider:
+            await unavailable_within(0.8, provider.account())
 
 
 @pytest.fixture

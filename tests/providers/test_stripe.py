@@ -17,7 +17,7 @@ from tests.support.issuers import serving
 from tests.support.running import Sandbox
 
 from tollkeeper.errors import ProviderRefused
-from tollkeeper.model import Customer, Dispute, Order, OrderState, Payment, Purchase, Realm
+from tollkeeper.model import Customer, Dispute, Line, Order, OrderState, Payment, Purchase, Realm
 from tollkeeper.provider import PaymentProvider, ReturnAddresses
 from tollkeeper.providers.stripe import _dispute
 
@@ -157,6 +157,12 @@ async def test_a07_a_session_that_is_not_ours_names_nobody(world: StripeWorld, p
     assert (found.order_id, found.person_id) == (None, None)
 
 
+async def test_a_buyer_whose_address_is_not_known_has_none(world: StripeWorld, paid_session: dict[str, Any]) -> None:
+    assert paid_session["customer_details"]["email"] == "buyer@example.com"
+    (found,) = await purchases_after(world, paid_session, lambda session: session.update(customer_details=None))
+    assert found.email is None
+
+
 @pytest.mark.parametrize(
     "facts", [{"mode": "subscription"}, {"mode": "setup"}, {"status": "open"}, {"status": "expired"}, {"status": None}]
 )
@@ -171,6 +177,25 @@ async def test_a_discount_is_told(world: StripeWorld, paid_session: dict[str, An
         world, paid_session, lambda session: session["total_details"].update(amount_discount=500)
     )
     assert found.amount_discount == 500
+
+
+async def test_a_line_with_no_price_is_nothing_that_is_sold_here(
+    world: StripeWorld, paid_session: dict[str, Any]
+) -> None:
+    def change(session: dict[str, Any]) -> None:
+        session["line_items"]["data"][0] |= {"price": None, "quantity": None}
+
+    (found,) = await purchases_after(world, paid_session, change)
+    assert found.lines == (Line("", 0),)
+
+
+@pytest.mark.parametrize("facts", [{"mode": "subscription"}, {"mode": "setup"}, {"status": "open"}])
+async def test_a_subscription_or_an_open_checkout_is_no_purchase(
+    world: StripeWorld, paid_session: dict[str, Any], facts: dict[str, Any]
+) -> None:
+    with answering(paid_session | facts) as address:
+        async with opened(world.provider(at=address)) as provider:
+            assert await provider.purchase(paid_session["id"]) is None
 
 
 PRICE = {"id": "price_1", "object": "price", "currency": "eur", "type": "one_time", "product": {"name": "Lessons"}}

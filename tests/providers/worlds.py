@@ -6,9 +6,10 @@ from typing import Protocol
 
 from tests.support.running import API_KEY, Browser, Sandbox
 
+from tollkeeper.budget import Budget
 from tollkeeper.config import StripeSettings
 from tollkeeper.provider import PaymentProvider
-from tollkeeper.providers.stripe import StripeProvider
+from tollkeeper.providers.stripe import PATIENCE, StripeProvider
 
 
 class World(Protocol):
@@ -34,12 +35,28 @@ class World(Protocol):
         """A new price of a new product."""
         ...
 
-    def pay(self, page: str) -> None:
-        """Pay on a hosted page, as a buyer in Germany."""
+    def pay(self, page: str, code: str | None = None) -> None:
+        """Pay on a hosted page, as a buyer in Germany; with a promotion code, if any. Pay nothing if nothing is due."""
+        ...
+
+    def promotion_code(self, percent: int) -> str:
+        """A code that takes this much off."""
+        ...
+
+    def takes_promotion_codes(self, page: str) -> bool:
+        """Whether a hosted page has a field for one."""
         ...
 
     def expire(self, checkout_id: str) -> None:
         """End a checkout that nobody has paid."""
+        ...
+
+    def pay_elsewhere(self, price_id: str, email: str) -> str:
+        """Pay as a stranger, on a page of the account that we never asked for. Answers the checkout's id."""
+        ...
+
+    def delete_customer(self, external_id: str) -> None:
+        """Remove a customer, as an operator would at the provider."""
         ...
 
     def send_events_to(self, url: str) -> str:
@@ -73,17 +90,41 @@ class StripeWorld:
             automatic_tax=automatic_tax,
             api_base=at or self.sandbox.url,
         )
-        return StripeProvider(settings) if patience is None else StripeProvider(settings, patience=patience)
+        # A budget that nobody meets: the sandbox takes as many requests as it can.
+        return StripeProvider(settings, patience=patience or PATIENCE, budget=Budget(rate=10_000))
 
     def price(self, amount: int = 1900, currency: str = "eur", name: str = "Flying lessons") -> str:
         return self.sandbox.price(amount, currency, name)
 
-    def pay(self, page: str) -> None:
+    def pay(self, page: str, code: str | None = None) -> None:
         buyer = Browser(self.sandbox.url)
-        assert buyer.pay(buyer.get(page)).status_code == 303
+        hosted = buyer.follow(buyer.get(page))
+        if code:
+            hosted = buyer.follow(buyer.submit(hosted, "Apply", promotion_code=code))
+        free = "Complete order" in hosted.text
+        paid = buyer.submit(hosted, "Complete order", email="buyer@example.com") if free else buyer.pay(hosted)
+        assert paid.status_code == 303
+
+    def promotion_code(self, percent: int) -> str:
+        v1 = self.sandbox.stripe.v1
+        coupon = v1.coupons.create({"percent_off": percent})
+        return v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}}).code
+
+    def takes_promotion_codes(self, page: str) -> bool:
+        return "Promotion code" in Browser(self.sandbox.url).get(page).text
 
     def expire(self, checkout_id: str) -> None:
         self.sandbox.stripe.v1.checkout.sessions.expire(checkout_id)
+
+    def pay_elsewhere(self, price_id: str, email: str) -> str:
+        link = self.sandbox.stripe.v1.payment_links.create({"line_items": [{"price": price_id, "quantity": 1}]})
+        buyer = Browser(self.sandbox.url)
+        page = buyer.follow(buyer.get(link.url, prefilled_email=email))
+        assert buyer.pay(page).status_code == 303
+        return page.url.path.rsplit("/", 1)[-1]
+
+    def delete_customer(self, external_id: str) -> None:
+        self.sandbox.stripe.v1.customers.delete(external_id)
 
     def send_events_to(self, url: str) -> str:
         return self.sandbox.webhook_secret(url)

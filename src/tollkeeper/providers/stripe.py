@@ -5,12 +5,13 @@ import hashlib
 import importlib
 import json
 import re
-import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
+from tollkeeper.budget import Budget, in_background
 from tollkeeper.config import StripeSettings
 from tollkeeper.errors import (
     BadWebhook,
@@ -28,8 +29,11 @@ from tollkeeper.provider import Checkout, Headers, ReturnAddresses
 if TYPE_CHECKING:
     import stripe
 
-# The longest that a visitor, or the worker, waits for a definite answer. Seconds.
+# The longest that one request may take, and that a visitor waits for a definite answer. Seconds.
 PATIENCE = 10
+
+# How many times as long background work waits for one, since it lets everybody pass.
+BACKGROUND_PATIENCE = 6
 
 # How long trouble with a price is remembered before it is asked for again. Seconds.
 TROUBLE_SECONDS = 5
@@ -56,6 +60,11 @@ EVENTS_THAT_MATTER = frozenset(
     }
 )
 
+SESSIONS = "/v1/checkout/sessions"
+
+# What of a checkout session tells a purchase, and comes only when it is asked for.
+BOUGHT = ("line_items", "payment_intent.latest_charge")
+
 # What a payment of a completed checkout waits for: a bank, or a buyer who was given a voucher to pay in a shop.
 # https://docs.stripe.com/payments/paymentintents/lifecycle
 UNDER_WAY = frozenset({"processing", "requires_action"})
@@ -81,11 +90,26 @@ class StripeProvider:
 
     name = "stripe"
 
-    def __init__(self, settings: StripeSettings, *, patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        settings: StripeSettings,
+        *,
+        patience: float = PATIENCE,
+        http: "stripe.HTTPClient | None" = None,
+        budget: Budget | None = None,
+        asked: Callable[[int | None, float], None] = lambda status, seconds: None,
+    ) -> None:
+        """``patience`` is in seconds; ``http`` carries the SDK's requests, over the network if left out.
+
+        ``budget`` is shared by all that ask the same account from here. ``asked`` is told of every request: the status
+        of its answer, None if there was none, and how many seconds it took.
+        """
         self._settings = settings
         self._patience = patience
+        self._budget = budget or Budget()
+        self._asked = asked
         self._client: stripe.StripeClient | None = None
-        self._http: stripe.HTTPXClient | None = None
+        self._http = http
         self._account: str | None = None
         self._prices: dict[str, Price] = {}
         self._price_trouble: dict[str, tuple[float, ProviderUnavailable | ProviderRefused]] = {}
@@ -95,11 +119,6 @@ class StripeProvider:
     def live(self) -> bool:
         """Whether the key moves real money."""
         return self._settings.live
-
-    @property
-    def takes_webhooks(self) -> bool:
-        """Whether a webhook secret is set."""
-        return bool(self._settings.webhook_secrets)
 
     async def account(self) -> str:
         """See ``PaymentProvider``. Asked once: a key belongs to one account for good."""
@@ -116,20 +135,20 @@ class StripeProvider:
         async with self._asking_price:
             if price_id in self._prices:
                 return self._prices[price_id]
+            clock = asyncio.get_running_loop().time
             refused_until, refusal = self._price_trouble.get(price_id, (0.0, None))
-            if refusal is not None and refused_until > time.monotonic():
+            if refusal is not None and refused_until > clock():
                 raise refusal
             try:
                 self._prices[price_id] = await self._fetch_price(price_id)
             except (ProviderUnavailable, ProviderRefused) as error:
-                self._price_trouble[price_id] = (time.monotonic() + TROUBLE_SECONDS, error)
+                self._price_trouble[price_id] = (clock() + TROUBLE_SECONDS, error)
                 raise
             return self._prices[price_id]
 
     async def _fetch_price(self, price_id: str) -> Price:
         async with self._calling() as client:
-            found = await client.v1.prices.retrieve_async(price_id, {"expand": ["product"]})
-        return _price(found.to_dict())
+            return _price(await _ask(client, "get", _path("/v1/prices", price_id), expand=["product"]))
 
     async def create_customer(self, person: Person, replacing: str | None = None) -> str:
         """See ``PaymentProvider``. The key covers the parameters, so a new name cannot clash with an earlier try."""
@@ -139,22 +158,19 @@ class StripeProvider:
         digest = hashlib.sha256(json.dumps([params, replacing], sort_keys=True).encode()).hexdigest()[:16]
         try:
             async with self._calling() as client:
-                made = await client.v1.customers.create_async(
-                    params,  # type: ignore[arg-type]
-                    {"idempotency_key": f"customer-{person.id}-{digest}"},
-                )
+                key = f"customer-{person.id}-{digest}"
+                made = await _ask(client, "post", "/v1/customers", idempotency_key=key, **params)
         except EmailRefused:  # an issuer may know addresses that mean nothing outside its own network
             return await self.create_customer(replace(person, email=None), replacing)
-        return made.id
+        return str(made["id"])
 
     async def create_checkout(self, order: Order, customer: Customer, returns: ReturnAddresses) -> Checkout:
         """See ``PaymentProvider``. https://docs.stripe.com/api/checkout/sessions/create"""
+        params = self._checkout_params(order, customer, returns)
+        if order.promotion_codes:
+            params["allow_promotion_codes"] = True
         async with self._calling() as client:
-            made = await client.v1.checkout.sessions.create_async(
-                self._checkout_params(order, customer, returns),  # type: ignore[arg-type]
-                {"idempotency_key": order.idempotency_key},
-            )
-        return _checkout(made.to_dict())
+            return _checkout(await _ask(client, "post", SESSIONS, idempotency_key=order.idempotency_key, **params))
 
     def _checkout_params(self, order: Order, customer: Customer, returns: ReturnAddresses) -> dict[str, Any]:
         names = {"order": order.id, "person": order.person_id, "product": order.product}
@@ -178,28 +194,46 @@ class StripeProvider:
     async def checkout(self, checkout_id: str) -> Checkout:
         """See ``PaymentProvider``."""
         async with self._calling() as client:
-            return _checkout((await client.v1.checkout.sessions.retrieve_async(checkout_id)).to_dict())
+            return _checkout(await _ask(client, "get", _path(SESSIONS, checkout_id)))
 
     async def checkout_of_order(self, order: Order, customer: Customer) -> Checkout | None:
         """See ``PaymentProvider``. Stripe cannot search by reference, so look through the customer's own."""
         async with self._calling() as client:
-            async for found in _pages(client, customer):
+            async for found in _each(client, SESSIONS, customer=customer.external_id):
                 if found["client_reference_id"] == order.id:
                     return _checkout(found)
         return None
 
     async def snapshot(self, customer: Customer) -> Snapshot:
         """See ``PaymentProvider``. https://docs.stripe.com/api/checkout/sessions/list"""
-        expand = ["data.line_items", "data.payment_intent.latest_charge"]
         async with self._calling() as client:
-            found = [session async for session in _pages(client, customer, expand)]
-            bought = [one for one in found if one["mode"] == "payment" and one["status"] == "complete"]
-            purchases = [_purchase(session, await _disputes(client, session)) for session in bought]
+            expand = [f"data.{part}" for part in BOUGHT]
+            found = [one async for one in _each(client, SESSIONS, customer=customer.external_id, expand=expand)]
+            purchases = [_purchase(one, await _disputes(client, one)) for one in found if _is_purchase(one)]
         return Snapshot(
             customer,
             purchases=tuple(purchases),
             expired_checkouts=frozenset(session["id"] for session in found if session["status"] == "expired"),
         )
+
+    async def purchase(self, checkout_id: str) -> Purchase | None:
+        """See ``PaymentProvider``. https://docs.stripe.com/api/checkout/sessions/retrieve"""
+        if not checkout_id.startswith("cs_"):
+            return None
+        try:
+            async with self._calling() as client:
+                session = await _ask(client, "get", _path(SESSIONS, checkout_id), expand=list(BOUGHT))
+                return _purchase(session, await _disputes(client, session)) if _is_purchase(session) else None
+        except ProviderMissing:
+            return None
+
+    async def payer(self, reference: str) -> str | None:
+        """See ``PaymentProvider``. https://docs.stripe.com/api/payment_intents/retrieve"""
+        try:
+            async with self._calling() as client:
+                return _id((await _ask(client, "get", _path("/v1/payment_intents", reference)))["customer"])
+        except ProviderMissing:
+            return None
 
     async def read_webhook(self, headers: Headers, body: bytes, now: int) -> Event:
         """See ``PaymentProvider``. https://docs.stripe.com/webhooks#verify-manually"""
@@ -220,10 +254,10 @@ class StripeProvider:
         more = True
         while more:
             async with self._calling() as client:
-                page = await client.v1.events.list_async(params)  # type: ignore[arg-type]
-            yield [_event(_hint(event.to_dict()), realm) for event in page.data]
-            more = page.has_more
-            params |= {"starting_after": page.data[-1].id} if more else {}
+                page = await _ask(client, "get", "/v1/events", **params)
+            yield [_event(_hint(event), realm) for event in page["data"]]
+            more = page["has_more"]
+            params |= {"starting_after": page["data"][-1]["id"]} if more else {}
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -240,12 +274,14 @@ class StripeProvider:
     def _connect(self) -> "stripe.StripeClient":
         import stripe
 
+        from tollkeeper.providers.paced import Paced
+
         stripe.enable_telemetry = False  # or the SDK writes a file in the home folder
-        self._http = stripe.HTTPXClient(timeout=self._patience)
+        self._http = self._http or stripe.HTTPXClient(timeout=self._patience)
         return stripe.StripeClient(
             self._settings.api_key,
             max_network_retries=2,
-            http_client=self._http,
+            http_client=Paced(self._http, self._budget, self._patience, self._asked),
             base_addresses={"api": self._settings.api_base} if self._settings.api_base else {},
         )
 
@@ -256,7 +292,7 @@ class StripeProvider:
         import stripe
 
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._patience * (BACKGROUND_PATIENCE if in_background() else 1)):
                 yield client
         except (TimeoutError, stripe.APIConnectionError, stripe.RateLimitError) as error:
             raise ProviderUnavailable("Stripe did not answer in time.") from error
@@ -269,7 +305,7 @@ async def _account(client: "stripe.StripeClient") -> str:
     import stripe
 
     try:
-        return (await client.v1.accounts.retrieve_current_async()).id
+        return str((await _ask(client, "get", "/v1/account"))["id"])
     except stripe.PermissionError as refusal:
         named = re.search(r"on account '(acct_[A-Za-z0-9]+)'", refusal.user_message or "")
         if named is None:
@@ -299,16 +335,28 @@ def _translated(error: "stripe.StripeError") -> ProviderRefused | ProviderUnavai
     return ProviderRefused(message, TAX_ADVICE if "Stripe Tax" in message else "")
 
 
-async def _pages(
-    client: "stripe.StripeClient", customer: Customer, expand: list[str] | None = None
-) -> AsyncIterator[dict[str, Any]]:
-    """Every checkout session of a customer, newest first."""
-    params: dict[str, Any] = {"customer": customer.external_id, "limit": 100}
-    if expand:
-        params["expand"] = expand
-    listing = await client.v1.checkout.sessions.list_async(params)  # type: ignore[arg-type]
-    async for session in listing.auto_paging_iter():
-        yield session.to_dict()
+async def _each(client: "stripe.StripeClient", path: str, **params: Any) -> AsyncIterator[dict[str, Any]]:
+    """Everything in a list, newest first. https://docs.stripe.com/api/pagination"""
+    more = True
+    while more:
+        page = await _ask(client, "get", path, limit=100, **params)
+        for one in page["data"]:
+            yield one
+        more = page["has_more"]
+        params |= {"starting_after": page["data"][-1]["id"]} if more else {}
+
+
+def _path(listing: str, id: str) -> str:
+    """The path of one object. Ids come with events too, and must lead nowhere else."""
+    return f"{listing}/{quote(id, safe='')}"
+
+
+async def _ask(client: "stripe.StripeClient", method: str, path: str, **params: Any) -> dict[str, Any]:
+    """One call, answered with plain data: to make the SDK's typed objects takes most of the time of a reconcile, and
+    we read a few of their fields. ``idempotency_key`` is the SDK's own option among the parameters.
+    """
+    answer: dict[str, Any] = (await client.raw_request_async(method, path, **params)).data
+    return answer
 
 
 def _price(found: Mapping[str, Any]) -> Price:
@@ -333,8 +381,12 @@ async def _disputes(client: "stripe.StripeClient", session: Mapping[str, Any]) -
     intent = session["payment_intent"] or {}
     if not (intent.get("latest_charge") or {}).get("disputed"):
         return []
-    listing = await client.v1.disputes.list_async({"payment_intent": intent["id"], "limit": 100})
-    return [dispute.status async for dispute in listing.auto_paging_iter()]
+    return [dispute["status"] async for dispute in _each(client, "/v1/disputes", payment_intent=intent["id"])]
+
+
+def _is_purchase(session: Mapping[str, Any]) -> bool:
+    """Whether a checkout session is for a payment, and not for a subscription, and was gone through to its end."""
+    return (session["mode"], session["status"]) == ("payment", "complete")
 
 
 def _purchase(session: Mapping[str, Any], disputes: Sequence[str] = ()) -> Purchase:
@@ -346,7 +398,7 @@ def _purchase(session: Mapping[str, Any], disputes: Sequence[str] = ()) -> Purch
         source=session["id"],
         order_id=session["client_reference_id"],
         person_id=names.get("person"),
-        lines=tuple(Line(item["price"]["id"], item["quantity"]) for item in session["line_items"]["data"]),
+        lines=tuple(_line(item) for item in session["line_items"]["data"]),
         amount_subtotal=session["amount_subtotal"],
         amount_discount=session["total_details"]["amount_discount"],
         amount_total=session["amount_total"],
@@ -358,8 +410,14 @@ def _purchase(session: Mapping[str, Any], disputes: Sequence[str] = ()) -> Purch
         amount_refunded=charge.get("amount_refunded", 0),
         dispute=_dispute(disputes, bool(charge.get("disputed"))),
         reference=intent.get("id"),
+        email=(session["customer_details"] or {}).get("email"),
         receipt_url=charge.get("receipt_url"),
     )
+
+
+def _line(item: Mapping[str, Any]) -> Line:
+    """A line of somebody else's checkout may have neither price nor quantity. Then it is nothing that is sold here."""
+    return Line((item["price"] or {}).get("id", ""), item["quantity"] or 0)
 
 
 def _payment(status: str, intent_status: str | None) -> Payment:

@@ -1,0 +1,110 @@
+"""How fast one account of a provider may be asked, by everything in this process together. People who wait go first.
+
+Stripe allows 100 requests a second in live mode and 25 in test mode, and 25 to any single endpoint in either mode
+(https://docs.stripe.com/rate-limits). We keep to 20: that is below the lowest of these, and five processes share one
+live account without meeting its limit. Background work stops at half of it, so that whoever comes finds room.
+
+Our own, since what we know of in libraries does less: ``limits`` counts and refuses, but nobody waits in it; the leaky
+bucket of ``aiolimiter`` lets twice the rate through in its first second, and knows only one line, first come, first
+served.
+"""
+
+import asyncio
+import random as chance
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+RATE = 20
+
+# No sleep is shorter, since clocks are not exact. Seconds.
+TICK = 0.01
+
+# The longest pause that a refusal makes, beside our own. Seconds.
+LONGEST = 60.0
+
+_in_background: ContextVar[bool] = ContextVar("in_background", default=False)
+
+
+@contextmanager
+def background() -> Iterator[None]:
+    """Nobody waits for what is done in here, nor for the tasks that it starts."""
+    before = _in_background.set(True)
+    try:
+        yield
+    finally:
+        _in_background.reset(before)
+
+
+def in_background() -> bool:
+    """Whether nobody waits for what is being done."""
+    return _in_background.get()
+
+
+@dataclass(slots=True)
+class _Line:
+    """Callers of one kind, first come, first served."""
+
+    share: int
+    """One more may begin while fewer than this many have begun within the last second."""
+    first_pause: float
+    longest_pause: float
+    pause: float = 0
+    paused_until: float = 0
+    waiting: int = 0
+    front: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Budget:
+    """At most ``rate`` requests begin within any one second. ``random`` gives numbers from 0 up to 1."""
+
+    def __init__(self, rate: int = RATE, random: Callable[[], float] = chance.random) -> None:
+        self._random = random
+        self._begun: deque[float] = deque(maxlen=rate)
+        self._people = _Line(rate, first_pause=0.5, longest_pause=4)
+        self._background = _Line(max(1, rate // 2), first_pause=2, longest_pause=20)
+        self.answered()
+
+    async def turn(self) -> None:
+        """Wait until one more request may begin."""
+        line = self._background if in_background() else self._people
+        line.waiting += 1
+        try:
+            async with line.front:
+                while (wait := self._wait(line)) > 0:  # noqa: ASYNC110 - what is waited for is time
+                    await asyncio.sleep(max(wait, TICK))
+                self._begun.append(_now())
+        finally:
+            line.waiting -= 1
+
+    def _wait(self, line: _Line) -> float:
+        """How many seconds the first of a line has to wait, as far as can be told now."""
+        if line is self._background and self._people.waiting:
+            return max(TICK, self._wait(self._people))
+        free_at = self._begun[-line.share] + 1 if len(self._begun) >= line.share else 0
+        return max(free_at, line.paused_until) - _now()
+
+    def refused(self, retry_after: float = 0) -> None:
+        """A request was answered with 429: begin no other for ``retry_after`` seconds, and some more.
+
+        That is anything up to a pause that doubles each time, background work's the longer one ("full jitter",
+        https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
+        """
+        now = _now()
+        first = now >= self._people.paused_until  # and not one more of those that were under way together
+        jitter = self._random() if first else 0
+        for line in (self._people, self._background):
+            line.paused_until = max(line.paused_until, now + min(retry_after, LONGEST) + jitter * line.pause)
+            if first:
+                line.pause = min(line.pause * 2, line.longest_pause)
+
+    def answered(self) -> None:
+        """A request was answered with anything else: the next pause is a short one again."""
+        for line in (self._people, self._background):
+            line.pause = line.first_pause
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,45 @@
+"""What Prometheus reads, with a token. Counts come from this process, the rest from the database at that moment."""
+
+import hmac
+import math
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from tollkeeper.metrics import CONTENT_TYPE
+from tollkeeper.reconcile import Books
+from tollkeeper.storage import events, findings, polls
+from tollkeeper.web.site import site_of
+
+NO_STORE = {"Cache-Control": "no-store"}
+
+
+async def metrics(request: Request) -> Response:
+    """``GET /metrics``: for whoever sends ``Authorization: Bearer`` and a token of the settings (RFC 6750)."""
+    site = site_of(request)
+    if not is_allowed(request.headers.get("authorization", ""), site.config.metrics_tokens):
+        return PlainTextResponse("Send a token.", 401, NO_STORE | {"WWW-Authenticate": 'Bearer realm="metrics"'})
+    await _measure(site.books)
+    return Response(site.books.metrics.text(), headers=NO_STORE | {"Content-Type": CONTENT_TYPE})
+
+
+def is_allowed(authorization: str, tokens: tuple[str, ...]) -> bool:
+    """Whether one of the tokens was sent. Takes as long for a wrong one as for a right one."""
+    scheme, _, token = authorization.partition(" ")
+    matches = [hmac.compare_digest(token.strip().encode(), one.encode()) for one in tokens]
+    return scheme.lower() == "bearer" and any(matches)
+
+
+async def _measure(books: Books) -> None:
+    """Bring up to date what is measured at the moment of asking. The provider is not asked."""
+    mode, now = (books.provider.name, books.provider.live), books.clock()
+    backlog = await books.database.read(events.backlog, *mode)
+    read_until = await books.database.read(polls.read_until, *mode)
+    unexplained = await books.database.read(findings.count_unexplained, *mode)
+    metrics = books.metrics
+    metrics.events_unhandled.labels("waiting").set(backlog.waiting)
+    metrics.events_unhandled.labels("parked").set(backlog.parked)
+    metrics.oldest_waiting.set(0 if backlog.waiting_since is None else now - backlog.waiting_since)
+    metrics.list_read.set(math.inf if read_until is None else now - read_until)
+    for verdict, count in unexplained.items():
+        metrics.unexplained.labels(verdict.value).set(count)
