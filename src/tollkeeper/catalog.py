@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tollkeeper.model import Product
+from tollkeeper.model import Policy, Product
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,11 @@ class Catalog:
         """Every feature that these products unlock. A product no longer in the catalog unlocks nothing."""
         held = set(product_keys)
         return frozenset(feature for product in self.products if product.key in held for feature in product.unlocks)
+
+    def policy(self, key: str) -> Policy:
+        """What the seller decided about a product; the careful defaults for one no longer in the catalog."""
+        product = self.find(key)
+        return product.policy if product else Policy()
 
     def price_on_sale(self, product: Product, provider: str) -> str | None:
         """The price id a new order uses, or None where this provider does not sell the product."""

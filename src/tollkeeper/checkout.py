@@ -5,12 +5,10 @@ called, and an open order is always resumed, never doubled.
 """
 
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from tollkeeper.catalog import Catalog
 from tollkeeper.errors import (
     AlreadyHeld,
     CustomerMissing,
@@ -21,10 +19,9 @@ from tollkeeper.errors import (
     Refused,
 )
 from tollkeeper.model import Customer, Order, OrderState, Person, Product, Realm, Verdict
-from tollkeeper.provider import Checkout, PaymentProvider, ReturnAddresses
-from tollkeeper.reconcile import Reconciled, reconcile
+from tollkeeper.provider import Checkout, ReturnAddresses
+from tollkeeper.reconcile import Books, Reconciled, reconcile
 from tollkeeper.storage import customers, grants, orders
-from tollkeeper.storage.database import Database
 
 # Idempotency keys live for at least 24 hours (https://docs.stripe.com/api/idempotent_requests). Seconds.
 KEY_LIFETIME = 23 * 3600
@@ -46,17 +43,10 @@ class Completed:
 
 @dataclass(frozen=True, slots=True)
 class Till:
-    """Where people buy: a provider, a catalog and the books."""
+    """Where people buy."""
 
-    database: Database
-    provider: PaymentProvider
-    catalog: Catalog
+    books: Books
     public_url: str
-    clock: Callable[[], int]
-
-    async def realm(self) -> Realm:
-        """The account and mode we sell in."""
-        return Realm(self.provider.name, await self.provider.account(), self.provider.live)
 
     async def begin(self, person: Person, product: Product) -> Hosted | Completed:
         """Find or make the page where this person pays for this product.
@@ -64,13 +54,13 @@ class Till:
         Raises ``AlreadyHeld``, ``ProviderUnavailable`` (nothing is charged by trying again), ``ProviderRefused``,
         ``Refused`` or ``StorageBusy``.
         """
-        realm = await self.realm()
+        realm = await self.books.realm()
         customer = await self._customer(person, realm)
         try:
             return await self._open(person, product, customer)
         except CustomerMissing:  # deleted at the provider
-            external_id = await self.provider.create_customer(person, replacing=customer.external_id)
-            renewed = await self.database.write(customers.replace, customer, external_id)
+            external_id = await self.books.provider.create_customer(person, replacing=customer.external_id)
+            renewed = await self.books.database.write(customers.replace, customer, external_id, self.books.clock())
             return await self._open(person, product, renewed)
 
     async def _open(self, person: Person, product: Product, customer: Customer) -> Hosted | Completed:
@@ -83,31 +73,33 @@ class Till:
                 if await self._holds_good(order):
                     return Completed(checkout.id)
             else:
-                await self.database.write(orders.close, order.id, OrderState.EXPIRED, self.clock())
+                await self.books.database.write(orders.close, order.id, OrderState.EXPIRED, self.books.clock())
         raise Refused(503, "The payment page could not be opened. Nothing was charged. Please try again in a minute.")
 
     async def settle(self, order: Order, evidence: str) -> Reconciled | None:
         """Ask the provider what became of an order, and make the grants agree."""
-        customer = await self.database.read(customers.of_person, order.person_id, order.realm)
-        if customer is None:
-            return None
-        return await reconcile(self.database, self.provider, customer, evidence=evidence, clock=self.clock)
+        done = None
+        for customer in await self.books.database.read(customers.all_of_person, order.person_id, order.realm):
+            done = await reconcile(self.books, customer, evidence=evidence)
+            if done.of_order(order) is not None:
+                break
+        return done
 
     async def _customer(self, person: Person, realm: Realm) -> Customer:
-        known = await self.database.read(customers.of_person, person.id, realm)
+        known = await self.books.database.read(customers.of_person, person.id, realm)
         if known is not None:
             return known
-        external_id = await self.provider.create_customer(person)
-        return await self.database.write(customers.add, person.id, realm, external_id, self.clock())
+        external_id = await self.books.provider.create_customer(person)
+        return await self.books.database.write(customers.add, person.id, realm, external_id, self.books.clock())
 
     async def _open_order(self, person: Person, product: Product, realm: Realm) -> Order:
-        found = await self.database.read(orders.open_order, person.id, product.key, realm.live)
+        found = await self.books.database.read(orders.open_order, person.id, product.key, realm.live)
         if found is not None:
             return found
-        price_id = self.catalog.price_on_sale(product, self.provider.name)
+        price_id = self.books.catalog.price_on_sale(product, self.books.provider.name)
         if price_id is None:
             raise Refused(404, "This product is not on sale here.")
-        price = await self.provider.price(price_id)
+        price = await self.books.provider.price(price_id)
         order = Order(
             id=f"ord_{secrets.token_hex(12)}",
             person_id=person.id,
@@ -119,33 +111,34 @@ class Till:
             currency=price.currency,
             state=OrderState.OPEN,
             idempotency_key=f"order-{secrets.token_hex(16)}",
-            created_at=self.clock(),
+            created_at=self.books.clock(),
+            promotion_codes=product.policy.promotion_codes,
         )
-        return await self.database.write(_start, order, self.clock())
+        return await self.books.database.write(_start, order, self.books.clock())
 
     async def _checkout(self, order: Order, customer: Customer) -> Checkout | None:
         """The order's hosted page, made now if it never was. None: it cannot be used and was never completed."""
         if order.checkout_id is not None:
             try:
-                return await self.provider.checkout(order.checkout_id)
+                return await self.books.provider.checkout(order.checkout_id)
             except ProviderMissing:
                 return None
         checkout = await self._create(order, customer)
         if checkout is None:
             return None
-        kept = await self.database.write(orders.set_checkout, order.id, checkout.id)
+        kept = await self.books.database.write(orders.set_checkout, order.id, checkout.id)
         return checkout if kept else None
 
     async def _create(self, order: Order, customer: Customer) -> Checkout | None:
         """Make the page, or find the one made by an earlier try whose answer was lost."""
-        if self.clock() - order.created_at > KEY_LIFETIME:
-            return await self.provider.checkout_of_order(order, customer)
+        if self.books.clock() - order.created_at > KEY_LIFETIME:
+            return await self.books.provider.checkout_of_order(order, customer)
         try:
-            return await self.provider.create_checkout(order, customer, self._returns())
+            return await self.books.provider.create_checkout(order, customer, self._returns())
         except (IdempotencyConflict, ProviderFailed):  # the settings changed since that try, or it failed for good
-            return await self.provider.checkout_of_order(order, customer)
+            return await self.books.provider.checkout_of_order(order, customer)
         except ProviderRefused:  # a definite no is remembered with its key: the next try needs a new one
-            await self.database.write(orders.close, order.id, OrderState.EXPIRED, self.clock())
+            await self.books.database.write(orders.close, order.id, OrderState.EXPIRED, self.books.clock())
             raise
 
     async def _holds_good(self, order: Order) -> bool:

@@ -41,6 +41,21 @@ class LoginSession:
 
 
 @dataclass(frozen=True, slots=True)
+class Policy:
+    """What the seller of a product decides about money that comes back, or never comes.
+
+    A full refund and a lost dispute take access away whatever it says.
+    """
+
+    refund_revokes_from: int = 100
+    """The share of what was paid, in percent, from which refunds take access away."""
+    dispute_suspends: bool = True
+    """Whether a dispute takes access away when it is opened, until it is won."""
+    promotion_codes: bool = False
+    """Whether buyers may use promotion codes, so that less than the price, or nothing, counts as paid."""
+
+
+@dataclass(frozen=True, slots=True)
 class Product:
     """What is sold. ``prices`` maps a provider's name to price ids; the first is on sale, the rest keep unlocking."""
 
@@ -48,6 +63,7 @@ class Product:
     name: str
     unlocks: frozenset[str]
     prices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    policy: Policy = Policy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +120,8 @@ class Order:
     idempotency_key: str
     created_at: int
     checkout_id: str | None = None
+    promotion_codes: bool = False
+    """Whether its checkout takes promotion codes, so that less than the amount, or nothing, counts as paid."""
 
 
 class Payment(StrEnum):
@@ -154,12 +172,14 @@ class Purchase:
     dispute: Dispute = Dispute.NONE
     reference: str | None = None
     """The provider's id of the payment, which a person can quote to support."""
+    email: str | None = None
+    """The e-mail address that the buyer gave there: a hint for operators, never a proof of who it was."""
     receipt_url: str | None = None
 
     @property
     def paid_back(self) -> bool:
-        """Whether money was paid, and all of it went back to the buyer."""
-        return 0 < self.amount_total <= self.amount_refunded
+        """Whether nothing of the buyer's money stayed here: all of it went back, or none was asked for."""
+        return self.amount_total <= self.amount_refunded
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +227,13 @@ class Grant:
     until: int | None
     revoked_at: int | None
     reason: str
-    amount: int
-    currency: str
+    amount: int | None
+    """What was paid, in minor units; None where an operator granted it."""
+    currency: str | None
     reference: str | None
     receipt_url: str | None
+    withheld: str | None = None
+    """An operator's note: revoked, whatever the provider says."""
 
 
 @dataclass(frozen=True, slots=True)

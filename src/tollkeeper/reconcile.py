@@ -1,19 +1,23 @@
 """Fetch a customer's snapshot and make the grants agree with it.
 
 Everything that could change who has access ends here. The provider is asked with no database lock held; a ticket taken
-before asking makes sure that an older answer never overwrites a newer one.
+before asking makes sure that what is written was read after everything written before it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 
 import structlog
 from sqlalchemy import Connection
 
+from tollkeeper.catalog import Catalog
 from tollkeeper.entitlements import derive
-from tollkeeper.model import Customer, Finding, Grant, Order, OrderState, Snapshot, Verdict
+from tollkeeper.errors import ProviderRefused, ProviderUnavailable
+from tollkeeper.metrics import Metrics
+from tollkeeper.model import Customer, Finding, Grant, Order, OrderState, Realm, Snapshot, Verdict
 from tollkeeper.provider import PaymentProvider
 from tollkeeper.storage import audit, customers, grants, orders
+from tollkeeper.storage import findings as noted
 from tollkeeper.storage.database import Database
 
 log = structlog.get_logger()
@@ -26,48 +30,87 @@ STATE_AFTER = {
 }
 
 
+# How often a customer is asked for again, when others wrote about them while the answer was on its way.
+TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What a reconcile works with: where grants are kept, whom to ask, what is sold, the time (Unix seconds), and where
+    what happens is counted.
+    """
+
+    database: Database
+    provider: PaymentProvider
+    catalog: Catalog
+    clock: Callable[[], int]
+    metrics: Metrics = field(default_factory=Metrics)
+
+    async def realm(self) -> Realm:
+        """The account and mode that these books are about."""
+        return Realm(self.provider.name, await self.provider.account(), self.provider.live)
+
+
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What one reconcile found and did. ``superseded``: a newer one had already been written, so nothing was."""
+    """What one reconcile found and did. ``superseded``: another was written meanwhile, so this was not."""
 
     findings: tuple[Finding, ...]
     changes: int = 0
     superseded: bool = False
+    news: tuple[Finding, ...] = ()
+    """The findings whose verdict was another one before, or that were never made before."""
+    surplus: tuple[Grant, ...] = ()
+    """What the person has paid for once more than needed, as far as this reconcile changed anything."""
+
+    @property
+    def kind(self) -> str:
+        """What came of it, in one word."""
+        return "superseded" if self.superseded else "changed" if self.changes else "unchanged"
 
     def of_order(self, order: Order) -> Finding | None:
-        """What was found for one order, if the customer completed its checkout."""
-        return next((found for found in self.findings if found.purchase.order_id == order.id), None)
+        """What was found for one order, if the customer completed its checkout: of its own page before any other."""
+        found = [one for one in self.findings if one.purchase.order_id == order.id]
+        return min(found, key=lambda one: one.purchase.source != order.checkout_id, default=None)
 
 
-async def reconcile(
-    database: Database,
-    provider: PaymentProvider,
-    customer: Customer,
-    *,
-    evidence: str,
-    clock: Callable[[], int],
-) -> Reconciled:
+async def reconcile(books: Books, customer: Customer, *, evidence: str) -> Reconciled:
     """Make a customer's grants agree with the provider. ``evidence`` says what caused it, for the audit.
 
     Raises ``ProviderUnavailable``, ``ProviderRefused`` or ``StorageBusy``; then nothing has changed.
     """
-    ticket = await database.write(customers.take_ticket, customer.id)
-    snapshot = await provider.snapshot(customer)
-    outcome = await database.write(_apply, snapshot, ticket, evidence, clock())
+    for _ in range(TRIES):
+        outcome = await _reconcile(books, customer, evidence)
+        if not outcome.superseded:
+            return outcome
+    raise ProviderUnavailable("Others kept writing about this customer while the provider was asked.")
+
+
+async def _reconcile(books: Books, customer: Customer, evidence: str) -> Reconciled:
+    ticket = await books.database.write(customers.take_ticket, customer.id)
+    try:
+        snapshot = await books.provider.snapshot(customer)
+    except (ProviderUnavailable, ProviderRefused):
+        books.metrics.reconciles.labels("untold").inc()
+        raise
+    outcome = await books.database.write(_apply, snapshot, books.catalog, ticket, evidence, books.clock())
+    books.metrics.reconciles.labels(outcome.kind).inc()
     _report(customer, outcome, evidence)
     return outcome
 
 
-def _apply(conn: Connection, snapshot: Snapshot, ticket: int, evidence: str, now: int) -> Reconciled:
+def _apply(conn: Connection, snapshot: Snapshot, catalog: Catalog, ticket: int, evidence: str, now: int) -> Reconciled:
     customer = snapshot.customer
     ordered = {order.id: order for order in orders.of_person(conn, customer.person_id, customer.realm)}
-    findings = derive(snapshot, ordered)
-    if not customers.pass_fence(conn, customer.id, ticket):
+    findings = derive(snapshot, ordered, catalog)
+    if not customers.pass_fence(conn, customer.id, ticket, now):
         return Reconciled(findings, superseded=True)
     _close_orders(conn, snapshot, ordered, findings, now)
     held = {grant.source: grant for grant in grants.of_person(conn, customer.person_id, customer.realm)}
     changes = sum(_settle(conn, customer, found, held.get(found.purchase.source), evidence, now) for found in findings)
-    return Reconciled(findings, changes)
+    news = noted.note(conn, customer.realm, customer, findings, now)
+    surplus = grants.surplus(conn, customer.realm.live, now, customer.person_id) if changes else ()
+    return Reconciled(findings, changes, news=news, surplus=surplus)
 
 
 def _close_orders(
@@ -77,9 +120,10 @@ def _close_orders(
         if order.checkout_id in snapshot.expired_checkouts:
             orders.close(conn, order.id, OrderState.EXPIRED, now)
     for found in findings:
-        state = _state_after(found)
-        if state is not None and found.purchase.order_id in ordered:
-            orders.close(conn, found.purchase.order_id, state, now)
+        named, state = ordered.get(found.purchase.order_id or ""), _state_after(found)
+        # A checkout made elsewhere may name our order too. What becomes of it leaves our own page as it is: payable.
+        if named is not None and state is not None and named.checkout_id in {None, found.purchase.source}:
+            orders.close(conn, named.id, state, now)
 
 
 def _state_after(found: Finding) -> OrderState | None:
@@ -94,14 +138,16 @@ def _settle(conn: Connection, customer: Customer, found: Finding, held: Grant | 
     granted = found.verdict is Verdict.GRANTED
     if held is None:
         return _begin(conn, customer, found, evidence, now) if granted else 0
+    if held.withheld is not None:
+        return 0
     revoked_at = None if granted else held.revoked_at or now
     after = replace(held, until=found.until, revoked_at=revoked_at, reason=found.reason)
     if after == held:
         return 0
-    grants.change(conn, held.id, until=after.until, revoked_at=after.revoked_at, reason=after.reason)
+    grants.change(conn, after)
     if (after.until, after.revoked_at) == (held.until, held.revoked_at):
         return 0  # another reason for the same access, as when a dispute is lost
-    _audit(conn, after, "restored" if granted else "revoked", evidence, now)
+    audit.record(conn, after, "restored" if granted else "revoked", evidence=evidence, now=now)
     return 1
 
 
@@ -123,22 +169,8 @@ def _begin(conn: Connection, customer: Customer, found: Finding, evidence: str, 
         receipt_url=purchase.receipt_url,
     )
     grants.add(conn, grant)
-    _audit(conn, grant, "granted", evidence, now)
+    audit.record(conn, grant, "granted", evidence=evidence, now=now)
     return 1
-
-
-def _audit(conn: Connection, grant: Grant, change: str, evidence: str, now: int) -> None:
-    audit.record(
-        conn,
-        at=now,
-        person_id=grant.person_id,
-        change=change,
-        product=grant.product,
-        realm=grant.realm,
-        source=grant.source,
-        reason=grant.reason,
-        evidence=evidence,
-    )
 
 
 def _report(customer: Customer, outcome: Reconciled, evidence: str) -> None:
@@ -150,12 +182,20 @@ def _report(customer: Customer, outcome: Reconciled, evidence: str) -> None:
         changes=outcome.changes,
         superseded=outcome.superseded,
     )
-    for found in outcome.findings:
+    report_unexplained(outcome.news)
+    for grant in outcome.surplus:
+        log.warning("bought twice", refund=grant.reference, product=grant.product, person=grant.person_id)
+
+
+def report_unexplained(news: Iterable[Finding]) -> None:
+    """Log payments that opened no door, once each."""
+    for found in news:
         if found.verdict in {Verdict.QUARANTINED, Verdict.UNCLAIMED}:
+            purchase = found.purchase
             log.warning(
                 "payment not granted",
                 verdict=found.verdict.value,
                 reason=found.reason,
-                source=found.purchase.source,
-                customer=customer.external_id,
+                source=purchase.source,
+                payment=purchase.reference,
             )

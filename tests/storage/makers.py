@@ -4,7 +4,21 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from tollkeeper.model import Event, Grant, Identity, LoginSession, Order, OrderState, Person, Realm
+from tollkeeper.model import (
+    Event,
+    Finding,
+    Grant,
+    Identity,
+    Line,
+    LoginSession,
+    Order,
+    OrderState,
+    Payment,
+    Person,
+    Purchase,
+    Realm,
+    Verdict,
+)
 from tollkeeper.storage import grants, login_sessions, people
 
 NOW = 1_800_000_000
@@ -70,6 +84,23 @@ def a_grant(person_id: str, source: str, **changes: Any) -> Grant:
 
 def keep_grant(conn: Connection, /, person_id: str, source: str, **changes: Any) -> Grant:
     return grants.add(conn, a_grant(person_id, source, **changes))
+
+
+def a_finding(source: str, *, verdict: Verdict = Verdict.GRANTED, reason: str = "paid", **changes: Any) -> Finding:
+    fields: dict[str, Any] = {
+        "source": source,
+        "order_id": "ord_1",
+        "person_id": "ada",
+        "lines": (Line("price_1", 1),),
+        "amount_subtotal": 990,
+        "amount_discount": 0,
+        "amount_total": 990,
+        "currency": "eur",
+        "live": False,
+        "payment": Payment.PAID,
+        "created_at": NOW,
+    }
+    return Finding(Purchase(**{**fields, **changes}), verdict, reason, product="dashboard")
 
 
 def an_event(id: str, **changes: Any) -> Event:

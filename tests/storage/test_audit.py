@@ -1,23 +1,13 @@
 import pytest
 from sqlalchemy import Connection, delete, text, update
 from sqlalchemy.exc import IntegrityError
-from tests.storage.makers import NOW, TEST_MODE
+from tests.storage.makers import NOW, TEST_MODE, a_grant
 
 from tollkeeper.storage import audit, tables
 
 
 def record(conn: Connection, person_id: str, change: str) -> None:
-    audit.record(
-        conn,
-        at=NOW,
-        person_id=person_id,
-        change=change,
-        product="dashboard",
-        realm=TEST_MODE,
-        source="cs_1",
-        reason="paid",
-        evidence='{"amount": 990}',
-    )
+    audit.record(conn, a_grant(person_id, "cs_1"), change, evidence='{"amount": 990}', now=NOW)
 
 
 def test_entries_of_a_person_oldest_first(conn: Connection) -> None:

@@ -6,13 +6,14 @@ from tests.storage.makers import (
     OTHER_ACCOUNT,
     OTHER_REALMS,
     TEST_MODE,
+    a_finding,
     an_event,
     keep_grant,
     keep_person,
 )
 
 from tollkeeper.model import KeptEvent, Realm
-from tollkeeper.storage import customers, events, tables
+from tollkeeper.storage import customers, events, findings, tables
 
 LEASE = 60
 
@@ -61,6 +62,26 @@ def test_those_due_longest_come_first_and_no_more_than_asked_for(conn: Connectio
     assert claim(conn, limit=2) == []
 
 
+def test_events_of_customers_we_know_go_before_any_number_of_others(conn: Connection) -> None:
+    for number in range(events.STRANGERS + 2):
+        events.keep(conn, an_event(f"evt_other_{number}", customer_id=f"cus_other_{number}"), NOW - 9)
+    keep_person(conn, "ada")
+    ada = customers.add(conn, "ada", TEST_MODE, "cus_ada", NOW)
+    findings.note(conn, TEST_MODE, ada, [a_finding("cs_1", reference="pi_ada")], NOW)
+    events.keep(conn, an_event("evt_ours", customer_id="cus_ada"), NOW)
+    events.keep(conn, an_event("evt_disputed", customer_id=None, reference="pi_ada"), NOW)
+    assert claim(conn) == ["evt_ours", "evt_disputed"]
+    assert len(claim(conn)) == events.STRANGERS
+    assert len(claim(conn)) == 2
+
+
+def test_many_are_kept_at_once_and_each_once(conn: Connection) -> None:
+    events.keep(conn, an_event("evt_1"), NOW)
+    assert events.keep_all(conn, [an_event("evt_1"), an_event("evt_2"), an_event("evt_2")], NOW) == 1
+    assert events.keep_all(conn, [], NOW) == 0
+    assert claim(conn) == ["evt_1", "evt_2"]
+
+
 def test_d29_a_claim_that_was_never_finished_is_due_again_after_its_lease(conn: Connection) -> None:
     events.keep(conn, an_event("evt_1"), NOW)
     assert claim(conn) == ["evt_1"]
@@ -72,7 +93,7 @@ def test_d29_a_claim_that_was_never_finished_is_due_again_after_its_lease(conn: 
 def test_a_handled_event_is_never_due_again(conn: Connection) -> None:
     events.keep(conn, an_event("evt_1"), NOW)
     (kept,) = events.claim(conn, TEST_MODE, NOW, 10, LEASE)
-    events.handled(conn, kept.id, "granted", NOW + 1)
+    events.handled(conn, [kept.id], "granted", NOW + 1)
     assert only_row(conn) == (None, NOW + 1, "granted", None)
     assert claim(conn, NOW + 10 * LEASE) == []
 
@@ -84,7 +105,7 @@ def test_a_failed_event_is_tried_again_when_told(conn: Connection) -> None:
     assert only_row(conn) == (NOW + 7, None, None, "provider down")
     assert claim(conn, NOW + 6) == []
     assert claim(conn, NOW + 7) == ["evt_1"]
-    events.handled(conn, kept.id, "granted", NOW + 8)
+    events.handled(conn, [kept.id], "granted", NOW + 8)
     assert only_row(conn) == (None, NOW + 8, "granted", None)
 
 
@@ -99,7 +120,7 @@ def test_e40_a_parked_event_waits_for_nobody(conn: Connection) -> None:
 def test_a_late_failure_does_not_undo_what_another_worker_did(conn: Connection) -> None:
     events.keep(conn, an_event("evt_1"), NOW)
     (kept,) = events.claim(conn, TEST_MODE, NOW, 10, LEASE)
-    events.handled(conn, kept.id, "granted", NOW + LEASE)
+    events.handled(conn, [kept.id], "granted", NOW + LEASE)
     events.failed(conn, kept.id, "took too long", NOW + LEASE + 1)
     assert only_row(conn) == (None, NOW + LEASE, "granted", None)
 
@@ -114,7 +135,7 @@ def one_in_each_state(conn: Connection) -> None:
     events.keep(conn, an_event("evt_ignored", relevant=False), NOW)
     events.keep(conn, an_event("evt_other", realm=LIVE_MODE), NOW)
     claimed = {kept.event.id: kept.id for kept in events.claim(conn, TEST_MODE, NOW, 10, LEASE)}
-    events.handled(conn, claimed["evt_handled"], "1 changed", NOW)
+    events.handled(conn, [claimed["evt_handled"]], "1 changed", NOW)
     events.failed(conn, claimed["evt_failed"], "no answer", NOW + 5)
     events.failed(conn, claimed["evt_parked"], "no answer", None)
 

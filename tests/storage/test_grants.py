@@ -1,3 +1,6 @@
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -46,17 +49,17 @@ def test_b19_the_same_source_in_another_realm_is_another(conn: Connection, grant
 
 
 def test_revoke_and_restore(conn: Connection, grant: Grant) -> None:
-    grants.change(conn, grant.id, until=None, revoked_at=NOW + 1, reason="refunded")
+    grants.change(conn, replace(grant, revoked_at=NOW + 1, reason="refunded"))
     (revoked,) = grants.of_person(conn, "ada", TEST_MODE)
     assert (revoked.revoked_at, revoked.reason) == (NOW + 1, "refunded")
     assert grants.held(conn, "ada", live=False, now=NOW + 1) == ()
-    grants.change(conn, grant.id, until=None, revoked_at=None, reason=grant.reason)
+    grants.change(conn, grant)
     assert grants.held(conn, "ada", live=False, now=NOW + 1) == (grant,)
 
 
 def test_a_change_touches_one_grant_only(conn: Connection, grant: Grant) -> None:
     other = keep_grant(conn, "ada", "cs_2")
-    grants.change(conn, grant.id, until=NOW, revoked_at=None, reason="run out")
+    grants.change(conn, replace(grant, until=NOW, reason="run out"))
     assert other in grants.of_person(conn, "ada", TEST_MODE)
 
 
@@ -93,3 +96,19 @@ def test_every_grant_of_a_mode_from_every_account(conn: Connection) -> None:
     new = keep_grant(conn, "ada", "cs_2", realm=OTHER_ACCOUNT, since=NOW + 1)
     keep_grant(conn, "ada", "cs_3", realm=LIVE_MODE)
     assert grants.in_mode(conn, "ada", live=False) == (new, old)
+
+
+def test_bought_twice_is_every_payment_after_the_first_that_holds_good(conn: Connection, grant: Grant) -> None:
+    refunded = keep_grant(conn, "bob", "cs_2", revoked_at=NOW, since=NOW - 9)
+    again = keep_grant(conn, "ada", "cs_3", since=NOW + 1, reference="pi_3")
+    keep_grant(conn, "ada", "cs_4", product="reports")
+    keep_grant(conn, "bob", "cs_5")
+    operators: dict[str, Any] = {"realm": OTHER_PROVIDER, "amount": None, "currency": None, "since": NOW - 9}
+    keep_grant(conn, "bob", "given", reference=None, **operators)
+    assert grants.surplus(conn, live=False, now=NOW + 1) == (again,)
+    assert grants.surplus(conn, live=False, now=NOW + 1, person_id="bob") == ()
+    grants.change(conn, replace(refunded, revoked_at=None))
+    assert [one.source for one in grants.surplus(conn, live=False, now=NOW + 1, person_id="bob")] == ["cs_5"]
+    grants.change(conn, replace(refunded, revoked_at=NOW))
+    keep_grant(conn, "bob", "given-for-a-payment", reference="pi_9", **operators)
+    assert [one.source for one in grants.surplus(conn, live=False, now=NOW + 1, person_id="bob")] == ["cs_5"]

@@ -14,18 +14,23 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, text
 from tests.storage.conftest import Begin
 from tests.support.databases import Cluster
+from tests.support.running import look
 
 from tollkeeper.errors import StorageError
+from tollkeeper.storage import tables
+from tollkeeper.storage.address import parse
 from tollkeeper.storage.database import open_database
 from tollkeeper.storage.migrate import VERSION_TABLE, State, migrate, state
 from tollkeeper.storage.tables import metadata
 
-HEAD = "0001"
+HEAD = "0002"
 
 MIGRATE = "import sys; from tollkeeper.storage.migrate import migrate; migrate(sys.argv[1])"
 IN_THE_MIDDLE = """
@@ -218,3 +223,37 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="cannot be made"):
         migrate(f"sqlite:///{tmp_path / 'file' / 'keeper.db'}")
+
+
+def test_what_an_earlier_version_kept_is_there_after_the_migration(nothing_url: str) -> None:
+    make_as_of(nothing_url, "0001")
+    assert state(nothing_url) is State.OLDER
+    look(nothing_url, lambda conn: [conn.execute(text(statement)) for statement in KEPT_BY_THE_FIRST])
+    assert migrate(nothing_url) == ("0001", HEAD)
+    (customer,) = look(nothing_url, lambda conn: conn.execute(tables.customers.select()).all())
+    assert (customer.external_id, customer.last_ticket, customer.replaced_at) == ("cus_1", 7, None)
+    (grant,) = look(nothing_url, lambda conn: conn.execute(tables.grants.select()).all())
+    assert (grant.source, grant.amount, grant.currency, grant.withheld) == ("cs_1", 990, "eur", None)
+
+
+def make_as_of(url: str, revision: str) -> None:
+    """Make a database as an earlier version made it."""
+    if isinstance(path := parse(url), Path):
+        path.parent.mkdir(parents=True)
+        sqlite3.connect(path).close()
+
+    def upgrade(conn: Connection) -> None:
+        config = Config(attributes={"connection": conn, "version_table": VERSION_TABLE})
+        config.set_main_option("script_location", "tollkeeper.storage:migrations")
+        command.upgrade(config, revision)
+
+    look(url, upgrade)
+
+
+KEPT_BY_THE_FIRST = (
+    "INSERT INTO people (id, name, created_at) VALUES ('ada', 'Ada', 0)",
+    "INSERT INTO customers (provider, account, live, external_id, person_id, created_at, last_ticket)"
+    " VALUES ('stripe', 'acct_1', false, 'cus_1', 'ada', 0, 7)",
+    "INSERT INTO grants (person_id, product, provider, account, live, source, since, reason, amount, currency)"
+    " VALUES ('ada', 'pro', 'stripe', 'acct_1', false, 'cs_1', 0, 'paid', 990, 'eur')",
+)

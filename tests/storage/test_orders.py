@@ -30,7 +30,7 @@ def test_a09_a_second_order_for_the_same_product_is_the_first(conn: Connection, 
 def test_other_people_products_and_modes_have_orders_of_their_own(conn: Connection, order: Order) -> None:
     keep_person(conn, "bob")
     others = (
-        an_order("o2", "bob"),
+        an_order("o2", "bob", promotion_codes=True),
         an_order("o3", "ada", product="reports"),
         an_order("o4", "ada", realm=LIVE_MODE),
     )

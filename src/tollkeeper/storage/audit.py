@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
 
-from tollkeeper.model import Realm
+from tollkeeper.model import Grant, Realm
 from tollkeeper.storage.realms import columns_of, realm_of
 from tollkeeper.storage.tables import audit
 
@@ -24,28 +24,17 @@ class Entry:
     evidence: str
 
 
-def record(
-    conn: Connection,
-    *,
-    at: int,
-    person_id: str,
-    change: str,
-    product: str,
-    realm: Realm,
-    source: str,
-    reason: str,
-    evidence: str,
-) -> None:
-    """Add a row. Call it in the transaction that changes the access."""
+def record(conn: Connection, grant: Grant, change: str, *, evidence: str, now: int) -> None:
+    """Add a row: what became of this grant, and why. Call it in the transaction that changes the access."""
     conn.execute(
         insert(audit).values(
-            at=at,
-            person_id=person_id,
+            at=now,
+            person_id=grant.person_id,
             change=change,
-            product=product,
-            **columns_of(realm),
-            source=source,
-            reason=reason,
+            product=grant.product,
+            **columns_of(grant.realm),
+            source=grant.source,
+            reason=grant.reason,
             evidence=evidence,
         )
     )

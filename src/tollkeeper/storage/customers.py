@@ -1,29 +1,86 @@
 """Customers: the provider's records of people, and the fence that keeps an older snapshot from overwriting a newer."""
 
+from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, exists, func, or_, select, update
 
-from tollkeeper.model import Customer, Realm
+from tollkeeper.model import Customer, OrderState, Realm
 from tollkeeper.storage.inserts import insert_into
-from tollkeeper.storage.realms import columns_of, realm_of, within
-from tollkeeper.storage.tables import customers, grants
+from tollkeeper.storage.realms import columns_of, in_realm, realm_of, same_realm, within
+from tollkeeper.storage.tables import customers, findings, orders
 
 
 def of_person(conn: Connection, person_id: str, realm: Realm) -> Customer | None:
-    """The one customer that a person is in a realm."""
-    return _one(conn, customers.c.person_id == person_id, within(customers, realm))
+    """The customer that a person is in a realm now."""
+    row = conn.execute(_CURRENT, {**columns_of(realm), "person": person_id}).one_or_none()
+    return _customer(row) if row else None
+
+
+def all_of_person(conn: Connection, person_id: str, realm: Realm) -> tuple[Customer, ...]:
+    """Every customer that a person is or was in a realm, the one of now first."""
+    wanted = select(customers).where(customers.c.person_id == person_id, within(customers, realm))
+    return tuple(_customer(row) for row in conn.execute(wanted.order_by(customers.c.id.desc())))
 
 
 def find(conn: Connection, realm: Realm, external_id: str) -> Customer | None:
     """The customer with the provider's id."""
-    return _one(conn, customers.c.external_id == external_id, within(customers, realm))
+    row = conn.execute(_CALLED, {**columns_of(realm), "external_id": external_id}).one_or_none()
+    return _customer(row) if row else None
 
 
 def who_paid(conn: Connection, realm: Realm, reference: str) -> Customer | None:
-    """The customer whose grant came from this payment."""
-    payers = select(grants.c.person_id).where(grants.c.reference == reference, within(grants, realm))
-    return _one(conn, customers.c.person_id.in_(payers), within(customers, realm))
+    """The customer whose purchase was paid with this payment."""
+    payers = select(findings.c.customer_id).where(findings.c.reference == reference, within(findings, realm))
+    return _one(conn, customers.c.id.in_(payers))
+
+
+def claim_unchecked(conn: Connection, realm: Realm, now: int, period: int, lease: int) -> Customer | None:
+    """Whoever was not reconciled for the longest, if that is ``period`` seconds or more, and has bought or ordered.
+
+    Nobody else gets them for ``lease`` seconds; if they are not reconciled by then, they are due again. Customers who
+    come first but have nothing to check are put off for a whole period, some at each call.
+    """
+    overdue = (
+        select(customers)
+        .where(within(customers, realm), customers.c.checked_at <= now - period)
+        .order_by(customers.c.checked_at)
+        .limit(LOOKED_AT)
+        .with_for_update(skip_locked=True)
+    )
+    rows = conn.execute(overdue).all()
+    if not rows:
+        return None
+    # A query of its own: joined to the first, PostgreSQL would read all findings to look at these few customers.
+    worth = select(customers.c.id).where(customers.c.id.in_([row.id for row in rows]), _BOUGHT_OR_ORDERED)
+    matter = set(conn.scalars(worth))
+    passed = [row.id for row in takewhile(lambda row: row.id not in matter, rows)]
+    if passed:
+        conn.execute(update(customers).where(customers.c.id.in_(passed)).values(checked_at=now))
+    if len(passed) == len(rows):
+        return None
+    found = rows[len(passed)]
+    set_checked(conn, found.id, now - period + lease)
+    return _customer(found)
+
+
+# How many customers are looked at to find one to check.
+LOOKED_AT = 100
+
+# Orders count also by themselves: findings were not always kept. An expired one was never paid.
+_BOUGHT_OR_ORDERED = or_(
+    exists().where(findings.c.customer_id == customers.c.id),
+    exists().where(
+        orders.c.person_id == customers.c.person_id,
+        orders.c.state != OrderState.EXPIRED,
+        same_realm(orders, customers),
+    ),
+)
+
+
+def set_checked(conn: Connection, customer_id: int, at: int) -> None:
+    """Say when a customer was last checked, which tells when they are due again. Unix seconds."""
+    conn.execute(update(customers).where(customers.c.id == customer_id).values(checked_at=at))
 
 
 def after(conn: Connection, realm: Realm, id: int, limit: int) -> tuple[Customer, ...]:
@@ -45,7 +102,7 @@ def add(conn: Connection, person_id: str, realm: Realm, external_id: str, now: i
     """
     conn.execute(
         insert_into(conn, customers)
-        .values(person_id=person_id, external_id=external_id, created_at=now, **columns_of(realm))
+        .values(person_id=person_id, external_id=external_id, created_at=now, checked_at=now, **columns_of(realm))
         .on_conflict_do_nothing()
     )
     kept = of_person(conn, person_id, realm) or find(conn, realm, external_id)
@@ -54,41 +111,63 @@ def add(conn: Connection, person_id: str, realm: Realm, external_id: str, now: i
     return kept
 
 
-def replace(conn: Connection, customer: Customer, external_id: str) -> Customer:
+def replace(conn: Connection, customer: Customer, external_id: str, now: int) -> Customer:
     """Give a person another record at the provider, for one that is gone; or the one they were given meanwhile."""
     conn.execute(
         update(customers)
-        .where(customers.c.id == customer.id, customers.c.external_id == customer.external_id)
-        .values(external_id=external_id)
+        .where(customers.c.id == customer.id, customers.c.replaced_at.is_(None))
+        .values(replaced_at=now)
     )
-    kept = _one(conn, customers.c.id == customer.id)
-    if kept is None:
-        raise LookupError("the customer is not there")
-    return kept
+    return add(conn, customer.person_id, customer.realm, external_id, now)
 
 
 def take_ticket(conn: Connection, customer_id: int) -> int:
     """The next ticket of this customer, to be taken before its snapshot is fetched."""
-    ticket: int = conn.execute(
-        update(customers)
-        .where(customers.c.id == customer_id)
-        .values(last_ticket=customers.c.last_ticket + 1)
-        .returning(customers.c.last_ticket)
-    ).scalar_one()
+    ticket: int = conn.execute(_NEXT_TICKET, {"customer": customer_id}).scalar_one()
     return ticket
 
 
-def pass_fence(conn: Connection, customer_id: int, ticket: int) -> bool:
-    """Whether what was fetched under this ticket may be written: no later or equal ticket has been written yet.
+def pass_fence(conn: Connection, customer_id: int, ticket: int, now: int) -> bool:
+    """Whether what was fetched under this ticket may be written: nothing has been since the ticket was taken.
 
-    When it may, the customer's row stays locked until the transaction ends, so writers of one customer take turns.
+    Tickets tell who began first, not who read first. So all that are out when something is written no longer count;
+    whoever holds one asks again, for what they read may be the newer. When it may be written, the customer's row stays
+    locked until the transaction ends, so writers of one customer take turns.
     """
-    passed = conn.execute(
-        update(customers)
-        .where(customers.c.id == customer_id, customers.c.written_ticket < ticket)
-        .values(written_ticket=ticket)
+    return conn.execute(_PASS, {"customer": customer_id, "ticket": ticket, "now": now}).rowcount == 1
+
+
+# Made once, for whatever is bought or told of needs them.
+_CURRENT = select(customers).where(
+    customers.c.person_id == bindparam("person"), customers.c.replaced_at.is_(None), in_realm(customers)
+)
+_CALLED = select(customers).where(customers.c.external_id == bindparam("external_id"), in_realm(customers))
+_NEXT_TICKET = (
+    update(customers)
+    .where(customers.c.id == bindparam("customer"))
+    .values(last_ticket=customers.c.last_ticket + 1)
+    .returning(customers.c.last_ticket)
+)
+_PASS = (
+    update(customers)
+    .where(customers.c.id == bindparam("customer"), customers.c.written_ticket < bindparam("ticket"))
+    .values(
+        written_ticket=case(
+            (customers.c.last_ticket > bindparam("ticket"), customers.c.last_ticket), else_=bindparam("ticket")
+        ),
+        checked_at=bindparam("now"),
     )
-    return passed.rowcount == 1
+)
+
+
+def hold(conn: Connection, person_id: str) -> None:
+    """Have whoever reconciles one of a person's customers wait to write until the transaction ends, or wait for them.
+
+    Whoever changes grants by other means than a reconcile needs this: each would undo what the other does.
+    """
+    conn.execute(
+        select(customers.c.id).where(customers.c.person_id == person_id).order_by(customers.c.id).with_for_update()
+    )
 
 
 def _one(conn: Connection, *conditions: ColumnElement[bool]) -> Customer | None:

@@ -21,8 +21,9 @@ T = TypeVar("T")
 class Database(Protocol):
     """SQLite or PostgreSQL.
 
-    Every method raises ``StorageBusy`` when the database does not answer in time, or cannot write now. What a
-    function raises rolls back its transaction and reaches its caller, ``sqlalchemy.exc.IntegrityError`` among it.
+    Every method raises ``StorageBusy`` when the database does not answer in time, or cannot write now, and
+    ``StorageError`` when it was damaged or taken away. What a function raises rolls back its transaction and reaches
+    its caller, ``sqlalchemy.exc.IntegrityError`` among it.
     """
 
     @property
@@ -60,20 +61,16 @@ async def open_database(url: str) -> Database:
     return await PostgresqlDatabase.open(address)
 
 
-def require_current(url: str, *, make: bool = False) -> None:
-    """Raise ``StorageError``, with words on what to do, unless the schema is the current one.
-
-    ``make``: a SQLite database that is not there yet is made. PostgreSQL is somebody's own, and waits for `migrate`.
-    """
+def require_current(url: str) -> None:
+    """Raise ``StorageError``, with words on what to do, unless the database has the current schema."""
     state = migrate.state(url)
-    if make and state is migrate.State.MISSING and isinstance(parse(url), Path):
-        migrate.migrate(url)
-    elif state is not migrate.State.CURRENT:
+    if state is not migrate.State.CURRENT:
         raise StorageError(ADVICE[state])
 
 
 ADVICE = {
-    migrate.State.MISSING: "The database has not been made yet. Run `tollkeeper migrate` to make it.",
+    migrate.State.MISSING: "There is no database at DATABASE_URL. Run `tollkeeper migrate` to make one; but if there"
+    " was one, find out first where it is: a new one knows nobody who paid.",
     migrate.State.OLDER: "The database has the schema of an earlier version. Run `tollkeeper migrate` to bring it up.",
     migrate.State.NEWER: "The database was written by a newer version of Tollkeeper. Run that version, or restore"
     " the backup from before the upgrade.",

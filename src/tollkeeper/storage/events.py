@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, exists, func, or_, select, update
 
 from tollkeeper.model import Event, KeptEvent, Realm
 from tollkeeper.storage.inserts import insert_into
-from tollkeeper.storage.realms import columns_of, realm_of, within
-from tollkeeper.storage.tables import customers, events, grants
+from tollkeeper.storage.realms import columns_of, in_realm, realm_of, same_realm, within
+from tollkeeper.storage.tables import customers, events, findings, grants
 
 IGNORED = "ignored"
+
+# How many events of nobody we know are claimed at once. Each may cost the provider a question.
+STRANGERS = 5
 
 
 class State(StrEnum):
@@ -42,27 +45,43 @@ class Kept:
     error: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many events wait, since when the oldest of them does (Unix seconds), and how many are parked."""
+
+    waiting: int
+    waiting_since: int | None
+    parked: int
+
+
 def keep(conn: Connection, event: Event, now: int) -> bool:
     """Keep an event: due at once if relevant, else as ignored. False when it was kept before."""
     fresh = insert_into(conn, events).on_conflict_do_nothing().returning(events.c.id)
     return conn.scalar(fresh, _values(event, now)) is not None
 
 
+def keep_all(conn: Connection, told: Collection[Event], now: int) -> int:
+    """Keep events of one realm. Answers how many were not kept before."""
+    realm = next((event.realm for event in told), None)
+    if realm is None:
+        return 0
+    listed = events.c.event_id.in_([event.id for event in told])
+    known = set(conn.scalars(select(events.c.event_id).where(listed, within(events, realm))))
+    return sum(keep(conn, event, now) for event in told if event.id not in known)
+
+
 def claim(conn: Connection, realm: Realm, now: int, limit: int, lease: int) -> tuple[KeptEvent, ...]:
     """Up to ``limit`` events that are due, longest due first; nobody else gets them for ``lease`` seconds.
 
-    Whoever claims and then crashes leaves the event due again when the lease ends. ``attempts`` counts this claim.
+    Those of customers we know come first. Of others, of which an account that sells elsewhere too may have any
+    number, there are a few at a time. Whoever claims and then crashes leaves the event due again when the lease ends.
+    ``attempts`` counts this claim.
     """
-    due = (
-        select(events.c.id)
-        .where(events.c.due_at <= now, within(events, realm))
-        .order_by(events.c.due_at, events.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    ids = tuple(conn.scalars(due))
-    if not ids:
+    asked = {**columns_of(realm), "now": now}
+    some = tuple(conn.scalars(_DUE, {**asked, "most": min(limit, STRANGERS)}))
+    if not some:
         return ()
+    ids = tuple(conn.scalars(_DUE.where(_OURS), {**asked, "most": limit})) or some
     claimed = conn.execute(
         update(events)
         .where(events.c.id.in_(ids))
@@ -72,10 +91,10 @@ def claim(conn: Connection, realm: Realm, now: int, limit: int, lease: int) -> t
     return tuple(sorted(map(_kept_event, claimed), key=lambda kept: ids.index(kept.id)))
 
 
-def handled(conn: Connection, id: int, outcome: str, now: int) -> None:
-    """Mark an event as dealt with, and what came of it."""
+def handled(conn: Connection, ids: Collection[int], outcome: str, now: int) -> None:
+    """Mark events as dealt with, and what came of them."""
     conn.execute(
-        update(events).where(events.c.id == id).values(handled_at=now, outcome=outcome, due_at=None, error=None)
+        update(events).where(events.c.id.in_(ids)).values(handled_at=now, outcome=outcome, due_at=None, error=None)
     )
 
 
@@ -89,6 +108,20 @@ def failed(conn: Connection, id: int, error: str, due_at: int | None) -> None:
     )
 
 
+def backlog(conn: Connection, provider: str, live: bool) -> Backlog:
+    """What is not handled, at every account."""
+    waits = events.c.due_at.is_not(None)
+    wanted = select(
+        func.count().filter(waits).label("waiting"),
+        func.min(events.c.received_at).filter(waits).label("waiting_since"),
+        func.count().filter(~waits).label("parked"),
+    )
+    row = conn.execute(
+        wanted.where(events.c.provider == provider, events.c.live == live, events.c.handled_at.is_(None))
+    ).one()
+    return Backlog(row.waiting, row.waiting_since, row.parked)
+
+
 def newest(conn: Connection, provider: str, live: bool, limit: int, *, failed: bool = False) -> tuple[Kept, ...]:
     """The events kept last, newest first. ``failed``: only those that could not be handled so far."""
     wanted = select(events).where(events.c.provider == provider, events.c.live == live)
@@ -100,10 +133,12 @@ def newest(conn: Connection, provider: str, live: bool, limit: int, *, failed: b
 def of_person(conn: Connection, person_id: str, live: bool, limit: int) -> tuple[Kept, ...]:
     """The events kept last that name the person's customer or one of their payments, newest first."""
     customer = exists().where(
-        customers.c.person_id == person_id, customers.c.external_id == events.c.customer_id, _same_realm(customers)
+        customers.c.person_id == person_id,
+        customers.c.external_id == events.c.customer_id,
+        same_realm(customers, events),
     )
     payment = exists().where(
-        grants.c.person_id == person_id, grants.c.reference == events.c.reference, _same_realm(grants)
+        grants.c.person_id == person_id, grants.c.reference == events.c.reference, same_realm(grants, events)
     )
     wanted = select(events).where(events.c.live == live, or_(customer, payment))
     return _listed(conn, wanted.order_by(events.c.id.desc()).limit(limit))
@@ -123,8 +158,21 @@ def replay_failed(conn: Connection, provider: str, live: bool, now: int) -> tupl
 _UNHANDLED = and_(events.c.handled_at.is_(None), events.c.error.is_not(None))
 
 
-def _same_realm(table: Table) -> ColumnElement[bool]:
-    return and_(*(table.c[name] == events.c[name] for name in ("provider", "account", "live")))
+# Made once: asked every few seconds by every process, mostly to no avail.
+_DUE = (
+    select(events.c.id)
+    .where(events.c.due_at <= bindparam("now"), in_realm(events))
+    .order_by(events.c.due_at, events.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+
+_OURS = or_(
+    exists().where(customers.c.external_id == events.c.customer_id, same_realm(customers, events)),
+    exists().where(
+        findings.c.reference == events.c.reference, findings.c.customer_id.is_not(None), same_realm(findings, events)
+    ),
+)
 
 
 def _again(conn: Connection, provider: str, live: bool, condition: ColumnElement[bool], now: int) -> tuple[str, ...]:

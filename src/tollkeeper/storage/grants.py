@@ -4,10 +4,10 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, insert, or_, select, tuple_, update
 
 from tollkeeper.model import Grant, Realm
-from tollkeeper.storage.realms import columns_of, realm_of, within
+from tollkeeper.storage.realms import columns_of, in_realm, realm_of
 from tollkeeper.storage.tables import grants
 
 
@@ -22,7 +22,8 @@ def in_force(live: bool | ColumnElement[bool], now: int | ColumnElement[int]) ->
 
 def of_person(conn: Connection, person_id: str, realm: Realm) -> tuple[Grant, ...]:
     """Every grant a person ever got in a realm, revoked ones too, newest first."""
-    return _all(conn, grants.c.person_id == person_id, within(grants, realm))
+    rows = conn.execute(_OF_PERSON, {**columns_of(realm), "person": person_id})
+    return tuple(_grant(row) for row in rows)
 
 
 def in_mode(conn: Connection, person_id: str, live: bool) -> tuple[Grant, ...]:
@@ -33,6 +34,25 @@ def in_mode(conn: Connection, person_id: str, live: bool) -> tuple[Grant, ...]:
 def held(conn: Connection, person_id: str, live: bool, now: int) -> tuple[Grant, ...]:
     """The grants that give a person access now, from every provider, newest first."""
     return _all(conn, grants.c.person_id == person_id, in_force(live, now))
+
+
+def surplus(conn: Connection, live: bool, now: int, person_id: str | None = None) -> tuple[Grant, ...]:
+    """Grants in force that somebody paid for although an earlier payment for the same product holds good: bought twice.
+
+    So does one that an operator granted the product for. Of everybody, newest first, or of one person.
+    """
+    earlier = grants.alias()
+    paid_before = exists().where(
+        earlier.c.person_id == grants.c.person_id,
+        earlier.c.product == grants.c.product,
+        earlier.c.live == grants.c.live,
+        earlier.c.revoked_at.is_(None),
+        earlier.c.until.is_(None),
+        earlier.c.reference.is_not(None),  # where nothing was paid there is no payment
+        tuple_(earlier.c.since, earlier.c.id) < tuple_(grants.c.since, grants.c.id),
+    )
+    of_whom = () if person_id is None else (grants.c.person_id == person_id,)
+    return _all(conn, in_force(live, now), grants.c.until.is_(None), grants.c.amount > 0, paid_before, *of_whom)
 
 
 def products_held(conn: Connection, person_ids: Collection[str], live: bool, now: int) -> dict[str, tuple[str, ...]]:
@@ -66,21 +86,28 @@ def add(conn: Connection, grant: Grant) -> Grant:
             currency=grant.currency,
             reference=grant.reference,
             receipt_url=grant.receipt_url,
+            withheld=grant.withheld,
         )
         .returning(grants.c.id)
     ).scalar_one()
     return replace(grant, id=new_id)
 
 
-def change(conn: Connection, grant_id: int, *, until: int | None, revoked_at: int | None, reason: str) -> None:
-    """Change how long a grant lasts, or whether it is revoked, with the reason why."""
+def change(conn: Connection, grant: Grant) -> None:
+    """Keep how long a grant lasts now, whether it is revoked or withheld, and the reason why."""
     conn.execute(
-        update(grants).where(grants.c.id == grant_id).values(until=until, revoked_at=revoked_at, reason=reason)
+        update(grants)
+        .where(grants.c.id == grant.id)
+        .values(until=grant.until, revoked_at=grant.revoked_at, withheld=grant.withheld, reason=grant.reason)
     )
 
 
+_NEWEST_FIRST = (grants.c.since.desc(), grants.c.id.desc())
+_OF_PERSON = select(grants).where(grants.c.person_id == bindparam("person"), in_realm(grants)).order_by(*_NEWEST_FIRST)
+
+
 def _all(conn: Connection, *conditions: ColumnElement[bool]) -> tuple[Grant, ...]:
-    wanted = select(grants).where(*conditions).order_by(grants.c.since.desc(), grants.c.id.desc())
+    wanted = select(grants).where(*conditions).order_by(*_NEWEST_FIRST)
     return tuple(_grant(row) for row in conn.execute(wanted))
 
 
@@ -99,4 +126,5 @@ def _grant(row: Row[Any]) -> Grant:
         currency=row.currency,
         reference=row.reference,
         receipt_url=row.receipt_url,
+        withheld=row.withheld,
     )

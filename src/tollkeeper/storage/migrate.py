@@ -60,6 +60,8 @@ def migrate(url: str) -> tuple[str | None, str]:
 
 def _make(path: Path) -> tuple[str | None, str]:
     """Make the file under another name, and give it its own only when it is whole."""
+    if (rest := path.with_name(f"{path.name}-wal")).exists():  # SQLite would write what it holds into a new file
+        raise StorageError(f"The database {path} is gone, but not {rest.name}. Restore it, or move that away too.")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, select, text, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, select, text, update
 
 from tollkeeper.model import Order, OrderState, Realm
 from tollkeeper.storage.inserts import insert_into
-from tollkeeper.storage.realms import columns_of, realm_of, within
+from tollkeeper.storage.realms import columns_of, in_realm, realm_of
 from tollkeeper.storage.tables import orders
 
 # An order that we thought expired can turn out to be paid; a complete one stays complete.
@@ -30,6 +30,7 @@ def start(conn: Connection, order: Order) -> Order:
         state=OrderState.OPEN,
         idempotency_key=order.idempotency_key,
         created_at=order.created_at,
+        promotion_codes=order.promotion_codes,
     )
     # An update that changes nothing, because only an update returns (and locks) the row that was there.
     open_one = fresh.on_conflict_do_update(
@@ -63,8 +64,8 @@ def own(conn: Connection, person_id: str, checkout_id: str, live: bool) -> Order
 
 def of_person(conn: Connection, person_id: str, realm: Realm) -> tuple[Order, ...]:
     """All orders of a person in a realm, newest first."""
-    wanted = select(orders).where(orders.c.person_id == person_id, within(orders, realm))
-    return _all(conn, wanted.order_by(orders.c.created_at.desc(), orders.c.id.desc()))
+    rows = conn.execute(_OF_PERSON, {**columns_of(realm), "person": person_id})
+    return tuple(_order(row) for row in rows)
 
 
 def in_mode(conn: Connection, person_id: str, live: bool) -> tuple[Order, ...]:
@@ -96,6 +97,13 @@ def close(conn: Connection, order_id: str, state: OrderState, now: int) -> bool:
     return closed.rowcount == 1
 
 
+_OF_PERSON = (
+    select(orders)
+    .where(orders.c.person_id == bindparam("person"), in_realm(orders))
+    .order_by(orders.c.created_at.desc(), orders.c.id.desc())
+)
+
+
 def _one(conn: Connection, *conditions: ColumnElement[bool]) -> Order | None:
     row = conn.execute(select(orders).where(*conditions)).one_or_none()
     return _order(row) if row else None
@@ -119,4 +127,5 @@ def _order(row: Row[Any]) -> Order:
         idempotency_key=row.idempotency_key,
         created_at=row.created_at,
         checkout_id=row.checkout_id,
+        promotion_codes=row.promotion_codes,
     )

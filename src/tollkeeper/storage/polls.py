@@ -1,24 +1,45 @@
 """Polls: how far the provider's own list of events has been read, and whose turn it is to read on."""
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, func, select, update
 
 from tollkeeper.model import Realm
 from tollkeeper.storage.inserts import insert_into
-from tollkeeper.storage.realms import columns_of, within
-from tollkeeper.storage.tables import polls
+from tollkeeper.storage.realms import columns_of, in_realm, within
+from tollkeeper.storage.tables import orders, polls
 
 
 def claim(conn: Connection, realm: Realm, now: int, interval: int) -> int | None:
     """Until when (Unix seconds) the list has been read, if a poll is due; then nobody else polls for ``interval``
-    seconds. None: it is not due. 0: it has never been read.
+    seconds. None: it is not due.
+
+    The first poll begins with the first order, or with this moment if there is none: of what was never ordered here,
+    the provider may list any amount. Pages sell before the first poll where that meets trouble.
     """
-    first = {**columns_of(realm), "polled_at": now - interval, "read_until": 0}
-    conn.execute(insert_into(conn, polls).values(first).on_conflict_do_nothing())
+    polled_at = conn.scalar(_POLLED_AT, columns_of(realm))
+    if polled_at is None:
+        ordered_at = conn.scalar(select(func.min(orders.c.created_at)).where(within(orders, realm)))
+        begin = now if ordered_at is None else ordered_at
+        first = {**columns_of(realm), "polled_at": now - interval, "read_until": begin}
+        conn.execute(insert_into(conn, polls).values(first).on_conflict_do_nothing())
+    elif polled_at > now - interval:
+        return None
     due = update(polls).where(within(polls, realm), polls.c.polled_at <= now - interval)
     read_until: int | None = conn.scalar(due.values(polled_at=now).returning(polls.c.read_until))
     return read_until
 
 
+# Made once: every process asks every few seconds.
+_POLLED_AT = select(polls.c.polled_at).where(in_realm(polls))
+
+
 def done(conn: Connection, realm: Realm, read_until: int) -> None:
     """The list has been read as it was at this time (Unix seconds)."""
     conn.execute(update(polls).where(within(polls, realm)).values(read_until=read_until))
+
+
+def read_until(conn: Connection, provider: str, live: bool) -> int | None:
+    """Until when (Unix seconds) the list of the account read last has been read. None: never."""
+    latest: int | None = conn.scalar(
+        select(func.max(polls.c.read_until)).where(polls.c.provider == provider, polls.c.live == live)
+    )
+    return latest

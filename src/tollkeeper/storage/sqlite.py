@@ -57,25 +57,42 @@ class SqliteDatabase:
             self._readers = ThreadPoolExecutor(READERS, "tollkeeper-reader")
             self._gate = connect(path, read_only=True, busy_timeout_ms=GATE_BUSY_TIMEOUT_MS)
             self._find_visitor = visitors.driver_sql(sqlite_dialect(paramstyle="named"))
+            self._files = path, path.with_name(f"{path.name}-wal")
+            self._opened = _identities(self._files)
 
     async def read(self, f: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a query in a thread, in one transaction that cannot write."""
-        with clear_errors(self._path):
+        with self._in_its_place():
             return await answer_of(
                 self._readers.submit(_transact, self._reading, lambda conn: f(conn, *args, **kwargs))
             )
 
     async def write(self, f: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a query in the writer's thread; the answer comes once it is committed to disk."""
-        with clear_errors(self._path):
+        with self._in_its_place():
             answer: T = await answer_of(self._writer.submit(lambda conn: f(conn, *args, **kwargs)))
             return answer
 
     async def find_visitor(self, token_hash: str, *, live: bool, now: int) -> Visitor | None:
         """The visitor with this login session; asked in the event loop itself, where it takes microseconds."""
         parameters = {"token_hash": token_hash, "live": live, "now": now}
-        with clear_errors(self._path):
+        with self._in_its_place():
             return visitors.visitor_in(self._gate.execute(self._find_visitor, parameters).fetchall())
+
+    @contextmanager
+    def _in_its_place(self) -> Iterator[None]:
+        """Let no answer out of a file that was moved, deleted or replaced: SQLite itself would never notice.
+
+        Looked at after the work is done, so that a write is acknowledged only if the next start will find it.
+        """
+        with clear_errors(self._path):
+            yield
+        try:
+            same = _identities(self._files) == self._opened
+        except OSError:
+            same = False
+        if not same:
+            raise StorageError(f"The database {self._path} was taken away or replaced. Put it back, then restart.")
 
     async def close(self) -> None:
         """Finish the writes that are queued, then let go of the file."""
@@ -87,6 +104,11 @@ class SqliteDatabase:
         self._reading.dispose()
         self._writer.close()
         self._writing.dispose()
+
+
+def _identities(files: tuple[Path, ...]) -> list[tuple[int, int]]:
+    """Which files these names stand for at the moment. Raises ``OSError`` if one stands for none."""
+    return [(found.st_dev, found.st_ino) for found in (file.stat() for file in files)]
 
 
 def engine(path: Path, *, begin: str, read_only: bool = False) -> Engine:

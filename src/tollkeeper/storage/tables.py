@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -38,7 +39,10 @@ def row_id() -> Column[int]:
 
 
 def realm() -> list[Column[str] | Column[bool]]:
-    """Provider, account and mode: what keeps test money and other accounts apart."""
+    """Provider, account and mode: what keeps test money and other accounts apart.
+
+    Most rows share one, so no index begins with it: SQLite would take that for the better one to search by.
+    """
     return [
         Column("provider", String(20), nullable=False),
         Column("account", String(100), nullable=False),
@@ -84,11 +88,26 @@ customers = Table(
     Column("external_id", String(255), nullable=False),
     Column("person_id", ForeignKey("people.id"), nullable=False),
     Column("created_at", BigInteger, nullable=False),
-    # The fence: a reconcile takes a ticket before it fetches, and writes only if no later ticket has been written.
+    # The fence: a reconcile takes a ticket before it fetches, and writes only if nothing was written since.
     Column("last_ticket", BigInteger, nullable=False, server_default=text("0")),
     Column("written_ticket", BigInteger, nullable=False, server_default=text("0")),
-    UniqueConstraint("provider", "account", "live", "external_id"),
-    UniqueConstraint("person_id", "provider", "account", "live"),
+    Column("replaced_at", BigInteger),  # the provider deleted it; what it paid for still counts
+    Column(
+        "checked_at", BigInteger, nullable=False, server_default=text("0")
+    ),  # when last reconciled, or claimed for it
+    UniqueConstraint("external_id", "provider", "account", "live"),
+    Index(
+        "uq_customers_current",
+        "person_id",
+        "provider",
+        "account",
+        "live",
+        unique=True,
+        sqlite_where=text("replaced_at IS NULL"),
+        postgresql_where=text("replaced_at IS NULL"),
+    ),
+    Index("ix_customers_person_id", "person_id"),
+    Index("ix_customers_checked_at", "checked_at"),
 )
 
 orders = Table(
@@ -107,8 +126,9 @@ orders = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("checkout_id", String(255)),
     Column("closed_at", BigInteger),
+    Column("promotion_codes", Boolean, nullable=False, server_default=false()),
     CheckConstraint("state IN ('open', 'complete', 'expired')", name="state"),
-    UniqueConstraint("provider", "account", "live", "checkout_id"),
+    UniqueConstraint("checkout_id", "provider", "account", "live"),
     Index("ix_orders_person_id", "person_id", "checkout_id"),
     Index(
         "uq_orders_open",
@@ -133,13 +153,44 @@ grants = Table(
     Column("until", BigInteger),
     Column("revoked_at", BigInteger),
     Column("reason", Text, nullable=False),
-    Column("amount", BigInteger, nullable=False),
-    Column("currency", String(3), nullable=False),
+    Column("withheld", Text),  # an operator's note: revoked, whatever the provider says
+    Column("amount", BigInteger),  # empty where an operator granted it
+    Column("currency", String(3)),
     Column("reference", String(255)),
     Column("receipt_url", Text),
-    UniqueConstraint("provider", "account", "live", "source"),
+    UniqueConstraint("source", "provider", "account", "live"),
     Index("ix_grants_person_id", "person_id", "live"),
     Index("ix_grants_reference", "reference"),
+)
+
+# What was last found of every purchase, granted or not, so that money that opened no door is not forgotten.
+findings = Table(
+    "findings",
+    metadata,
+    row_id(),
+    *realm(),
+    Column("source", String(255), nullable=False),
+    Column("customer_id", ForeignKey("customers.id"), index=True),  # empty where somebody unknown paid
+    Column("order_id", String(255)),
+    Column("product", String(100)),
+    Column("verdict", String(20), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("refunded", BigInteger, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("reference", String(255), index=True),
+    Column("email", Text),
+    Column("bought_at", BigInteger, nullable=False),
+    Column("found_at", BigInteger, nullable=False),
+    UniqueConstraint("source", "provider", "account", "live"),
+    Index(
+        "ix_findings_unexplained",
+        "provider",
+        "live",
+        "bought_at",
+        sqlite_where=text("verdict IN ('unclaimed', 'quarantined')"),
+        postgresql_where=text("verdict IN ('unclaimed', 'quarantined')"),
+    ),
 )
 
 events = Table(
@@ -159,7 +210,15 @@ events = Table(
     Column("handled_at", BigInteger),
     Column("outcome", Text),
     Column("error", Text),
-    UniqueConstraint("provider", "account", "live", "event_id"),
+    UniqueConstraint("event_id", "provider", "account", "live"),
+    Index("ix_events_customer_id", "customer_id"),
+    Index("ix_events_reference", "reference"),
+    Index(
+        "ix_events_unhandled",
+        "received_at",
+        sqlite_where=text("handled_at IS NULL"),
+        postgresql_where=text("handled_at IS NULL"),
+    ),
     Index(
         "ix_events_due",
         "due_at",

@@ -1,0 +1,186 @@
+"""Findings: what was last found of every purchase, so that money that opened no door is kept and can be listed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, bindparam, exists, false, func, not_, or_, select
+
+from tollkeeper.model import Customer, Finding, Person, Realm, Verdict
+from tollkeeper.storage.inserts import insert_into
+from tollkeeper.storage.realms import columns_of, within
+from tollkeeper.storage.tables import customers, findings, grants
+
+UNEXPLAINED = (Verdict.UNCLAIMED, Verdict.QUARANTINED)
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """One purchase and what was last found of it. ``person_id`` is None where somebody unknown paid.
+
+    ``amount`` and ``refunded`` are in minor units, ``bought_at`` and ``found_at`` Unix seconds (UTC).
+    """
+
+    source: str
+    person_id: str | None
+    order_id: str | None
+    product: str | None
+    verdict: Verdict
+    reason: str
+    amount: int
+    refunded: int
+    currency: str
+    reference: str | None
+    email: str | None
+    bought_at: int
+    found_at: int
+
+    @property
+    def payment(self) -> str:
+        """What a person would name it by: the payment's id, or the purchase's where there was no payment."""
+        return self.reference or self.source
+
+    @property
+    def unexplained(self) -> bool:
+        """Whether it is money that opened no door and was not paid back."""
+        return self.verdict in UNEXPLAINED and self.refunded < self.amount
+
+
+def note(
+    conn: Connection, realm: Realm, customer: Customer | None, found: Iterable[Finding], now: int
+) -> tuple[Finding, ...]:
+    """Keep what was found. Answers those whose verdict is news."""
+    buyer = {"customer_id": customer.id if customer else None}
+    wanted = {one.purchase.source: (one, _values(one) | buyer) for one in found}
+    if not wanted:
+        return ()
+    known = {row.source: row for row in conn.execute(_KEPT.where(within(findings, realm), _among(wanted)))}
+    changed = {source: pair for source, pair in wanted.items() if not _says(known.get(source), pair[1])}
+    if changed:
+        given = [columns_of(realm) | values | {"found_at": now} for _, values in changed.values()]
+        fresh = insert_into(conn, findings)
+        kept = fresh.on_conflict_do_update(
+            index_elements=["provider", "account", "live", "source"],
+            set_={name: fresh.excluded[name] for name in (*given[0].keys() - {"found_at"}, "found_at")},
+        )
+        conn.execute(kept, given)
+    return tuple(one for one, _ in changed.values() if _verdict(known.get(one.purchase.source)) != one.verdict)
+
+
+def source_of(conn: Connection, realm: Realm, reference: str) -> str | None:
+    """The purchase that was paid with this payment."""
+    paid = select(findings.c.source).where(findings.c.reference == reference, within(findings, realm))
+    source: str | None = conn.scalar(paid)
+    return source
+
+
+def unexplained(conn: Connection, provider: str, live: bool, limit: int) -> tuple[Noted, ...]:
+    """Payments that opened no door and were not paid back, newest first: unclaimed and quarantined ones.
+
+    One that an operator's grant names is explained, until that grant is revoked.
+    """
+    return _listed(conn, _unexplained(provider, live), limit)
+
+
+def unexplained_payment(conn: Connection, provider: str, live: bool, payment: str) -> Noted | None:
+    """The one of them with this payment's id, or this source where there is no payment."""
+    found = _listed(conn, _unexplained(provider, live).where(_payment == payment), 1)
+    return found[0] if found else None
+
+
+def unexplained_about(conn: Connection, provider: str, live: bool, person: Person, limit: int) -> tuple[Noted, ...]:
+    """Those of a person, and those where somebody unknown gave the same e-mail address."""
+    unknown = and_(findings.c.customer_id.is_(None), func.lower(findings.c.email) == (person.email or "").lower())
+    about = or_(customers.c.person_id == person.id, unknown if person.email else false())
+    return _listed(conn, _unexplained(provider, live).where(about), limit)
+
+
+def count_unexplained(conn: Connection, provider: str, live: bool) -> dict[Verdict, int]:
+    """How many there are of each kind."""
+    found = _unexplained(provider, live).subquery()
+    counted = conn.execute(select(found.c.verdict, func.count()).group_by(found.c.verdict))
+    return dict.fromkeys(UNEXPLAINED, 0) | {Verdict(verdict): count for verdict, count in counted}
+
+
+def of_person(conn: Connection, person_id: str, live: bool, limit: int) -> tuple[Noted, ...]:
+    """What was last found of a person's purchases, newest first."""
+    return _listed(conn, _NOTED.where(findings.c.live == live, customers.c.person_id == person_id), limit)
+
+
+def noted(found: Finding, person_id: str, now: int) -> Noted:
+    """A finding of this moment in the shape in which it is kept."""
+    return Noted(**_values(found) | {"verdict": found.verdict, "person_id": person_id, "found_at": now})
+
+
+_KEPT = select(findings)
+_NOTED = select(findings, customers.c.person_id).select_from(findings.outerjoin(customers))
+_payment = func.coalesce(findings.c.reference, findings.c.source)
+
+
+def _among(sources: Iterable[str]) -> Any:
+    return findings.c.source.in_(list(sources))
+
+
+def _says(row: Row[Any] | None, values: dict[str, Any]) -> bool:
+    return row is not None and all(getattr(row, name) == value for name, value in values.items())
+
+
+def _verdict(row: Row[Any] | None) -> str | None:
+    return row.verdict if row is not None else None
+
+
+def _values(found: Finding) -> dict[str, Any]:
+    purchase = found.purchase
+    return {
+        "source": purchase.source,
+        "order_id": purchase.order_id,
+        "product": found.product,
+        "verdict": found.verdict.value,
+        "reason": found.reason,
+        "amount": purchase.amount_total,
+        "refunded": purchase.amount_refunded,
+        "currency": purchase.currency,
+        "reference": purchase.reference,
+        "email": purchase.email,
+        "bought_at": purchase.paid_at or purchase.created_at,
+    }
+
+
+def _unexplained(provider: str, live: bool) -> Select[Any]:
+    granted = exists().where(
+        grants.c.provider != findings.c.provider,
+        grants.c.live == findings.c.live,
+        grants.c.reference == _payment,
+        grants.c.revoked_at.is_(None),
+    )
+    return _NOTED.where(
+        findings.c.provider == provider,
+        findings.c.live == live,
+        # In the statement itself, or SQLite does not see that an index holds just these.
+        findings.c.verdict.in_(bindparam("unexplained", UNEXPLAINED, expanding=True, literal_execute=True)),
+        findings.c.refunded < findings.c.amount,
+        not_(granted),
+    )
+
+
+def _listed(conn: Connection, wanted: Select[Any], limit: int) -> tuple[Noted, ...]:
+    newest = wanted.order_by(findings.c.bought_at.desc(), findings.c.id.desc()).limit(limit)
+    return tuple(_noted(row) for row in conn.execute(newest))
+
+
+def _noted(row: Row[Any]) -> Noted:
+    return Noted(
+        source=row.source,
+        person_id=row.person_id,
+        order_id=row.order_id,
+        product=row.product,
+        verdict=Verdict(row.verdict),
+        reason=row.reason,
+        amount=row.amount,
+        refunded=row.refunded,
+        currency=row.currency,
+        reference=row.reference,
+        email=row.email,
+        bought_at=row.bought_at,
+        found_at=row.found_at,
+    )

@@ -1,0 +1,122 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+from tests.storage.makers import DAY, LIVE_MODE, NOW, OTHER_ACCOUNT, TEST_MODE, a_finding, keep_grant, keep_person
+
+from tollkeeper.model import Customer, Person, Realm, Verdict
+from tollkeeper.storage import customers, findings, grants
+from tollkeeper.storage.findings import Noted, noted
+
+OPERATOR = Realm("operator", "", live=False)
+UNCLAIMED, QUARANTINED = Verdict.UNCLAIMED, Verdict.QUARANTINED
+
+
+@pytest.fixture
+def ada(conn: Connection) -> Customer:
+    keep_person(conn, "ada")
+    return customers.add(conn, "ada", TEST_MODE, "cus_ada", NOW)
+
+
+def note(
+    conn: Connection, customer: Customer | None, source: str, realm: Realm = TEST_MODE, **changes: Any
+) -> tuple[Verdict, ...]:
+    """Keep one finding. Answers what of it was news."""
+    finding = a_finding(source, **{"reference": f"pi_{source}"} | changes)
+    return tuple(one.verdict for one in findings.note(conn, realm, customer, [finding], NOW))
+
+
+def listed(conn: Connection, limit: int = 10) -> list[str]:
+    return [one.source for one in findings.unexplained(conn, "stripe", False, limit)]
+
+
+def test_a_finding_is_kept_as_it_was_made(conn: Connection, ada: Customer) -> None:
+    finding = a_finding("cs_1", verdict=QUARANTINED, reference="pi_1", email="a@example.com", amount_refunded=1)
+    findings.note(conn, TEST_MODE, ada, [finding], NOW)
+    assert findings.of_person(conn, "ada", False, 10) == (noted(finding, "ada", NOW),)
+    assert findings.of_person(conn, "ada", True, 10) == findings.of_person(conn, "bob", False, 10) == ()
+
+
+def test_a_new_verdict_is_news_once_and_the_last_one_is_kept(conn: Connection, ada: Customer) -> None:
+    assert note(conn, ada, "cs_1") == (Verdict.GRANTED,)
+    assert note(conn, ada, "cs_1") == ()
+    assert note(conn, ada, "cs_1", amount_refunded=1) == ()
+    assert note(conn, ada, "cs_1", verdict=Verdict.REVOKED, amount_refunded=990) == (Verdict.REVOKED,)
+    (kept,) = findings.of_person(conn, "ada", False, 10)
+    assert (kept.verdict, kept.refunded) == (Verdict.REVOKED, 990)
+    assert note(conn, ada, "cs_1", OTHER_ACCOUNT) == (Verdict.GRANTED,)
+
+
+def test_a_payment_leads_to_its_purchase_and_to_who_paid(conn: Connection, ada: Customer) -> None:
+    note(conn, ada, "cs_1")
+    note(conn, None, "cs_2", verdict=UNCLAIMED)
+    assert findings.source_of(conn, TEST_MODE, "pi_cs_2") == "cs_2"
+    assert findings.source_of(conn, OTHER_ACCOUNT, "pi_cs_2") is None
+    assert customers.who_paid(conn, TEST_MODE, "pi_cs_1") == ada
+    assert customers.who_paid(conn, TEST_MODE, "pi_cs_2") is None
+
+
+def test_unexplained_is_money_that_opened_no_door_and_was_not_paid_back(conn: Connection, ada: Customer) -> None:
+    for verdict in Verdict:
+        note(conn, ada, f"cs_{verdict}", verdict=verdict)
+    note(conn, None, "cs_link", verdict=UNCLAIMED, created_at=NOW + DAY)
+    note(conn, None, "cs_partly", verdict=UNCLAIMED, amount_refunded=989, created_at=NOW - DAY)
+    note(conn, None, "cs_back", verdict=UNCLAIMED, amount_refunded=990)
+    note(conn, None, "cs_nothing", verdict=QUARANTINED, amount_total=0)
+    note(conn, None, "cs_live", LIVE_MODE, verdict=UNCLAIMED)
+    assert listed(conn) == ["cs_link", "cs_unclaimed", "cs_quarantined", "cs_partly"]
+    assert listed(conn, limit=1) == ["cs_link"]
+    assert {one.source: one.unexplained for one in findings.of_person(conn, "ada", False, 10)} == {
+        f"cs_{verdict}": verdict in {UNCLAIMED, QUARANTINED} for verdict in Verdict
+    }
+
+
+@pytest.mark.parametrize("reference", ["pi_1", None])
+def test_a_payment_that_an_operator_granted_something_for_is_explained_until_that_is_revoked(
+    conn: Connection, ada: Customer, reference: str | None
+) -> None:
+    note(conn, None, "cs_1", verdict=UNCLAIMED, reference=reference)
+    named = reference or "cs_1"
+    found = findings.unexplained_payment(conn, "stripe", False, named)
+    assert found
+    assert (found.source, found.payment) == ("cs_1", named)
+    given = keep_grant(conn, "ada", "grt_1", realm=OPERATOR, amount=None, currency=None, reference=named)
+    assert listed(conn) == []
+    assert findings.unexplained_payment(conn, "stripe", False, named) is None
+    grants.change(conn, replace(given, revoked_at=NOW))
+    assert listed(conn) == ["cs_1"]
+
+
+def test_a_grant_of_the_provider_itself_or_of_another_mode_explains_nothing(conn: Connection, ada: Customer) -> None:
+    note(conn, ada, "cs_1", verdict=QUARANTINED)
+    keep_grant(conn, "ada", "cs_1", reference="pi_cs_1")
+    keep_grant(conn, "ada", "grt_1", realm=replace(OPERATOR, live=True), reference="pi_cs_1")
+    assert listed(conn) == ["cs_1"]
+
+
+def about(conn: Connection, person: Person) -> list[Noted]:
+    return list(findings.unexplained_about(conn, "stripe", False, person, 10))
+
+
+def test_about_a_person_is_also_what_somebody_unknown_paid_with_the_same_address(
+    conn: Connection, ada: Customer
+) -> None:
+    keep_person(conn, "bob")
+    bob = customers.add(conn, "bob", TEST_MODE, "cus_bob", NOW)
+    note(conn, ada, "cs_own", verdict=QUARANTINED)
+    note(conn, ada, "cs_granted")
+    note(conn, None, "cs_link", verdict=UNCLAIMED, email="Ada@Example.com")
+    note(conn, None, "cs_other", verdict=UNCLAIMED, email="other@example.com")
+    note(conn, None, "cs_no_address", verdict=UNCLAIMED)
+    note(conn, bob, "cs_bobs", verdict=UNCLAIMED, email="ada@example.com")
+    person = Person("ada", "Ada", "ada@example.com", NOW)
+    assert [(one.source, one.person_id) for one in about(conn, person)] == [("cs_link", None), ("cs_own", "ada")]
+    assert [one.source for one in about(conn, replace(person, email=None))] == ["cs_own"]
+
+
+@pytest.mark.parametrize("engine", ["sqlite"])
+def test_the_unexplained_are_found_by_an_index_of_their_own(conn: Connection) -> None:
+    query = findings._unexplained("stripe", False).compile(conn, compile_kwargs={"render_postcompile": True})
+    plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", ("stripe",)).all()
+    assert any("ix_findings_unexplained" in row.detail for row in plan)
