@@ -2,17 +2,17 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 
 import structlog
 from sqlalchemy import Connection
 
+from tollkeeper.entitlements import unclaimed
 from tollkeeper.errors import TollkeeperError
 from tollkeeper.model import Customer, Event, KeptEvent, Realm
-from tollkeeper.provider import PaymentProvider
-from tollkeeper.reconcile import reconcile
-from tollkeeper.storage import customers, events, polls
-from tollkeeper.storage.database import Database
+from tollkeeper.reconcile import Books, reconcile, report_unexplained
+from tollkeeper.storage import customers, events, findings, polls
 
 log = structlog.get_logger()
 
@@ -35,79 +35,105 @@ def next_try(attempts: int, now: int) -> int | None:
     return now + RETRY_DELAYS[attempts - 1] if attempts <= len(RETRY_DELAYS) else None
 
 
-async def poll(database: Database, provider: PaymentProvider, realm: Realm, clock: Callable[[], int]) -> int:
+async def poll(books: Books, realm: Realm) -> int:
     """Read the provider's own list of events, if that is due, so that nothing depends on webhooks. Answers how many
     were new.
 
     Reads again what is shortly before the last poll, since an event may be listed a little late.
     """
-    now = clock()
-    read_until = await database.write(polls.claim, realm, now, POLL_INTERVAL)
+    now = books.clock()
+    read_until = await books.database.write(polls.claim, realm, now, POLL_INTERVAL)
     if read_until is None:
         return 0
     new = 0
-    async for page in provider.events(max(read_until - OVERLAP, now - PROVIDER_KEEPS)):
-        new += await database.write(_keep_all, page, clock())
-    await database.write(polls.done, realm, now)
+    async for page in books.provider.events(max(read_until - OVERLAP, now - PROVIDER_KEEPS)):
+        kept = await books.database.write(events.keep_all, page, books.clock())
+        books.metrics.events_kept.labels("poll").inc(kept)
+        new += kept
+    await books.database.write(polls.done, realm, now)
     if new:
         log.info("events polled", new=new)
     return new
 
 
-def _keep_all(conn: Connection, page: Sequence[Event], now: int) -> int:
-    return sum(events.keep(conn, event, now) for event in page)
-
-
-async def drain(database: Database, provider: PaymentProvider, realm: Realm, clock: Callable[[], int]) -> int:
+async def drain(books: Books, realm: Realm) -> int:
     """Handle one batch of due events. Answers how many there were."""
-    claimed = await database.write(events.claim, realm, clock(), BATCH, LEASE)
-    by_customer: dict[Customer | None, list[KeptEvent]] = defaultdict(list)
-    for kept in claimed:
-        by_customer[await database.read(_customer_of, kept.event)].append(kept)
+    claimed = await books.database.write(events.claim, realm, books.clock(), BATCH, LEASE)
+    if not claimed:
+        return 0
+    subjects = await books.database.read(_subjects, claimed)
     # One reconcile settles every event of a customer: events are hints, and the snapshot is newer than all of them.
+    by_subject: dict[Customer | str, list[KeptEvent]] = defaultdict(list)
+    for kept, subject in zip(claimed, subjects, strict=True):
+        by_subject[subject].append(kept)
     async with asyncio.TaskGroup() as group:
-        for customer, kept_of_customer in by_customer.items():
-            group.create_task(_handle(database, provider, customer, kept_of_customer, clock))
+        for subject, about_it in by_subject.items():
+            group.create_task(_handle(books, realm, subject, about_it))
     return len(claimed)
 
 
-def _customer_of(conn: Connection, event: Event) -> Customer | None:
-    """Whom an event concerns, as far as we know the customer or the payment that it names."""
-    if event.customer_id is not None:
-        return customers.find(conn, event.realm, event.customer_id)
-    return customers.who_paid(conn, event.realm, event.reference) if event.reference is not None else None
+def _subjects(conn: Connection, claimed: Iterable[KeptEvent]) -> list[Customer | str]:
+    return [_subject(conn, kept.event) for kept in claimed]
 
 
-async def _handle(
-    database: Database,
-    provider: PaymentProvider,
-    customer: Customer | None,
-    kept: Iterable[KeptEvent],
-    clock: Callable[[], int],
-) -> None:
+def _subject(conn: Connection, event: Event) -> Customer | str:
+    """The customer whom an event concerns, if we know them; else the purchase, or whatever it names in its place."""
+    if event.customer_id is not None and (known := customers.find(conn, event.realm, event.customer_id)):
+        return known
+    if event.reference is None:
+        return event.object_id
+    payer = customers.who_paid(conn, event.realm, event.reference)
+    return payer or findings.source_of(conn, event.realm, event.reference) or event.object_id
+
+
+async def _handle(books: Books, realm: Realm, subject: Customer | str, kept: Sequence[KeptEvent]) -> None:
+    """Events that trip over anything, a fault of ours too, must not hold up the others."""
     try:
-        outcome = await _outcome(database, provider, customer, kept, clock)
-    except Exception as error:  # one event that trips over a fault of ours must not hold up the others
-        log.warning("events not handled", customer=customer, exc_info=not isinstance(error, TollkeeperError))
-        for one in kept:
-            due_at = next_try(one.attempts, clock())
-            await database.write(events.failed, one.id, str(error)[:500], due_at)
-            if due_at is None:
-                log.error("event parked", event_id=one.event.id, type=one.event.type, tries=one.attempts)
-        return
+        outcome = await _outcome(books, realm, subject, kept)
+        await books.database.write(events.handled, [one.id for one in kept], outcome, books.clock())
+        books.metrics.events_tried.labels("handled").inc(len(kept))
+    except Exception as error:
+        log.warning("events not handled", subject=subject, exc_info=not isinstance(error, TollkeeperError))
+        with suppress(TollkeeperError):  # where the database cannot be told, they are due again when the lease ends
+            await _put_off(books, kept, str(error)[:500])
+
+
+async def _put_off(books: Books, kept: Iterable[KeptEvent], error: str) -> None:
+    """Try again later, or park what has been tried often enough."""
     for one in kept:
-        await database.write(events.handled, one.id, outcome, clock())
+        due_at = next_try(one.attempts, books.clock())
+        await books.database.write(events.failed, one.id, error, due_at)
+        books.metrics.events_tried.labels("parked" if due_at is None else "failed").inc()
+        if due_at is None:
+            log.error("event parked", event_id=one.event.id, type=one.event.type, tries=one.attempts)
 
 
-async def _outcome(
-    database: Database,
-    provider: PaymentProvider,
-    customer: Customer | None,
-    kept: Iterable[KeptEvent],
-    clock: Callable[[], int],
-) -> str:
+async def _outcome(books: Books, realm: Realm, subject: Customer | str, kept: Sequence[KeptEvent]) -> str:
+    customer = await _payer(books, realm, kept) if isinstance(subject, str) else subject
     if customer is None:
-        return "unclaimed"
+        return await _note_unclaimed(books, realm, str(subject))
     evidence = ", ".join(one.event.id for one in kept)
-    done = await reconcile(database, provider, customer, evidence=evidence, clock=clock)
-    return "superseded" if done.superseded else f"{done.changes} changed"
+    done = await reconcile(books, customer, evidence=evidence)
+    return f"{done.changes} changed"
+
+
+async def _payer(books: Books, realm: Realm, kept: Sequence[KeptEvent]) -> Customer | None:
+    """The customer of ours whose payment it is, where the event names none.
+
+    A dispute may come before its payment is known here: whoever reconciles the customer right now asked before it.
+    """
+    event = kept[0].event  # all of them are about the same
+    if event.customer_id is not None or event.reference is None:
+        return None
+    payer = await books.provider.payer(event.reference)
+    return await books.database.read(customers.find, realm, payer) if payer else None
+
+
+async def _note_unclaimed(books: Books, realm: Realm, source: str) -> str:
+    """Keep a payment of somebody who is no customer of ours, for operators to see. It opens no door."""
+    purchase = await books.provider.purchase(source)
+    if purchase is None:
+        return "no purchase"
+    finding = unclaimed(purchase)
+    report_unexplained(await books.database.write(findings.note, realm, None, [finding], books.clock()))
+    return finding.verdict.value

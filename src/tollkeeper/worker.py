@@ -1,23 +1,31 @@
-"""The background loop: drain the inbox, poll for events, forget expired login sessions."""
+"""The background work: drain the inbox; and beside that poll for events, sweep, forget expired login sessions."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import structlog
 
+from tollkeeper.budget import background
 from tollkeeper.errors import TollkeeperError
 from tollkeeper.inbox import drain, poll
 from tollkeeper.model import Realm
-from tollkeeper.provider import PaymentProvider
+from tollkeeper.reconcile import Books
 from tollkeeper.storage import login_sessions
-from tollkeeper.storage.database import Database
+from tollkeeper.sweep import sweep
 
 log = structlog.get_logger()
 
 # How long to sleep with nothing to do: another process may keep an event, or one may fall due again. Seconds.
 IDLE = 2
+AFTER_TROUBLE = 5
 HOUSEKEEPING = 3600
+
+# How often to see whether the next poll is due: another process may have begun the last one, and died. Seconds.
+LOOK = 10
+
+# How long the sweep rests when nobody is due, or the provider does not tell. Seconds.
+REST = 30
 
 # How long work under way may take to finish when told to stop. Seconds.
 GRACE = 4
@@ -26,61 +34,89 @@ GRACE = 4
 class Worker:
     """Runs beside the web pages in every process. Any number of them share the work."""
 
-    def __init__(self, database: Database, provider: PaymentProvider, clock: Callable[[], int]) -> None:
-        self._database = database
-        self._provider = provider
-        self._clock = clock
-        self._awake = asyncio.Event()
+    def __init__(self, books: Books, sweep_period: int) -> None:
+        """``sweep_period`` is how often everybody who bought something is reconciled at least, in seconds."""
+        self._books = books
+        self._sweep_period = sweep_period
         self._stopping = False
+        self._something_came = asyncio.Event()
+        self._told_to_stop = asyncio.Event()
         self._cleaned_at = 0
+        self._looked_at = 0
+        self._rested_at = 0
 
     def wake(self) -> None:
         """There is something in the inbox: do not sleep on."""
-        self._awake.set()
+        self._something_came.set()
 
     async def stop(self, task: asyncio.Task[None]) -> None:
         """Take no new work, and let the work under way finish."""
         self._stopping = True
-        self.wake()
+        self._told_to_stop.set()
+        self._something_came.set()
         await asyncio.wait({task}, timeout=GRACE)
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
 
     async def run(self) -> None:
-        """Work until stopped. Nothing that goes wrong in one round ends the loop."""
+        """Work until stopped. A long list of events, or a slow sweep, holds up nothing that a webhook brought."""
+        with background():
+            async with asyncio.TaskGroup() as loops:
+                loops.create_task(self._loop(self._drain, self._something_came))
+                loops.create_task(self._loop(self._look_around, self._told_to_stop))
+
+    async def _loop(self, work: Callable[[Realm], Awaitable[bool]], awake: asyncio.Event) -> None:
+        """Do some work again and again, at once if there was any. Nothing that goes wrong ends the loop."""
         while not self._stopping:
-            self._awake.clear()
+            awake.clear()
             try:
-                busy = await self._round()
+                rest = 0 if await work(await self._books.realm()) else IDLE
             except TollkeeperError as error:
                 log.warning("background work postponed", error=str(error))
-                busy = False
+                rest = AFTER_TROUBLE
             except Exception:
                 log.exception("background work failed")
-                busy = False
-            if not busy and not self._stopping:
-                await self._sleep()
+                rest = AFTER_TROUBLE
+            if rest and not self._stopping:
+                await _sleep(awake, rest)
 
-    async def _round(self) -> bool:
-        realm = Realm(self._provider.name, await self._provider.account(), self._provider.live)
-        await self._clean(self._clock())
+    async def _drain(self, realm: Realm) -> bool:
+        return bool(await drain(self._books, realm))
+
+    async def _look_around(self, realm: Realm) -> bool:
+        await self._clean(self._books.clock())
         await self._poll(realm)
-        return bool(await drain(self._database, self._provider, realm, self._clock))
+        return await self._sweep(realm)
 
     async def _poll(self, realm: Realm) -> None:
-        """Trouble with the list of events must not hold up those that webhooks brought."""
+        """What is new in the list is handled at once. Trouble with the list must not hold up the sweep."""
+        now = self._books.clock()
+        if now - self._looked_at < LOOK:
+            return
+        self._looked_at = now
         try:
-            await poll(self._database, self._provider, realm, self._clock)
+            if await poll(self._books, realm):
+                self.wake()
         except TollkeeperError as error:
             log.warning("events not polled", error=str(error))
 
+    async def _sweep(self, realm: Realm) -> bool:
+        now = self._books.clock()
+        if now - self._rested_at < REST:
+            return False
+        if await sweep(self._books, realm, self._sweep_period):
+            return True
+        self._rested_at = now
+        return False
+
     async def _clean(self, now: int) -> None:
         if now - self._cleaned_at >= HOUSEKEEPING:
-            await self._database.write(login_sessions.forget_expired, now)
+            await self._books.database.write(login_sessions.forget_expired, now)
             self._cleaned_at = now
 
-    async def _sleep(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(IDLE):
-                await self._awake.wait()
+
+async def _sleep(awake: asyncio.Event, seconds: float) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await awake.wait()

@@ -5,10 +5,12 @@ from typing import Any, cast
 
 import pytest
 
+from tollkeeper.catalog import Catalog
 from tollkeeper.errors import ProviderUnavailable
 from tollkeeper.inbox import LEASE, RETRY_DELAYS, drain, next_try
 from tollkeeper.model import Customer, Event, Identity, Realm, Snapshot
 from tollkeeper.provider import PaymentProvider
+from tollkeeper.reconcile import Books
 from tollkeeper.storage import customers, events, people
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.tables import events as events_table
@@ -42,10 +44,13 @@ class Provider:
             raise self.trouble[customer.external_id]
         return Snapshot(customer, ())
 
+    async def purchase(self, checkout_id: str) -> None:
+        self.asked.append(checkout_id)
+
 
 async def round_at(database: Database, provider: Provider, now: int = 1000) -> int:
     """One round of the worker. Of a provider, it asks for snapshots alone."""
-    return await drain(database, cast(PaymentProvider, provider), REALM, lambda: now)
+    return await drain(Books(database, cast(PaymentProvider, provider), Catalog(()), lambda: now), REALM)
 
 
 async def keep(database: Database, event_id: str, customer: str | None, *, relevant: bool = True) -> None:
@@ -103,10 +108,14 @@ async def test_events_of_one_customer_are_settled_together(database: Database) -
 
 
 @pytest.mark.parametrize("customer", [None, "cus_of_nobody"])
-async def test_an_event_of_nobody_is_marked_unclaimed(database: Database, customer: str | None) -> None:
+async def test_of_an_event_of_nobody_the_provider_is_asked_what_was_bought(
+    database: Database, customer: str | None
+) -> None:
     await keep(database, "evt_1", customer)
-    await round_at(database, Provider())
-    assert (await rows(database))["evt_1"][:3] == (1000, "unclaimed", None)
+    provider = Provider()
+    await round_at(database, provider)
+    assert provider.asked == ["cs_1"]
+    assert (await rows(database))["evt_1"][:3] == (1000, "no purchase", None)
 
 
 async def test_an_event_claimed_by_a_process_that_died_is_claimed_again(database: Database) -> None:
