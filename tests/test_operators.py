@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,22 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy import select, update
-from tests.support.processes import free_port, run
-from tests.support.running import AMOUNT, API_KEY, SECRET_KEY, Browser, Site, eventually
+from tests.support.processes import free_port, run, run_here
+from tests.support.running import (
+    AMOUNT,
+    API_KEY,
+    SECRET_KEY,
+    Browser,
+    Sandbox,
+    Site,
+    eventually,
+    running_sandbox,
+    running_site,
+)
 
 from tollkeeper.model import Identity
 from tollkeeper.storage import people
-from tollkeeper.storage.tables import audit, customers, events, grants
+from tollkeeper.storage.tables import audit, customers, events, findings, grants, orders
 
 SLOW_ACCOUNT = "DE08 3704 0044 0532 0130 03"
 DAY = r"\d{1,2} [A-Z][a-z]+ \d{4}"
@@ -23,9 +34,16 @@ PAYMENT = rf"payment pi_\w+ of €19\.00 on {DAY}"
 SECRETS = ("canary", SECRET_KEY, API_KEY, "whsec_")
 
 
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """An account of one's own: what others pay on a shared one is unclaimed here."""
+    with running_sandbox() as sandbox:
+        yield sandbox
+
+
 def ask(site: Site, folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a command with the site's settings. Whatever it says, it tells no secret."""
-    ended = run(*arguments, folder=folder, environment=site.settings | settings)
+    ended = run_here(*arguments, folder=folder, environment=site.settings | settings)
     assert not any(secret in ended.stdout + ended.stderr for secret in SECRETS)
     assert "Traceback" not in ended.stderr
     return ended
@@ -84,25 +102,43 @@ def sentence(site: Site, folder: Path, who: str) -> str:
     return str(feature["why"])
 
 
+def pay_by_link(site: Site, email: str) -> str:
+    """Somebody pays through a payment link of the same account. Answers the payment, once it is known here."""
+    items: Any = [{"price": site.settings["PRODUCT_PRICE_ID"], "quantity": 1}]
+    link = site.sandbox.stripe.v1.payment_links.create({"line_items": items})
+    stranger = Browser(site.url)
+    hosted = stranger.follow(stranger.client.get(f"{link.url}?prefilled_email={email}"))
+    stranger.pay(hosted)
+    (row,) = eventually(lambda: [row for row in site.rows(findings) if row.email == email])
+    return str(row.reference)
+
+
 def test_why_explains_six_people(site: Site, tmp_path: Path) -> None:
     paid, refunded, disputed = (payer(site, name) for name in ("Alice Example", "Rita Refund", "Dora Dispute"))
-    pending = newcomer(site, "Della Debit")
+    pending, granted, by_link = (newcomer(site, name) for name in ("Della Debit", "Greta Granted", "Lena Link"))
     debit(pending)
     newcomer(site, "Nora Never")
     begun = newcomer(site, "Bert Begun")
     begun.checkout()
     refund(site, payment_of(site, refunded))
     dispute(site, payment_of(site, disputed))
+    payment = pay_by_link(site, "lena@example.com")
+    told(site, tmp_path, "grant", "Greta Granted", "dashboard", "--for=30d", "--note=Won it in the raffle.")
     eventually(lambda: not refunded.enters() and not disputed.enters())
     settled(site)
     expected = {
         "alice@example.com": rf"Alice Example may use dashboard, because {PAYMENT} was paid in full\.",
         "Rita Refund": rf"Rita Refund may not use dashboard, because {PAYMENT} was refunded in full;"
         rf" access ended on {DAY}\.",
-        "DORA@example.com": rf"Dora Dispute may not use dashboard, because {PAYMENT} is disputed by the buyer's bank;"
-        rf" access ended on {DAY}\.",
-        "Della Debit": r"Della Debit may not use dashboard, because a payment is still being processed:"
-        rf" {PAYMENT}\.",
+        "DORA@example.com": rf"Dora Dispute may not use dashboard, because {PAYMENT} is disputed by the buyer's bank,"
+        rf" and gives no access unless that is won; access ended on {DAY}\.",
+        "Della Debit": rf"Della Debit may not use dashboard, because {PAYMENT} is still being processed;"
+        r" access begins when it succeeds\.",
+        "greta@example.com": rf"Greta Granted may use dashboard until {DAY}, because an operator granted it on {DAY}:"
+        r" Won it in the raffle\.",
+        "Lena Link": rf"Lena Link may not use dashboard, because nothing was paid for here: {PAYMENT} was made with the"
+        r" same e-mail address, but through a payment link or the like; it is unclaimed, since an address is no proof"
+        r" of who paid\.",
         "nora never": r"Nora Never may not use dashboard, because nothing was ever bought\.",
         "Bert Begun": r"Bert Begun may not use dashboard, because nothing was ever paid:"
         rf" a purchase was begun on {DAY} and not finished\.",
@@ -110,7 +146,13 @@ def test_why_explains_six_people(site: Site, tmp_path: Path) -> None:
     for who, words in expected.items():
         assert re.fullmatch(words, sentence(site, tmp_path, who)), who
     assert paid.enters()
+    assert granted.enters()
     assert not pending.enters()
+    assert not by_link.enters()
+    (odd,) = told(site, tmp_path, "why", "Lena Link")["to_look_at"]
+    assert (odd["what"], odd["payment"], odd["person"]) == ("unclaimed", payment, None)
+    assert f"--payment {payment}" in odd["what_to_do"]
+    assert odd["what_to_do"] in ask(site, tmp_path, "why", "Lena Link").stdout
 
 
 def test_why_tells_what_happened_in_order_with_its_evidence(site: Site, tmp_path: Path) -> None:
@@ -166,8 +208,8 @@ def test_why_explains_from_what_is_kept_while_the_provider_is_away(site: Site, t
     away = {"STRIPE_API_BASE": f"http://127.0.0.1:{free_port()}"}
     explained = told(site, tmp_path, "why", "Alice Example", **away)
     assert explained["features"][0]["allowed"]
-    assert explained["payments"] is None
     assert explained["trouble"]
+    assert [one["verdict"] for one in explained["payments"]] == ["granted"]
     assert "could not be asked" in ask(site, tmp_path, "why", "Alice Example", **away).stdout
 
 
@@ -225,13 +267,158 @@ def test_reconcile_fails_but_goes_on_when_one_customer_cannot_be_asked_about(sit
     assert [(bool(one["trouble"]), len(one["changes"])) for one in outcome["people"]] == [(True, 0), (False, 1)]
 
 
+def changes(site: Site, browser: Browser) -> list[tuple[str, str]]:
+    """The changes of somebody's access, and their evidence."""
+    return [(row.change, row.evidence) for row in site.rows_of(browser, audit)]
+
+
+def test_an_operator_grants_and_revokes_at_once(site: Site, tmp_path: Path) -> None:
+    browser = newcomer(site, "Greta Granted")
+    stale = browser.get("/")
+    given = told(site, tmp_path, "grant", "Greta Granted", "dashboard", "--note=Won  it\nin the raffle")["granted"]
+    assert browser.enters()
+    assert (given["from"], given["until"], given["amount"], given["payment"]) == ("operator", None, None, None)
+    assert given["reason"] == "Granted by an operator: Won it in the raffle"
+    page = browser.get("/account").text
+    assert "Won it in the raffle" in page
+    assert "Paid" not in page
+    assert browser.submit(stale, "Purchase").headers["Location"] == "/dashboard"
+    assert ask(site, tmp_path, "reconcile", "--all").returncode == 0
+    assert browser.enters()
+    ended = ask(site, tmp_path, "revoke", "Greta Granted", "dashboard", "--note=It was another Greta")
+    assert "does not hold dashboard any more" in ended.stdout
+    assert "refund" not in ended.stdout
+    assert not browser.enters()
+    assert changes(site, browser) == [("granted", "tollkeeper grant"), ("revoked", "tollkeeper revoke")]
+
+
+def test_a_grant_ends_when_it_was_told_to(site: Site, tmp_path: Path) -> None:
+    hour, year = newcomer(site, "Holly Hour"), newcomer(site, "Yves Year")
+    told(site, tmp_path, "grant", "Holly Hour", "dashboard", "--for=1h", "--note=A look")
+    given = told(site, tmp_path, "grant", "Yves Year", "dashboard", "--until=2099-12-31", "--note=A year")["granted"]
+    assert given["until"] == "2099-12-31T23:59:59Z"
+    shown = ask(site, tmp_path, "grant", "Yves Year", "dashboard", "--until=2099-12-31", "--note=Again").stdout
+    assert "until 31 December 2099, 23:59" in shown
+    assert hour.enters()
+    site.clock.ahead += 3600
+    assert not hour.enters()
+    assert year.enters()
+
+
+def test_what_an_operator_revoked_comes_back_by_buying_again_alone(
+    sandbox: Sandbox, database_url: str, tmp_path: Path
+) -> None:
+    with running_site(sandbox, database_url, tmp_path) as site:
+        browser = payer(site, "Sam Shared")
+        settled(site)
+        payment = payment_of(site, browser)
+        ended = ask(site, tmp_path, "revoke", "sam@example.com", "dashboard", "--note=Shared the account.")
+        assert f"refund {payment} (€19.00) at the provider" in ended.stdout
+        assert not browser.enters()
+        before = len(site.rows(events))
+        sandbox.stripe.v1.refunds.create({"payment_intent": payment, "amount": 1})
+        eventually(lambda: len(site.rows(events)) > before)
+        settled(site)
+        browser.get("/purchase/success", session_id=site.rows_of(browser, orders)[0].checkout_id)
+        assert ask(site, tmp_path, "reconcile", "sam@example.com").stdout == "Nothing had to change.\n"
+        assert not browser.enters()
+        assert re.fullmatch(
+            rf"Sam Shared may not use dashboard, because an operator revoked the access that {PAYMENT} gave:"
+            rf" Shared the account; it ended on {DAY}\.",
+            sentence(site, tmp_path, "sam@example.com"),
+        )
+    own = {"PUBLIC_URL", "DATABASE_URL", "STRIPE_WEBHOOK_SECRET"}
+    settings = {name: value for name, value in site.settings.items() if name not in own}
+    with running_site(sandbox, database_url, tmp_path, **settings) as site:
+        again = newcomer(site, "Sam Shared")
+        told(site, tmp_path, "reconcile", "--all")
+        assert not again.enters()
+        again.follow(again.pay())
+        assert again.enters()
+        assert [change for change, _ in changes(site, again)] == ["granted", "revoked", "granted"]
+
+
+def test_a_revoked_payment_stays_so_when_its_dispute_is_won(site: Site, tmp_path: Path) -> None:
+    browser = payer(site, "Dora Dispute")
+    payment = payment_of(site, browser)
+    dispute(site, payment)
+    eventually(lambda: not browser.enters())
+    told(site, tmp_path, "grant", "Dora Dispute", "dashboard", "--note=Until we know")
+    told(site, tmp_path, "revoke", "Dora Dispute", "dashboard", "--note=Enough")
+    (disputed,) = site.sandbox.stripe.v1.disputes.list({"payment_intent": payment}).data
+    site.sandbox.stripe.v1.disputes.update(disputed.id, {"evidence": {"uncategorized_text": "winning_evidence"}})
+    eventually(lambda: any(row.type == "charge.dispute.closed" for row in site.rows(events)))
+    settled(site)
+    assert told(site, tmp_path, "why", "Dora Dispute")["payments"][0]["verdict"] == "granted"
+    assert not browser.enters()
+    assert "Enough" in sentence(site, tmp_path, "Dora Dispute")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("grant nobody dashboard --note=x", "Nobody here"),
+        ("grant Nora dashbord --note=x", "Did you mean dashboard?"),
+        ("grant Nora gold --note=x", "There are: dashboard."),
+        ("grant Nora dashboard --note=x --until=2020-01-01", "past"),
+        ("grant Nora dashboard --note=x --payment=pi_1", "tollkeeper payments"),
+        ("revoke nobody dashboard --note=x", "Nobody here"),
+        ("revoke Nora dashboard --note=x", "does not hold dashboard now, but nothing"),
+    ],
+)
+def test_what_cannot_be_done_changes_nothing(site: Site, tmp_path: Path, arguments: str, words: str) -> None:
+    newcomer(site, "Nora")
+    ended = ask(site, tmp_path, *arguments.split())
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert words in ended.stderr
+    assert site.rows(grants) == site.rows(audit) == []
+
+
+def test_what_is_granted_for_a_payment_is_granted_once(site: Site, tmp_path: Path) -> None:
+    newcomer(site, "Lena Link")
+    browser = newcomer(site, "Otto Other")
+    payment = pay_by_link(site, "lena@example.com")
+    give = ("dashboard", f"--payment={payment}", "--note=Paid by a link")
+    told(site, tmp_path, "grant", "Otto Other", *give)
+    assert ask(site, tmp_path, "payments").stdout == "No payment needs a look.\n"
+    assert ask(site, tmp_path, "grant", "Lena Link", *give).returncode == 1
+    told(site, tmp_path, "revoke", "Otto Other", "dashboard", "--note=It was Lena")
+    assert not browser.enters()
+    assert [one["payment"] for one in told(site, tmp_path, "payments")["payments"]] == [payment]
+    told(site, tmp_path, "grant", "Lena Link", *give)
+    assert told(site, tmp_path, "why", "Lena Link")["grants"][0]["payment"] == payment
+    assert told(site, tmp_path, "payments", "--limit=1") == {"payments": [], "more": False}
+
+
+def test_why_and_reconcile_ask_about_every_customer_that_somebody_was(site: Site, tmp_path: Path) -> None:
+    browser = payer(site, "Rita Refund")
+    first = payment_of(site, browser)
+    (gone,) = site.rows_of(browser, customers)
+    site.sandbox.stripe.v1.customers.delete(gone.external_id)
+    refund(site, first)
+    eventually(lambda: not browser.enters())
+    browser.follow(browser.pay())
+    assert browser.enters()
+    settled(site)
+    explained = told(site, tmp_path, "why", "Rita Refund")
+    assert [one["verdict"] for one in explained["payments"]] == ["granted", "revoked"]
+    assert explained["payments"][1]["payment"] == first
+    forget_the_grant(site)
+    ended = told(site, tmp_path, "reconcile", "Rita Refund")
+    assert [one["change"] for one in ended["people"][0]["changes"]] == ["restored"]
+    assert browser.enters()
+
+
 def test_people_tells_who_they_are_and_what_they_hold(site: Site, tmp_path: Path) -> None:
     payer(site, "Alice Example")
     newcomer(site, "Nora Never")
+    newcomer(site, "Greta Granted")
+    told(site, tmp_path, "grant", "Greta Granted", "dashboard", "--note=A gift")
     listed = told(site, tmp_path, "people")
     assert not listed["more"]
     assert {one["name"]: (one["email"], one["holds"]) for one in listed["people"]} == {
         "Alice Example": ("alice@example.com", ["dashboard"]),
+        "Greta Granted": ("greta@example.com", ["dashboard"]),
         "Nora Never": ("nora@example.com", []),
     }
     assert all(one["issuers"] == [site.settings["OIDC_ISSUER"]] for one in listed["people"])
@@ -278,12 +465,31 @@ def test_replay_takes_ids_and_replays_none_if_one_is_unknown(site: Site, tmp_pat
     eventually(lambda: next(row for row in site.rows(events) if row.event_id == one).handled_at)
 
 
-@pytest.mark.parametrize("arguments", [("replay",), ("replay", "evt_1", "--failed"), ("reconcile",), ("why",)])
+GRANT = ("grant", "Nora", "dashboard")
+HALVES = [
+    ("replay",),
+    ("replay", "evt_1", "--failed"),
+    ("reconcile",),
+    ("why",),
+    GRANT,
+    (*GRANT, "--note= "),
+    (*GRANT, "--note=x", "--for=30"),
+    (*GRANT, "--note=x", "--for=0d"),
+    (*GRANT, "--note=x", "--until=tomorrow"),
+    (*GRANT, "--note=x", "--until=2099-12-31", "--for=30d"),
+    ("revoke", "Nora", "dashboard"),
+]
+
+
+@pytest.mark.parametrize("arguments", HALVES)
 def test_half_a_command_is_refused(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert run(*arguments, folder=tmp_path).returncode == 2
 
 
-@pytest.mark.parametrize("command", ["people", "events", "why nobody", "replay --failed", "reconcile --all"])
+@pytest.mark.parametrize(
+    "command",
+    ["people", "events", "payments", "why nobody", "revoke nobody x --note=x", "replay --failed", "reconcile --all"],
+)
 def test_without_a_database_a_command_says_what_to_do(site: Site, tmp_path: Path, command: str) -> None:
     missing = tmp_path / "missing.sqlite3"
     ended = ask(site, tmp_path, *command.split(), DATABASE_URL=f"sqlite:///{missing}")

@@ -4,9 +4,11 @@ import asyncio
 import json
 import logging
 import os
+import re
 import webbrowser
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -16,10 +18,11 @@ import typer
 from tollkeeper.errors import ConfigurationError, TollkeeperError
 
 if TYPE_CHECKING:
-    from tollkeeper.config import Config
+    from tollkeeper.catalog import Catalog
+    from tollkeeper.explanations import Explanation, Oddity
+    from tollkeeper.model import Grant, Person
     from tollkeeper.operators import Reconciliation
-    from tollkeeper.provider import PaymentProvider
-    from tollkeeper.storage.database import Database
+    from tollkeeper.reconcile import Books
 
 T = TypeVar("T")
 
@@ -30,12 +33,33 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+DAY = 24 * 3600
+
+
+def seconds(duration: str) -> int:
+    """A time such as ``30d`` in seconds. Raises ``ValueError``."""
+    found = re.fullmatch(r"([1-9][0-9]{0,3})([hdw])", duration)
+    if found is None:
+        raise ValueError("not a number of hours, days or weeks, such as 12h, 30d or 8w")
+    return int(found[1]) * {"h": 3600, "d": DAY, "w": 7 * DAY}[found[2]]
+
+
+def words(note: str) -> str:
+    """A note in one line. Raises ``ValueError`` if it says nothing."""
+    if not note.strip():
+        raise ValueError("empty")
+    return " ".join(note.split())
+
+
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65534, help="The port to listen on.")]
 Folder = Annotated[Path, typer.Option(help="The folder with .env and tollkeeper.toml.", file_okay=False)]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")]
 Who = typer.Argument(metavar="PERSON", help="An id, an e-mail address or a name.", show_default=False)
+What = typer.Argument(metavar="PRODUCT", help="A product's key in the catalog.", show_default=False)
+WhyEnded = typer.Option(parser=words, metavar="WHY", help="Why, for whoever asks later.")
+WhyHeld = typer.Option(parser=words, metavar="WHY", help="Why. They read it on their account page.")
 
 
 def show_version(wanted: bool) -> None:
@@ -188,7 +212,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) 
     logs.configure(logging.INFO)
     with clear_errors():
         settings = config.load(os.environ, folder)
-        require_current(settings.database_url, make=True)
+        require_current(settings.database_url)
 
         async def serve_app() -> None:
             servers = server.Servers()
@@ -243,20 +267,18 @@ def migrate(folder: Folder = Path(), as_json: Json = False) -> None:
         typer.echo(f"The database is now at {after}.")
 
 
-def beside_the_server(
-    folder: Path, work: "Callable[[Config, Database, PaymentProvider], Awaitable[T]]", as_json: bool = False
-) -> T:
-    """Do one thing with the database and the provider of the settings, whether or not a server runs."""
+def beside_the_server(folder: Path, work: "Callable[[Books], Awaitable[T]]", as_json: bool = False) -> T:
+    """Do one thing with the books that the settings lead to, whether or not a server runs."""
     from tollkeeper import config, logs
-    from tollkeeper.app import opened
+    from tollkeeper.app import open_books
 
     logs.configure(logging.WARNING)
     with clear_errors(as_json):
         settings = config.load(os.environ, folder)
 
         async def do() -> T:
-            async with opened(settings) as (database, provider):
-                return await work(settings, database, provider)
+            async with open_books(settings) as books:
+                return await work(books)
 
         return asyncio.run(do())
 
@@ -270,12 +292,11 @@ def people(
 ) -> None:
     """List people and what they hold, newest first."""
     from tollkeeper import operators, reports
-    from tollkeeper.app import now
 
     found = beside_the_server(
         folder,
-        lambda _, database, provider: database.read(
-            operators.list_people, query, live=provider.live, now=now(), limit=limit + 1
+        lambda books: books.database.read(
+            operators.list_people, query, live=books.provider.live, now=books.clock(), limit=limit + 1
         ),
         as_json,
     )
@@ -287,17 +308,74 @@ def people(
 def why(person: Annotated[str, Who], folder: Folder = Path(), as_json: Json = False) -> None:
     """Say why somebody may or may not use each feature, and everything that this rests on."""
     from tollkeeper import operators, reports
-    from tollkeeper.app import now
-    from tollkeeper.catalog import Catalog
 
-    async def explain(
-        settings: "Config", database: "Database", provider: "PaymentProvider"
-    ) -> tuple[operators.Explanation, Catalog]:
-        return await operators.why(database, provider, person, now()), Catalog(settings.products)
+    async def explain(books: "Books") -> "tuple[Explanation, Catalog]":
+        return await operators.why(books, person), books.catalog
 
     explained, catalog = beside_the_server(folder, explain, as_json)
     show = reports.explanation_in_json if as_json else reports.explanation_in_words
-    show(explained, operators.answers(explained, catalog), operators.history(explained))
+    show(explained, catalog)
+
+
+@app.command(epilog='Example: tollkeeper grant alice@example.com dashboard --for 30d --note "Won it in the raffle"')
+def grant(
+    person: Annotated[str, Who],
+    product: Annotated[str, What],
+    note: Annotated[str, WhyHeld],
+    until: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="To the end of that day, UTC.")
+    ] = None,
+    lasting: Annotated[
+        int | None, typer.Option("--for", parser=seconds, metavar="TIME", help="Such as 12h, 30d or 8w.")
+    ] = None,
+    payment: Annotated[
+        str | None, typer.Option(help="The payment that this is for, of those that `tollkeeper payments` lists.")
+    ] = None,
+    folder: Folder = Path(),
+    as_json: Json = False,
+) -> None:
+    """Let somebody use a product, for good or for a time, without a purchase here."""
+    from tollkeeper import operators, reports
+
+    if until and lasting:
+        raise typer.BadParameter("Say --until or --for, not both.")
+    last_second = int(until.replace(tzinfo=UTC).timestamp()) + DAY - 1 if until else None
+
+    async def give(books: "Books") -> "tuple[Person, Grant]":
+        end = books.clock() + lasting if lasting else last_second
+        return await operators.grant(books, person, product, note=note, until=end, payment=payment)
+
+    show = reports.granted_in_json if as_json else reports.granted_in_words
+    show(*beside_the_server(folder, give, as_json))
+
+
+@app.command(epilog='Example: tollkeeper revoke alice@example.com dashboard --note "Shared the account"')
+def revoke(
+    person: Annotated[str, Who],
+    product: Annotated[str, What],
+    note: Annotated[str, WhyEnded],
+    folder: Folder = Path(),
+    as_json: Json = False,
+) -> None:
+    """End what somebody holds of a product, paid or granted, whatever the provider says of the payment."""
+    from tollkeeper import operators, reports
+
+    show = reports.revoked_in_json if as_json else reports.revoked_in_words
+    show(*beside_the_server(folder, lambda books: operators.revoke(books, person, product, note=note), as_json))
+
+
+@app.command(epilog="Example: tollkeeper payments --json")
+def payments(limit: Limit = 50, folder: Folder = Path(), as_json: Json = False) -> None:
+    """List the payments that opened no door, or paid for the same thing again, and what to do about each."""
+    from tollkeeper import operators, reports
+
+    async def look(books: "Books") -> "tuple[Oddity, ...]":
+        where = (books.catalog, books.provider.name, books.provider.live)
+        return await books.database.read(operators.payments_to_check, *where, books.clock(), limit + 1)
+
+    found = beside_the_server(folder, look, as_json)
+    show = reports.payments_in_json if as_json else reports.payments_in_words
+    show(found[:limit], more=len(found) > limit)
 
 
 @app.command(epilog="Example: tollkeeper events --failed")
@@ -313,8 +391,8 @@ def events(
 
     found = beside_the_server(
         folder,
-        lambda _, database, provider: database.read(
-            events.newest, provider.name, provider.live, limit + 1, failed=failed
+        lambda books: books.database.read(
+            events.newest, books.provider.name, books.provider.live, limit + 1, failed=failed
         ),
         as_json,
     )
@@ -333,16 +411,16 @@ def replay(
 ) -> None:
     """Have the server handle events once more, as if they had just come."""
     from tollkeeper import operators
-    from tollkeeper.app import now
     from tollkeeper.storage import events
 
     if bool(event_ids) == failed:
         raise typer.BadParameter("Name events, or say --failed.")
 
-    async def make_due(_: "Config", database: "Database", provider: "PaymentProvider") -> tuple[str, ...]:
+    async def make_due(books: "Books") -> tuple[str, ...]:
+        where, at = (books.provider.name, books.provider.live), books.clock()
         if event_ids:
-            return await database.write(operators.replay, provider.name, provider.live, event_ids, now())
-        return await database.write(events.replay_failed, provider.name, provider.live, now())
+            return await books.database.write(operators.replay, *where, event_ids, at)
+        return await books.database.write(events.replay_failed, *where, at)
 
     due = beside_the_server(folder, make_due, as_json)
     if as_json:
@@ -360,15 +438,14 @@ def reconcile(
 ) -> None:
     """Ask the provider now what was bought, and say what that changed."""
     from tollkeeper import operators, reports
-    from tollkeeper.app import now
 
     if bool(person) == everybody:
         raise typer.BadParameter("Name a person, or say --all.")
 
-    async def ask(_: "Config", database: "Database", provider: "PaymentProvider") -> "list[Reconciliation]":
+    async def ask(books: "Books") -> "list[Reconciliation]":
         if person:
-            return [await operators.reconcile_person(database, provider, person, now)]
-        asking = operators.reconcile_everybody(database, provider, now)
+            return [await operators.reconcile_person(books, person)]
+        asking = operators.reconcile_everybody(books)
         return [done async for done in reports.with_progress(asking) if done.changes or done.trouble]
 
     outcome = beside_the_server(folder, ask, as_json)

@@ -11,11 +11,23 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from tollkeeper.model import Finding, Grant
-from tollkeeper.operators import Answer, Explanation, Happening, Listed, Reconciliation, event_words
+from tollkeeper.catalog import Catalog
+from tollkeeper.explanations import (
+    OPERATOR,
+    Explanation,
+    Oddity,
+    answers,
+    event_words,
+    history,
+    oddities,
+    remarks,
+)
+from tollkeeper.model import Grant, Person
+from tollkeeper.operators import Listed, Reconciliation
 from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.events import Kept
-from tollkeeper.words import day, iso, money, printable
+from tollkeeper.storage.findings import Noted
+from tollkeeper.words import day, iso, moment, money, price, printable
 
 # Wide enough that no line is broken where no terminal says how wide it is: a file, or another program.
 WIDTH = 300
@@ -47,49 +59,59 @@ def _listed(one: Listed) -> dict[str, Any]:
     }
 
 
-def explanation_in_words(explained: Explanation, answers: Sequence[Answer], history: Sequence[Happening]) -> None:
+def explanation_in_words(explained: Explanation, catalog: Catalog) -> None:
     """The answers first, then what they rest on."""
     person = explained.person
     _say(f"{person.name}  {person.email or 'no e-mail address'}  {person.id}")
     _say(f"First here on {day(person.created_at)}; signs in with {', '.join(explained.issuers) or 'nothing'}.\n")
-    for answer in answers:
+    for answer in answers(explained, catalog):
         _say(answer.sentence, style="green" if answer.allowed else "yellow")
+    for remark in remarks(explained, catalog):
+        _say(remark)
     _say("")
     if explained.trouble is not None:
         _say(f"The provider could not be asked ({explained.trouble}), so this is what is kept here.\n", style="red")
     if explained.outdated:
         _say(f"The provider says otherwise by now: run `tollkeeper reconcile {person.id}`.\n", style="red")
-    _section(
-        "Payments, as the provider tells them", PAYMENT_COLUMNS, [_payment_row(one) for one in explained.findings or ()]
-    )
+    _section("To look at", ODDITY_COLUMNS, [_oddity_row(one) for one in _odd(explained, catalog)])
+    told = "Payments, as the provider tells them" if explained.trouble is None else "Payments, as they were told last"
+    _section(told, PAYMENT_COLUMNS, [_payment_row(one) for one in explained.payments])
     _section("Grants", GRANT_COLUMNS, [_grant_row(one) for one in explained.grants])
-    _section("History", HISTORY_COLUMNS, [(iso(one.at), one.kind, one.id, one.words) for one in history])
+    _section("History", HISTORY_COLUMNS, [(iso(one.at), one.kind, one.id, one.words) for one in history(explained)])
 
 
+ODDITY_COLUMNS = ("when", "payment", "amount", "what", "who", "reason", "what to do")
 PAYMENT_COLUMNS = ("when", "payment", "amount", "refunded", "verdict", "reason")
-GRANT_COLUMNS = ("product", "source", "payment", "amount", "since", "until", "ended", "reason")
+GRANT_COLUMNS = ("product", "from", "source", "payment", "amount", "since", "until", "ended", "reason")
 HISTORY_COLUMNS = ("when", "what", "id", "words")
 
 
-def _payment_row(found: Finding) -> tuple[str, ...]:
-    purchase = found.purchase
-    refunded = money(purchase.amount_refunded, purchase.currency) if purchase.amount_refunded else ""
-    amount = money(purchase.amount_total, purchase.currency)
-    at = iso(purchase.paid_at or purchase.created_at)
-    return (at, purchase.reference or purchase.source, amount, refunded, found.verdict.value, found.reason)
+def _odd(explained: Explanation, catalog: Catalog) -> tuple[Oddity, ...]:
+    return oddities(explained.unexplained, explained.surplus, catalog, explained.person.id)
+
+
+def _oddity_row(one: Oddity) -> tuple[str, ...]:
+    who = one.person_id or one.email or "nobody known"
+    return (iso(one.at), one.payment, price(one.amount, one.currency), one.kind, who, one.reason, one.remedy)
+
+
+def _payment_row(one: Noted) -> tuple[str, ...]:
+    refunded = money(one.refunded, one.currency) if one.refunded else ""
+    amount = money(one.amount, one.currency)
+    return (iso(one.bought_at), one.payment, amount, refunded, one.verdict.value, one.reason)
 
 
 def _grant_row(grant: Grant) -> tuple[str, ...]:
     until = "for good" if grant.until is None else iso(grant.until)
     ended = "" if grant.revoked_at is None else iso(grant.revoked_at)
-    amount = money(grant.amount, grant.currency)
-    return (grant.product, grant.source, grant.reference or "", amount, iso(grant.since), until, ended, grant.reason)
+    amount = price(grant.amount, grant.currency)
+    where = (grant.product, grant.realm.provider, grant.source, grant.reference or "")
+    return (*where, amount, iso(grant.since), until, ended, grant.reason)
 
 
-def explanation_in_json(explained: Explanation, answers: Sequence[Answer], history: Sequence[Happening]) -> None:
-    """The same for machines. ``payments`` is null when the provider could not be asked."""
-    person = explained.person
-    findings = explained.findings
+def explanation_in_json(explained: Explanation, catalog: Catalog) -> None:
+    """The same for machines. Where the provider could not be asked, ``trouble`` says why."""
+    person, told = explained.person, answers(explained, catalog)
     _json(
         {
             "person": {
@@ -101,35 +123,54 @@ def explanation_in_json(explained: Explanation, answers: Sequence[Answer], histo
             },
             "mode": "live" if explained.live else "test",
             "at": iso(explained.now),
-            "features": [{"feature": a.feature, "allowed": a.allowed, "why": a.sentence} for a in answers],
+            "features": [{"feature": a.feature, "allowed": a.allowed, "why": a.sentence} for a in told],
+            "remarks": remarks(explained, catalog),
             "outdated": explained.outdated,
             "trouble": explained.trouble,
-            "payments": None if findings is None else [_finding(one) for one in findings],
+            "to_look_at": [_oddity(one) for one in _odd(explained, catalog)],
+            "payments": [_payment(one) for one in explained.payments],
             "grants": [_grant(one) for one in explained.grants],
-            "history": [{"at": iso(one.at), "kind": one.kind, "id": one.id, "words": one.words} for one in history],
+            "history": [
+                {"at": iso(one.at), "kind": one.kind, "id": one.id, "words": one.words} for one in history(explained)
+            ],
         }
     )
 
 
-def _finding(found: Finding) -> dict[str, Any]:
-    purchase = found.purchase
+def _oddity(one: Oddity) -> dict[str, Any]:
     return {
-        "source": purchase.source,
-        "payment": purchase.reference,
-        "at": iso(purchase.paid_at or purchase.created_at),
-        "amount": purchase.amount_total,
-        "refunded": purchase.amount_refunded,
-        "currency": purchase.currency,
-        "dispute": purchase.dispute.value,
-        "product": found.product,
-        "verdict": found.verdict.value,
-        "reason": found.reason,
+        "what": one.kind,
+        "at": iso(one.at),
+        "payment": one.payment,
+        "amount": one.amount,
+        "currency": one.currency,
+        "product": one.product,
+        "person": one.person_id,
+        "email": one.email,
+        "reason": one.reason,
+        "what_to_do": one.remedy,
+    }
+
+
+def _payment(one: Noted) -> dict[str, Any]:
+    return {
+        "source": one.source,
+        "payment": one.reference,
+        "at": iso(one.bought_at),
+        "amount": one.amount,
+        "refunded": one.refunded,
+        "currency": one.currency,
+        "product": one.product,
+        "verdict": one.verdict.value,
+        "reason": one.reason,
+        "told_at": iso(one.found_at),
     }
 
 
 def _grant(grant: Grant) -> dict[str, Any]:
     return {
         "product": grant.product,
+        "from": grant.realm.provider,
         "source": grant.source,
         "payment": grant.reference,
         "amount": grant.amount,
@@ -137,8 +178,48 @@ def _grant(grant: Grant) -> dict[str, Any]:
         "since": iso(grant.since),
         "until": _iso(grant.until),
         "revoked_at": _iso(grant.revoked_at),
+        "withheld": grant.withheld,
         "reason": grant.reason,
     }
+
+
+def granted_in_words(person: Person, grant: Grant) -> None:
+    """What somebody may use from now on."""
+    until = "for good" if grant.until is None else f"until {moment(grant.until)}"
+    _say(f"{person.name} ({person.id}) holds {grant.product} now, {until}.")
+
+
+def granted_in_json(person: Person, grant: Grant) -> None:
+    """The same for machines."""
+    _json({"person": person.id, "granted": _grant(grant)})
+
+
+def revoked_in_words(person: Person, ended: Sequence[Grant]) -> None:
+    """What somebody may use no longer, and which money is still here."""
+    _say(f"{person.name} ({person.id}) does not hold {ended[0].product} any more.")
+    for grant in ended:
+        if grant.realm.provider != OPERATOR:
+            paid = f"{grant.reference or grant.source} ({price(grant.amount, grant.currency)})"
+            _say(f"Nothing was paid back: refund {paid} at the provider, if it should be.")
+
+
+def revoked_in_json(person: Person, ended: Sequence[Grant]) -> None:
+    """The same for machines."""
+    _json({"person": person.id, "revoked": [_grant(one) for one in ended]})
+
+
+def payments_in_words(found: Sequence[Oddity], more: bool) -> None:
+    """One line for each payment to look at."""
+    if not found:
+        _say("No payment needs a look.")
+        return
+    _table(ODDITY_COLUMNS, [_oddity_row(one) for one in found])
+    _tell_more(more)
+
+
+def payments_in_json(found: Sequence[Oddity], more: bool) -> None:
+    """The same for machines."""
+    _json({"payments": [_oddity(one) for one in found], "more": more})
 
 
 def events_in_words(kept: Sequence[Kept], more: bool) -> None:

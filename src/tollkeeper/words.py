@@ -17,6 +17,11 @@ def money(amount: int, currency: str) -> str:
     return f"{SYMBOLS[currency]}{number}" if currency in SYMBOLS else f"{number} {currency.upper()}"
 
 
+def price(amount: int | None, currency: str | None) -> str:
+    """An amount that there may be none of: nothing is paid for what an operator grants."""
+    return "nothing" if amount is None or currency is None else money(amount, currency)
+
+
 def day(at: int) -> str:
     """A date in words, UTC."""
     when = datetime.fromtimestamp(at, UTC)

@@ -1,0 +1,337 @@
+"""Why somebody may or may not use a feature, in words."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.storage.makers import a_grant, an_order
+
+from tollkeeper.catalog import Catalog
+from tollkeeper.explanations import Explanation, answers, event_words, history, oddities, remarks
+from tollkeeper.model import Grant, OrderState, Person, Product, Realm, Verdict
+from tollkeeper.storage.audit import Entry
+from tollkeeper.storage.events import Kept, State
+from tollkeeper.storage.findings import Noted
+
+DAY = 86_400
+NOON = 1_795_348_800  # 22 November 2026, 12:00 UTC
+CATALOG = Catalog(
+    (
+        Product("dashboard", "Dashboard", frozenset({"dashboard"})),
+        Product("pro", "Pro", frozenset({"dashboard", "reports"})),
+    )
+)
+PAYMENT = "payment pi_1 of €19.00 on 22 November 2026"
+GRANT = a_grant("per_1", "cs_1", amount=1900, since=NOON, reason="Paid in full.")
+ORDER = an_order("or_1", "per_1", amount=1900, created_at=NOON - 60)
+
+
+def alice(**facts: Any) -> Explanation:
+    person = Person("per_1", "Alice Example", "alice@example.com", NOON - DAY)
+    return Explanation(person, ("https://id.example",), live=False, now=NOON + 2 * DAY, **facts)
+
+
+DIFFERS = "differs in price, quantity, amount or currency from what was ordered"
+OTHER_THAN_ORDERED = "The price, quantity, amount or currency is not what was ordered."
+REASONS = {
+    Verdict.GRANTED: "Paid in full.",
+    Verdict.PENDING: "The payment is still being processed.",
+    Verdict.UNPAID: "The payment did not succeed.",
+    Verdict.REVOKED: "Refunded in full.",
+    Verdict.QUARANTINED: OTHER_THAN_ORDERED,
+    Verdict.UNCLAIMED: "Paid on our account, but never ordered here by this person.",
+}
+
+
+def paid(verdict: Verdict, reason: str = "", **changes: Any) -> Noted:
+    fields: dict[str, Any] = {
+        "source": "cs_1",
+        "person_id": "per_1",
+        "order_id": "or_1",
+        "product": "dashboard",
+        "amount": 1900,
+        "refunded": 0,
+        "currency": "eur",
+        "reference": "pi_1",
+        "email": None,
+        "bought_at": NOON,
+        "found_at": NOON,
+    }
+    return Noted(**fields | {"verdict": verdict, "reason": reason or REASONS[verdict]} | changes)
+
+
+def by_link(**changes: Any) -> Noted:
+    """Paid by somebody unknown, who gave the same e-mail address."""
+    fields: dict[str, Any] = {"source": "cs_2", "reference": "pi_2", "person_id": None, "product": None}
+    return paid(Verdict.UNCLAIMED, order_id=None, email="alice@example.com", **fields | changes)
+
+
+def ended(reason: str, **changes: Any) -> Grant:
+    fields: dict[str, Any] = {"revoked_at": NOON + DAY, "reason": reason}
+    return replace(GRANT, **fields | changes)
+
+
+GIVEN = replace(
+    GRANT,
+    realm=Realm("operator", "", live=False),
+    source="grt_1",
+    reason="Granted by an operator: Won it in the raffle.",
+    amount=None,
+    currency=None,
+    reference=None,
+)
+LINK = (
+    "nothing was paid for here: payment pi_2 of €19.00 on 22 November 2026 was made with the same e-mail address,"
+    " but through a payment link or the like; it is unclaimed, since an address is no proof of who paid"
+)
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({}, "may not use dashboard, because nothing was ever bought."),
+        ({"grants": (GRANT,)}, f"may use dashboard, because {PAYMENT} was paid in full."),
+        (
+            {"grants": (replace(GRANT, until=NOON + 3 * DAY),)},
+            f"may use dashboard until 25 November 2026, because {PAYMENT} was paid in full.",
+        ),
+        (
+            {"grants": (replace(GRANT, until=NOON + 2 * DAY),)},
+            f"may not use dashboard, because the access that {PAYMENT} gave ended on 24 November 2026.",
+        ),
+        (
+            {"grants": (replace(GRANT, reason="A gift."),)},
+            f"may use dashboard, because {PAYMENT} stands so: A gift.",
+        ),
+        (
+            {"grants": (replace(GRANT, reference=None, product="pro"),)},
+            "may use dashboard, because payment cs_1 of €19.00 on 22 November 2026 was paid in full.",
+        ),
+        (
+            {"grants": (ended("Refunded in full."),)},
+            f"may not use dashboard, because {PAYMENT} was refunded in full; access ended on 23 November 2026.",
+        ),
+        (
+            {"grants": (ended("The payment is disputed."),)},
+            f"may not use dashboard, because {PAYMENT} is disputed by the buyer's bank, and gives no access unless"
+            " that is won; access ended on 23 November 2026.",
+        ),
+        (
+            {
+                "grants": (ended("The payment is disputed."),),
+                "payments": (paid(Verdict.REVOKED, "The dispute was lost."),),
+            },
+            f"may not use dashboard, because {PAYMENT} was taken back in a dispute; access ended on 23 November 2026.",
+        ),
+        (
+            {"grants": (ended("Refunded in full."), GRANT)},
+            f"may use dashboard, because {PAYMENT} was paid in full.",
+        ),
+        (
+            {"grants": (replace(GRANT, since=NOON + 1, until=NOON + 2), ended("Refunded in full."))},
+            f"may not use dashboard, because {PAYMENT} was refunded in full; access ended on 23 November 2026.",
+        ),
+        (
+            {"grants": (GIVEN,)},
+            "may use dashboard, because an operator granted it on 22 November 2026: Won it in the raffle.",
+        ),
+        (
+            {"grants": (replace(GIVEN, until=NOON + 3 * DAY, reference="pi_2"),), "payments": (by_link(),)},
+            "may use dashboard until 25 November 2026, because an operator granted it on 22 November 2026"
+            " for payment pi_2: Won it in the raffle.",
+        ),
+        (
+            {"grants": (replace(GIVEN, until=NOON + DAY),)},
+            "may not use dashboard, because the access that an operator's grant of 22 November 2026 gave"
+            " ended on 23 November 2026.",
+        ),
+        (
+            {"grants": (replace(GIVEN, revoked_at=NOON + DAY, withheld="A mistake."),)},
+            "may not use dashboard, because an operator revoked the access that an operator's grant of 22 November 2026"
+            " gave: A mistake; it ended on 23 November 2026.",
+        ),
+        (
+            {
+                "grants": (ended("Revoked by an operator: Shared the account.", withheld="Shared the account."),),
+                "payments": (paid(Verdict.GRANTED),),
+            },
+            f"may not use dashboard, because an operator revoked the access that {PAYMENT} gave: Shared the account;"
+            " it ended on 23 November 2026.",
+        ),
+        (
+            {"payments": (paid(Verdict.PENDING),), "orders": (ORDER,)},
+            f"may not use dashboard, because {PAYMENT} is still being processed; access begins when it succeeds.",
+        ),
+        (
+            {
+                "grants": (ended("Refunded in full."),),
+                "payments": (paid(Verdict.PENDING, source="cs_2", reference="pi_2"), paid(Verdict.REVOKED)),
+            },
+            "may not use dashboard, because payment pi_2 of €19.00 on 22 November 2026 is still being processed;"
+            " access begins when it succeeds.",
+        ),
+        (
+            {"payments": (paid(Verdict.QUARANTINED),)},
+            f"may not use dashboard, because {PAYMENT} {DIFFERS}, and gives no access until somebody has looked at it.",
+        ),
+        (
+            {
+                "grants": (ended("Refunded in full."),),
+                "payments": (paid(Verdict.QUARANTINED, source="cs_2", reference="pi_2"), paid(Verdict.REVOKED)),
+            },
+            f"may not use dashboard, because payment pi_2 of €19.00 on 22 November 2026 {DIFFERS},"
+            " and gives no access until somebody has looked at it.",
+        ),
+        (
+            {"payments": (paid(Verdict.QUARANTINED, refunded=1900),)},
+            f"may not use dashboard, because {PAYMENT} {DIFFERS}; none of that money is here any more.",
+        ),
+        (
+            {
+                "grants": (replace(GIVEN, reference="pi_1", until=NOON + DAY),),
+                "payments": (paid(Verdict.QUARANTINED),),
+            },
+            "may not use dashboard, because the access that an operator's grant of 22 November 2026 gave"
+            " ended on 23 November 2026.",
+        ),
+        (
+            {"payments": (paid(Verdict.UNCLAIMED, product=None),)},
+            f"may not use dashboard, because {PAYMENT} was made on our account, but never ordered here by this person.",
+        ),
+        ({"payments": (paid(Verdict.UNPAID),)}, f"may not use dashboard, because {PAYMENT} did not succeed."),
+        (
+            {"payments": (paid(Verdict.REVOKED),)},
+            f"may not use dashboard, because {PAYMENT} was refunded in full.",
+        ),
+        (
+            {"payments": (paid(Verdict.GRANTED),)},
+            f"may not use dashboard, because {PAYMENT} was paid in full, but has not been taken into account yet.",
+        ),
+        (
+            {"payments": (paid(Verdict.QUARANTINED, product="other"),)},
+            "may not use dashboard, because nothing was ever bought.",
+        ),
+        ({"unexplained": (by_link(),)}, f"may not use dashboard, because {LINK}."),
+        ({"unexplained": (by_link(),), "orders": (ORDER,)}, f"may not use dashboard, because {LINK}."),
+        (
+            {"unexplained": (by_link(),), "grants": (ended("Refunded in full."),)},
+            f"may not use dashboard, because {PAYMENT} was refunded in full; access ended on 23 November 2026.",
+        ),
+        (
+            {"orders": (ORDER,)},
+            "may not use dashboard, because nothing was ever paid:"
+            " a purchase was begun on 22 November 2026 and not finished.",
+        ),
+        (
+            {"orders": (replace(ORDER, state=OrderState.EXPIRED),)},
+            "may not use dashboard, because nothing was ever paid.",
+        ),
+        (
+            {"orders": (ORDER,), "trouble": "It is away."},
+            "may not use dashboard, because no payment is known here, and the provider could not be asked.",
+        ),
+    ],
+)
+def test_the_answer_is_one_sentence(facts: dict[str, Any], words: str) -> None:
+    dashboard, _ = answers(alice(**facts), CATALOG)
+    assert dashboard.sentence == f"Alice Example {words}"
+    assert dashboard.allowed is words.startswith("may use")
+
+
+def test_every_feature_has_its_answer() -> None:
+    told = answers(alice(grants=(GRANT,)), CATALOG)
+    assert [(one.feature, one.allowed) for one in told] == [("dashboard", True), ("reports", False)]
+
+
+@pytest.mark.parametrize(
+    ("facts", "outdated"),
+    [
+        ({"grants": (GRANT,), "payments": (paid(Verdict.GRANTED),)}, False),
+        ({"grants": (GRANT,), "payments": (paid(Verdict.REVOKED),)}, True),
+        ({"grants": (GRANT,), "payments": (paid(Verdict.REVOKED),), "trouble": "It is away."}, False),
+        ({"grants": (ended("Refunded in full."),), "payments": (paid(Verdict.REVOKED),)}, False),
+        ({"grants": (ended("Refunded in full."),), "payments": (paid(Verdict.GRANTED),)}, True),
+        ({"grants": (ended("Revoked.", withheld="A note."),), "payments": (paid(Verdict.GRANTED),)}, False),
+        ({"payments": (paid(Verdict.GRANTED),)}, True),
+        ({"payments": (paid(Verdict.PENDING),)}, False),
+        ({"grants": (replace(GRANT, source="elsewhere"),), "payments": (paid(Verdict.UNPAID),)}, False),
+    ],
+)
+def test_it_shows_when_the_provider_says_otherwise_by_now(facts: dict[str, Any], outdated: bool) -> None:
+    assert alice(**facts).outdated is outdated
+
+
+def test_a_product_that_is_no_longer_in_the_catalog_is_told() -> None:
+    explained = alice(grants=(GRANT, replace(GRANT, product="gold"), ended("Refunded in full.", product="silver")))
+    assert remarks(explained, CATALOG) == (
+        "Alice Example also holds gold, which is not in the catalog (any more), and so unlocks nothing.",
+    )
+
+
+def test_what_to_do_about_a_payment() -> None:
+    surplus = replace(GRANT, reference="pi_3", since=NOON + 1)
+    told = oddities((by_link(), paid(Verdict.QUARANTINED)), (surplus,), CATALOG)
+    assert [(one.kind, one.payment, one.amount, one.remedy) for one in told] == [
+        ("bought twice", "pi_3", 1900, "Refund it at the provider: access stays."),
+        (
+            "unclaimed",
+            "pi_2",
+            1900,
+            "Refund it at the provider, or: tollkeeper grant PERSON PRODUCT --payment pi_2 --note WHY",
+        ),
+        (
+            "quarantined",
+            "pi_1",
+            1900,
+            "Refund it at the provider, or: tollkeeper grant per_1 dashboard --payment pi_1 --note WHY",
+        ),
+    ]
+
+
+def test_what_can_be_filled_in_is_filled_in() -> None:
+    (told,) = oddities((by_link(),), (), Catalog(CATALOG.products[:1]), "per_1")
+    assert told.remedy.endswith("tollkeeper grant per_1 dashboard --payment pi_2 --note WHY")
+    assert (told.person_id, told.email) == (None, "alice@example.com")
+
+
+def kept(state: State, **changes: Any) -> Kept:
+    fields: dict[str, Any] = dict.fromkeys(Kept.__slots__)
+    return Kept(
+        **{
+            **fields,
+            "id": "evt_1",
+            "type": "charge.refunded",
+            "created_at": NOON,
+            "state": state,
+            "attempts": 1,
+            **changes,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (kept(State.IGNORED, outcome="ignored"), "ignored"),
+        (kept(State.WAITING), "waiting"),
+        (kept(State.HANDLED, outcome="1 changed"), "handled: 1 changed"),
+        (kept(State.FAILED, error="no answer"), "failed: no answer"),
+        (kept(State.PARKED, error="no answer"), "parked: no answer"),
+    ],
+)
+def test_an_event_tells_how_far_it_has_come(event: Kept, words: str) -> None:
+    assert event_words(event) == words
+
+
+def test_history_is_in_order_of_time_and_of_cause() -> None:
+    granted = Entry(1, NOON, "per_1", "granted", "dashboard", GRANT.realm, "cs_1", "Paid in full.", "evt_1")
+    later = replace(ORDER, id="or_2", created_at=NOON + 60)
+    event = kept(State.HANDLED, outcome="1 changed")
+    told = history(alice(changes=(granted,), orders=(later, ORDER), events=(event,)))
+    assert [(one.at, one.kind, one.id) for one in told] == [
+        (NOON - 60, "order", "or_1"),
+        (NOON, "event", "evt_1"),
+        (NOON, "access", "cs_1"),
+        (NOON + 60, "order", "or_2"),
+    ]
+    assert told[2].words == "dashboard granted. Paid in full. Evidence: evt_1"
