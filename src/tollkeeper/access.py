@@ -48,6 +48,16 @@ def decide(visitor: Visitor | None, feature: str, catalog: Catalog, now: int) ->
     return Allow(visitor, features) if feature in features else Pay(visitor, products)
 
 
+def open_until(visitor: Visitor, catalog: Catalog, now: int) -> dict[str, int | None]:
+    """Until when (Unix seconds; None: for good) the visitor may use each feature, of those they may use at ``now``."""
+    until: dict[str, int | None] = {}
+    for feature in sorted(features_of(visitor, catalog, now)):
+        keys = {product.key for product in catalog.unlocking(feature)}
+        ends = [held.until for held in visitor.holdings if held.product in keys]
+        until[feature] = None if None in ends else max(at for at in ends if at is not None)
+    return until
+
+
 def features_of(visitor: Visitor, catalog: Catalog, now: int) -> frozenset[str]:
     """Every feature the visitor may use at ``now`` (Unix seconds)."""
     return catalog.features(held.product for held in visitor.holdings if held.until is None or held.until > now)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, cast
 
@@ -20,14 +20,18 @@ from tollkeeper.catalog import Catalog
 from tollkeeper.checkout import Till
 from tollkeeper.config import Config
 from tollkeeper.gate import Gate
-from tollkeeper.provider import PaymentProvider
+from tollkeeper.metrics import Metrics
 from tollkeeper.providers.stripe import StripeProvider
+from tollkeeper.reconcile import Books
 from tollkeeper.signin import AttemptSeal, SignIn
-from tollkeeper.storage.database import Database, open_database
-from tollkeeper.web import account, errors, guards, home, login, purchase, webhooks
+from tollkeeper.storage.database import open_database
+from tollkeeper.web import account, errors, gate, guards, home, login, purchase, webhooks
+from tollkeeper.web.metrics import metrics as show_metrics
 from tollkeeper.web.pages import Pages
 from tollkeeper.web.site import Site
 from tollkeeper.worker import Worker
+
+OpenBooks = Callable[[Config, Callable[[], int]], AbstractAsyncContextManager[Books]]
 
 
 def now() -> int:
@@ -35,14 +39,32 @@ def now() -> int:
     return int(time.time())
 
 
-def create_app(config: Config, *, clock: Callable[[], int] = now) -> ASGIApp:
-    """The whole application. Opening the database and the background work belong to its lifespan."""
-    provider = StripeProvider(config.stripe)
+@asynccontextmanager
+async def open_books(config: Config, clock: Callable[[], int] = now) -> AsyncIterator[Books]:
+    """The database and the provider of a configuration, which commands use beside a running server.
+
+    Raises ``StorageError`` or ``StorageBusy`` when the database cannot be used.
+    """
+    database = await open_database(config.database_url)
+    metrics = Metrics()
+    provider = StripeProvider(config.stripe, asked=metrics.asked)
+    try:
+        yield Books(database, provider, Catalog(config.products), clock, metrics)
+    finally:
+        await provider.close()
+        await database.close()
+
+
+def create_app(config: Config, *, clock: Callable[[], int] = now, open_books: OpenBooks = open_books) -> ASGIApp:
+    """The whole application. Opening the books and the background work belong to its lifespan."""
     pages = Starlette(
-        routes=routes(webhooks_for=provider.name if provider.takes_webhooks else None),
+        routes=routes(
+            webhooks_for=StripeProvider.name if config.stripe.webhook_secrets else None,
+            metrics=bool(config.metrics_tokens),
+        ),
         middleware=limits_on_requests(config),
         exception_handlers=errors.HANDLERS,
-        lifespan=partial(lifespan, config=config, provider=provider, clock=clock),
+        lifespan=partial(lifespan, config=config, open_books=partial(open_books, config, clock)),
     )
     pages.router.redirect_slashes = False  # such a redirect would name whatever host the request names
     # Outside of Starlette's own error handling, so that even its last resort is logged and carries the headers.
@@ -51,67 +73,44 @@ def create_app(config: Config, *, clock: Callable[[], int] = now) -> ASGIApp:
         app = cast(
             ASGIApp, ProxyHeadersMiddleware(cast(Any, app), [str(network) for network in config.trusted_proxies])
         )
-    return app
+    return guards.OnlyOurProxies(app, config.trusted_proxies)
 
 
 @asynccontextmanager
 async def lifespan(
-    app: Starlette, *, config: Config, provider: StripeProvider, clock: Callable[[], int]
+    app: Starlette, *, config: Config, open_books: Callable[[], AbstractAsyncContextManager[Books]]
 ) -> AsyncIterator[None]:
-    """Open the parts, run the worker beside the pages, and close everything in order."""
-    database = await open_database(config.database_url)
-    worker = Worker(database, provider, clock)
-    site = assemble(config, database, provider, worker, clock)
-    app.state.site = site
-    work = asyncio.create_task(worker.run())
-    try:
-        yield
-    finally:
-        await worker.stop(work)
-        await site.signin.close()
-        await provider.close()
-        await database.close()
+    """Open the books, run the worker beside the pages, and close everything in order."""
+    async with open_books() as books:
+        worker = Worker(books, config.sweep_hours * 3600)
+        site = assemble(config, books, worker)
+        app.state.site = site
+        work = asyncio.create_task(worker.run())
+        try:
+            yield
+        finally:
+            await worker.stop(work)
+            await site.signin.close()
 
 
-@asynccontextmanager
-async def opened(config: Config) -> AsyncIterator[tuple[Database, PaymentProvider]]:
-    """The database and the provider without the pages, for commands that work beside a running server.
-
-    Raises ``StorageError`` or ``StorageBusy`` when the database cannot be used.
-    """
-    database = await open_database(config.database_url)
-    provider = StripeProvider(config.stripe)
-    try:
-        yield database, provider
-    finally:
-        await provider.close()
-        await database.close()
-
-
-def assemble(
-    config: Config, database: Database, provider: StripeProvider, worker: Worker, clock: Callable[[], int]
-) -> Site:
+def assemble(config: Config, books: Books, worker: Worker) -> Site:
     """One site from its parts."""
-    catalog = Catalog(config.products)
     return Site(
         config=config,
-        catalog=catalog,
-        database=database,
-        provider=provider,
-        gate=Gate(database, catalog, provider.live, config.secure, clock),
-        till=Till(database, provider, catalog, config.public_url, clock),
-        signin=SignIn(config.issuers, clock=clock),
-        attempts=AttemptSeal(config.secret_keys, clock=clock),
+        books=books,
+        gate=Gate(books.database, books.catalog, config.live, config.secure, books.clock, config.cookie_domain),
+        till=Till(books, config.public_url),
+        signin=SignIn(config.issuers, clock=books.clock),
+        attempts=AttemptSeal(config.secret_keys, clock=books.clock),
         pages=Pages(config),
         # Not the moving window, of which this storage never forgets a key.
         limiter=SlidingWindowCounterRateLimiter(MemoryStorage()),
-        clock=clock,
         wake_worker=worker.wake,
     )
 
 
-def routes(webhooks_for: str | None) -> list[Route | Mount]:
-    """Every address. The webhook address exists only where a secret is set."""
+def routes(*, webhooks_for: str | None, metrics: bool) -> list[Route | Mount]:
+    """Every address. Those for webhooks and metrics exist only where a secret is set for them."""
     doors = [Route(f"/webhooks/{webhooks_for}", webhooks.receive, methods=["POST"])] if webhooks_for else []
     return [
         Route("/", home.landing),
@@ -124,10 +123,14 @@ def routes(webhooks_for: str | None) -> list[Route | Mount]:
         Route("/purchase/success", purchase.success),
         Route("/purchase/cancel", purchase.cancel),
         Route("/dashboard", home.dashboard),
+        Route("/gate", gate.ForwardAuth()),
+        Route("/gate/auth-request", gate.AuthRequest()),
+        Route("/api/me", account.me),
         Route("/account", account.account),
         Route("/account/sign-out-everywhere", login.sign_out_everywhere, methods=["POST"]),
         Route("/account/login-sessions/{id}/end", login.end_login_session, methods=["POST"]),
         *doors,
+        *([Route("/metrics", show_metrics)] if metrics else []),
         Route("/healthz", home.healthz),
         Route("/readyz", home.readyz),
         Route("/static/theme.css", home.theme),

@@ -5,6 +5,7 @@ import io
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -12,7 +13,8 @@ from urllib.parse import urlsplit
 from dotenv.parser import parse_stream
 
 from tollkeeper.errors import ConfigurationError, Fault
-from tollkeeper.model import Product
+from tollkeeper.model import Policy, Product
+from tollkeeper.redirects import login_reaches
 from tollkeeper.settings import KEY, PRODUCT_SETTINGS, SETTINGS, Network, Setting, Unfit, on_this_machine
 
 GOOGLE_ISSUER = "https://accounts.google.com"
@@ -78,8 +80,13 @@ class Config:
     products: tuple[Product, ...]
     """A product named "" goes by the provider's name for it."""
     gated_hosts: frozenset[str] = frozenset()
+    cookie_domain: str | None = None
+    """``public_url`` is a host of this domain, and https. Without one the login cookie is our own host's alone."""
     trusted_proxies: tuple[Network, ...] = ()
     site: SiteSettings = SiteSettings()
+    metrics_tokens: tuple[str, ...] = field(default=(), repr=False)
+    """Any of them opens the metrics. Without one there is no such address."""
+    sweep_hours: int = 24
     sign_in_rate: str = "30/minute"
     """As the limits library writes rates; so is ``purchase_rate``."""
     purchase_rate: str = "20/minute"
@@ -88,6 +95,12 @@ class Config:
     def secure(self) -> bool:
         """Whether visitors come over https, so that cookies can insist on it."""
         return self.public_url.startswith("https://")
+
+    @property
+    def gated_origins(self) -> frozenset[str]:
+        """The origins of the gated hosts: https, and plain http where we are on this machine ourselves."""
+        schemes = ("https",) if self.secure else ("https", "http")
+        return frozenset(f"{scheme}://{host}" for scheme in schemes for host in self.gated_hosts)
 
     @property
     def live(self) -> bool:
@@ -116,6 +129,7 @@ def load(environ: Mapping[str, str], folder: Path) -> Config:
     products = _catalog(tables, texts, values, faults)
     _place_files(values, folder.absolute(), faults)
     faults += _mode_faults(values)
+    faults += _cookie_faults(values)
     faults += _issuer_faults(texts)
     if faults:
         raise ConfigurationError(tuple(faults))
@@ -281,8 +295,18 @@ def _product(key: str, table: object, faults: list[Fault]) -> Product:
         return Product(key, "", frozenset(), {"stripe": ()})
     texts = _from_toml(table, PRODUCT_SETTINGS, f"{place}.", "tollkeeper.toml", faults)
     values = _parse(PRODUCT_SETTINGS, texts, f"{place}.", faults)
-    prices = values.get("stripe", ())
-    return Product(key, values.get("name", ""), frozenset(values.get("unlocks", ())), {"stripe": prices})
+    prices = {"stripe": values.get("stripe", ())}
+    return Product(key, values.get("name", ""), frozenset(values.get("unlocks", ())), prices, _policy(values))
+
+
+def _policy(values: Mapping[str, Any]) -> Policy:
+    """What the seller decided; what has a fault is as by default."""
+    usual = Policy()
+    return Policy(
+        refund_revokes_from=values.get("refund_revokes_from", usual.refund_revokes_from),
+        dispute_suspends=values.get("dispute") != "keep",
+        promotion_codes=values.get("promotion_codes", usual.promotion_codes),
+    )
 
 
 def _shared_prices(products: Iterable[Product]) -> Iterator[Fault]:
@@ -338,6 +362,23 @@ def _mode_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault("STRIPE_API_BASE", "would send a live key to a server that is not Stripe's", remedy)
 
 
+def _cookie_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
+    """A cookie for a domain is set only by a host of it (RFC 6265, section 5.3), and is read by no other host."""
+    domain, public_url = values.get("COOKIE_DOMAIN"), values.get("PUBLIC_URL")
+    if not domain or not public_url:
+        return
+    reached = partial(login_reaches, public_url=f"https://{domain}", cookie_domain=domain)
+    if not public_url.startswith("https://"):
+        yield Fault("COOKIE_DOMAIN", "is set, but PUBLIC_URL is not https", "Leave it out on this machine")
+    elif not reached(public_url):
+        remedy = "Name a domain that PUBLIC_URL's host is under"
+        yield Fault("COOKIE_DOMAIN", "is not a domain of PUBLIC_URL's host: no browser would keep the cookie", remedy)
+    for place, host in enumerate(values.get("GATED_HOSTS", ()), start=1):
+        if not reached(f"https://{host}"):
+            remedy = "Whoever signs in would not be known there: name hosts of that domain"
+            yield Fault("GATED_HOSTS", f"entry {place} is not under COOKIE_DOMAIN", remedy)
+
+
 _ISSUER_SETTINGS = (
     ("GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET"),
     ("GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET"),
@@ -366,8 +407,11 @@ def _config(values: Mapping[str, Any], products: tuple[Product, ...]) -> Config:
         issuers=tuple(_issuers(values)),
         products=products,
         gated_hosts=frozenset(values["GATED_HOSTS"]),
+        cookie_domain=values["COOKIE_DOMAIN"],
         trusted_proxies=values["TRUSTED_PROXIES"],
         site=_site(values),
+        metrics_tokens=values["METRICS_TOKEN"],
+        sweep_hours=values["SWEEP_HOURS"],
         sign_in_rate=values["SIGN_IN_RATE"],
         purchase_rate=values["PURCHASE_RATE"],
     )

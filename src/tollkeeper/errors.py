@@ -107,3 +107,7 @@ class PersonUnclear(TollkeeperError):
 
 class NoSuchEvent(TollkeeperError):
     """An event that was never kept, or that is ignored and so never handled."""
+
+
+class NotDone(TollkeeperError):
+    """What an operator wants cannot be done as they say it, and nothing has changed. The words say why."""

@@ -24,11 +24,19 @@ class Gate:
     live: bool
     secure: bool
     clock: Callable[[], int]
+    cookie_domain: str | None = None
+    """Hosts under this domain share the login session; without one it is our own host's alone."""
 
     @property
     def cookie(self) -> str:
-        """The login session's cookie. The ``__Host-`` prefix keeps other hosts from setting it, but needs https."""
-        return "__Host-tollkeeper" if self.secure else "tollkeeper"
+        """The login session's cookie.
+
+        Its prefix has browsers refuse it from plain http, and ``__Host-`` also from other hosts (RFC 6265bis, section
+        4.1.3), which is possible only where none share it.
+        """
+        if not self.secure:
+            return "tollkeeper"
+        return "__Secure-tollkeeper" if self.cookie_domain else "__Host-tollkeeper"
 
     async def visitor(self, connection: HTTPConnection) -> Visitor | None:
         """The person behind a request, or None. Asks the database each time: what it answers is never old."""

@@ -7,6 +7,7 @@ inside RFC 3986 that both read alike, and whatever the grammar does not name is 
 """
 
 import re
+from urllib.parse import urlsplit
 
 LONGEST = 2_000
 """Characters of the longest address that is considered."""
@@ -51,8 +52,13 @@ def may_return_to(address: str, *, public_url: str, gated_hosts: frozenset[str])
     return f"{scheme}://{host}" == public_url or host in gated_hosts
 
 
-def return_path(address: str | None, *, public_url: str, gated_hosts: frozenset[str], default: str = "/") -> str:
-    """``address`` if a browser may be sent there, else ``default``."""
-    if address is not None and may_return_to(address, public_url=public_url, gated_hosts=gated_hosts):
-        return address
-    return default
+def login_reaches(address: str, *, public_url: str, cookie_domain: str | None) -> bool:
+    """Whether a browser that goes to an address, which it may be sent to, takes our login cookie along.
+
+    A cookie belongs to one host, whatever the port, or to a domain and all hosts under it (RFC 6265, section 5.1.3).
+    Sent back to any other host, a visitor would be sent to sign in again, and again.
+    """
+    host = urlsplit(address).hostname
+    if host is None or host == urlsplit(public_url).hostname:
+        return True
+    return cookie_domain is not None and (host == cookie_domain or host.endswith(f".{cookie_domain}"))

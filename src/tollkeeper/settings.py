@@ -145,6 +145,19 @@ def _gated_host(text: str) -> str:
     return _host(parts[1]) + _port(parts[2], 443)
 
 
+# Names under which a country's registry sells names: no browser lets their hosts share a cookie.
+_REGISTRIES = re.compile(r"(?:ac|co|com|edu|gov|mil|net|ne|or|org)\.[a-z]{2}")
+
+
+def _cookie_domain(text: str) -> str:
+    domain = _host(text)
+    if domain.startswith("[") or _ENDS_IN_NUMBER.fullmatch(domain):
+        raise Unfit("is an IP address, and only the hosts of a domain can share a cookie")
+    if "." not in domain or _REGISTRIES.fullmatch(domain):
+        raise Unfit("belongs to many owners", "Name your own domain, the part that you registered")
+    return domain
+
+
 _LEAST_PREFIX = {4: 8, 6: 7}
 _IPV4_IN_IPV6 = ipaddress.IPv6Network("::ffff:0:0/96")
 
@@ -232,6 +245,24 @@ def _rate(text: str) -> str:
     return text
 
 
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    """A parser of whole numbers."""
+
+    def parse(text: str) -> int:
+        if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
+            raise Unfit(f"is not a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def _bearer_token(text: str) -> str:
+    """A secret as RFC 6750, section 2.1, lets it be sent."""
+    if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", text):
+        raise Unfit("has characters that cannot be sent in an Authorization header", _MAKE_ONE)
+    return _secret_key(text)
+
+
 _token = _matching(r"(?!\.+\Z)[\x21-\x7e]{1,512}", "is a placeholder, or has characters that no such value has")
 _colour = _matching("#[0-9A-Fa-f]{6}", "is not a colour of the form #rrggbb")
 _price_id = _matching(r"price_[A-Za-z0-9_]+", "is not a price id, which starts with price_")
@@ -250,6 +281,27 @@ PRODUCT_SETTINGS: tuple[Setting, ...] = (
         '["price_..."]',
         required=True,
         many=True,
+    ),
+    Setting(
+        "refund_revokes_from",
+        _whole(1, 100),
+        "The share of what was paid, in whole percent, from which refunds end access.",
+        "50",
+        default="100",
+    ),
+    Setting(
+        "dispute",
+        _matching("suspend|keep", "is neither suspend nor keep"),
+        "What a dispute that is opened does to access: suspend or keep.",
+        '"keep"',
+        default="suspend",
+    ),
+    Setting(
+        "promotion_codes",
+        _flag,
+        "Whether buyers may use promotion codes at checkout, so that less than the price, or nothing, counts as paid.",
+        "true",
+        default="false",
     ),
 )
 """What stands in ``[products.KEY]`` of ``tollkeeper.toml``."""
@@ -290,9 +342,32 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "GATED_HOSTS",
         _gated_host,
-        "Other hosts, as host or host:port, that visitors may be sent back to after they sign in.",
+        "Other hosts, as host or host:port, that visitors may be sent back to after they sign in or pay.",
         "app.example.com,reports.example.com",
         many=True,
+    ),
+    Setting(
+        "COOKIE_DOMAIN",
+        _cookie_domain,
+        "Your own domain, if hosts of it share the sign-in: PUBLIC_URL's host and all GATED_HOSTS must belong to it. "
+        "Otherwise the login cookie is for PUBLIC_URL's host alone.",
+        "example.com",
+    ),
+    Setting(
+        "METRICS_TOKEN",
+        _bearer_token,
+        "Random text of 32 characters or more, with which Prometheus reads /metrics. Several are all good, so that it "
+        "can be changed. Without one there is no such address.",
+        "...",
+        many=True,
+        secret=True,
+    ),
+    Setting(
+        "SWEEP_HOURS",
+        _whole(1, 720),
+        "Within how many hours everybody who bought something is asked about at the provider, at least once.",
+        "6",
+        default="24",
     ),
     Setting("SIGN_IN_RATE", _rate, "How often one IP address may start to sign in.", "30/minute", default="30/minute"),
     Setting("PURCHASE_RATE", _rate, "How often one person may start to pay.", "20/minute", default="20/minute"),
@@ -322,8 +397,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "PRODUCT_PRICE_ID",
         _price_id,
-        "The price of the one product, which unlocks the dashboard. For more products leave it out and write "
-        "[products] in tollkeeper.toml.",
+        "The price of the one product, which unlocks the dashboard. For more products, or a policy of its own, leave "
+        "it out and write [products] in tollkeeper.toml.",
         "price_...",
     ),
     Setting(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollkeeper.access import Allow, Decision, Deny, Pay, SignIn, decide, features_of
+from tollkeeper.access import Allow, Decision, Deny, Pay, SignIn, decide, features_of, open_until
 from tollkeeper.catalog import Catalog
 from tollkeeper.model import Holding, Person, Product, Visitor
 
@@ -75,6 +75,15 @@ def test_what_has_run_out_takes_nothing_from_what_has_not() -> None:
     assert decide(visitor, "dashboard", BOTH, NOW) == allow(visitor, "dashboard")
     assert decide(visitor, "reports", BOTH, NOW) == Pay(visitor, (PRO,))
     assert features_of(visitor, BOTH, NOW + 1) == frozenset()
+
+
+def test_until_when_is_told_for_each_feature() -> None:
+    assert open_until(HAS_BOTH, BOTH, NOW) == {"dashboard": None, "reports": None}
+    visitor = holding(("pro", NOW + 5), ("basic", NOW + 9))
+    assert open_until(visitor, BOTH, NOW) == {"dashboard": NOW + 9, "reports": NOW + 5}
+    assert open_until(visitor, BOTH, NOW + 5) == {"dashboard": NOW + 9}
+    assert open_until(holding(("pro", None), ("basic", NOW + 9)), BOTH, NOW) == {"dashboard": None, "reports": None}
+    assert open_until(NEWCOMER, BOTH, NOW) == {}
 
 
 keys = st.sampled_from(["a", "b", "c", "d"])

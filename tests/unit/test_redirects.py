@@ -9,7 +9,7 @@ import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from tollkeeper.redirects import LONGEST, may_return_to, return_path
+from tollkeeper.redirects import LONGEST, login_reaches, may_return_to
 
 PUBLIC_URL = "https://pay.example.com"
 GATED_HOSTS = frozenset({"app.example.com", "tools.example.com:8443", "[2001:db8::1]"})
@@ -321,15 +321,23 @@ def test_g50_plain_http_is_for_this_machine_alone(public_url: str, address: str,
     assert allowed(address, public_url) is verdict
 
 
-def test_g50_where_a_browser_goes_instead() -> None:
-    def back(address: str | None) -> str:
-        return return_path(address, public_url=PUBLIC_URL, gated_hosts=GATED_HOSTS, default="/account")
-
-    assert back("/dashboard?a=1") == "/dashboard?a=1"
-    assert back("//evil.example") == "/account"
-    assert back("") == "/account"
-    assert back(None) == "/account"
-    assert return_path(None, public_url=PUBLIC_URL, gated_hosts=GATED_HOSTS) == "/"
+@pytest.mark.parametrize(
+    ("address", "cookie_domain", "reaches"),
+    [
+        ("/dashboard", None, True),
+        ("https://pay.example.com/a", None, True),
+        ("https://PAY.example.com:8443/a", None, True),
+        ("https://app.example.com/a", None, False),
+        ("https://app.example.com/a", "example.com", True),
+        ("https://App.Example.com:8443?a", "example.com", True),
+        ("https://example.com/", "example.com", True),
+        ("https://badexample.com/", "example.com", False),
+        ("https://example.com.evil.example/", "example.com", False),
+        ("https://[2001:db8::1]/", "example.com", False),
+    ],
+)
+def test_where_the_login_cookie_goes(address: str, cookie_domain: str | None, reaches: bool) -> None:
+    assert login_reaches(address, public_url=PUBLIC_URL, cookie_domain=cookie_domain) is reaches
 
 
 # The judge: where a browser would go, by the steps of the WHATWG URL Standard ("basic URL parser", "host parser").

@@ -3,23 +3,25 @@
 import asyncio
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
+from tollkeeper.access import open_until
 from tollkeeper.model import Grant, LoginSession, Visitor
 from tollkeeper.storage import grants, login_sessions, people
 from tollkeeper.web.home import price_of, shown
 from tollkeeper.web.site import Site, site_of
-from tollkeeper.web.visitors import signed_in
+from tollkeeper.web.visitors import signed_in, visitor_of
+from tollkeeper.words import iso
 
 
 @signed_in
 async def account(request: Request, visitor: Visitor) -> Response:
     """``GET /account``."""
     site = site_of(request)
-    now = site.clock()
-    held = await site.database.read(grants.held, visitor.person.id, site.provider.live, now)
-    sessions = await site.database.read(login_sessions.of_person, visitor.person.id, now)
-    identities = await site.database.read(people.identities, visitor.person.id)
+    now = site.books.clock()
+    held = await site.books.database.read(grants.held, visitor.person.id, site.books.provider.live, now)
+    sessions = await site.books.database.read(login_sessions.of_person, visitor.person.id, now)
+    identities = await site.books.database.read(people.identities, visitor.person.id)
     return site.pages.render(
         request,
         "account.html",
@@ -30,8 +32,36 @@ async def account(request: Request, visitor: Visitor) -> Response:
     )
 
 
+async def me(request: Request) -> Response:
+    """``GET /api/me``: who it is and what they may use, for the app's own front end. 200 for nobody, too."""
+    site = site_of(request)
+    visitor = await visitor_of(request)
+    base = site.config.public_url + request.scope.get("root_path", "")
+    until = open_until(visitor, site.books.catalog, site.books.clock()) if visitor else {}
+    person = visitor.person if visitor else None
+    return JSONResponse(
+        {
+            "visitor": {"id": person.id, "name": person.name, "email": person.email} if person else None,
+            "features": [
+                {"feature": feature, "until": None if at is None else iso(at)} for feature, at in until.items()
+            ],
+            "sign_in": f"{base}/login",
+            "buy": f"{base}/",
+        },
+        headers={"Cache-Control": "no-store", **_readable_by(request)},
+    )
+
+
+def _readable_by(request: Request) -> dict[str, str]:
+    """Lets pages of gated hosts read the answer, and no others: https://fetch.spec.whatwg.org/#http-cors-protocol"""
+    origin = request.headers.get("origin")
+    if origin not in site_of(request).config.gated_origins:
+        return {}
+    return {"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true", "Vary": "Origin"}
+
+
 async def _grant(site: Site, grant: Grant) -> dict[str, object]:
-    product = site.catalog.find(grant.product)
+    product = site.books.catalog.find(grant.product)
     name = shown(product, await price_of(site, product))["name"] if product else grant.product
     return {
         "product_name": name,

@@ -1,5 +1,6 @@
 """Errors to answers, in one place: a page for people, problem details (RFC 9457) for programs."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -17,6 +18,7 @@ from tollkeeper.errors import (
     Refused,
     SignInFailed,
     StorageBusy,
+    StorageError,
 )
 from tollkeeper.web.site import site_of
 
@@ -64,6 +66,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     ProviderUnavailable: Answer(503, f"The payment service does not answer at the moment. {TRY_AGAIN}"),
     ProviderRefused: Answer(503, f"The payment page could not be opened. {TRY_AGAIN}"),
     StorageBusy: Answer(503, DETAILS[503]),
+    StorageError: Answer(503, DETAILS[503]),
     ClientDisconnect: Answer(400, "The connection was closed."),
 }
 
@@ -92,7 +95,8 @@ async def refused(request: Request, error: Exception) -> Response:
 async def known(request: Request, error: Exception) -> Response:
     """Answer our own errors by the table."""
     found = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
-    log.warning(type(error).__name__, reason=str(error), advice=getattr(error, "advice", "") or None)
+    level = logging.ERROR if isinstance(error, StorageError) else logging.WARNING
+    log.log(level, type(error).__name__, reason=str(error), advice=getattr(error, "advice", "") or None)
     headers = {"Retry-After": "60"} if found.status == 503 else None
     return answer(request, found.status, found.detail, headers)
 
@@ -106,12 +110,9 @@ def answer(
     request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None, *, title: str = ""
 ) -> Response:
     """One error, as a page or as problem details."""
-    title = title or TITLES.get(status, HTTPStatus(status).phrase)
     if wants_json(request):
-        problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-        return JSONResponse(
-            problem, status, {"Cache-Control": "no-store", **(headers or {})}, "application/problem+json"
-        )
+        return problem(status, detail, headers, title=title)
+    title = title or title_of(status)
     path, label = ("/login", "Login") if status == 401 else ("/", "Front page")
     return site_of(request).pages.render(
         request,
@@ -123,6 +124,19 @@ def answer(
         action={"href": request.scope.get("root_path", "") + path, "label": label},
         request_id=request.scope.get("request_id"),
     )
+
+
+def title_of(status: int) -> str:
+    """What to say when an error brings no title of its own."""
+    return TITLES.get(status, HTTPStatus(status).phrase)
+
+
+def problem(
+    status: int, detail: str, headers: Mapping[str, str] | None = None, *, title: str = "", **more: str
+) -> Response:
+    """One error for a program: problem details (RFC 9457), with ``more`` members of our own."""
+    body = {"type": "about:blank", "title": title or title_of(status), "status": status, "detail": detail, **more}
+    return JSONResponse(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/problem+json")
 
 
 HANDLERS = {

@@ -4,15 +4,20 @@ import asyncio
 import re
 import secrets
 import time
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tollkeeper.config import Config
+from tollkeeper.metrics import Metrics
+from tollkeeper.settings import Network
+from tollkeeper.web.site import site_of
 
 log = structlog.get_logger()
 
@@ -53,8 +58,38 @@ class RequestLog:
             except Exception:  # answered already, by the handler for what nobody thought of
                 log.exception("unexpected error")
             finally:
+                metrics_of(scope).http_requests.labels(f"{status // 100}xx").inc()
                 took = round((time.perf_counter() - began) * 1000, 1)
                 log.info("request", method=scope["method"], path=scope["path"], status=status, ms=took)
+
+
+def metrics_of(scope: Scope) -> Metrics:
+    """Where the site that answered a request counts."""
+    return site_of(Request(scope)).books.metrics
+
+
+class OnlyOurProxies:
+    """Whatever strangers say in ``X-Forwarded-…`` is unsaid before anybody reads it: what is left, our proxies said."""
+
+    def __init__(self, app: ASGIApp, trusted: tuple[Network, ...]) -> None:
+        self.app = app
+        self.trusted = trusted
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and any(map(_forwarded, scope["headers"])) and not self._ours(scope["client"]):
+            scope = dict(scope, headers=[header for header in scope["headers"] if not _forwarded(header)])
+        await self.app(scope, receive, send)
+
+    def _ours(self, client: tuple[str, int] | None) -> bool:
+        try:
+            address = ip_address(client[0] if client else "")
+        except ValueError:
+            return False
+        return any(address in network for network in self.trusted)
+
+
+def _forwarded(header: tuple[bytes, bytes]) -> bool:
+    return header[0].startswith(b"x-forwarded-")
 
 
 class SecurityHeaders:
@@ -79,14 +114,15 @@ def security_headers(config: Config) -> dict[str, str]:
     """Nothing is loaded from elsewhere, nothing is scripted, nobody may frame us.
 
     ``form-action`` also holds for where a posted form is redirected to (CSP level 3, section 6.4.1): the hosted
-    checkout page, and the issuers when a form is posted after the login session has ended.
+    checkout page, the issuers when a form is posted after the login session has ended, and the page behind a gate that
+    the visitor first asked for.
     """
     issuers = {origin(issuer.issuer_url) for issuer in config.issuers}
     policy = {
         "default-src": "'none'",
         "style-src": "'self'",
         "img-src": "'self'",
-        "form-action": " ".join(["'self'", *sorted(issuers | {config.stripe.checkout_origin})]),
+        "form-action": " ".join(["'self'", *sorted(issuers | config.gated_origins | {config.stripe.checkout_origin})]),
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
     }

@@ -11,35 +11,44 @@ from tollkeeper.model import Price, Product, Visitor
 from tollkeeper.storage import orders
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import paid, visitor_of
+from tollkeeper.web.wanted import wanted_page
 
 # How long a page waits to show a price, in seconds.
 PRICE_PATIENCE = 2
 
 
 async def landing(request: Request) -> Response:
-    """``GET /``: what is sold here, and the visitor's next step."""
+    """``GET /``: what is sold here, and the visitor's next step.
+
+    ``feature`` shows only the products that unlock it; ``return_to`` is where it leads, once there is access.
+    """
     site = site_of(request)
     visitor = await visitor_of(request)
     held = {holding.product for holding in visitor.holdings} if visitor else set()
-    prices = await asyncio.gather(*(price_of(site, product) for product in site.catalog.products))
+    wanted = wanted_page(site, request.query_params.get("return_to"))
+    feature = request.query_params.get("feature", "")
+    unlocking = site.books.catalog.unlocking(feature)
+    products = unlocking or site.books.catalog.products
+    prices = await asyncio.gather(*(price_of(site, product) for product in products))
     offers = [
         {"product": shown(product, price), "price": price, "owned": product.key in held}
-        for product, price in zip(site.catalog.products, prices, strict=True)
+        for product, price in zip(products, prices, strict=True)
     ]
     return site.pages.render(
         request,
         "landing.html",
         visitor=visitor,
-        owns=isinstance(site.gate.decide(visitor, "dashboard"), Allow),
+        owns=isinstance(site.gate.decide(visitor, feature if unlocking and wanted else "dashboard"), Allow),
         offers=offers,
+        wanted=wanted,
         open_checkout=visitor is not None and await _has_open_checkout(site, visitor),
     )
 
 
 async def _has_open_checkout(site: Site, visitor: Visitor) -> bool:
-    for product in site.catalog.products:
-        live = site.provider.live
-        order = await site.database.read(orders.open_order, visitor.person.id, product.key, live)
+    for product in site.books.catalog.products:
+        live = site.books.provider.live
+        order = await site.books.database.read(orders.open_order, visitor.person.id, product.key, live)
         if order is not None and order.checkout_id is not None:
             return True
     return False
@@ -47,10 +56,10 @@ async def _has_open_checkout(site: Site, visitor: Visitor) -> bool:
 
 async def price_of(site: Site, product: Product) -> Price | None:
     """The price on sale, or None while the provider cannot say. A page without a price is better than no page."""
-    price_id = site.catalog.price_on_sale(product, site.provider.name)
+    price_id = site.books.catalog.price_on_sale(product, site.books.provider.name)
     try:
         async with asyncio.timeout(PRICE_PATIENCE):
-            return await site.provider.price(price_id) if price_id else None
+            return await site.books.provider.price(price_id) if price_id else None
     except (TimeoutError, ProviderUnavailable, ProviderRefused):
         return None
 
@@ -64,7 +73,7 @@ def shown(product: Product, price: Price | None) -> dict[str, str]:
 async def dashboard(request: Request, visitor: Visitor) -> Response:
     """``GET /dashboard``: for payers only."""
     site = site_of(request)
-    opened_by = {product.key for product in site.catalog.unlocking("dashboard")}
+    opened_by = {product.key for product in site.books.catalog.unlocking("dashboard")}
     untils = [held.until for held in visitor.holdings if held.product in opened_by]
     until = None if None in untils else max(at for at in untils if at is not None)
     file = site.config.site.dashboard_file
@@ -108,5 +117,5 @@ async def healthz(request: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """``GET /readyz``: the database answers too."""
     site = site_of(request)
-    await site.database.find_visitor("", live=site.provider.live, now=site.clock())
+    await site.books.database.find_visitor("", live=site.books.provider.live, now=site.books.clock())
     return PlainTextResponse("ready")

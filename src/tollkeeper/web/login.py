@@ -11,13 +11,13 @@ from starlette.responses import RedirectResponse, Response
 from tollkeeper import login_sessions
 from tollkeeper.errors import Refused, SignInFailed
 from tollkeeper.model import Identity, Visitor
-from tollkeeper.redirects import return_path
 from tollkeeper.signin.attempt import ATTEMPT_SECONDS
 from tollkeeper.storage import login_sessions as stored
 from tollkeeper.storage import people
 from tollkeeper.web.forms import limit, posted, same_origin
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in, visitor_of
+from tollkeeper.web.wanted import wanted_page
 
 log = structlog.get_logger()
 
@@ -38,7 +38,7 @@ SYSTEMS = (
 async def login(request: Request) -> Response:
     """``GET /login``: one issuer, straight there; several, a choice."""
     site = site_of(request)
-    wanted = wanted_page(site, request.query_params.get("return_to"))
+    wanted = wanted_page(site, request.query_params.get("return_to")) or "/"
     if await visitor_of(request):
         return RedirectResponse(wanted, 303, {"Cache-Control": "no-store"})
     issuers = site.config.issuers
@@ -48,11 +48,6 @@ async def login(request: Request) -> Response:
     root = request.scope.get("root_path", "")
     choices = [{"id": issuer.id, "name": issuer.name, "href": f"{root}/login/{issuer.id}{query}"} for issuer in issuers]
     return site.pages.render(request, "login.html", issuers=choices)
-
-
-def wanted_page(site: Site, address: str | None) -> str:
-    """Where the visitor was going, if a browser may be sent there; else the landing page."""
-    return return_path(address, public_url=site.config.public_url, gated_hosts=site.config.gated_hosts)
 
 
 async def begin(request: Request) -> Response:
@@ -65,7 +60,7 @@ async def _begin(request: Request, issuer_id: str) -> Response:
     _known(site, issuer_id)
     limit(request, site.config.sign_in_rate, "sign-in", request.client.host if request.client else "")
     attempt = await site.signin.begin(issuer_id, callback_url(site, issuer_id))
-    return_to = wanted_page(site, request.query_params.get("return_to"))
+    return_to = wanted_page(site, request.query_params.get("return_to")) or "/"
     answer = RedirectResponse(attempt.url, 302, {"Cache-Control": "no-store"})
     name, path = attempt_cookie(request)
     answer.set_cookie(
@@ -137,18 +132,19 @@ async def _no_attempt(request: Request) -> Response:
 
 async def _sign_in(request: Request, answer: Response, identity: Identity) -> None:
     site = site_of(request)
-    now = site.clock()
-    person = await site.database.write(people.person_of, identity, now=now, new_id=f"per_{secrets.token_hex(12)}")
+    now = site.books.clock()
+    person = await site.books.database.write(people.person_of, identity, now=now, new_id=f"per_{secrets.token_hex(12)}")
     before = await visitor_of(request)
     if before is not None:
-        await site.database.write(stored.end, before.login_session_id, before.person.id)
+        await site.books.database.write(stored.end, before.login_session_id, before.person.id)
     token = await login_sessions.issue(
-        site.database, person, issuer=identity.issuer, browser=browser_label(request), now=now
+        site.books.database, person, issuer=identity.issuer, browser=browser_label(request), now=now
     )
     answer.set_cookie(
         site.gate.cookie,
         token,
         max_age=login_sessions.LIFETIME,
+        domain=site.gate.cookie_domain,
         secure=site.config.secure,
         httponly=True,
         samesite="lax",  # strict would sign people out on the way back from the checkout page
@@ -181,7 +177,7 @@ async def logout(request: Request) -> Response:
 async def _logout(request: Request, visitor: Visitor) -> Response:
     site = site_of(request)
     await posted(request, visitor)
-    await site.database.write(stored.end, visitor.login_session_id, visitor.person.id)
+    await site.books.database.write(stored.end, visitor.login_session_id, visitor.person.id)
     return signed_out(request)
 
 
@@ -189,7 +185,7 @@ def signed_out(request: Request) -> Response:
     """To the landing page, without the cookie."""
     gate = site_of(request).gate
     answer = go(request, "/")
-    answer.delete_cookie(gate.cookie, secure=gate.secure, httponly=True, samesite="lax")
+    answer.delete_cookie(gate.cookie, domain=gate.cookie_domain, secure=gate.secure, httponly=True, samesite="lax")
     return answer
 
 
@@ -197,7 +193,7 @@ def signed_out(request: Request) -> Response:
 async def sign_out_everywhere(request: Request, visitor: Visitor) -> Response:
     """``POST /account/sign-out-everywhere``: ends every login session of the person."""
     await posted(request, visitor)
-    await site_of(request).database.write(stored.end_all, visitor.person.id)
+    await site_of(request).books.database.write(stored.end_all, visitor.person.id)
     return signed_out(request)
 
 
@@ -208,5 +204,5 @@ async def end_login_session(request: Request, visitor: Visitor) -> Response:
     session_id = request.path_params["id"]
     if not re.fullmatch(r"log_[0-9a-f]{24}", session_id):
         raise Refused(404, "There is no such browser.")
-    await site_of(request).database.write(stored.end, session_id, visitor.person.id)
+    await site_of(request).books.database.write(stored.end, session_id, visitor.person.id)
     return go(request, "/account")

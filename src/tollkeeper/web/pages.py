@@ -1,6 +1,8 @@
 """Turn a template and its context into a page. No page is kept by a browser or a proxy."""
 
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from itsdangerous import BadSignature, Signer
@@ -13,15 +15,22 @@ from tollkeeper.model import Visitor
 from tollkeeper.words import day, iso, moment, money
 
 
+@cache
+def _environment(templates_dir: Path | None) -> Environment:
+    """The templates, compiled once in a process however many sites are made in it."""
+    own = [FileSystemLoader(templates_dir)] if templates_dir else []
+    environment = Environment(
+        loader=ChoiceLoader([*own, PackageLoader("tollkeeper.web")]), autoescape=select_autoescape()
+    )
+    environment.filters |= {"money": money, "day": day, "moment": moment, "iso": iso}
+    return environment
+
+
 class Pages:
     """The templates of one site. A folder of the operator's own comes first."""
 
     def __init__(self, config: Config) -> None:
-        own = [FileSystemLoader(config.site.templates_dir)] if config.site.templates_dir else []
-        self._environment = Environment(
-            loader=ChoiceLoader([*own, PackageLoader("tollkeeper.web")]), autoescape=select_autoescape()
-        )
-        self._environment.filters |= {"money": money, "day": day, "moment": moment, "iso": iso}
+        self._environment = _environment(config.site.templates_dir)
         self._csrf = Signer([key.encode() for key in reversed(config.secret_keys)], salt="csrf")
         self._site = {
             "name": config.site.name,

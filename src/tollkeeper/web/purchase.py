@@ -13,6 +13,7 @@ from tollkeeper.web.forms import limit, posted
 from tollkeeper.web.home import price_of, shown
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in
+from tollkeeper.web.wanted import arrive, keep, kept, wanted_page
 
 # The confirming page looks again after this many seconds: soon at first, then ever more slowly, for some payments take
 # days.
@@ -32,24 +33,29 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     site = site_of(request)
     form = await posted(request, visitor)
     product = chosen(site, form.get("product"))
+    wanted = wanted_page(site, form.get("return_to"))
     if any(held.product == product.key for held in visitor.holdings):
-        return go(request, "/dashboard")
+        return arrive(request, wanted) if wanted else go(request, "/dashboard")
     limit(request, site.config.purchase_rate, "purchase", visitor.person.id)
     try:
         found = await site.till.begin(visitor.person, product)
     except AlreadyHeld:  # since the page was opened
-        return go(request, "/dashboard")
+        return arrive(request, wanted) if wanted else go(request, "/dashboard")
     if isinstance(found, Completed):
-        return go(request, f"/purchase/success?session_id={found.checkout_id}")
-    return RedirectResponse(found.url, 303, {"Cache-Control": "no-store"})
+        answer = go(request, f"/purchase/success?session_id={found.checkout_id}")
+    else:
+        answer = RedirectResponse(found.url, 303, {"Cache-Control": "no-store"})
+    if wanted:
+        keep(request, answer, wanted)
+    return answer
 
 
 def chosen(site: Site, key: object) -> Product:
     """The product named in the form; the only one if none is. Prices and amounts are never taken from a form."""
-    products = site.catalog.products
+    products = site.books.catalog.products
     if key is None and len(products) == 1:
         return products[0]
-    product = site.catalog.find(key) if isinstance(key, str) else None
+    product = site.books.catalog.find(key) if isinstance(key, str) else None
     if product is None:
         raise Refused(400, "There is no such product here.")
     return product
@@ -57,7 +63,10 @@ def chosen(site: Site, key: object) -> Product:
 
 @signed_in
 async def success(request: Request, visitor: Visitor) -> Response:
-    """``GET /purchase/success``: what the provider says became of the visitor's own order."""
+    """``GET /purchase/success``: what the provider says became of the visitor's own order.
+
+    Whoever paid to see a page behind a gate is sent on to that.
+    """
     site = site_of(request)
     order = await own_order(request, visitor)
     if order is None:
@@ -66,7 +75,8 @@ async def success(request: Request, visitor: Visitor) -> Response:
     verdict = await _verdict(site, order)
     grant = await _grant(site, order)
     if grant is not None:
-        return await _done(request, visitor, order, grant)
+        wanted = kept(request)
+        return arrive(request, wanted) if wanted else await _done(request, visitor, order, grant)
     return confirming(request, visitor, order) if verdict in STILL_CONFIRMING else go(request, "/")
 
 
@@ -82,13 +92,13 @@ async def _verdict(site: Site, order: Order) -> Verdict | None:
 
 async def _grant(site: Site, order: Order) -> Grant | None:
     """The grant that the order led to, if it holds now."""
-    held = await site.database.read(grants.held, order.person_id, order.realm.live, site.clock())
+    held = await site.books.database.read(grants.held, order.person_id, order.realm.live, site.books.clock())
     return next((grant for grant in held if grant.source == order.checkout_id), None)
 
 
 async def _done(request: Request, visitor: Visitor, order: Order, grant: Grant) -> Response:
     site = site_of(request)
-    product = site.catalog.find(order.product)
+    product = site.books.catalog.find(order.product)
     name = shown(product, await price_of(site, product))["name"] if product else order.product
     purchase = {
         "product_name": name,
@@ -105,7 +115,7 @@ async def _done(request: Request, visitor: Visitor, order: Order, grant: Grant) 
 def confirming(request: Request, visitor: Visitor, order: Order) -> Response:
     """Paid, as far as the buyer can tell, but not yet as far as the provider says. The page looks again by itself."""
     here = f"{request.url.path}?{request.url.query}"
-    age = site_of(request).clock() - order.created_at
+    age = site_of(request).books.clock() - order.created_at
     refresh = {"Refresh": str(max(LOOK_AGAIN, min(age // 20, LOOK_AGAIN_AT_MOST)))}
     return site_of(request).pages.render(request, "confirming.html", visitor=visitor, headers=refresh, check_url=here)
 
@@ -115,7 +125,7 @@ async def cancel(request: Request, visitor: Visitor) -> Response:
     """``GET /purchase/cancel``: nothing was charged, and the same checkout is still open. Said only where it is so."""
     site = site_of(request)
     order = await own_order(request, visitor)
-    product = site.catalog.find(order.product) if order else None
+    product = site.books.catalog.find(order.product) if order else None
     if order is None or product is None or await _grant(site, order) is not None:
         return go(request, "/")
     state = await _checkout_state(site, order)
@@ -128,7 +138,7 @@ async def cancel(request: Request, visitor: Visitor) -> Response:
 async def _checkout_state(site: Site, order: Order) -> str | None:
     """How far the order's checkout has come, or None while the provider cannot say."""
     try:
-        return (await site.provider.checkout(order.checkout_id or "")).state
+        return (await site.books.provider.checkout(order.checkout_id or "")).state
     except (ProviderUnavailable, ProviderRefused):
         return None
 
@@ -139,4 +149,4 @@ async def own_order(request: Request, visitor: Visitor) -> Order | None:
     given = request.query_params.getlist("session_id")
     if len(given) != 1 or not re.fullmatch(r"[A-Za-z0-9_]{1,255}", given[0]):
         return None
-    return await site.database.read(orders.own, visitor.person.id, given[0], site.provider.live)
+    return await site.books.database.read(orders.own, visitor.person.id, given[0], site.books.provider.live)

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from limits.strategies import RateLimiter
 from starlette.requests import Request
 
-from tollkeeper.catalog import Catalog
 from tollkeeper.checkout import Till
 from tollkeeper.config import Config
 from tollkeeper.gate import Gate
-from tollkeeper.provider import PaymentProvider
+from tollkeeper.reconcile import Books
 from tollkeeper.signin import AttemptSeal, SignIn
-from tollkeeper.storage.database import Database
 from tollkeeper.web.pages import Pages
 
 
@@ -21,16 +19,13 @@ class Site:
     """One running Tollkeeper. Two in one process share nothing."""
 
     config: Config
-    catalog: Catalog
-    database: Database
-    provider: PaymentProvider
+    books: Books
     gate: Gate
     till: Till
     signin: SignIn
     attempts: AttemptSeal
     pages: Pages
     limiter: RateLimiter
-    clock: Callable[[], int]
     wake_worker: Callable[[], None]
 
 

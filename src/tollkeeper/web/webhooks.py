@@ -4,6 +4,7 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from tollkeeper.errors import BadWebhook
 from tollkeeper.storage import events
 from tollkeeper.web.site import site_of
 
@@ -14,9 +15,14 @@ async def receive(request: Request) -> Response:
     """``POST /webhooks/{provider}``: keep an event. Answered only once it is on disk, and handled after that."""
     site = site_of(request)
     body = await request.body()
-    now = site.clock()
-    event = await site.provider.read_webhook(request.headers.items(), body, now)
-    new = await site.database.write(events.keep, event, now)
+    now = site.books.clock()
+    try:
+        event = await site.books.provider.read_webhook(request.headers.items(), body, now)
+    except BadWebhook:
+        site.books.metrics.webhooks_refused.inc()
+        raise
+    new = await site.books.database.write(events.keep, event, now)
+    site.books.metrics.events_kept.labels("webhook").inc(new)
     log.info("event kept", event_id=event.id, type=event.type, new=new, relevant=event.relevant)
     site.wake_worker()
     return JSONResponse({"received": True})

@@ -1,0 +1,206 @@
+"""Real nginx and real Caddy, each with the very configuration that its guide in ``docs/`` prints."""
+
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx2
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from tests.support.processes import free_port
+from tests.support.running import Browser, eventually
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAY, APP = "pay.example.com", "app.example.com"
+
+NGINX = """
+daemon off;
+master_process off;
+pid nginx.pid;
+error_log stderr;
+events {}
+http {
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    include guide.conf;
+}
+"""
+CADDY = """
+{{
+	admin off
+	auto_https off
+	https_port {port}
+	default_bind 127.0.0.1
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What both hosts show, signed by nobody else."""
+
+    chain: Path
+    key: Path
+
+
+@dataclass(frozen=True)
+class Proxy:
+    """A running proxy."""
+
+    name: str
+    port: int
+    trust: ssl.SSLContext
+
+    def browser(self) -> Browser:
+        """A browser that knows both hosts by their names, and sends what browsers send."""
+        browser = Browser(f"https://{PAY}")
+        mounts = {f"https://{host}": Wire(self) for host in (PAY, APP)}
+        headers = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}
+        browser.client = httpx2.Client(mounts=mounts, headers=headers, timeout=20)
+        return browser
+
+    def connect(self, host: str = APP) -> ssl.SSLSocket:
+        """A bare connection, for what no client would send."""
+        plain = socket.create_connection(("127.0.0.1", self.port), 10)
+        return self.trust.wrap_socket(plain, server_hostname=host)
+
+    def ask(self, *lines: str) -> bytes:
+        """Send a request head exactly as given, and read the whole answer."""
+        with self.connect() as wire:
+            wire.sendall("\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1"))
+            answer = b""
+            with suppress(ConnectionError, ssl.SSLError):
+                while more := wire.recv(65536):
+                    answer += more
+            return answer
+
+
+class Wire(httpx2.BaseTransport):
+    """Leads every host to one proxy, as its name server would."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._port = proxy.port
+        self._inner = httpx2.HTTPTransport(verify=proxy.trust)
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        url = request.url.copy_with(host="127.0.0.1", port=self._port)
+        shown = request.extensions | {"sni_hostname": request.url.host}
+        return self._inner.handle_request(
+            httpx2.Request(request.method, url, headers=request.headers, stream=request.stream, extensions=shown)
+        )
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def certificate(folder: Path) -> Certificate:
+    """A certificate for both hosts."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "example.com")])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(PAY), x509.DNSName(APP)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    made = Certificate(folder / "chain.pem", folder / "key.pem")
+    made.chain.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    made.key.write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain))
+    return made
+
+
+def printed(name: str, language: str) -> str:
+    """The one block in a language that a guide prints."""
+    [text] = re.findall(rf"```{language}\n(.*?)```", (DOCS / f"{name}.md").read_text("utf-8"), re.DOTALL)
+    return str(text)
+
+
+def guide_settings(name: str) -> dict[str, str]:
+    """Tollkeeper's settings, as a guide prints them."""
+    lines = (line.partition("=") for line in printed(name, "sh").splitlines())
+    return {variable: value for variable, _, value in lines}
+
+
+def guide(name: str, replaced: dict[str, str]) -> str:
+    """The configuration that a guide prints, with ports and files of the test's own."""
+    text = printed(name, {"nginx": "nginx", "caddy": "caddyfile"}[name])
+    for old, new in replaced.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    return text
+
+
+def nginx(folder: Path, port: int, upstreams: dict[str, str], shown: Certificate) -> list[str]:
+    files = {"/etc/ssl/example.com.pem": str(shown.chain), "/etc/ssl/example.com.key": str(shown.key)}
+    listen = {"listen 443 ssl": f"listen 127.0.0.1:{port} ssl"}
+    (folder / "guide.conf").write_text(guide("nginx", upstreams | files | listen))
+    (folder / "nginx.conf").write_text(NGINX)
+    return [str(found("nginx")), "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
+
+
+def caddy(folder: Path, port: int, upstreams: dict[str, str], shown: Certificate) -> list[str]:
+    sites = {f"{host} {{\n": f"{host} {{\n\ttls {shown.chain} {shown.key}\n" for host in (PAY, APP)}
+    (folder / "Caddyfile").write_text(CADDY.format(port=port) + guide("caddy", upstreams | sites))
+    return ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
+
+
+PROXIES: dict[str, Callable[[Path, int, dict[str, str], Certificate], list[str]]] = {"nginx": nginx, "caddy": caddy}
+
+
+@contextmanager
+def running_proxy(name: str, folder: Path, tollkeeper: str, app: str) -> Iterator[Proxy]:
+    """A proxy in front of an app, ``host:port``, that asks Tollkeeper at another."""
+    must_exist(name)
+    folder.mkdir()
+    port, shown = free_port(), certificate(folder)
+    command = PROXIES[name](folder, port, {"127.0.0.1:8000": tollkeeper, "127.0.0.1:9000": app}, shown)
+    paths = {name: str(folder) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | paths)
+    try:
+        eventually(lambda: process.poll() is not None or listens(port))
+        assert process.poll() is None, (folder / "log").read_text()
+        yield Proxy(name, port, ssl.create_default_context(cafile=shown.chain))
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def must_exist(name: str) -> None:
+    """Skip without the proxy, except where all tests have to run."""
+    if found(name) is None:
+        if os.environ.get("TOLLKEEPER_TESTS") == "complete":
+            pytest.fail(f"the complete tests need {name}")
+        pytest.skip(f"{name} is not installed")
+
+
+def found(name: str) -> str | None:
+    """The program. Debian's nginx is where only administrators look."""
+    return shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+
+
+def listens(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False

@@ -1,0 +1,44 @@
+"""The same way in a real browser, which keeps cookies, follows policies and asks about other origins as browsers do."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+from tests.journeys.conftest import QUIET, chromium
+from tests.journeys.visitor import PATIENCE_MS, Visitor, new_email
+from tests.proxies.proxies import APP, PAY, Proxy
+
+__all__ = ["chromium"]
+
+PAGE = f"https://{APP}/reports/q3?year=2026"
+WHO = """async () => (await (await fetch("https://pay.example.com/api/me", {credentials: "include"})).json()).visitor"""
+
+
+@pytest.fixture(scope="module")
+def somebody(chromium: str, proxy: Proxy) -> Iterator[Visitor]:
+    """A visitor whose browser finds both hosts at the proxy."""
+    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    names = f"--host-resolver-rules=MAP *.example.com:443 127.0.0.1:{proxy.port}"
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=[*QUIET, *as_root, names])
+        yield Visitor(f"https://{PAY}", browser.new_context(ignore_https_errors=True), new_email())
+        browser.close()
+
+
+def test_a_visitor_signs_in_pays_and_sees_the_page_first_asked_for(somebody: Visitor) -> None:
+    somebody.open(PAGE)
+    somebody.introduce()
+    somebody.sees(f"Hello, {somebody.name}")
+    somebody.is_at("/")
+    somebody.purchase("Flying lessons")
+    somebody.pay()
+    expect(somebody.page).to_have_url(PAGE)
+    somebody.reads("Remote-User")
+    assert somebody.page.evaluate(WHO)["email"] == somebody.email
+    somebody.open("/")
+    somebody.press("Logout")
+    somebody.open(PAGE)
+    somebody.sees("Choose a person")
+    assert somebody.unforgiven() == []

@@ -1,0 +1,93 @@
+"""Somebody else's app behind the proxy: knows nothing of Tollkeeper, and tells what it sees."""
+
+import base64
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+WEBSOCKET_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, section 1.3
+
+
+@dataclass
+class ThirdParty:
+    """The running app."""
+
+    port: int
+    seen: list[str] = field(default_factory=list)
+    """The paths it was asked for."""
+    go_on: threading.Event = field(default_factory=threading.Event)
+    """Until this is set, its stream has said one word alone."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers with the request as it arrived."""
+
+    protocol_version = "HTTP/1.1"
+    app: ThirdParty
+
+    def answer(self) -> None:
+        self.app.seen.append(self.path)
+        size = len(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
+        if self.path == "/stream":
+            self._stream()
+        elif "websocket" in self.headers.get("Upgrade", "").lower():
+            self._websocket()
+        elif self.path == "/refuses":
+            self._send(401, b"the app's own refusal")
+        else:
+            told = {"path": self.path, "method": self.command, "headers": self.headers.items(), "body": size}
+            self._send(200, json.dumps(told).encode())
+
+    do_GET = do_POST = do_PUT = do_HEAD = answer  # noqa: N815 - as http.server names them
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def _send(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _stream(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"5\r\nfirst\r\n")
+        if self.app.go_on.wait(10):
+            self.wfile.write(b"6\r\nsecond\r\n0\r\n\r\n")
+        else:
+            self.close_connection = True
+
+    def _websocket(self) -> None:
+        """Shake hands (RFC 6455, section 4.2.2), then say everything twice."""
+        accepted = hashlib.sha1(self.headers["Sec-WebSocket-Key"].encode() + WEBSOCKET_GUID, usedforsecurity=False)
+        self.send_response(101)
+        self.send_header("Upgrade", "websocket")
+        self.send_header("Connection", "Upgrade")
+        self.send_header("Sec-WebSocket-Accept", base64.b64encode(accepted.digest()).decode())
+        self.end_headers()
+        while said := self.connection.recv(1000):
+            self.wfile.write(said * 2)
+        self.close_connection = True
+
+
+@contextmanager
+def running_third_party() -> Iterator[ThirdParty]:
+    """The app on a free port."""
+    app = ThirdParty(0)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handling", (Handler,), {"app": app}))
+    server.daemon_threads = True
+    app.port = server.server_address[1]
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        yield app
+    finally:
+        app.go_on.set()
+        server.shutdown()
+        server.server_close()
