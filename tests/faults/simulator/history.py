@@ -1,0 +1,142 @@
+"""A history as data: what somebody does, one step after the other. Any part of one is a history again."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+STEPS = 40
+PEOPLE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that is done, after which ``wait`` seconds pass. ``luck`` decides how calls fare from then on."""
+
+    do: str
+    wait: float
+    luck: int
+    given: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """``calls`` to the provider fare calmly, roughly or wildly; ``webhooks`` says whether a secret is set."""
+
+    seed: str
+    webhooks: bool
+    calls: str
+    workers: int
+    steps: tuple[Step, ...]
+
+    def with_steps(self, steps: tuple[Step, ...]) -> "History":
+        return replace(self, steps=steps)
+
+    def save(self, path: Path) -> None:
+        """As JSON, which ``load`` reads."""
+        path.write_text(json.dumps(asdict(self), indent=1) + "\n")
+
+
+def load(path: Path) -> History:
+    """A history from its file."""
+    told = json.loads(path.read_text())
+    return History(**told | {"steps": tuple(Step(**step) for step in told["steps"])})
+
+
+def generate(seed: int | str, number: int, steps: int = STEPS) -> History:
+    """The history of this number in the series of this seed; each can be made alone."""
+    name = f"{seed}/{number}"
+    luck = Random(name)
+    return History(
+        seed=name,
+        webhooks=luck.random() < 0.75,
+        calls=luck.choices(("calm", "rough", "wild"), (3, 5, 2))[0],
+        workers=luck.choice((1, 2)),
+        steps=tuple(a_step(luck) for _ in range(steps)),
+    )
+
+
+def a_step(luck: Random) -> Step:
+    """One step, by the weights below."""
+    do = luck.choices(NAMES, WEIGHTS)[0]
+    given = {name: draw(luck) for name, draw in STEPS_THERE_ARE[do][1].items()}
+    return Step(do, wait=luck.choices(WAITS, WAIT_WEIGHTS)[0], luck=luck.getrandbits(32), given=given)
+
+
+WAITS = (0.0, 0.05, 0.3, 1.0, 3.0, 8.0)
+WAIT_WEIGHTS = (6, 6, 8, 6, 1, 0.2)
+
+Draw = Callable[[Random], Any]
+
+
+def one_of(*values: Any) -> Draw:
+    return lambda luck: luck.choice(values)
+
+
+def up_to(most: int) -> Draw:
+    return lambda luck: luck.randrange(most)
+
+
+WHO = up_to(PEOPLE)
+# Which of those that there are by then: the newest is 0. Taken modulo how many there are.
+WHICH = one_of(0, 0, 0, 0, 1, 1, 2, 3, 5)
+
+STEPS_THERE_ARE: dict[str, tuple[float, dict[str, Draw]]] = {
+    # People
+    "press": (2.5, {"who": WHO, "product": up_to(2), "tabs": one_of(1, 1, 1, 1, 2)}),
+    "buy": (
+        4.5,
+        {"who": WHO, "product": up_to(2), "tabs": one_of(1, 1, 1, 1, 2), "returns": one_of(True, True, False)},
+    ),
+    "pay": (
+        4,
+        {"which": WHICH, "card": one_of(*["pays"] * 6, "declined", "refund fails", "refund pending", "disputed")},
+    ),
+    "debit": (1.5, {"which": WHICH, "fate": one_of("soon", "late", "fails soon", "fails late", "disputed")}),
+    "redeem": (0.6, {"which": WHICH, "code": one_of("half", "gratis")}),
+    "come_back": (3, {"who": WHO, "which": WHICH}),
+    "come_back_with_nothing": (0.3, {"who": WHO}),
+    "cancel": (0.4, {"which": WHICH}),
+    "look_in": (2, {"who": WHO}),
+    # Money that goes back
+    "refund": (3, {"which": WHICH, "percent": one_of(100, 100, 100, 10, 50, 60)}),
+    "refund_ends": (1, {"which": WHICH, "how": one_of("fail", "fail", "succeed")}),
+    "debit_ends": (1, {"which": WHICH, "how": one_of("fail", "succeed")}),
+    "dispute": (1.2, {"which": WHICH, "reason": one_of("fraudulent", "fraudulent", "inquiry")}),
+    "dispute_ends": (1.6, {"which": WHICH, "how": one_of("win", "win", "lose", "escalate", "review")}),
+    # What is done past us
+    "expire": (0.6, {"which": WHICH}),
+    "delete_customer": (0.6, {"who": WHO, "then_buys": one_of(None, 0, 1)}),
+    "buy_by_link": (0.4, {"who": WHO}),
+    "pay_other_session": (
+        0.8,
+        {
+            "which": WHICH,
+            "lie": one_of("price", "quantity", "currency", "product", "person", "no customer", "discount"),
+        },
+    ),
+    "forge": (0.7, {"which": WHICH, "how": one_of("unsigned", "wrong secret", "empty secret", "stale", "future")}),
+    "hear_again": (1, {"which": up_to(8)}),
+    # Trouble
+    "webhooks": (2, {"effect": one_of("lose", "lose", "duplicate", "delay", "reorder"), "times": one_of(1, 2, 5)}),
+    "wrong_mode": (0.15, {}),
+    "outage": (
+        1,
+        {"kind": one_of("refuse", "error", "error after", "drop after", "hang", "limit"), "seconds": one_of(1, 5, 20)},
+    ),
+    "stall": (3, {"seconds": one_of(2, 4, 8), "times": one_of(1, 1, 2)}),
+    "busy": (0.5, {"worker": up_to(2), "times": one_of(1, 2, 4)}),
+    "crash": (0.5, {"worker": up_to(2), "restart": one_of(0.1, 1.0, 5.0)}),
+    "crash_soon": (1.1, {"worker": up_to(2), "after": up_to(16), "restart": one_of(0.1, 1.0, 5.0)}),
+    "restart": (0.3, {"worker": up_to(2)}),
+    "second_worker": (0.3, {}),
+    # Time, and whoever looks after it all
+    "let_pass": (1.2, {"seconds": one_of(31, 31, 40, 200)}),
+    "hours_later": (0.3, {"hours": one_of(1, 2, 23, 25, 96)}),
+    "reconcile": (0.6, {"who": WHO}),
+    "replay": (0.3, {}),
+}
+NAMES = tuple(STEPS_THERE_ARE)
+WEIGHTS = tuple(weight for weight, _ in STEPS_THERE_ARE.values())

@@ -1,0 +1,133 @@
+"""Prove the checker: plant a mistake in a copy of the app, and play histories until it is found. `scripts/plant`."""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.faults.simulator.campaign import ENGINES, a_cluster, run
+
+ROOT = Path(__file__).parents[3]
+PLANTS = ROOT / "tests" / "faults" / "plants"
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """A mistake somebody could make, as a patch. Its first line says which."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @property
+    def words(self) -> str:
+        return self.path.read_text().partition("\n")[0]
+
+    def apply(self, folder: Path, *options: str) -> None:
+        """Make the mistake in a folder that holds the app. Raises ``CalledProcessError`` if the patch does not fit."""
+        command = ["git", "apply", *options, str(self.path)]
+        # In a repository of somebody else's around it, git would apply nothing.
+        apart = {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
+        subprocess.run(command, cwd=folder, env=os.environ | apart, capture_output=True, text=True, check=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Hunt:
+    """How a plant was found: by which invariant, in which history. ``invariant`` is empty if it was not."""
+
+    plant: Plant
+    histories: int
+    invariant: str
+    words: str
+    seconds: float
+
+
+def plants() -> tuple[Plant, ...]:
+    """All of them, by name."""
+    return tuple(Plant(path) for path in sorted(PLANTS.glob("*.patch")))
+
+
+@contextmanager
+def planted(plant: Plant) -> Iterator[Path]:
+    """A copy of app and simulator with the mistake in it. Raises ``CalledProcessError`` where it does not fit."""
+    with TemporaryDirectory(prefix="tollkeeper-plant-") as made:
+        copy = Path(made)
+        for part in ("src", "tests"):
+            shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+        plant.apply(copy)
+        yield copy
+
+
+def hunt(plant: Plant, engine: str, most: int, seed: int) -> Hunt:
+    """Play histories, in a process that imports the copy, until the mistake is found."""
+    began = time.monotonic()
+    try:
+        with planted(plant) as copy:
+            told = json.loads(_played(copy, "--look", engine, str(most), str(seed)))
+    except subprocess.CalledProcessError as error:  # the patch does not fit, or the app does not even start with it
+        told = {"histories": 0, "invariant": "", "words": error.stderr.strip().rpartition("\n")[2]}
+    return Hunt(plant, told["histories"], told["invariant"], told["words"], time.monotonic() - began)
+
+
+def _played(copy: Path, *arguments: str) -> str:
+    """The last line of what this module says when it is the copy's."""
+    command = [sys.executable, "-m", "tests.faults.simulator.planting", *arguments]
+    paths = {"PYTHONPATH": os.pathsep.join((str(copy / "src"), str(copy)))}
+    done = subprocess.run(command, cwd=copy, env=os.environ | paths, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1]
+
+
+def look(engine: str, most: int, seed: int) -> str:
+    """Play until an invariant is violated. Answers what was found, as JSON."""
+    played = 0
+    for figures in run(engine, seed, range(most), shrinking=False):
+        played += 1
+        for found in figures.found:
+            return json.dumps({"histories": played, "invariant": found.invariant, "words": found.words})
+    return json.dumps({"histories": played, "invariant": "", "words": "not found"})
+
+
+def main() -> int:
+    """0 if every plant was found."""
+    parser = argparse.ArgumentParser(prog="scripts/plant", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="PLANT", help="those to be planted (all)")
+    parser.add_argument("--histories", type=int, default=2000, metavar="N", help="how many to play at most (2000)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the histories (0)")
+    parser.add_argument("--engine", choices=ENGINES, default="sqlite", help="the database (sqlite)")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="how many to hunt at a time (1)")
+    parser.add_argument("--look", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.look:
+        sys.stdout.write(look(given.look[0], int(given.look[1]), int(given.look[2])) + "\n")
+        return 0
+    chosen = [plant for plant in plants() if not given.names or plant.name in given.names]
+    with a_cluster(given.engine), ThreadPoolExecutor(given.jobs) as pool:
+        hunts = pool.map(lambda plant: hunt(plant, given.engine, given.histories, given.seed), chosen)
+        return tell(hunts, given.engine)
+
+
+def tell(hunts: Iterator[Hunt], engine: str) -> int:
+    """A line for each, as it is done."""
+    missed = 0
+    sys.stdout.write(f"{'plant':32} {'found':8} {'after':>6} {'in':>6}  on {engine}, and what was seen\n")
+    for done in hunts:
+        missed += not done.invariant
+        found = f"{done.plant.name:32} {done.invariant or 'MISSED':8} {done.histories:6} {done.seconds:5.0f}s"
+        sys.stdout.write(f"{found}  {done.words.partition(': ')[2] or done.plant.words}\n")
+        sys.stdout.flush()
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""Play a history: take its steps, then stop all trouble, and see whether everything comes right."""
+
+import asyncio
+import gc
+import logging
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import structlog
+from limits.storage import memory
+from tests.faults.simulator.checker import Violation
+from tests.faults.simulator.history import History
+from tests.faults.simulator.premises import BEGIN, premises
+from tests.faults.simulator.steps import take
+from tests.faults.simulator.storage import Store
+from tests.faults.simulator.virtual import run
+from tests.faults.simulator.world import World
+
+from tollkeeper.inbox import POLL_INTERVAL
+
+# How often the inbox is looked at once trouble has stopped, and for how long at most. Seconds, and looks.
+PATIENCE = 2.0
+LOOKS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a history ended: ``violation`` is None if all is well."""
+
+    violation: Violation | None
+    steps: int
+    held: int
+    """How much is held in the end."""
+    seconds: float
+    """How long it took, in its own time."""
+
+
+def play(history: History, store: Store) -> Outcome:
+    """Play a history on a database. The same history has the same outcome."""
+    premises(history.webhooks)  # which needs an event loop of its own
+    state = random.getstate()
+    random.seed(history.seed)
+    try:
+        return run(_play(history, store))
+    finally:
+        random.setstate(state)
+
+
+async def _play(history: History, store: Store) -> Outcome:
+    world = World(store, history)
+    await world.start()
+    taken = 0
+    try:
+        for step in history.steps:
+            await take(world, step)
+            taken += 1
+            if world.violation is not None:
+                break
+        else:
+            await _settle(world)
+    finally:
+        await world.close()
+    held = sum(held for _, _, held in world.checker.grants.values())
+    return Outcome(world.violation, taken, held, world.clock() - BEGIN)
+
+
+async def _settle(world: World) -> None:
+    """Trouble stops and the app is started afresh. The clock moves on to when it polls next, then waits for it."""
+    world.weather.calm = True
+    world.sandbox.ledger.run("DELETE FROM faults")
+    world.kill_all()
+    world.jumped += POLL_INTERVAL + 1
+    await world.start_process(0)
+    for _ in range(LOOKS):
+        await asyncio.sleep(PATIENCE)
+        if world.violation is not None or not world.checker.waiting():
+            break
+        world.jumped += POLL_INTERVAL
+    if world.violation is None:
+        world.check(world.checker.settled)
+        world.check(world.checker.bought_twice, world.flagged())
+        world.ask_gate()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """For thousands of histories: without a log, which is of no use, with fewer searches for garbage, and without the
+    threads in which rate limits are forgotten after real seconds.
+    """
+    before, thresholds = structlog.get_config(), gc.get_threshold()
+    vars(memory)["threading"] = SimpleNamespace(RLock=threading.RLock, Timer=_NoTimer)
+    gc.set_threshold(50_000, 20, 100)  # most of what a history makes is gone when it ends
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+        structlog.configure(**before)
+        gc.set_threshold(*thresholds)
+        vars(memory)["threading"] = threading
+
+
+class _NoTimer:
+    def __init__(self, *args: object) -> None:
+        """Takes what a timer takes."""
+
+    def start(self) -> None:
+        """It never runs out."""
+
+    def is_alive(self) -> bool:
+        return True

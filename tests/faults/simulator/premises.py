@@ -1,0 +1,131 @@
+"""What every shop begins with: its settings, and what its seller set up at Stripe. Made once in a process."""
+
+import asyncio
+import atexit
+import json
+import secrets
+import shutil
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import count
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.applications import Starlette
+from starlette.types import ASGIApp
+from tests.faults.simulator.checker import Offer
+from tests.faults.simulator.wire import Answer, ask
+
+from tollkeeper import config as configuration
+from tollkeeper.config import Config
+from tollkeeper.model import Policy, Product
+from tollkeeper.providers.stripe import EVENTS_THAT_MATTER
+from tollkeeper.sandbox.stripe import StripeSandbox
+from tollkeeper.web.pages import Pages
+
+BEGIN = 1_800_000_000
+SHOP, SANDBOX, ISSUER = "https://shop.example", "https://sandbox.example", "https://issuer.example"
+SECRET_OF_THE_DASHBOARD = "<p>only who paid reads this</p>"
+FORM = (b"content-type", b"application/x-www-form-urlencoded")
+KEY = (b"authorization", b"Bearer sk_test_simulator")
+
+# What is sold: the unlocked feature, the amount, and the seller's policy.
+SOLD = {
+    "pro": ("dashboard", 1900, Policy()),
+    "extra": ("extras", 700, Policy(refund_revokes_from=50, dispute_suspends=False, promotion_codes=True)),
+}
+# What buyers may type, and the percent it takes off.
+CODES = {"half": "50", "gratis": "100"}
+NEW_ACCOUNT = "UPDATE objects SET id = ?1, body = json_set(body, '$.id', ?1) WHERE kind = 'account'"
+
+
+@dataclass(frozen=True)
+class Premises:
+    """``ledger`` is the sandbox's, as it is before the first buyer comes."""
+
+    ledger: bytes
+    offers: tuple[Offer, ...]
+    config: Config
+    pages: Pages
+
+    def furnish(self, sandbox: StripeSandbox, account: str) -> None:
+        """Put everything into a sandbox, under another account, so that databases can be shared."""
+        sandbox.ledger._db.deserialize(self.ledger)
+        sandbox.ledger.run(NEW_ACCOUNT, account)
+
+
+@cache
+def premises(webhooks: bool) -> Premises:
+    """With a webhook secret, or without one."""
+    return asyncio.run(_set_up(webhooks))
+
+
+async def _set_up(webhooks: bool) -> Premises:
+    ids = count(1)
+    sandbox = StripeSandbox(
+        base_url=SANDBOX, clock=lambda: BEGIN, token=lambda half: f"{next(ids):x}".rjust(2 * half, "0")
+    )
+    stripe = Starlette(routes=sandbox.routes)
+    await call(stripe, "GET", "/v1/account")
+    offers = tuple([await _offer(stripe, key) for key in SOLD])
+    for code, percent in CODES.items():
+        await call(stripe, "POST", "/v1/coupons", id=code, percent_off=percent)
+        promotion = {"promotion[type]": "coupon", "promotion[coupon]": code, "code": code}
+        await call(stripe, "POST", "/v1/promotion_codes", **promotion)
+    secrets_ = (await _webhook_secret(stripe),) if webhooks else ()
+    config = _config(offers, secrets_)
+    return Premises(sandbox.ledger._db.serialize(), offers, config, Pages(config))
+
+
+async def call(stripe: ASGIApp, method: str, path: str, **form: str) -> Any:
+    """A call of Stripe's API by its account's owner. Answers the JSON."""
+    return json.loads((await post(stripe, method, path, form)).body)
+
+
+async def post(stripe: ASGIApp, method: str, path: str, form: dict[str, str]) -> Answer:
+    """The same with any answer; and what buyers post on Stripe's own pages."""
+    return await ask(stripe, method, path, (KEY, FORM), urlencode(form).encode())
+
+
+async def _offer(stripe: ASGIApp, key: str) -> Offer:
+    _, amount, policy = SOLD[key]
+    product = await call(stripe, "POST", "/v1/products", name=key)
+    price = await call(stripe, "POST", "/v1/prices", product=product["id"], unit_amount=str(amount), currency="eur")
+    decided = (policy.refund_revokes_from, policy.dispute_suspends, policy.promotion_codes)
+    return Offer(key, price["id"], amount, "eur", *decided)
+
+
+async def _webhook_secret(stripe: ASGIApp) -> str:
+    wanted = {f"enabled_events[{at}]": type_ for at, type_ in enumerate(sorted(EVENTS_THAT_MATTER))}
+    return str((await call(stripe, "POST", "/v1/webhook_endpoints", url=f"{SHOP}/webhooks/stripe", **wanted))["secret"])
+
+
+def _config(offers: tuple[Offer, ...], webhook_secrets: tuple[str, ...]) -> Config:
+    """Loaded as an operator's own settings are, but for what is sold."""
+    folder = Path(mkdtemp(prefix="tollkeeper-"))
+    atexit.register(shutil.rmtree, folder)
+    (folder / "dashboard.html").write_text(SECRET_OF_THE_DASHBOARD)
+    settings = {
+        "PUBLIC_URL": SHOP,
+        "SECRET_KEY": secrets.token_urlsafe(32),
+        "DATABASE_URL": "sqlite:////nowhere",
+        "STRIPE_API_KEY": "sk_test_simulator",
+        "STRIPE_API_BASE": SANDBOX,
+        "STRIPE_WEBHOOK_SECRET": ",".join(webhook_secrets),
+        "PRODUCT_PRICE_ID": "price_1",
+        "OIDC_ISSUER": ISSUER,
+        "OIDC_CLIENT_ID": "shop",
+        "OIDC_CLIENT_SECRET": "secret-of-the-shop",
+        "ALLOW_TEST_MODE": "true",
+        "PURCHASE_RATE": "1000/minute",
+        "DASHBOARD_FILE": str(folder / "dashboard.html"),
+    }
+    loaded = configuration.load(settings, folder)
+    return replace(loaded, products=tuple(_product(offer) for offer in offers))
+
+
+def _product(offer: Offer) -> Product:
+    unlocks, _, policy = SOLD[offer.product]
+    return Product(offer.product, offer.product, frozenset({unlocks}), {"stripe": (offer.price,)}, policy)

@@ -1,0 +1,438 @@
+"""What each step does to the world. A step that makes no sense by then does nothing."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from tests.faults.simulator.checker import Handed, Violation
+from tests.faults.simulator.history import Step
+from tests.faults.simulator.premises import SANDBOX
+from tests.faults.simulator.storage import Process
+from tests.faults.simulator.wire import Answer, Gone, ask
+from tests.faults.simulator.world import Guest, World
+
+from tollkeeper import operators
+from tollkeeper.storage import events
+
+T = TypeVar("T")
+Action = Callable[..., Awaitable[None]]
+
+CARDS = {
+    "pays": "4242424242424242",
+    "declined": "4000000000000002",
+    "refund fails": "4000000000005126",
+    "refund pending": "4000000000007726",
+    "disputed": "4000000000000259",
+}
+IBANS = {
+    "soon": "DE89370400440532013000",
+    "late": "DE08370400440532013003",
+    "fails soon": "DE62370400440532013001",
+    "fails late": "DE78370400440532013004",
+    "disputed": "DE35370400440532013002",
+}
+CARD_FORM = {
+    "email": "buyer@example.com",
+    "expiration": "12 / 70",
+    "cvc": "123",
+    "cardholder_name": "A",
+    "country": "DE",
+}
+DEBIT_FORM = {"email": "buyer@example.com", "account_holder": "A"}
+PAYMENT_DONE = b"<h1>Payment done</h1>"
+HOSTED = re.compile(re.escape(SANDBOX) + r"/c/pay/(cs_test_[0-9a-f]+)")
+
+
+async def take(world: World, step: Step) -> None:
+    """Do one step, let its time pass, and check."""
+    world.luck.seed(step.luck)
+    await ACTIONS[step.do](world, **step.given)
+    await asyncio.sleep(step.wait)
+    world.check_step()
+
+
+def nth(things: Sequence[T], which: int) -> T | None:
+    """The newest is 0."""
+    return things[-1 - which % len(things)] if things else None
+
+
+def handed(world: World, status: str = "") -> list[Handed]:
+    """The checkout pages that people were sent to, in the order they were."""
+    sessions = world.facts.sessions
+    return [one for one in world.checker.handed.values() if status in ("", sessions[one.session].status)]
+
+
+def guest_of(world: World, one: Handed) -> Guest:
+    return next(guest for guest in world.guests if guest.id == one.person)
+
+
+def intents(world: World, *statuses: str) -> list[str]:
+    """Payments in one of these states, oldest first."""
+    return [id_ for id_, (status, _) in world.facts.intents.items() if status in statuses]
+
+
+# People
+
+
+async def press(world: World, who: int, product: int, tabs: int) -> None:
+    for _ in range(tabs):
+        world.spawn(_press(world, world.guests[who], product))
+
+
+async def _press(world: World, guest: Guest, product: int) -> str | None:
+    """Press Purchase. Answers the checkout session that it led to, if any."""
+    offer = world.offers[product]
+    form = {"csrf_token": guest.csrf_token, "product": offer.product}
+    try:
+        answer = await world.browse(guest, "POST", "/purchase/checkout-session", **form)
+    except Gone:
+        return None
+    sent_to = HOSTED.fullmatch(answer.location)
+    if sent_to is None:
+        return None
+    world.check(world.checker.hand, sent_to[1], guest.id, offer)
+    return sent_to[1]
+
+
+async def buy(world: World, who: int, product: int, tabs: int, returns: bool) -> None:
+    """From the button to the success page, as most people do."""
+    for _ in range(tabs):
+        world.spawn(_buy(world, world.guests[who], product, returns))
+
+
+async def _buy(world: World, guest: Guest, product: int, returns: bool) -> None:
+    session = await _press(world, guest, product)
+    if session is not None:
+        await asyncio.sleep(world.luck.random() * 2)
+        await _pay(world, session, "pays")
+        if returns:
+            await _success(world, guest, session)
+
+
+async def pay(world: World, which: int, card: str) -> None:
+    if one := nth(handed(world, "open"), which):
+        await _pay(world, one.session, card)
+
+
+async def redeem(world: World, which: int, code: str) -> None:
+    """A promotion code on the payment page, which may not take any."""
+    if one := nth(handed(world, "open"), which):
+        await world.post_to_stripe("POST", f"/c/pay/{one.session}/promotion_code", {"promotion_code": code})
+
+
+async def _pay(world: World, session: str, card: str) -> None:
+    if session in world.facts.sessions and world.facts.sessions[session].total == 0:
+        await world.post_to_stripe("POST", f"/c/pay/{session}/free", {"email": CARD_FORM["email"]})
+        return
+    await world.post_to_stripe("POST", f"/c/pay/{session}", CARD_FORM | {"card_number": CARDS[card]})
+
+
+async def debit(world: World, which: int, fate: str) -> None:
+    if one := nth(handed(world, "open"), which):
+        await world.post_to_stripe("POST", f"/c/pay/{one.session}/debit", DEBIT_FORM | {"iban": IBANS[fate]})
+
+
+async def come_back(world: World, who: int, which: int) -> None:
+    """To a success page: one's own, or with an id that somebody else's browser showed."""
+    if one := nth(handed(world), which):
+        world.spawn(_success(world, world.guests[who], one.session))
+
+
+async def come_back_with_nothing(world: World, who: int) -> None:
+    world.spawn(_success(world, world.guests[who], f"cs_test_{world.luck.getrandbits(64):x}"))
+
+
+async def _success(world: World, guest: Guest, session: str) -> None:
+    began = asyncio.get_running_loop().time()
+    try:
+        answer = await world.browse(guest, "GET", f"/purchase/success?session_id={session}")
+    except Gone:
+        return
+    held = world.checker.held_since(began, guest.id, source=session)
+    world.check(_check_success, world, guest, session, answer, held)
+
+
+def _check_success(world: World, guest: Guest, session: str, answer: Answer, held: bool) -> None:
+    """ "Payment done" is said of one's own payment alone; of all others nothing is told."""
+    if PAYMENT_DONE in answer.body and not held:
+        raise Violation("I9", f"{guest.id} was told that {session} is paid")
+    known = world.checker.handed.get(session)
+    if answer.status == 200 and (known is None or known.person != guest.id):
+        raise Violation("I3", f"{guest.id} was told something about {session}")
+
+
+async def cancel(world: World, which: int) -> None:
+    if one := nth(handed(world), which):
+        world.spawn(_visit(world, guest_of(world, one), f"/purchase/cancel?session_id={one.session}"))
+
+
+async def look_in(world: World, who: int) -> None:
+    world.spawn(_visit(world, world.guests[who], "/dashboard"))
+
+
+async def _visit(world: World, guest: Guest, target: str) -> None:
+    try:
+        await world.browse(guest, "GET", target)
+    except Gone:
+        return
+
+
+# Money that goes back
+
+
+async def refund(world: World, which: int, percent: int) -> None:
+    intent = nth(intents(world, "succeeded"), which)
+    if intent is not None:
+        _, amount = world.facts.charges[world.facts.intents[intent][1] or ""]
+        form = {} if percent == 100 else {"amount": f"{amount * percent / 10000:.2f}"}
+        await world.post_to_stripe("POST", f"/control/payments/{intent}/refund", form)
+
+
+async def refund_ends(world: World, which: int, how: str) -> None:
+    waiting = [id_ for id_, (_, _, status) in world.facts.refunds.items() if status != "failed"]
+    if id_ := nth(waiting, which):
+        await world.post_to_stripe("POST", f"/control/refunds/{id_}/{how}", {})
+
+
+async def debit_ends(world: World, which: int, how: str) -> None:
+    if intent := nth(intents(world, "processing"), which):
+        await world.post_to_stripe("POST", f"/control/payments/{intent}/{how}", {})
+
+
+async def dispute(world: World, which: int, reason: str) -> None:
+    if intent := nth(intents(world, "succeeded"), which):
+        await world.post_to_stripe("POST", f"/control/payments/{intent}/dispute", {"reason": reason})
+
+
+async def dispute_ends(world: World, which: int, how: str) -> None:
+    if id_ := nth(list(world.facts.disputes), which):
+        await world.post_to_stripe("POST", f"/control/disputes/{id_}/{how}", {})
+
+
+# What is done past us
+
+
+async def expire(world: World, which: int) -> None:
+    if one := nth(handed(world, "open"), which):
+        await world.post_to_stripe("POST", f"/v1/checkout/sessions/{one.session}/expire", {})
+
+
+async def delete_customer(world: World, who: int, then_buys: int | None) -> None:
+    """At Stripe. Who buys again gets another one, and what the first one paid for still counts."""
+    for customer in await _customers(world, world.guests[who]):
+        await world.post_to_stripe("DELETE", f"/v1/customers/{customer['id']}", {})
+    if then_buys is not None:
+        world.spawn(_buy(world, world.guests[who], then_buys, returns=False))
+
+
+async def _customers(world: World, guest: Guest) -> list[dict[str, Any]]:
+    found = (await world.call("GET", "/v1/customers?limit=100"))["data"]
+    return [one for one in found if one["metadata"].get("person") == guest.id]
+
+
+async def buy_by_link(world: World, who: int) -> None:
+    """Paid on the seller's account, with the right price, but never ordered here. The app has sold before."""
+    if not handed(world):
+        return
+    items = {"line_items[0][price]": world.offers[0].price, "line_items[0][quantity]": "1"}
+    link = await world.call("POST", "/v1/payment_links", **items)
+    address = f"/buy/{link['id']}?client_reference_id={world.guests[who].id}"
+    answer = await world.post_to_stripe("GET", address, {})
+    await _pay(world, answer.location.rpartition("/")[2], "pays")
+
+
+async def pay_other_session(world: World, which: int, lie: str) -> None:
+    """Somebody with the seller's key makes a session that claims to be an order of ours, and is another thing."""
+    one = nth(handed(world), which)
+    if one is None:
+        return
+    told = await world.call("GET", f"/v1/checkout/sessions/{one.session}")
+    form = {"mode": "payment", "success_url": f"{SANDBOX}/", "client_reference_id": told["client_reference_id"]}
+    form |= {f"metadata[{name}]": value for name, value in told["metadata"].items()}
+    form |= {"customer": told["customer"], "line_items[0][price]": one.offer.price, "line_items[0][quantity]": "1"}
+    made = await world.call("POST", "/v1/checkout/sessions", **await _lying(world, one, form, lie))
+    if "id" in made:
+        await _pay(world, made["id"], "pays")
+
+
+async def _lying(world: World, one: Handed, form: dict[str, str], lie: str) -> dict[str, str]:
+    other = next(offer for offer in world.offers if offer != one.offer)
+    if lie == "product":
+        return form | {"line_items[0][price]": other.price}
+    if lie == "quantity" or (lie == "discount" and one.offer.promotion_codes):  # where a discount would be no lie
+        return form | {"line_items[0][quantity]": "2"}
+    if lie == "person":
+        someone = next(guest for guest in world.guests if guest.id != one.person)
+        return form | {"metadata[person]": someone.id}
+    if lie == "no customer":
+        return {name: value for name, value in form.items() if name != "customer"}
+    if lie == "discount":
+        return form | {"discounts[0][coupon]": "half"}
+    changed = {"currency": ("usd", one.offer.amount), "price": ("eur", 100)}
+    currency, amount = changed[lie]
+    product = (await world.call("GET", f"/v1/prices/{one.offer.price}"))["product"]
+    price = await world.call("POST", "/v1/prices", product=product, unit_amount=str(amount), currency=currency)
+    return form | {"line_items[0][price]": price["id"]}
+
+
+async def forge(world: World, which: int, how: str) -> None:
+    """A webhook that Stripe never sent, about a real page."""
+    one = nth(handed(world), which)
+    subject = {"id": one.session if one else "cs_test_1", "object": "checkout.session", "payment_status": "paid"}
+    event = {"id": f"evt_forged{world.luck.getrandbits(60):x}", "object": "event", "livemode": False}
+    event |= {"type": "checkout.session.completed", "created": world.whole_clock(), "data": {"object": subject}}
+    world.spawn(_knock(world, event, how))
+
+
+async def _knock(world: World, event: dict[str, Any], how: str) -> None:
+    body = json.dumps(event).encode()
+    secret = next(iter(world.config.stripe.webhook_secrets), "") if how in FORGED_AT else ""
+    secret = "whsec_guessed" if how == "wrong secret" else secret
+    at = world.whole_clock() + FORGED_AT.get(how, 0)
+    signature = hmac.new(secret.encode(), b"%d.%b" % (at, body), hashlib.sha256).hexdigest()
+    signed = [(b"stripe-signature", f"t={at},v1={signature}".encode())]
+    jumped = world.jumped
+    try:
+        answer = await world.post_webhook([] if how == "unsigned" else signed, body)
+    except Gone:
+        return
+    if answer.status < 400 and world.jumped == jumped:  # what was too early may be in time after a jump
+        world.check(_forged, how)
+
+
+def _forged(how: str) -> None:
+    raise Violation("I10", f"a forged webhook ({how}) was taken")
+
+
+FORGED_AT = {"stale": -400, "future": 120}
+
+
+async def hear_again(world: World, which: int) -> None:
+    """A webhook that was acknowledged comes once more, as its sender made it."""
+    if heard := nth(world.heard, which):
+        world.spawn(_deliver(world, *heard))
+
+
+async def _deliver(world: World, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    await world.post_webhook(headers, body)
+
+
+# Trouble
+
+
+async def webhooks(world: World, effect: str, times: int) -> None:
+    fault = {"effect": effect, "times": times} | ({"seconds": 5} if effect in {"delay", "reorder"} else {})
+    await _control(world, "POST", "/control/faults", fault)
+
+
+async def wrong_mode(world: World) -> None:
+    """The next webhook says that it is of live mode."""
+    await _control(world, "POST", "/control/faults", {"effect": "wrong_mode", "times": 1})
+
+
+async def _control(world: World, method: str, path: str, told: Any = None) -> None:
+    await ask(world.stripe, method, path, ((b"content-type", b"application/json"),), json.dumps(told).encode())
+
+
+async def outage(world: World, kind: str, seconds: float) -> None:
+    world.weather.outage.kind = kind
+    world.weather.outage.until = asyncio.get_running_loop().time() + seconds
+
+
+async def stall(world: World, seconds: float, times: int) -> None:
+    """The next snapshots of customers are old when they arrive."""
+    world.weather.stalls = [seconds] * times
+
+
+async def busy(world: World, worker: int, times: int) -> None:
+    """The database cannot be used for a moment, as one process sees it."""
+    if (running := world.running[worker]) is not None:
+        running.process.busy = times
+
+
+async def crash(world: World, worker: int, restart: float) -> None:
+    if (running := world.running[worker]) is not None:
+        running.process.kill()
+        world.spawn(_start_later(world, worker, restart))
+
+
+async def crash_soon(world: World, worker: int, after: int, restart: float) -> None:
+    """In the middle of whatever it does next."""
+    if (running := world.running[worker]) is not None and not running.process.dead:
+        running.process.dies_in = after
+        world.spawn(_restart_when_dead(world, worker, running.process, restart))
+
+
+async def _restart_when_dead(world: World, worker: int, process: Process, restart: float) -> None:
+    await asyncio.wait((process.died,))
+    await _start_later(world, worker, restart)
+
+
+async def _start_later(world: World, worker: int, seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    await world.start_process(worker)
+
+
+async def restart(world: World, worker: int) -> None:
+    """As told to: work under way is finished first."""
+    if (running := world.running[worker]) is not None and not running.process.dead:
+        running.stop()
+        world.running[worker] = None
+        world.spawn(_start_later(world, worker, 0.5))
+
+
+async def second_worker(world: World) -> None:
+    """One more, or one less."""
+    if (running := world.running[1]) is not None:
+        running.stop()
+        world.running[1] = None
+    else:
+        world.spawn(world.start_process(1))
+
+
+# Time, and whoever looks after it all
+
+
+async def let_pass(world: World, seconds: int) -> None:
+    """As on a machine that was suspended: the clocks move, and nothing was done meanwhile."""
+    world.jumped += seconds
+    await asyncio.sleep(1)
+
+
+async def hours_later(world: World, hours: int) -> None:
+    """The app was down meanwhile. Idempotency keys, pages and patience come to their ends."""
+    down = [number for number, running in enumerate(world.running) if running is not None]
+    world.kill_all()
+    await let_pass(world, hours * 3600)
+    for number in down:
+        await world.start_process(number)
+
+
+async def reconcile(world: World, who: int) -> None:
+    world.spawn(_reconcile(world, world.guests[who].id))
+
+
+async def _reconcile(world: World, person: str) -> None:
+    async with world.books(Process(world.luck)) as books:
+        await operators.reconcile_person(books, person)
+
+
+async def replay(world: World) -> None:
+    now = world.whole_clock()
+    world.store.write(lambda conn: events.replay_failed(conn, "stripe", False, now))
+
+
+ACTIONS: dict[str, Action] = {
+    action.__name__: action
+    for action in (
+        *(press, buy, pay, debit, redeem, come_back, come_back_with_nothing, cancel, look_in),
+        *(refund, refund_ends, debit_ends, dispute, dispute_ends),
+        *(expire, delete_customer, buy_by_link, pay_other_session, forge, hear_again),
+        *(webhooks, wrong_mode, outage, stall, busy, crash, crash_soon, restart, second_worker),
+        *(let_pass, hours_later, reconcile, replay),
+    )
+}

@@ -1,0 +1,298 @@
+"""One shop and everything around it: people, their browsers, processes of the app, Stripe's stand-in, and time."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from random import Random
+from typing import Any
+from urllib.parse import urlencode
+
+from sqlalchemy import Connection, insert
+from starlette.applications import Starlette
+from tests.faults.simulator.checker import Checker, Violation
+from tests.faults.simulator.history import PEOPLE, History
+from tests.faults.simulator.ledger import WatchedLedger
+from tests.faults.simulator.premises import (
+    BEGIN,
+    FORM,
+    ISSUER,
+    SANDBOX,
+    SECRET_OF_THE_DASHBOARD,
+    SHOP,
+    call,
+    post,
+    premises,
+)
+from tests.faults.simulator.storage import Process, ProcessDatabase, Store
+from tests.faults.simulator.wire import Answer, Gone, Headers, StripeWire, Weather, WebhookWire, ask_process
+
+from tollkeeper.app import create_app
+from tollkeeper.budget import Budget
+from tollkeeper.catalog import Catalog
+from tollkeeper.metrics import Metrics
+from tollkeeper.model import Person, Visitor
+from tollkeeper.providers.stripe import StripeProvider
+from tollkeeper.reconcile import Books
+from tollkeeper.sandbox.stripe import StripeSandbox
+from tollkeeper.storage import customers, events, grants, polls, tables
+
+SIGNED_IN_FOR = 30 * 24 * 3600
+COOKIE = "__Host-tollkeeper"
+
+# Functions that write, and never a grant: there is no need to look at the grants after them.
+WRITE_NO_GRANT = frozenset({polls.claim, polls.done, events.claim, events.handled, events.keep, customers.take_ticket})
+
+# What is counted is of no interest here.
+METRICS = Metrics()
+
+_tags = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A person with a browser that is signed in."""
+
+    id: str
+    token: str
+    csrf_token: str
+
+    @property
+    def token_hash(self) -> str:
+        return hashlib.sha256(self.token.encode()).hexdigest()
+
+    @property
+    def cookie(self) -> tuple[bytes, bytes]:
+        return (b"cookie", f"{COOKIE}={self.token}".encode())
+
+
+@dataclass
+class Running:
+    """One process of the app."""
+
+    process: Process
+    app: Any
+    messages: "asyncio.Queue[dict[str, str]]" = field(default_factory=asyncio.Queue)
+    up: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def live(self) -> None:
+        """The lifespan, as a server plays it."""
+
+        async def send(message: Any) -> None:
+            self.up.set()
+
+        self.messages.put_nowait({"type": "lifespan.startup"})
+        await self.app({"type": "lifespan", "state": {}}, self.messages.get, send)
+
+    def stop(self) -> None:
+        """SIGTERM."""
+        self.messages.put_nowait({"type": "lifespan.shutdown"})
+
+
+class World:
+    """Everything that one history happens in. ``violation`` is the first that was seen."""
+
+    def __init__(self, store: Store, history: History) -> None:
+        self.history = history
+        self.store = store
+        self.luck = Random(history.seed)
+        self.weather = Weather(self.luck, history.calls)
+        self.violation: Violation | None = None
+        self.jumped = 0
+        self.running: list[Running | None] = [None, None]
+        self._processes: list[Process] = []
+        self._unseen = False
+        self.guests: list[Guest] = []
+        self.heard: list[tuple[list[tuple[bytes, bytes]], bytes]] = []
+        self._premises = premises(history.webhooks)
+        self.config, self.offers = self._premises.config, self._premises.offers
+        self._loop = asyncio.get_running_loop()
+        self._tag, self._ids = next(_tags), count(1)
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    # Time
+
+    def clock(self) -> float:
+        """Unix seconds, for everybody."""
+        return BEGIN + self._loop.time() + self.jumped
+
+    def whole_clock(self) -> int:
+        return int(self.clock())
+
+    # Setting up
+
+    async def start(self) -> None:
+        """Stripe's stand-in as its seller set it up, people who are signed in, and the shop."""
+        self.sandbox = StripeSandbox(
+            base_url=SANDBOX, clock=self.clock, token=self._token, transport=WebhookWire(self.post_webhook)
+        )
+        account = f"acct_{self._token(8)}"
+        self._premises.furnish(self.sandbox, account)
+        self.facts = WatchedLedger.watch(self.sandbox.ledger)
+        self.stripe = Starlette(routes=self.sandbox.routes)
+        self.checker = Checker(self.facts, self.store, account, self._loop.time)
+        self.guests = self.store.write(self._sign_in_people)
+        self.spawn(self.sandbox.run())
+        for number in range(self.history.workers):
+            await self.start_process(number)
+
+    def _token(self, half: int) -> str:
+        """Ids that no other history has, and that are the same each time but for that."""
+        return f"{self._tag:06x}{next(self._ids):06x}".rjust(2 * half, "0")[-2 * half :]
+
+    def _sign_in_people(self, conn: Connection) -> list[Guest]:
+        """As if they had been through sign-in, in few statements: every history begins with this."""
+        now = self.whole_clock()
+        names = [f"{self._tag:x}-{number}" for number in range(PEOPLE)]
+        guests = [self._guest(name) for name in names]
+        ids = [{"id": guest.id, "name": guest.id, "email": f"{guest.id}@example.com"} for guest in guests]
+        conn.execute(insert(tables.people), [{**known, "created_at": now} for known in ids])
+        sessions = [
+            {"id": f"log_{name}", "token_hash": guest.token_hash, "person_id": guest.id, "issuer": ISSUER}
+            for name, guest in zip(names, guests, strict=True)
+        ]
+        times = {"created_at": now, "expires_at": now + SIGNED_IN_FOR}
+        conn.execute(insert(tables.login_sessions), [{**one, "browser": "Firefox", **times} for one in sessions])
+        return guests
+
+    def _guest(self, name: str) -> Guest:
+        visitor = Visitor(Person(f"per_{name}", name, None, 0), f"log_{name}")
+        token = hashlib.sha256(name.encode()).hexdigest()[:43]
+        return Guest(visitor.person.id, token, self._premises.pages.csrf_token(visitor))
+
+    # Processes
+
+    async def start_process(self, number: int) -> None:
+        """Start one, unless it runs."""
+        if (running := self.running[number]) is not None and not running.process.dead:
+            return
+        process = Process(self.luck)
+        self._processes.append(process)
+        app = create_app(self.config, clock=self.whole_clock, open_books=lambda config, clock: self.books(process))
+        started = Running(process, app)
+        self.running[number] = started
+        self.spawn(started.live())
+        await asyncio.wait(
+            (asyncio.ensure_future(started.up.wait()), process.died), return_when=asyncio.FIRST_COMPLETED
+        )
+
+    @asynccontextmanager
+    async def books(self, process: Process) -> AsyncIterator[Books]:
+        """What a process works with."""
+        database = ProcessDatabase(self.store, process, self._written)
+        wire = StripeWire(self.stripe, process, self.weather)
+        provider = StripeProvider(self.config.stripe, http=wire, budget=Budget(random=self.luck.random))
+        yield Books(database, provider, Catalog(self.config.products), self.whole_clock, METRICS)
+
+    def kill_all(self) -> None:
+        """Every process there is, those that are just stopping too."""
+        for process in self._processes:
+            process.kill()
+
+    def alive(self) -> list[Running]:
+        return [one for one in self.running if one is not None and not one.process.dead and one.up.is_set()]
+
+    def _written(self, function: Callable[..., Any]) -> None:
+        self._unseen = True
+        if function not in WRITE_NO_GRANT:
+            self.look()
+
+    # Checking
+
+    def check(self, look: Callable[..., Any], *args: Any) -> Any:
+        """Remember the first violation, wherever it is seen: the app must not handle it."""
+        try:
+            return look(*args)
+        except Violation as violation:
+            self.violation = self.violation or violation
+
+    def look(self) -> None:
+        """Look at the grants. The gate is asked too, if they have changed."""
+        self._unseen = False
+        if self.check(self.checker.look):
+            self.ask_gate()
+
+    def ask_gate(self) -> None:
+        """Whether it says of everybody what the grants say."""
+        for guest in self.guests:
+            self.check(self.checker.gate, guest.id, self.holds(guest))
+
+    def check_step(self) -> None:
+        """After every step, if anything was written since the last look."""
+        if self._unseen:
+            self.look()
+
+    def holds(self, guest: Guest) -> frozenset[str]:
+        """What the gate's own query says that somebody holds."""
+        parameters = {"token_hash": guest.token_hash, "live": False, "now": self.whole_clock()}
+        visitor = self.store.find_visitor(parameters)
+        return frozenset(holding.product for holding in visitor.holdings) if visitor else frozenset()
+
+    def flagged(self) -> frozenset[str]:
+        """The payments that the app tells its operators to refund, because somebody paid twice."""
+        now = self.whole_clock()
+        found = self.store.read(
+            lambda conn: [one for guest in self.guests for one in grants.surplus(conn, False, now, guest.id)]
+        )
+        return frozenset(grant.source for grant in found)
+
+    # Calls
+
+    def spawn(self, work: Any) -> None:
+        """Let something go on beside the steps."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, Gone):
+            self.violation = self.violation or Violation("an unexpected error", repr(error))
+
+    async def call(self, method: str, path: str, **form: str) -> Any:
+        """Something done at Stripe by anybody but the app. Answers the JSON."""
+        return await call(self.stripe, method, path, **form)
+
+    async def post_to_stripe(self, method: str, path: str, form: dict[str, str]) -> Answer:
+        return await post(self.stripe, method, path, form)
+
+    async def browse(self, guest: Guest, method: str, target: str, **form: str) -> Answer:
+        """One request of somebody's browser. Raises ``Gone`` when the shop is not there."""
+        alive = self.alive()
+        if not alive:
+            raise Gone
+        running = self.luck.choice(alive)
+        headers: Headers = (guest.cookie, (b"host", b"shop.example"), (b"accept", b"text/html"))
+        if method == "POST":
+            headers = (*headers, FORM, (b"origin", SHOP.encode()))
+        began = self._loop.time()
+        answer = await ask_process(running.process, running.app, method, target, headers, urlencode(form).encode())
+        if SECRET_OF_THE_DASHBOARD.encode() in answer.body:
+            entitled = self.checker.held_since(began, guest.id, product="pro")
+            if answer.status != 200 or target != "/dashboard" or not entitled:
+                self.check(self._shown, guest, answer, target)
+        return answer
+
+    def _shown(self, guest: Guest, answer: Answer, target: str) -> None:
+        raise Violation("I9", f"{guest.id} was shown the dashboard at {target} with status {answer.status}")
+
+    async def post_webhook(self, headers: list[tuple[bytes, bytes]], body: bytes) -> Answer:
+        """What the sandbox delivers. Raises ``Gone`` when the shop is not there."""
+        alive = self.alive()
+        if not alive:
+            raise Gone
+        running = self.luck.choice(alive)
+        answer = await ask_process(running.process, running.app, "POST", "/webhooks/stripe", headers, body)
+        if 200 <= answer.status < 300:
+            self.heard.append((headers, body))
+            self.check(self.checker.acknowledged, json.loads(body)["id"])
+        return answer
+
+    async def close(self) -> None:
+        """Everybody is dead from now on."""
+        self.kill_all()
+        await self.sandbox.close()

@@ -1,0 +1,180 @@
+"""The simulator itself: the same history is the same each time, its checker sees what is wrong, and it shrinks."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.faults.simulator import history
+from tests.faults.simulator.campaign import run, shorter
+from tests.faults.simulator.checker import Handed, Offer
+from tests.faults.simulator.history import History, Step, generate, load
+from tests.faults.simulator.planting import ROOT, Plant, hunt, plants
+from tests.faults.simulator.play import play, quiet
+from tests.faults.simulator.shrink import shrink
+from tests.faults.simulator.steps import ACTIONS
+from tests.faults.simulator.storage import Store, sqlite_store
+
+from tollkeeper import entitlements
+from tollkeeper.storage import customers
+
+# Telling which lines run would take as long as the histories do.
+pytestmark = pytest.mark.no_cover
+
+OFFER = Offer("pro", "price_1", 1900, "eur", refund_revokes_from=100, dispute_suspends=True, promotion_codes=False)
+BUY = Step("buy", 3.0, 1, {"who": 0, "product": 0, "tabs": 1, "returns": True})
+REFUND = Step("refund", 1.0, 1, {"which": 0, "percent": 100})
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[Store]:
+    with quiet(), sqlite_store() as store:
+        yield store
+
+
+def of(*steps: Step) -> History:
+    return History("by hand", webhooks=True, calls="calm", workers=1, steps=steps)
+
+
+def test_every_step_can_be_taken() -> None:
+    assert set(ACTIONS) == set(history.STEPS_THERE_ARE)
+
+
+def test_a_history_is_the_same_each_time(store: Store) -> None:
+    """With all that is drawn by chance, from ids to delays: how far the clock has come tells."""
+    seen = [play(generate(3, number), store) for number in (1, 2, 1, 2)]
+    assert seen[:2] == seen[2:]
+
+
+def test_a_history_survives_its_file(tmp_path: Path) -> None:
+    made = generate(7, 7)
+    made.save(tmp_path / "history.json")
+    assert load(tmp_path / "history.json") == made
+
+
+def test_buying_opens_and_refunding_closes(store: Store) -> None:
+    bought, refunded = play(of(BUY), store), play(of(BUY, REFUND), store)
+    assert (bought.violation, refunded.violation) == (None, None)
+    assert (bought.held, refunded.held) == (1, 0)
+
+
+def test_a05_a_checkout_made_elsewhere_in_an_orders_name_leaves_the_order_as_it_is(store: Store) -> None:
+    """Found by the simulator: paid back, it closed the order, and a second page was opened beside the first."""
+    press = Step("press", 2.0, 1, {"who": 0, "product": 0, "tabs": 1})
+    lie = Step("pay_other_session", 1.0, 1, {"which": 0, "lie": "product"})
+    assert play(of(press, lie, replace(REFUND, wait=3.0), press), store).violation is None
+
+
+def test_c22_a_dispute_that_comes_before_its_payment_is_known_is_not_forgotten(store: Store) -> None:
+    """Found by the simulator: what was on its way when the dispute came was written after it, and stayed."""
+    press = Step("press", 2.0, 1, {"who": 0, "product": 0, "tabs": 1})
+    late = Step("stall", 0.0, 1, {"seconds": 8, "times": 1})
+    pay = Step("pay", 1.0, 1, {"which": 0, "card": "pays"})
+    dispute = Step("dispute", 8.0, 1, {"which": 0, "reason": "fraudulent"})
+    outcome = play(replace(of(press, late, pay, dispute), workers=2), store)
+    assert (outcome.violation, outcome.held) == (None, 0)
+
+
+def without(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:
+    """Have the app forget one of its rules."""
+    left = tuple(one for one in entitlements.RULES if one.__name__ != rule)
+    assert len(left) + 1 == len(entitlements.RULES)
+    monkeypatch.setattr(entitlements, "RULES", left)
+
+
+@pytest.mark.parametrize("rule", ["not_paid", "refunded", "disputed", "somebody_elses", "other_than_ordered"])
+def test_a_missing_rule_is_found(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, rule)
+    assert any(figures.found for figures in run("sqlite", 0, range(100), shrinking=False))
+
+
+def test_a_missing_fence_is_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read before the refund arrives after it."""
+    late = Step("stall", 0.0, 1, {"seconds": 4, "times": 1})
+    asked = Step("reconcile", 1.0, 1, {"who": 0})
+    crossed = of(BUY, late, asked, replace(REFUND, wait=8.0))
+    assert play(crossed, store).violation is None
+    monkeypatch.setattr(customers, "pass_fence", lambda *args: True)
+    violation = play(crossed, store).violation
+    assert violation is not None
+    assert violation.invariant == "I7"
+
+
+def test_what_is_found_is_shrunk_and_found_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    without(monkeypatch, "refunded")
+    looking, press = Step("look_in", 0.0, 1, {"who": 1}), Step("press", 0.0, 1, {"who": 1, "product": 1, "tabs": 1})
+    long = of(looking, press, BUY, looking, looking, press, REFUND, looking)
+    outcome = play(long, store)
+    assert outcome.violation is not None
+    short = shorter(long, outcome, store)
+    assert [step.do for step in short.steps] == ["buy", "refund"]
+    again = play(short, store).violation
+    assert again is not None
+    assert again.invariant == outcome.violation.invariant
+
+
+def test_shrinking_keeps_to_its_budget() -> None:
+    played: list[History] = []
+
+    def passes(tried: History) -> bool:
+        played.append(tried)
+        return False
+
+    shrink(generate(0, 0), passes, budget=17)
+    assert len(played) == 17
+
+
+def test_shrinking_leaves_what_it_takes_to_fail() -> None:
+    long = generate(0, 0)
+    needed = (long.steps[3], long.steps[17], long.steps[18])
+    assert shrink(long, lambda tried: all(step in tried.steps for step in needed)).steps == needed
+
+
+@pytest.mark.parametrize(
+    ("seen", "possible"),
+    [
+        ([True], True),
+        ([False, True, False], True),
+        ([True, False, True], False),  # taken back at 20, for good
+        ([False, False, True], True),
+    ],
+)
+def test_what_the_app_knows_only_grows(seen: list[bool], possible: bool) -> None:
+    """A payment that was good from 10 to 20: whoever has seen it taken back must not go by older data again."""
+    handed = Handed("cs_1", "per_1", OFFER, valid=[(0, False), (10, True), (20, False)])
+    assert all(handed.learn(held) for held in seen) is possible
+
+
+@pytest.mark.parametrize("plant", plants(), ids=lambda plant: plant.name)
+def test_every_plant_fits_the_code_as_it_is(plant: Plant) -> None:
+    plant.apply(ROOT, "--check")
+    assert plant.words.endswith(".")
+
+
+def test_there_are_plants_enough() -> None:
+    assert len(plants()) >= 25
+
+
+def test_a_plant_is_found() -> None:
+    (plant,) = (plant for plant in plants() if plant.name == "refund-ignored")
+    assert hunt(plant, "sqlite", 100, 0).invariant == "I1"
+
+
+def a_step() -> st.SearchStrategy[Step]:
+    return st.builds(history.a_step, st.randoms(use_true_random=False))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    steps=st.lists(a_step(), max_size=40),
+    webhooks=st.booleans(),
+    calls=st.sampled_from(("calm", "rough", "wild")),
+    workers=st.integers(1, 2),
+)
+def test_whatever_hypothesis_thinks_of(
+    store: Store, steps: list[Step], webhooks: bool, calls: str, workers: int
+) -> None:
+    """The same steps, chosen by hypothesis, which looks where chance does not, and shrinks by itself."""
+    assert play(History("hypothesis", webhooks, calls, workers, tuple(steps)), store).violation is None
