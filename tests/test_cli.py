@@ -20,7 +20,7 @@ SOUND = {
     "OIDC_NAME": "Example ID",
 }
 
-OPERATORS = ("people", "why", "reconcile", "events", "replay")
+OPERATORS = ("people", "why", "grant", "revoke", "payments", "reconcile", "events", "replay")
 COMMANDS = ("demo", "serve", "sandbox", "check", "migrate", *OPERATORS)
 
 
@@ -106,6 +106,7 @@ def test_migrate_makes_the_database_once(tmp_path: Path) -> None:
 
 def test_serve_says_clearly_that_the_port_is_taken(tmp_path: Path) -> None:
     write(tmp_path, SOUND)
+    assert run("migrate", folder=tmp_path).returncode == 0
     with socket.create_server(("127.0.0.1", free_port())) as taken:
         port = taken.getsockname()[1]
         ended = run("serve", f"--port={port}", folder=tmp_path)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
 
 import pytest
 from tests.support.databases import fresh_postgresql, fresh_sqlite
@@ -29,8 +30,9 @@ def open_site(
     """Starts the app on an empty database of its own. What it learns of payments it is told, or asks about."""
 
     @contextmanager
-    def opening(**settings: str) -> Iterator[Site]:
+    def opening(toml: str = "", **settings: Any) -> Iterator[Site]:
         folder = tmp_path_factory.mktemp("site")
+        (folder / "tollkeeper.toml").write_text(toml)
         with ExitStack() as stack:
             if shared_engine == "sqlite":
                 url = fresh_sqlite(request.getfixturevalue("sqlite_template"), folder)

@@ -72,7 +72,7 @@ def test_d28_killed_before_the_inbox_commit(app: Installation, sandbox: Sandbox)
     with app.serving(after="tollkeeper.storage.events:keep") as process:
         browser = sign_in_and_pay(app)
         assert process.ended() == KILLED
-    assert app.rows(events) == []
+    assert not [row for row in app.rows(events) if row.outcome != "ignored"]
     assert undelivered(sandbox) == 1
 
     with app.serving():
@@ -254,4 +254,4 @@ def test_d33_nobody_can_hold_it_up(sandbox: Sandbox, sqlite_url: str, tmp_path: 
         assert process.ended() == 0, process.output()
         assert time.monotonic() - told_at < 10
         assert not never.hear().startswith(b"HTTP/1.1 200 ")
-    assert app.rows(events) == []
+    assert not [row for row in app.rows(events) if row.outcome != "ignored"]

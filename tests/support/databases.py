@@ -23,6 +23,8 @@ SETTINGS = """
 listen_addresses = ''
 unix_socket_directories = '{folder}'
 max_connections = 300
+"""
+FORGETFUL = """
 fsync = off
 full_page_writes = off
 """
@@ -34,9 +36,13 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True)
 class Cluster:
-    """A PostgreSQL server of our own, kept in one folder and reached by a socket in it."""
+    """A PostgreSQL server of our own, kept in one folder and reached by a socket in it.
+
+    Quick, and forgetful after a power cut, unless it is ``durable``.
+    """
 
     folder: Path
+    durable: bool = False
 
     def make(self) -> None:
         """Make the files and start the server. Raises ``Unavailable`` where PostgreSQL is not installed."""
@@ -47,7 +53,7 @@ class Cluster:
             "initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync", self._data
         )
         with (self._data / "postgresql.conf").open("a") as settings:
-            settings.write(SETTINGS.format(folder=self.folder))
+            settings.write(SETTINGS.format(folder=self.folder) + ("" if self.durable else FORGETFUL))
         self.start()
 
     def start(self) -> None:
@@ -101,9 +107,9 @@ class Cluster:
             raise RuntimeError(f"{binary} failed with {done.returncode}; see the files in {self.folder}")
 
 
-def new_cluster() -> Cluster:
+def new_cluster(*, durable: bool = False) -> Cluster:
     """A server for one test alone, which may stop it. The caller removes it."""
-    cluster = Cluster(_new_folder())
+    cluster = Cluster(_new_folder(), durable)
     try:
         cluster.make()
     except BaseException:

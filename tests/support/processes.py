@@ -1,5 +1,6 @@
 """The real commands in processes of their own, which tests can stop and kill."""
 
+import logging
 import os
 import random
 import signal
@@ -14,7 +15,11 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.support.running import Sandbox, look, settings_for
+import structlog
+from tests.support.running import Account, look, settings_for
+from typer.testing import CliRunner
+
+from tollkeeper import cli
 
 START_SECONDS = 20
 DYING = Path(__file__).with_name("dying.py")
@@ -64,6 +69,32 @@ def run(
     )
 
 
+def run_here(
+    *arguments: str, folder: Path, environment: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command that ends by itself in this process: the same words and status, without the start of another."""
+    with own_logs():
+        given = {"COLUMNS": "200", **(environment or {})}
+        ended = CliRunner().invoke(cli.app, [*arguments, "--folder", str(folder)], env=given)
+    if ended.exception is not None and not isinstance(ended.exception, SystemExit):
+        raise ended.exception
+    return subprocess.CompletedProcess(arguments, ended.exit_code, ended.stdout, ended.stderr)
+
+
+@contextmanager
+def own_logs() -> Iterator[None]:
+    """A command sets up its logs. What others log meanwhile is not among its words; afterwards all is as before."""
+    root, config = logging.getLogger(), structlog.get_config()
+    handlers, level = list(root.handlers), root.level
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        yield
+    finally:
+        structlog.configure(**config)
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
 @dataclass
 class Process:
     """A command that is running, or was."""
@@ -90,21 +121,29 @@ class Process:
 
 
 @contextmanager
-def running(*command: str, folder: Path, port: int) -> Iterator[Process]:
-    """A command, from when it listens on its port. Killed at the end, unless it has ended before."""
+def started(*command: str, folder: Path) -> Iterator[Process]:
+    """A command, from its start. Killed at the end, unless it has ended before."""
     with (folder / f"log-{time.monotonic_ns()}").open("wb") as log:
         popen = subprocess.Popen(
             [sys.executable, *command], cwd=folder, env=clean_environment(folder), stdout=log, stderr=subprocess.STDOUT
         )
         process = Process(popen, Path(log.name))
         try:
-            _wait_until_up(process, port)
             yield process
         finally:
             process.kill()
 
 
-def _wait_until_up(process: Process, port: int) -> None:
+@contextmanager
+def running(*command: str, folder: Path, port: int) -> Iterator[Process]:
+    """A command, from when it answers on its port."""
+    with started(*command, folder=folder) as process:
+        wait_until_up(process, port)
+        yield process
+
+
+def wait_until_up(process: Process, port: int) -> None:
+    """Wait until it answers. Fails with its output if it ends instead."""
     end = time.monotonic() + START_SECONDS
     while not _answers(port):
         assert process.popen.poll() is None, f"it ended with {process.popen.returncode}:\n{process.output()}"
@@ -153,7 +192,7 @@ class Installation:
             yield process
 
 
-def installed(sandbox: Sandbox, database_url: str, folder: Path, **more: str) -> Installation:
+def installed(sandbox: Account, database_url: str, folder: Path, **more: str) -> Installation:
     """Settings in a ``.env`` file, for an app on a free port with the sandbox behind it."""
     settings = settings_for(f"http://127.0.0.1:{free_port()}", sandbox, database_url, **more)
     (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))

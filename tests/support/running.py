@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from stripe import StripeClient, StripeError
 
 from tollkeeper import config, server
-from tollkeeper.app import create_app
+from tollkeeper.app import OpenBooks, create_app, open_books
 from tollkeeper.login_sessions import digest
 from tollkeeper.sandbox import CLIENT_ID, CLIENT_SECRET, create_sandbox
 from tollkeeper.storage import postgresql, sqlite
@@ -88,20 +88,15 @@ class Thread:
 
 
 @dataclass
-class Sandbox:
-    """A running sandbox, and the SDK to look into it."""
+class Account:
+    """The account at a sandbox, wherever that runs, and the SDK to look into it."""
 
-    thread: Thread
-    clock: Clock
+    url: str
     stripe: StripeClient = field(init=False)
     _endpoints: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.stripe = StripeClient(API_KEY, base_addresses={"api": self.url}, max_network_retries=2)
-
-    @property
-    def url(self) -> str:
-        return self.thread.url
 
     def price(self, amount: int = AMOUNT, currency: str = "eur", name: str = "Flying lessons") -> str:
         product = self.stripe.v1.products.create({"name": name})
@@ -121,13 +116,21 @@ class Sandbox:
                 self.stripe.v1.webhook_endpoints.delete(self._endpoints.pop(app_url))
 
 
+@dataclass
+class Sandbox(Account):
+    """A sandbox that runs in a thread, and its clock."""
+
+    thread: Thread = field(kw_only=True)
+    clock: Clock = field(kw_only=True)
+
+
 @contextmanager
 def running_sandbox(folder: Path | None = None, port: int = 0) -> Iterator[Sandbox]:
     clock = Clock()
     thread = Thread(lambda: create_sandbox(base_url=thread.url, folder=folder, clock=clock), port)
     thread.start()
     try:
-        yield Sandbox(thread, clock)
+        yield Sandbox(thread.url, thread=thread, clock=clock)
     finally:
         thread.stop()
 
@@ -177,7 +180,7 @@ def look(database_url: str, query: Callable[..., T], *args: Any) -> T:
         opened.dispose()
 
 
-def settings_for(app_url: str, sandbox: Sandbox, database_url: str, **more: str) -> dict[str, str]:
+def settings_for(app_url: str, sandbox: Account, database_url: str, **more: str) -> dict[str, str]:
     """What an operator would set. A blank value leaves a setting out."""
     return {
         "PUBLIC_URL": app_url,
@@ -196,11 +199,13 @@ def settings_for(app_url: str, sandbox: Sandbox, database_url: str, **more: str)
 
 
 @contextmanager
-def running_site(sandbox: Sandbox, database_url: str, folder: Path, **more: str) -> Iterator[Site]:
+def running_site(
+    sandbox: Sandbox, database_url: str, folder: Path, open_books: OpenBooks = open_books, /, **more: str
+) -> Iterator[Site]:
     """The app on a free port, with the sandbox behind it. ``more`` are settings."""
     clock = Clock()
     made: dict[str, str] = {}
-    thread = Thread(lambda: create_app(config.load(made, folder), clock=clock))
+    thread = Thread(lambda: create_app(config.load(made, folder), clock=clock, open_books=open_books))
     made |= settings_for(thread.url, sandbox, database_url, **more)
     thread.start()
     try:

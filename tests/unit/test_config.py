@@ -10,8 +10,8 @@ import pytest
 
 from tollkeeper.config import Config, IssuerSettings, load
 from tollkeeper.errors import ConfigurationError, Fault
-from tollkeeper.model import Product
-from tollkeeper.settings import SETTINGS, Setting
+from tollkeeper.model import Policy, Product
+from tollkeeper.settings import PRODUCT_SETTINGS, SETTINGS, Setting
 
 ROOT = Path(__file__).parents[2]
 GOOD_SECRET = "q3ZbT0v9LxM7cRk2WnYs8HdJf5GpAeUi"
@@ -69,7 +69,7 @@ def test_the_least_that_works(tmp_path: Path) -> None:
             "client_secret_basic",
         ),
     )
-    assert (config.gated_hosts, config.trusted_proxies) == (frozenset(), ())
+    assert (config.gated_hosts, config.trusted_proxies, config.cookie_domain) == (frozenset(), (), None)
     assert (config.site.name, config.site.accent, config.site.logo) == ("Tollkeeper", "#ffb81c", None)
     assert (config.sign_in_rate, config.purchase_rate) == ("30/minute", "20/minute")
 
@@ -77,6 +77,7 @@ def test_the_least_that_works(tmp_path: Path) -> None:
 def test_a_live_site(tmp_path: Path) -> None:
     config = load(MINIMAL | LIVE | {"STRIPE_PUBLIC": "pk_live_1"}, tmp_path)
     assert (config.live, config.secure, config.stripe.publishable_key) == (True, True, "pk_live_1")
+    assert load(MINIMAL | LIVE | {"GATED_HOSTS": "a.example.com"}, tmp_path).gated_origins == {"https://a.example.com"}
 
 
 def test_all_three_issuers(tmp_path: Path) -> None:
@@ -139,6 +140,7 @@ GOOD_VALUES: list[tuple[str, str, Callable[[Config], object], object]] = [
         lambda c: c.gated_hosts,
         {"app.example.com", "reports.example.com:8443", "b.example.com", "[2001:db8::1]:99", "192.0.2.1"},
     ),
+    ("GATED_HOSTS", "a.example.com", lambda c: c.gated_origins, {"http://a.example.com", "https://a.example.com"}),
     (
         "TRUSTED_PROXIES",
         "127.0.0.1,10.0.0.0/8,::1,fc00::/7",
@@ -147,6 +149,11 @@ GOOD_VALUES: list[tuple[str, str, Callable[[Config], object], object]] = [
     ),
     ("SIGN_IN_RATE", "5 per 10 minutes", lambda c: c.sign_in_rate, "5 per 10 minutes"),
     ("PURCHASE_RATE", "3/hour", lambda c: c.purchase_rate, "3/hour"),
+    ("METRICS_TOKEN", f"{GOOD_SECRET},{OLD_SECRET}=", lambda c: c.metrics_tokens, (GOOD_SECRET, f"{OLD_SECRET}=")),
+    ("METRICS_TOKEN", " ", lambda c: c.metrics_tokens, ()),
+    ("SWEEP_HOURS", "1", lambda c: c.sweep_hours, 1),
+    ("SWEEP_HOURS", "720", lambda c: c.sweep_hours, 720),
+    ("SWEEP_HOURS", "", lambda c: c.sweep_hours, 24),
 ]
 
 
@@ -284,9 +291,24 @@ BAD_VALUES = [
     ("GATED_HOSTS", "ada@app.example.com", "not a host"),
     ("GATED_HOSTS", "app_1.example.com", "host that is not valid"),
     ("GATED_HOSTS", "app.example.com:99999", "port"),
+    ("COOKIE_DOMAIN", "com", "many owners"),
+    ("COOKIE_DOMAIN", "localhost", "many owners"),
+    ("COOKIE_DOMAIN", "co.uk", "many owners"),
+    ("COOKIE_DOMAIN", "Com.AU", "many owners"),
+    ("COOKIE_DOMAIN", "192.0.2.1", "IP address"),
+    ("COOKIE_DOMAIN", "[2001:db8::1]", "IP address"),
+    ("COOKIE_DOMAIN", ".example.com", "host that is not valid"),
+    ("COOKIE_DOMAIN", "*.example.com", "host that is not valid"),
+    ("COOKIE_DOMAIN", "https://example.com", "host that is not valid"),
+    ("COOKIE_DOMAIN", "example.com:443", "host that is not valid"),
     ("SIGN_IN_RATE", "often", "not a rate"),
     ("SIGN_IN_RATE", "0/minute", "not one rate"),
     ("PURCHASE_RATE", "1/second;5/minute", "not one rate"),
+    ("METRICS_TOKEN", GOOD_SECRET[:31], "shorter than 32"),
+    ("METRICS_TOKEN", f"{GOOD_SECRET} ü", "Authorization header"),
+    ("SWEEP_HOURS", "0", "from 1 to 720"),
+    ("SWEEP_HOURS", "721", "from 1 to 720"),
+    ("SWEEP_HOURS", "1.5", "from 1 to 720"),
     ("STRIPE_API_KEY", "pk_test_1", "key of Stripe"),
     ("STRIPE_API_KEY", "sk_test_...", "key of Stripe"),
     ("STRIPE_API_KEY", "sk_other_1", "key of Stripe"),
@@ -321,6 +343,33 @@ def test_bad_values(tmp_path: Path, name: str, text: str, problem: str) -> None:
     [fault] = faults_of(MINIMAL | COMPANIONS.get(name, {}) | {name: text}, tmp_path)
     assert fault.variable == name
     assert problem in fault.problem
+
+
+@pytest.mark.parametrize(
+    ("public_url", "domain", "gated", "faulty"),
+    [
+        ("https://pay.example.com", "Example.COM", "app.example.com,example.com:8443,a.b.example.com", []),
+        ("https://example.com", "example.com", "", []),
+        ("https://pay.example.co.uk:8443", "example.co.uk", "app.example.co.uk", []),
+        ("https://pay.example.com", "pay.example.com", "", []),
+        ("http://localhost:4000", "example.com", "", ["COOKIE_DOMAIN"]),
+        ("https://pay.example.com", "other.com", "", ["COOKIE_DOMAIN"]),
+        ("https://payexample.com", "example.com", "", ["COOKIE_DOMAIN"]),
+        ("https://example.com", "pay.example.com", "", ["COOKIE_DOMAIN"]),
+        ("https://192.0.2.1", "example.com", "", ["COOKIE_DOMAIN"]),
+        ("https://pay.example.com", "example.com", "app.example.com,app.other.com,192.0.2.1", ["GATED_HOSTS"] * 2),
+        ("https://pay.example.com", "example.com", "badexample.com", ["GATED_HOSTS"]),
+        ("nonsense", "example.com", "app.other.com", ["PUBLIC_URL"]),
+    ],
+)
+def test_a_shared_cookie_reaches_our_own_host_and_all_gated_ones(
+    tmp_path: Path, public_url: str, domain: str, gated: str, faulty: list[str]
+) -> None:
+    changes = {"PUBLIC_URL": public_url, "COOKIE_DOMAIN": domain, "GATED_HOSTS": gated, "ALLOW_TEST_MODE": "true"}
+    if faulty:
+        assert variables(faults_of(MINIMAL | changes, tmp_path)) == faulty
+    else:
+        assert load(MINIMAL | changes, tmp_path).cookie_domain == domain.lower()
 
 
 @pytest.mark.parametrize("name", [setting.name for setting in SETTINGS if setting.required])
@@ -378,6 +427,55 @@ def test_products(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("lines", "policy"),
+    [
+        ("", Policy(refund_revokes_from=100, dispute_suspends=True, promotion_codes=False)),
+        ("refund_revokes_from = 1", Policy(refund_revokes_from=1)),
+        ("refund_revokes_from = 100", Policy()),
+        ('refund_revokes_from = " 050 "', Policy(refund_revokes_from=50)),
+        ('refund_revokes_from = ""', Policy()),
+        ('dispute = "suspend"', Policy()),
+        ('dispute = "keep"', Policy(dispute_suspends=False)),
+        ("promotion_codes = true", Policy(promotion_codes=True)),
+        ("promotion_codes = false", Policy()),
+        ('Promotion_Codes = "yes"', Policy(promotion_codes=True)),
+        ('refund_revokes_from = 50\ndispute = "keep"\npromotion_codes = 1', Policy(50, False, True)),
+    ],
+)
+def test_the_policy_of_a_product(tmp_path: Path, lines: str, policy: Policy) -> None:
+    products = f"[products.other]\n{GOOD_PRODUCT.replace('price_1', 'price_2')}[products.pro]\n{GOOD_PRODUCT}{lines}\n"
+    other, pro = load(with_products(tmp_path, products), tmp_path).products
+    assert (pro.policy, other.policy) == (policy, Policy())
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("refund_revokes_from = 0", "from 1 to 100"),
+        ("refund_revokes_from = 101", "from 1 to 100"),
+        ("refund_revokes_from = 1000", "from 1 to 100"),
+        ("refund_revokes_from = -5", "from 1 to 100"),
+        ("refund_revokes_from = true", "from 1 to 100"),
+        ('refund_revokes_from = "50 %"', "from 1 to 100"),
+        ('refund_revokes_from = "½"', "from 1 to 100"),
+        ('refund_revokes_from = "٥٠"', "from 1 to 100"),
+        ("refund_revokes_from = 50.0", "neither text"),
+        ("refund_revokes_from = ['50', '60']", "is a list"),
+        ('dispute = "Keep"', "neither suspend nor keep"),
+        ('dispute = "revoke"', "neither suspend nor keep"),
+        ("dispute = false", "neither suspend nor keep"),
+        ('promotion_codes = "SUMMER"', "neither true nor false"),
+        ("promotion_codes = 100", "neither true nor false"),
+        ("promotion_codes = ['SUMMER', 'WINTER']", "is a list"),
+    ],
+)
+def test_bad_policies(tmp_path: Path, line: str, problem: str) -> None:
+    [fault] = faults_of(with_products(tmp_path, f"[products.pro]\n{GOOD_PRODUCT}{line}\n"), tmp_path)
+    assert fault.variable == f"products.pro.{line.split()[0]}"
+    assert problem in fault.problem
+
+
 GOOD_PRODUCT = 'name = "Pro"\nunlocks = ["reports"]\nstripe = ["price_1"]\n'
 
 
@@ -399,6 +497,11 @@ GOOD_PRODUCT = 'name = "Pro"\nunlocks = ["reports"]\nstripe = ["price_1"]\n'
         (f"[products.pro]\n{GOOD_PRODUCT}".replace('["reports"]', "[]"), ["products.pro.unlocks"]),
         (f"[products.pro]\n{GOOD_PRODUCT}".replace('"reports"', '"Re ports", "x,y"'), ["products.pro.unlocks"] * 2),
         (f"[products.pro]\n{GOOD_PRODUCT}".replace("price_1", "prod_1"), ["products.pro.stripe"]),
+        (
+            f"[products.pro]\n{GOOD_PRODUCT}refund_revokes_from = 0\ndispute = 'off'\n"
+            "promotion_codes = 2\nrefunds = 1\n",
+            [f"products.pro.{name}" for name in ("refunds", "refund_revokes_from", "dispute", "promotion_codes")],
+        ),
         (f"[products.pro]\n{GOOD_PRODUCT}".replace('["price_1"]', "[1]"), ["products.pro.stripe"] * 2),
         (f"[products.a]\n{GOOD_PRODUCT}[products.b]\n{GOOD_PRODUCT}", ["products.b.stripe"]),
         (f"[products.a]\n{GOOD_PRODUCT}".replace('"price_1"', '"price_1", "price_1"'), ["products.a.stripe"]),
@@ -573,6 +676,7 @@ CANARY = "wXk7Vq2NcZp9"
 def test_secrets_are_in_no_repr(tmp_path: Path) -> None:
     secrets: dict[str, str] = {
         "SECRET_KEY": GOOD_SECRET + CANARY,
+        "METRICS_TOKEN": GOOD_SECRET + CANARY,
         "DATABASE_URL": f"postgresql://u:{CANARY}@db/toll",
         "STRIPE_API_KEY": f"sk_test_{CANARY}",
         "STRIPE_WEBHOOK_SECRET": f"whsec_{CANARY}",
@@ -626,15 +730,17 @@ def test_configuration_is_frozen(tmp_path: Path) -> None:
 # Documents
 
 
-def row(setting: Setting) -> str:
+def row(setting: Setting, prefix: str = "") -> str:
     kinds = {"required": setting.required, "list": setting.many, "secret": setting.secret}
     default = f"`{setting.default}`" if setting.default else ""
-    return f"| `{setting.name}` | {', '.join(kind for kind in kinds if kinds[kind])} | {default} | {setting.help} |"
+    kind = ", ".join(kind for kind in kinds if kinds[kind])
+    return f"| `{prefix}{setting.name}` | {kind} | {default} | {setting.help} |"
 
 
 def test_docs_settings_has_a_row_for_each_setting_and_no_other() -> None:
     lines = (ROOT / "docs/settings.md").read_text("utf-8").splitlines()
-    assert [line for line in lines if line.startswith("| `")] == [row(setting) for setting in SETTINGS]
+    rows = [*(row(setting) for setting in SETTINGS), *(row(setting, "products.KEY.") for setting in PRODUCT_SETTINGS)]
+    assert [line for line in lines if line.startswith("| `")] == rows
 
 
 def test_the_toml_in_docs_settings_loads(tmp_path: Path) -> None:
@@ -643,6 +749,7 @@ def test_the_toml_in_docs_settings_loads(tmp_path: Path) -> None:
     (tmp_path / "tollkeeper.toml").write_text(blocks[0], "utf-8")
     config = load(without("PRODUCT_PRICE_ID", "PUBLIC_URL") | {"STRIPE_API_KEY": "sk_live_1"}, tmp_path)
     assert [product.key for product in config.products] == ["basic", "pro"]
+    assert [product.policy for product in config.products] == [Policy(), Policy(50, False, True)]
     assert config.gated_hosts == {"app.example.com", "reports.example.com:8443"}
 
 
