@@ -57,6 +57,11 @@ async def open_books(config: Config, clock: Callable[[], int] = now) -> AsyncIte
 
 def create_app(config: Config, *, clock: Callable[[], int] = now, open_books: OpenBooks = open_books) -> ASGIApp:
     """The whole application. Opening the books and the background work belong to its lifespan."""
+    return guarded(create_pages(config, clock=clock, open_books=open_books), config)
+
+
+def create_pages(config: Config, *, clock: Callable[[], int] = now, open_books: OpenBooks = open_books) -> Starlette:
+    """All pages, and the lifespan that they need, without what guards them."""
     pages = Starlette(
         routes=routes(
             webhooks_for=StripeProvider.name if config.stripe.webhook_secrets else None,
@@ -67,8 +72,14 @@ def create_app(config: Config, *, clock: Callable[[], int] = now, open_books: Op
         lifespan=partial(lifespan, config=config, open_books=partial(open_books, config, clock)),
     )
     pages.router.redirect_slashes = False  # such a redirect would name whatever host the request names
+    return pages
+
+
+def guarded(pages: ASGIApp, config: Config) -> ASGIApp:
+    """The pages with everything around them that a request meets first."""
     # Outside of Starlette's own error handling, so that even its last resort is logged and carries the headers.
     app: ASGIApp = guards.RequestLog(guards.SecurityHeaders(pages, config))
+    app = guards.AtOurPath(app, config.path)
     if config.trusted_proxies:
         app = cast(
             ASGIApp, ProxyHeadersMiddleware(cast(Any, app), [str(network) for network in config.trusted_proxies])
@@ -98,8 +109,10 @@ def assemble(config: Config, books: Books, worker: Worker) -> Site:
     return Site(
         config=config,
         books=books,
-        gate=Gate(books.database, books.catalog, config.live, config.secure, books.clock, config.cookie_domain),
-        till=Till(books, config.public_url),
+        gate=Gate(
+            books.database, books.catalog, config.live, config.secure, books.clock, config.cookie_domain, config.path
+        ),
+        till=Till(books, config.base_url),
         signin=SignIn(config.issuers, clock=books.clock),
         attempts=AttemptSeal(config.secret_keys, clock=books.clock),
         pages=Pages(config),

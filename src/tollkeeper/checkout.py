@@ -46,7 +46,7 @@ class Till:
     """Where people buy."""
 
     books: Books
-    public_url: str
+    base_url: str
 
     async def begin(self, person: Person, product: Product) -> Hosted | Completed:
         """Find or make the page where this person pays for this product.
@@ -151,7 +151,7 @@ class Till:
 
     def _returns(self) -> ReturnAddresses:
         """Built from our own public address alone. The provider fills in the braces."""
-        base = f"{self.public_url}/purchase"
+        base = f"{self.base_url}/purchase"
         return ReturnAddresses(
             success=f"{base}/success?session_id={{CHECKOUT_SESSION_ID}}",
             cancel=f"{base}/cancel?session_id={{CHECKOUT_SESSION_ID}}",

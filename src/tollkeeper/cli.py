@@ -218,7 +218,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) 
             servers = server.Servers()
             try:
                 await servers.start(server.Listener(create_app(settings), server.listen(host, port)))
-                typer.echo(f"Tollkeeper answers on {host}:{port} as {settings.public_url}", err=True)
+                typer.echo(f"Tollkeeper answers on {host}:{port} as {settings.base_url}", err=True)
                 await servers.until_told()
             finally:
                 await servers.stop()
@@ -235,7 +235,7 @@ def check(folder: Folder = Path(), as_json: Json = False) -> None:
         settings = config.load(os.environ, folder)
     summary = {
         "ok": True,
-        "public_url": settings.public_url,
+        "public_url": settings.base_url,
         "mode": "live" if settings.live else "test",
         "database": "PostgreSQL" if settings.database_url.startswith("postgresql") else "SQLite",
         "sign_in": [issuer.name for issuer in settings.issuers],

@@ -2,6 +2,7 @@
 
 import difflib
 import io
+import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -79,6 +80,8 @@ class Config:
     issuers: tuple[IssuerSettings, ...]
     products: tuple[Product, ...]
     """A product named "" goes by the provider's name for it."""
+    path: str = ""
+    """Where on that origin our pages are, if they share it: such as ``/pay``."""
     gated_hosts: frozenset[str] = frozenset()
     cookie_domain: str | None = None
     """``public_url`` is a host of this domain, and https. Without one the login cookie is our own host's alone."""
@@ -95,6 +98,16 @@ class Config:
     def secure(self) -> bool:
         """Whether visitors come over https, so that cookies can insist on it."""
         return self.public_url.startswith("https://")
+
+    @property
+    def base_url(self) -> str:
+        """What every address of ours begins with: the origin, and our path on it."""
+        return self.public_url + self.path
+
+    @property
+    def front_page(self) -> str:
+        """The path of our first page."""
+        return f"{self.path}/"
 
     @property
     def gated_origins(self) -> frozenset[str]:
@@ -114,12 +127,14 @@ Texts = dict[str, tuple[str, ...]]
 _BY_NAME = {setting.name: setting for setting in SETTINGS}
 
 
-def load(environ: Mapping[str, str], folder: Path) -> Config:
+def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Config:
     """The configuration of this process. The environment outranks ``.env``, and that ``tollkeeper.toml``.
 
-    ``folder`` is the working folder: it holds both files, if they exist, and relative paths start there. A blank value
-    counts as unset. Raises ``ConfigurationError`` with every fault there is.
+    ``environ`` is the process's own if left out. ``folder`` is the working folder, the current one if left out: it
+    holds both files, if they exist, and relative paths start there. A blank value counts as unset. Raises
+    ``ConfigurationError`` with every fault there is.
     """
+    environ, folder = os.environ if environ is None else environ, folder or Path()
     faults: list[Fault] = []
     env_file = _read_env_file(folder / ".env", faults)
     toml_file, tables = _read_toml(folder / "tollkeeper.toml", faults)
@@ -347,11 +362,11 @@ def _mode_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
     if key is None:
         return
     live = _is_live(key)
-    if public_url and live and on_this_machine(public_url):
+    if public_url and live and on_this_machine(public_url.origin):
         yield Fault(
             "PUBLIC_URL", "is on this machine, but STRIPE_API_KEY is live", "Use a test key, or a public address"
         )
-    if public_url and not live and not on_this_machine(public_url) and not values.get("ALLOW_TEST_MODE", True):
+    if public_url and not live and not on_this_machine(public_url.origin) and not values.get("ALLOW_TEST_MODE", True):
         remedy = "Use the live key; on a staging site set ALLOW_TEST_MODE=true, and test cards will open every door"
         yield Fault("STRIPE_API_KEY", "is a test key, but PUBLIC_URL is a public address", remedy)
     publishable = values.get("STRIPE_PUBLIC")
@@ -368,9 +383,9 @@ def _cookie_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
     if not domain or not public_url:
         return
     reached = partial(login_reaches, public_url=f"https://{domain}", cookie_domain=domain)
-    if not public_url.startswith("https://"):
+    if not public_url.origin.startswith("https://"):
         yield Fault("COOKIE_DOMAIN", "is set, but PUBLIC_URL is not https", "Leave it out on this machine")
-    elif not reached(public_url):
+    elif not reached(public_url.origin):
         remedy = "Name a domain that PUBLIC_URL's host is under"
         yield Fault("COOKIE_DOMAIN", "is not a domain of PUBLIC_URL's host: no browser would keep the cookie", remedy)
     for place, host in enumerate(values.get("GATED_HOSTS", ()), start=1):
@@ -400,7 +415,8 @@ def _issuer_faults(texts: Texts) -> Iterator[Fault]:
 
 def _config(values: Mapping[str, Any], products: tuple[Product, ...]) -> Config:
     return Config(
-        public_url=values["PUBLIC_URL"],
+        public_url=values["PUBLIC_URL"].origin,
+        path=values["PUBLIC_URL"].path,
         secret_keys=values["SECRET_KEY"],
         database_url=values["DATABASE_URL"],
         stripe=_stripe(values),

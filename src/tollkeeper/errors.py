@@ -27,6 +27,22 @@ class ConfigurationError(TollkeeperError):
         self.faults = faults
 
 
+class Misplaced(TollkeeperError):
+    """A program mounts our pages elsewhere than ``PUBLIC_URL`` says, so that no address of theirs would be right."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"Tollkeeper is mounted at {path}: end PUBLIC_URL with that path.")
+
+
+class NotRunning(TollkeeperError):
+    """Something was asked of a Tollkeeper whose lifespan was not entered."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Tollkeeper is not running: give the app its lifespan, as in FastAPI(lifespan=tollkeeper.lifespan)."
+        )
+
+
 class StorageError(TollkeeperError):
     """The database cannot be used as it is: missing schema, newer schema, unreadable file."""
 

@@ -26,17 +26,18 @@ class Gate:
     clock: Callable[[], int]
     cookie_domain: str | None = None
     """Hosts under this domain share the login session; without one it is our own host's alone."""
+    path: str = ""
+    """Where on its host this Tollkeeper is. Two of them on one host have cookies of their own."""
 
     @property
     def cookie(self) -> str:
-        """The login session's cookie.
+        """The login session's cookie: for every page of the host, those beside ours too.
 
         Its prefix has browsers refuse it from plain http, and ``__Host-`` also from other hosts (RFC 6265bis, section
         4.1.3), which is possible only where none share it.
         """
-        if not self.secure:
-            return "tollkeeper"
-        return "__Secure-tollkeeper" if self.cookie_domain else "__Host-tollkeeper"
+        prefix = "" if not self.secure else "__Secure-" if self.cookie_domain else "__Host-"
+        return f"{prefix}tollkeeper{self.path.replace('/', '.')}"
 
     async def visitor(self, connection: HTTPConnection) -> Visitor | None:
         """The person behind a request, or None. Asks the database each time: what it answers is never old."""

@@ -9,10 +9,19 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class PublicUrl(NamedTuple):
+    """Where visitors find our pages."""
+
+    origin: str
+    """Lower-case, with neither a default port nor a trailing slash."""
+    path: str
+    """Empty, or such as ``/pay``: no trailing slash, no ``.`` or ``..``, nothing encoded."""
 
 
 class Unfit(ValueError):
@@ -125,6 +134,17 @@ def _origin(text: str) -> str:
     if path.strip("/"):
         raise Unfit("has a path after the host", "Leave the path out: this setting is scheme, host and port")
     return origin
+
+
+_PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~-]+)*")
+
+
+def _public_url(text: str) -> PublicUrl:
+    """Where visitors find our pages: a host of our own, or a path of a host that is shared."""
+    origin, path = _web_address(text)
+    if not _PATH.fullmatch(path.rstrip("/")):
+        raise Unfit("has an unusual path", "Use letters, digits, hyphens, dots, underscores and single slashes")
+    return PublicUrl(origin, path.rstrip("/"))
 
 
 def _issuer(text: str) -> str:
@@ -309,8 +329,9 @@ PRODUCT_SETTINGS: tuple[Setting, ...] = (
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         "PUBLIC_URL",
-        _origin,
-        "Where visitors find Tollkeeper: scheme, host and port. https, except on this machine.",
+        _public_url,
+        "Where visitors find Tollkeeper: scheme, host and port, and a path if it shares the host. https, except on this"
+        " machine.",
         "https://pay.example.com",
         required=True,
     ),

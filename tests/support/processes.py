@@ -192,8 +192,8 @@ class Installation:
             yield process
 
 
-def installed(sandbox: Account, database_url: str, folder: Path, **more: str) -> Installation:
-    """Settings in a ``.env`` file, for an app on a free port with the sandbox behind it."""
-    settings = settings_for(f"http://127.0.0.1:{free_port()}", sandbox, database_url, **more)
+def installed(sandbox: Account, database_url: str, folder: Path, path: str = "", **more: str) -> Installation:
+    """Settings in a ``.env`` file, for an app on a free port, at a path of it, with the sandbox behind it."""
+    settings = settings_for(f"http://127.0.0.1:{free_port()}{path}", sandbox, database_url, **more)
     (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     return Installation(folder, settings)

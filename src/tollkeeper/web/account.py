@@ -36,7 +36,7 @@ async def me(request: Request) -> Response:
     """``GET /api/me``: who it is and what they may use, for the app's own front end. 200 for nobody, too."""
     site = site_of(request)
     visitor = await visitor_of(request)
-    base = site.config.public_url + request.scope.get("root_path", "")
+    base = site.config.base_url
     until = open_until(visitor, site.books.catalog, site.books.clock()) if visitor else {}
     person = visitor.person if visitor else None
     return JSONResponse(

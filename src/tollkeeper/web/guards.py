@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tollkeeper.config import Config
+from tollkeeper.errors import Misplaced
 from tollkeeper.metrics import Metrics
 from tollkeeper.settings import Network
 from tollkeeper.web.site import site_of
@@ -90,6 +91,39 @@ class OnlyOurProxies:
 
 def _forwarded(header: tuple[bytes, bytes]) -> bool:
     return header[0].startswith(b"x-forwarded-")
+
+
+class AtOurPath:
+    """Our pages are at the path of PUBLIC_URL, which whoever mounts us, or a proxy, may have taken off the address."""
+
+    def __init__(self, app: ASGIApp, path: str) -> None:
+        self.app = app
+        self.path = path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope = placed(scope, self.path)
+        await self.app(scope, receive, send)
+
+
+def placed(scope: Scope, path: str) -> Scope:
+    """A request with our path as ``root_path`` and at the start of ``path``, as ASGI has it.
+
+    https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope. Raises ``Misplaced``.
+    """
+    mounted = scope.get("root_path", "")
+    if mounted not in {"", path}:
+        raise Misplaced(mounted)
+    if not path:
+        return scope
+    within = _without(path, scope["path"])
+    raw = _without(path, scope.get("raw_path", b"").decode("latin-1"))
+    return dict(scope, root_path=path, path=path + within, raw_path=(path + raw).encode("latin-1"))
+
+
+def _without(path: str, address: str) -> str:
+    within = address.removeprefix(path) if f"{address}/".startswith(f"{path}/") else address
+    return within or "/"
 
 
 class SecurityHeaders:

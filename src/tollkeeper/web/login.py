@@ -38,7 +38,7 @@ SYSTEMS = (
 async def login(request: Request) -> Response:
     """``GET /login``: one issuer, straight there; several, a choice."""
     site = site_of(request)
-    wanted = wanted_page(site, request.query_params.get("return_to")) or "/"
+    wanted = wanted_page(site, request.query_params.get("return_to")) or site.config.front_page
     if await visitor_of(request):
         return RedirectResponse(wanted, 303, {"Cache-Control": "no-store"})
     issuers = site.config.issuers
@@ -60,7 +60,7 @@ async def _begin(request: Request, issuer_id: str) -> Response:
     _known(site, issuer_id)
     limit(request, site.config.sign_in_rate, "sign-in", request.client.host if request.client else "")
     attempt = await site.signin.begin(issuer_id, callback_url(site, issuer_id))
-    return_to = wanted_page(site, request.query_params.get("return_to")) or "/"
+    return_to = wanted_page(site, request.query_params.get("return_to")) or site.config.front_page
     answer = RedirectResponse(attempt.url, 302, {"Cache-Control": "no-store"})
     name, path = attempt_cookie(request)
     answer.set_cookie(
@@ -82,13 +82,13 @@ def attempt_cookie(request: Request) -> tuple[str, str]:
     visitor in as somebody else. It needs https and the path ``/``.
     """
     if site_of(request).config.secure:
-        return "__Host-tollkeeper_login", "/"
+        return f"__Host-tollkeeper_login{site_of(request).config.path.replace('/', '.')}", "/"
     return ATTEMPT_COOKIE, request.scope.get("root_path", "") + "/login"
 
 
 def callback_url(site: Site, issuer_id: str) -> str:
     """Where an issuer sends the browser back to. Each has its own, so that none can answer for another."""
-    return f"{site.config.public_url}/login/{issuer_id}/callback"
+    return f"{site.config.base_url}/login/{issuer_id}/callback"
 
 
 def _known(site: Site, issuer_id: str) -> None:

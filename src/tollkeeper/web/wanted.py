@@ -46,4 +46,5 @@ def arrive(request: Request, page: str) -> Response:
 
 
 def _cookie(request: Request) -> str:
-    return "__Host-tollkeeper_wanted" if site_of(request).config.secure else "tollkeeper_wanted"
+    config = site_of(request).config
+    return f"{'__Host-' if config.secure else ''}tollkeeper_wanted{config.path.replace('/', '.')}"
