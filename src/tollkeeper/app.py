@@ -75,7 +75,7 @@ def create_app(config: Config, *, clock: Callable[[], int] = now, open_books: Op
         )
     app = guards.OnlyOurProxies(app, config.trusted_proxies)
     # First of all, for what stands around a page takes longer than the gate itself.
-    return gate.AheadOfPages(app, config, lambda: cast(Site, pages.state.site))
+    return gate.AheadOfPages(app, config, lambda: pages.state.site)
 
 
 @asynccontextmanager
