@@ -22,6 +22,7 @@ from tests.bench.sites import (
     memory,
     open_sandbox,
     postgresql,
+    resident,
     serving_bare,
     serving_nginx,
 )
@@ -54,6 +55,7 @@ class Case:
     name: str
     url: str
     people: int
+    process: Process | None
     status: int = 200
 
 
@@ -93,6 +95,10 @@ def rate(load: Load) -> float:
     return load.rate
 
 
+def effort(load: Load) -> float:
+    return load.effort
+
+
 def p50(load: Load) -> float:
     return load.p50
 
@@ -125,22 +131,21 @@ def measure(options: Options, folder: Path, say: Say) -> Findings:
             measure_webhooks(largest, folder, options, found, say)
         with ExitStack() as serving:
             cases = list(bare_cases(folder, serving))
-            for site in sites.values():
-                serving.enter_context(site.app.serving())
+            served = {people: serving.enter_context(site.app.serving()) for people, site in sites.items()}
             if "sqlite" in options.only:
-                cases += [case for site in sites.values() for case in gate_cases("SQLite", site)]
-                cases.append(Case("dashboard page", f"{largest.app.url}/dashboard", largest.people))
+                cases += [case for people in sites for case in gate_cases("SQLite", sites[people], served[people])]
+                page = f"{largest.app.url}/dashboard"
+                cases.append(Case("dashboard page", page, largest.people, served[largest.people]))
             if "nginx" in options.only:
                 url = serving.enter_context(serving_nginx(folder, largest.app.port))
-                cases += [Case("nginx: page", f"{url}/open", 0)]
-                cases += [Case("nginx: page behind the gate", f"{url}/gated", largest.people)]
+                cases += [Case("nginx: page", f"{url}/open", 0, None)]
+                cases += [Case("nginx: page behind the gate", f"{url}/gated", largest.people, served[largest.people])]
             if "postgresql" in options.only:
                 cluster = serving.enter_context(postgresql())
                 for people in options.people:
                     cluster.create(f"people{people}")
                     site = filled("PostgreSQL", cluster.url(f"people{people}"), people)
-                    serving.enter_context(site.app.serving())
-                    cases += gate_cases("PostgreSQL", site)
+                    cases += gate_cases("PostgreSQL", site, serving.enter_context(site.app.serving()))
             take_turns(cases, folder, options, found, say)
     found.targets += list(targets(found, options))
     return found
@@ -149,17 +154,17 @@ def measure(options: Options, folder: Path, say: Say) -> Findings:
 def bare_cases(folder: Path, serving: ExitStack) -> Iterator[Case]:
     """What everything is compared with."""
     for name, kind in ((BASE, "starlette"), ("raw ASGI: hello", "raw")):
-        url, _ = serving.enter_context(serving_bare(kind, folder))
-        yield Case(name, url, 0)
+        url, process = serving.enter_context(serving_bare(kind, folder))
+        yield Case(name, url, 0, process)
 
 
-def gate_cases(engine: str, site: Site) -> list[Case]:
+def gate_cases(engine: str, site: Site, process: Process) -> list[Case]:
     """The gate's three answers."""
     named = f"{engine}, {site.people:,} people"
     return [
-        Case(f"{named}: allow", site.gate, site.people),
-        Case(f"{named}: sign in", site.gate, 0, 302),
-        Case(f"{named}: pay", f"{site.app.url}/gate?feature=reports", site.people, 302),
+        Case(f"{named}: allow", site.gate, site.people, process),
+        Case(f"{named}: sign in", site.gate, 0, process, 302),
+        Case(f"{named}: pay", f"{site.app.url}/gate?feature=reports", site.people, process, 302),
     ]
 
 
@@ -170,7 +175,8 @@ def take_turns(cases: Sequence[Case], folder: Path, options: Options, found: Fin
     for number in range(options.rounds):
         for case in cases:
             say(f"round {number + 1} of {options.rounds}: {case.name} ...")
-            found.loads.setdefault(case.name, []).append(ask(folder, case.url, case.people, options.seconds))
+            load = ask(folder, case.url, case.people, options.seconds, case.process)
+            found.loads.setdefault(case.name, []).append(load)
 
 
 def require_answer(case: Case) -> None:
@@ -232,10 +238,10 @@ def grown(process: Process, folder: Path, url: str, people: int, requests: int) 
 
 
 def imported_size(module: str) -> float:
-    """How many MB a module takes that our own imports do not bring already."""
-    script = "import tollkeeper.app, resource, {}; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    """How many MB a module takes, beside what our own imports bring already."""
+    script = "import tollkeeper.app, {}; print(open('/proc/self/status').read())"
     sizes = [
-        float(subprocess.run([sys.executable, "-c", script.format(name)], capture_output=True, check=True).stdout)
+        resident(subprocess.run([sys.executable, "-c", script.format(name)], capture_output=True, text=True).stdout)
         for name in (module, "sys")
     ]
     return sizes[0] - sizes[1]

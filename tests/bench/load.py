@@ -1,11 +1,14 @@
 """Load from ``wrk``: who asks is chosen anew for each request, so that nothing is measured that a cache would do."""
 
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from tests.support.processes import Process
 
 WRK_MISSING: Final = "scripts/bench needs the load generator wrk. On Debian and Ubuntu: apt-get install wrk"
 
@@ -61,11 +64,18 @@ class Load:
     p50: float
     p99: float
     wrong: int
+    cpu: float = 0
+    """Seconds of a processor that our process took, which other programs disturb less than the rate; 0 if not known."""
 
     @property
     def rate(self) -> float:
         """Answers per second."""
         return self.requests / self.seconds
+
+    @property
+    def effort(self) -> float:
+        """Microseconds of a processor for each answer."""
+        return self.cpu / self.requests * 1e6
 
 
 def require_wrk() -> None:
@@ -77,12 +87,22 @@ def require_wrk() -> None:
 class Asking:
     """A running ``wrk``."""
 
-    def __init__(self, folder: Path, url: str, script: str, argument: str, seconds: float, connections: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        url: str,
+        script: str,
+        argument: str,
+        seconds: float,
+        connections: int,
+        process: Process | None = None,
+    ) -> None:
         file = folder / "load.lua"
         file.write_text(script + TELL)
         # wrk knows whole seconds alone.
         command = ["wrk", "-t1", f"-c{connections}", f"-d{max(round(seconds), 1)}s", "-s", str(file), url]
-        self._url = url
+        self._url, self._process = url, process
+        self._cpu = cpu_of(process)
         self._wrk = subprocess.Popen([*command, "--", argument], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def end(self) -> Load:
@@ -91,15 +111,23 @@ class Asking:
         figures = [line for line in said.splitlines() if line.startswith("{")]
         if not figures:
             raise WrongAnswer(f"wrk said of {self._url}: {said}")
-        load = Load(**json.loads(figures[0]))
+        load = Load(**json.loads(figures[0]), cpu=cpu_of(self._process) - self._cpu)
         if load.wrong or not load.requests:
             raise WrongAnswer(f"{load.wrong} of {load.requests} answers of {self._url} were wrong")
         return load
 
 
-def ask(folder: Path, url: str, people: int, seconds: float) -> Load:
+def cpu_of(process: Process | None) -> float:
+    """Seconds of a processor that a process has taken so far, all of its threads."""
+    if process is None:
+        return 0
+    fields = Path(f"/proc/{process.popen.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def ask(folder: Path, url: str, people: int, seconds: float, process: Process | None = None) -> Load:
     """Ask for an address, each time as one of so many people, or as nobody if there are none."""
-    return Asking(folder, url, ASK, str(people), seconds, CONNECTIONS).end()
+    return Asking(folder, url, ASK, str(people), seconds, CONNECTIONS, process).end()
 
 
 def post(folder: Path, url: str, events: Path, seconds: float, clients: int) -> Asking:

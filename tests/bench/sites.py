@@ -147,6 +147,10 @@ def first_answer(url: str, token: str, began: float) -> float:
 
 def memory(process: Process) -> float:
     """How much of a process is in memory, in MB."""
-    status = Path(f"/proc/{process.popen.pid}/status").read_text()
+    return resident(Path(f"/proc/{process.popen.pid}/status").read_text())
+
+
+def resident(status: str) -> float:
+    """The same, from what Linux says about a process."""
     [line] = [line for line in status.splitlines() if line.startswith("VmRSS:")]
     return int(line.split()[1]) / 1024
