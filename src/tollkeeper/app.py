@@ -84,7 +84,9 @@ def guarded(pages: ASGIApp, config: Config) -> ASGIApp:
         app = cast(
             ASGIApp, ProxyHeadersMiddleware(cast(Any, app), [str(network) for network in config.trusted_proxies])
         )
-    return guards.OnlyOurProxies(app, config.trusted_proxies)
+    app = guards.OnlyOurProxies(app, config.trusted_proxies)
+    # First of all, for what stands around a page takes longer than the gate itself.
+    return gate.AheadOfPages(app, config, lambda: pages.state.site)
 
 
 @asynccontextmanager
@@ -123,7 +125,7 @@ def assemble(config: Config, books: Books, worker: Worker) -> Site:
 
 
 def routes(*, webhooks_for: str | None, metrics: bool) -> list[Route | Mount]:
-    """Every address. Those for webhooks and metrics exist only where a secret is set for them."""
+    """Every address but the gate's. Those for webhooks and metrics exist only where a secret is set for them."""
     doors = [Route(f"/webhooks/{webhooks_for}", webhooks.receive, methods=["POST"])] if webhooks_for else []
     return [
         Route("/", home.landing),
@@ -136,8 +138,6 @@ def routes(*, webhooks_for: str | None, metrics: bool) -> list[Route | Mount]:
         Route("/purchase/success", purchase.success),
         Route("/purchase/cancel", purchase.cancel),
         Route("/dashboard", home.dashboard),
-        Route("/gate", gate.ForwardAuth()),
-        Route("/gate/auth-request", gate.AuthRequest()),
         Route("/api/me", account.me),
         Route("/account", account.account),
         Route("/account/sign-out-everywhere", login.sign_out_everywhere, methods=["POST"]),

@@ -1,7 +1,7 @@
 """What is sold: products, their prices, and the features they unlock."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from tollkeeper.model import Policy, Product
 
@@ -11,19 +11,29 @@ class Catalog:
     """The products on sale, and those that old prices still unlock."""
 
     products: tuple[Product, ...]
+    # Worked out once: the gate asks for them at each request.
+    _by_key: Mapping[str, Product] = field(init=False, repr=False, compare=False)
+    _unlocking: Mapping[str, tuple[Product, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        features = {feature for product in self.products for feature in product.unlocks}
+        by_feature = {
+            feature: tuple(product for product in self.products if feature in product.unlocks) for feature in features
+        }
+        object.__setattr__(self, "_by_key", {product.key: product for product in self.products})
+        object.__setattr__(self, "_unlocking", by_feature)
 
     def find(self, key: str) -> Product | None:
         """The product with this key, or None."""
-        return next((product for product in self.products if product.key == key), None)
+        return self._by_key.get(key)
 
     def unlocking(self, feature: str) -> tuple[Product, ...]:
         """The products that unlock a feature, in the catalog's order."""
-        return tuple(product for product in self.products if feature in product.unlocks)
+        return self._unlocking.get(feature, ())
 
     def features(self, product_keys: Iterable[str]) -> frozenset[str]:
         """Every feature that these products unlock. A product no longer in the catalog unlocks nothing."""
-        held = set(product_keys)
-        return frozenset(feature for product in self.products if product.key in held for feature in product.unlocks)
+        return frozenset[str]().union(*(self._by_key[key].unlocks for key in product_keys if key in self._by_key))
 
     def policy(self, key: str) -> Policy:
         """What the seller decided about a product; the careful defaults for one no longer in the catalog."""

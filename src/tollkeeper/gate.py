@@ -1,9 +1,7 @@
 """Who is this, and may they pass? Every page asks here, and nothing counts but the login session's cookie."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-
-from starlette.requests import HTTPConnection
 
 from tollkeeper.access import Decision, decide
 from tollkeeper.catalog import Catalog
@@ -39,9 +37,9 @@ class Gate:
         prefix = "" if not self.secure else "__Secure-" if self.cookie_domain else "__Host-"
         return f"{prefix}tollkeeper{self.path.replace('/', '.')}"
 
-    async def visitor(self, connection: HTTPConnection) -> Visitor | None:
+    async def visitor(self, headers: Iterable[tuple[bytes, bytes]]) -> Visitor | None:
         """The person behind a request, or None. Asks the database each time: what it answers is never old."""
-        token = connection.cookies.get(self.cookie, "")
+        token = token_in(headers, self.cookie.encode())
         if len(token) != TOKEN_LENGTH:
             return None
         return await self.database.find_visitor(digest(token), live=self.live, now=self.clock())
@@ -49,3 +47,18 @@ class Gate:
     def decide(self, visitor: Visitor | None, feature: str) -> Decision:
         """Whether the visitor may use a feature now."""
         return decide(visitor, feature, self.catalog, self.clock())
+
+
+def token_in(headers: Iterable[tuple[bytes, bytes]], cookie: bytes) -> str:
+    """What a request's headers, their names in lower case, say in one cookie; the last of several, as frameworks do.
+
+    All other cookies stay unparsed: a gate sees those of the app behind it, too.
+    """
+    token = b""
+    for name, value in headers:
+        if name == b"cookie" and cookie in value:
+            for pair in value.split(b";"):
+                key, _, said = pair.partition(b"=")
+                if key.strip() == cookie:
+                    token = said.strip()
+    return token.decode("latin-1")

@@ -20,9 +20,9 @@ class Metrics:
             "reconciles", "Reconciles of a customer", outcome=("changed", "unchanged", "superseded", "untold")
         )
         self.drift = self._count("drift", "Changes of access that only the sweep brought about")
-        self.http_requests = self._count(
-            "http_requests", "Requests answered, by class of status", status=("1xx", "2xx", "3xx", "4xx", "5xx")
-        )
+        classes = ("1xx", "2xx", "3xx", "4xx", "5xx")
+        http_requests = self._count("http_requests", "Requests answered, by class of status", status=classes)
+        self._answered = [http_requests.labels(name) for name in classes]
         self._asked = Histogram(
             "tollkeeper_provider_request_seconds",
             "Requests to the provider, how they ended and how long that took",
@@ -35,6 +35,10 @@ class Metrics:
         self.oldest_waiting = self._gauge("oldest_waiting_event_seconds", "Since when the oldest waiting event waits")
         self.list_read = self._gauge("events_list_read_seconds", "Since when the provider's list was read to its end")
         self.unexplained = self._gauge("payments_unexplained", "Payments that a person must look at", "verdict")
+
+    def answered(self, status: int) -> None:
+        """A request was answered with a status, 100 to 599."""
+        self._answered[status // 100 - 1].inc()
 
     def asked(self, status: int | None, seconds: float) -> None:
         """A request to the provider was answered with a status (None: not at all), after so many seconds."""

@@ -1,6 +1,7 @@
 """SQLite: one file, one writer thread that commits in groups, a few readers, and one held connection for the gate."""
 
 import asyncio
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -57,7 +58,7 @@ class SqliteDatabase:
             self._readers = ThreadPoolExecutor(READERS, "tollkeeper-reader")
             self._gate = connect(path, read_only=True, busy_timeout_ms=GATE_BUSY_TIMEOUT_MS)
             self._find_visitor = visitors.driver_sql(sqlite_dialect(paramstyle="named"))
-            self._files = path, path.with_name(f"{path.name}-wal")
+            self._files = str(path), f"{path}-wal"
             self._opened = _identities(self._files)
 
     async def read(self, f: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -76,8 +77,13 @@ class SqliteDatabase:
     async def find_visitor(self, token_hash: str, *, live: bool, now: int) -> Visitor | None:
         """The visitor with this login session; asked in the event loop itself, where it takes microseconds."""
         parameters = {"token_hash": token_hash, "live": live, "now": now}
-        with self._in_its_place():
-            return visitors.visitor_in(self._gate.execute(self._find_visitor, parameters).fetchall())
+        try:
+            rows = self._gate.execute(self._find_visitor, parameters).fetchall()
+        except sqlite3.Error:
+            with clear_errors(self._path):
+                raise
+        self._require_in_its_place()
+        return visitors.visitor_in(rows)
 
     @contextmanager
     def _in_its_place(self) -> Iterator[None]:
@@ -87,6 +93,9 @@ class SqliteDatabase:
         """
         with clear_errors(self._path):
             yield
+        self._require_in_its_place()
+
+    def _require_in_its_place(self) -> None:
         try:
             same = _identities(self._files) == self._opened
         except OSError:
@@ -106,9 +115,9 @@ class SqliteDatabase:
         self._writing.dispose()
 
 
-def _identities(files: tuple[Path, ...]) -> list[tuple[int, int]]:
+def _identities(files: tuple[str, ...]) -> list[tuple[int, int]]:
     """Which files these names stand for at the moment. Raises ``OSError`` if one stands for none."""
-    return [(found.st_dev, found.st_ino) for found in (file.stat() for file in files)]
+    return [(found.st_dev, found.st_ino) for found in map(os.stat, files)]
 
 
 def engine(path: Path, *, begin: str, read_only: bool = False) -> Engine:

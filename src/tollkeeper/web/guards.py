@@ -59,7 +59,7 @@ class RequestLog:
             except Exception:  # answered already, by the handler for what nobody thought of
                 log.exception("unexpected error")
             finally:
-                metrics_of(scope).http_requests.labels(f"{status // 100}xx").inc()
+                metrics_of(scope).answered(status)
                 took = round((time.perf_counter() - began) * 1000, 1)
                 log.info("request", method=scope["method"], path=scope["path"], status=status, ms=took)
 
@@ -77,16 +77,25 @@ class OnlyOurProxies:
         self.trusted = trusted
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and any(map(_forwarded, scope["headers"])) and not self._ours(scope["client"]):
-            scope = dict(scope, headers=[header for header in scope["headers"] if not _forwarded(header)])
+        if scope["type"] == "http":
+            scope = dict(scope, headers=believed(scope, self.trusted))
         await self.app(scope, receive, send)
 
-    def _ours(self, client: tuple[str, int] | None) -> bool:
-        try:
-            address = ip_address(client[0] if client else "")
-        except ValueError:
-            return False
-        return any(address in network for network in self.trusted)
+
+def believed(scope: Scope, trusted: tuple[Network, ...]) -> list[tuple[bytes, bytes]]:
+    """A request's headers, without ``X-Forwarded-…`` unless one of our proxies sent it."""
+    headers: list[tuple[bytes, bytes]] = scope["headers"]
+    if not any(map(_forwarded, headers)) or _ours(scope["client"], trusted):
+        return headers
+    return [header for header in headers if not _forwarded(header)]
+
+
+def _ours(client: tuple[str, int] | None, trusted: tuple[Network, ...]) -> bool:
+    try:
+        address = ip_address(client[0] if client else "")
+    except ValueError:
+        return False
+    return any(address in network for network in trusted)
 
 
 def _forwarded(header: tuple[bytes, bytes]) -> bool:

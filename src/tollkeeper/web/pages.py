@@ -7,6 +7,7 @@ from typing import Any
 
 from itsdangerous import BadSignature, Signer
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, select_autoescape
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
@@ -20,8 +21,11 @@ def _environment(templates_dir: Path | None) -> Environment:
     """The templates, compiled once in a process however many sites are made in it."""
     own = [FileSystemLoader(templates_dir)] if templates_dir else []
     environment = Environment(
-        loader=ChoiceLoader([*own, PackageLoader("tollkeeper.web")]), autoescape=select_autoescape()
+        loader=ChoiceLoader([*own, PackageLoader("tollkeeper.web")]),
+        autoescape=select_autoescape(),
+        auto_reload=bool(own),  # ours do not change while it runs, and to look costs four files at each page
     )
+    environment.globals["drawn"] = cache(lambda template: Markup(environment.get_template(template).render()))  # noqa: S704 - our own
     environment.filters |= {"money": money, "day": day, "moment": moment, "iso": iso}
     return environment
 

@@ -19,7 +19,7 @@ VisitorPage = Callable[[Request, Visitor], Awaitable[Response]]
 
 async def visitor_of(request: Request) -> Visitor | None:
     """The visitor, or None: for pages where signing in is optional."""
-    return await site_of(request).gate.visitor(request)
+    return await site_of(request).gate.visitor(request.scope["headers"])
 
 
 def signed_in(page: VisitorPage) -> Page:
