@@ -75,7 +75,7 @@ def create_pages(config: Config, *, clock: Callable[[], int] = now, open_books: 
     return pages
 
 
-def guarded(pages: ASGIApp, config: Config) -> ASGIApp:
+def guarded(pages: Starlette, config: Config) -> ASGIApp:
     """The pages with everything around them that a request meets first."""
     # Outside of Starlette's own error handling, so that even its last resort is logged and carries the headers.
     app: ASGIApp = guards.RequestLog(guards.SecurityHeaders(pages, config))

@@ -4,7 +4,7 @@ Everything belongs to one ``Tollkeeper``; two in one process share nothing.
 """
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import update_wrapper, wraps
 from typing import Any
@@ -76,7 +76,7 @@ class Tollkeeper:
 
         Raises ``StorageBusy`` when the database does not answer.
         """
-        return await self._site().gate.visitor(connection)
+        return await self._site().gate.visitor(connection.scope["headers"])
 
     def features(self, visitor: Visitor | None) -> frozenset[str]:
         """Everything that a visitor may use now."""
@@ -103,7 +103,7 @@ class Tollkeeper:
     async def decide(self, connection: HTTPConnection, feature: str) -> Allow | Refusal:
         """Whether whoever sends this request may use a feature; if not, what to tell them."""
         site = self._site()
-        decision: Decision = site.gate.decide(await site.gate.visitor(connection), feature)
+        decision: Decision = site.gate.decide(await site.gate.visitor(connection.scope["headers"]), feature)
         if isinstance(decision, Allow):
             return decision
         page = page_asked_for(connection, self.config)
@@ -200,11 +200,10 @@ class Guarded:
         return to_remedy or outcome.as_problem()
 
 
-def identified(scope: Scope, who: Mapping[str, str]) -> Scope:
+def identified(scope: Scope, who: list[tuple[bytes, bytes]]) -> Scope:
     """A request that says who it is in our words alone."""
     left = [header for header in scope["headers"] if _plain(header[0]) not in IDENTITY_NAMES]
-    ours = [(name.lower().encode(), value.encode("latin-1")) for name, value in who.items()]
-    return dict(scope, headers=left + ours)
+    return dict(scope, headers=left + who)
 
 
 def _plain(name: bytes) -> str:

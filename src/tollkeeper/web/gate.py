@@ -11,26 +11,25 @@ allow only what that needs, and writes no line about an answer: the proxy's own 
 import secrets
 import string
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeAlias
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote
 
 import structlog
 from starlette.datastructures import Headers
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tollkeeper.access import Allow, Decision, Pay, SignIn
+from tollkeeper.access import Allow, Deny, Pay, SignIn
 from tollkeeper.config import Config
 from tollkeeper.errors import TollkeeperError
 from tollkeeper.redirects import login_reaches, may_return_to
-from tollkeeper.web.errors import DETAILS, problem
+from tollkeeper.web.errors import DETAILS
 from tollkeeper.web.guards import believed, security_headers
+from tollkeeper.web.refusals import NO_STORE, Refusal, is_navigation, query, refusal
 from tollkeeper.web.site import Site
 
 log = structlog.get_logger()
 
-NO_STORE = {"Cache-Control": "no-store"}
 ALLOWED = [(b"cache-control", b"no-store"), (b"content-length", b"0")]
 
 # What stands in a header as it is: what RFC 9110, section 5.5, calls visible characters, and blanks. Not the percent
@@ -41,19 +40,6 @@ Answer: TypeAlias = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, headers and body."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why somebody may not pass, and where they can change that."""
-
-    status: int
-    detail: str
-    base: str
-    """Where our own pages are. Never what a request says about itself."""
-    feature: str
-    remedy: str | None = None
-    """The address where a browser signs in or buys."""
-
-
 class AheadOfPages:
     """Answers the two addresses of the gate, by any method, and leaves all others to the pages."""
 
@@ -62,7 +48,12 @@ class AheadOfPages:
         self.pages = pages
         self.config = config
         self.site = site
-        self.doors = {"/gate": by_itself, "/gate/auth-request": for_nginx}
+        # With our path, and without it, as ``AtOurPath`` has it for pages.
+        self.doors = {
+            path + door: answer
+            for door, answer in (("/gate", by_itself), ("/gate/auth-request", for_nginx))
+            for path in ("", config.path)
+        }
         # What a proxy asks, word for word. Written otherwise, it takes a little longer.
         self.usual = {
             query({"feature": feature})[1:].encode(): feature
@@ -72,7 +63,7 @@ class AheadOfPages:
         self.careful = security_headers(config)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        door = self.doors.get(path_of(scope)) if scope["type"] == "http" else None
+        door = self.doors.get(scope["path"]) if scope["type"] == "http" else None
         if door is None:
             await self.pages(scope, receive, send)
             return
@@ -92,7 +83,7 @@ class AheadOfPages:
             if isinstance(decision, Allow):
                 return 200, ALLOWED + identity(decision), b""
             headers = Headers(raw=believed(scope, self.config.trusted_proxies))
-            return self._carefully(door(headers, self._refusal(decision, feature, scope, headers)))
+            return self._carefully(door(headers, self._refusal(decision, feature, headers)))
         except TollkeeperError as error:
             request_id = secrets.token_hex(8)
             log.warning("the gate cannot decide", reason=str(error), error=type(error).__name__, request_id=request_id)
@@ -102,31 +93,18 @@ class AheadOfPages:
         told = NO_STORE | {"Retry-After": "60", "X-Request-Id": request_id}
         return self._carefully(PlainTextResponse(DETAILS[503], 503, told))
 
-    def _refusal(self, decision: Decision, feature: str, scope: Scope, headers: Headers) -> Refusal:
+    def _refusal(self, decision: SignIn | Pay | Deny, feature: str, headers: Headers) -> Refusal:
         """What to tell whoever may not pass."""
+        if isinstance(decision, Deny):
+            log.warning("the gate is asked for a feature that nothing unlocks", feature=feature[:64])
         page = page_asked_for(headers, self.config)
-        back = {"return_to": page} if page else {}
-        base = self.config.public_url + str(scope.get("root_path", ""))
-        match decision:
-            case SignIn():
-                return Refusal(401, "Sign in first.", base, feature, base + "/login" + query(back))
-            case Pay():
-                remedy = base + "/" + query({"feature": feature} | back)
-                return Refusal(402, "This has to be bought first.", base, feature, remedy)
-        log.warning("the gate is asked for a feature that nothing unlocks", feature=feature[:64])
-        return Refusal(403, "Nothing that is sold here opens this.", base, feature)
+        return refusal(decision, feature, base_url=self.config.base_url, page=page)
 
     def _carefully(self, response: Response) -> Answer:
         """With the headers of every page: a proxy may hand a refusal on to a browser, but never an allow."""
         for name, value in self.careful.items():
             response.headers.setdefault(name, value)
         return response.status_code, response.raw_headers, bytes(response.body)
-
-
-def path_of(scope: Scope) -> str:
-    """The path, from where the app is mounted."""
-    path: str = scope["path"]
-    return path.removeprefix(scope.get("root_path", ""))
 
 
 def the_feature(query_string: bytes) -> str:
@@ -137,12 +115,7 @@ def the_feature(query_string: bytes) -> str:
 
 def by_itself(headers: Headers, refused: Refusal) -> Response:
     """``/gate``: the answer that the proxy hands on. 302 for a browser; problem details for a program."""
-    if refused.remedy and is_navigation(headers):
-        return RedirectResponse(refused.remedy, 302, NO_STORE)
-    challenge = {"WWW-Authenticate": "Cookie"} if refused.status == 401 else {}
-    buy = refused.base + "/" + query({"feature": refused.feature})
-    links = {"sign_in": f"{refused.base}/login", "buy": buy} if refused.remedy else {}
-    return problem(refused.status, refused.detail, challenge, **links)
+    return refused.as_redirect() or refused.as_problem() if is_navigation(headers) else refused.as_problem()
 
 
 def for_nginx(headers: Headers, refused: Refusal) -> Response:
@@ -150,10 +123,10 @@ def for_nginx(headers: Headers, refused: Refusal) -> Response:
 
     ``Location`` is where nginx may send the browser. A program's answer has none.
     """
-    told = NO_STORE | ({"Location": refused.remedy} if refused.remedy and is_navigation(headers) else {})
-    if refused.status == 401:
-        return Response(status_code=401, headers=told | {"WWW-Authenticate": "Cookie"})
-    return Response(status_code=403, headers=told)
+    told = NO_STORE | refused.challenge
+    if refused.remedy and is_navigation(headers):
+        told |= {"Location": refused.remedy}
+    return Response(status_code=401 if refused.status == 401 else 403, headers=told)
 
 
 def identity(allowed: Allow) -> list[tuple[bytes, bytes]]:
@@ -175,17 +148,6 @@ def field_value(text: str) -> str:
     if text.isascii() and text.isprintable() and "%" not in text:
         return text  # as most is
     return quote(text, safe=AS_IT_IS, errors="replace")
-
-
-def query(parameters: dict[str, str]) -> str:
-    """The end of an address, if there is anything to say."""
-    return f"?{urlencode(parameters)}" if parameters else ""
-
-
-def is_navigation(headers: Headers) -> bool:
-    """Whether a person waits for a page. Browsers say so themselves (Fetch Metadata); of others, who accepts HTML."""
-    mode = headers.get("sec-fetch-mode")
-    return mode == "navigate" if mode else "text/html" in headers.get("accept", "")
 
 
 def page_asked_for(headers: Headers, config: Config) -> str | None:
