@@ -1,6 +1,7 @@
 """Where a browser may be sent: a corpus, and a judge who reads addresses as browsers do."""
 
 import ipaddress
+import random
 import re
 import unicodedata
 from urllib.parse import unquote
@@ -474,3 +475,41 @@ def test_g50_what_passes_leads_only_to_our_hosts(public_url: str, address: str) 
     for careless in (once, unquote(once)):
         assert browser_goes_to(careless, public_url) in may_arrive_at(public_url)
     assert not re.search(r"[\x00-\x1f\x7f]", unquote(unquote(address)))
+
+
+SLIPS = [*PIECES.split(), *"\t\n\r\x00 \x7f\x85\u200b\xad"]
+PLAIN = ["a", "a/", ".a", "%20", "%25", "%2", "5", "f", "@", ":", "-", "?", "#", "=", "&"]
+STARTS = ["", "/", "//", "/\\", "https://", PUBLIC_URL, "https://app.example.com", "http://app.example.com"]
+DECENT = ["/", f"{PUBLIC_URL}/", "http://localhost:4000/", "https://tools.example.com:8443/"]
+
+
+def addresses(chance: random.Random, count: int) -> list[str]:
+    """Made up, decent, and decent but for one slip: a third each."""
+    return [_ADDRESSES[number % 3](chance) for number in range(count)]
+
+
+def _made_up(chance: random.Random) -> str:
+    return chance.choice(STARTS) + "".join(chance.choices(SLIPS, k=chance.randrange(6)))
+
+
+def _decent(chance: random.Random) -> str:
+    return chance.choice(DECENT) + "".join(chance.choices(PLAIN, k=chance.randrange(10)))
+
+
+def _with_a_slip(chance: random.Random) -> str:
+    address = chance.choice([*ALLOWED[:-1], _decent(chance)])
+    place = chance.randrange(len(address) + 1)
+    return f"{address[:place]}{chance.choice([*SLIPS, chr(chance.randrange(0x3000))])}{address[place:]}"
+
+
+_ADDRESSES = (_made_up, _decent, _with_a_slip)
+
+
+@pytest.mark.parametrize("public_url", [PUBLIC_URL, "http://localhost:4000"])
+def test_g50_none_of_a_hundred_thousand_addresses_leads_elsewhere(public_url: str) -> None:
+    """Half of them for each public address. Says its seed if it fails."""
+    seed = random.randrange(2**32)
+    passing = [one for one in addresses(random.Random(seed), 50_000) if allowed(one, public_url)]
+    strays = [one for one in passing if browser_goes_to(one, public_url) not in may_arrive_at(public_url)]
+    assert strays == [], f"seed {seed}"
+    assert len(passing) > 5_000
