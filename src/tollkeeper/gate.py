@@ -36,14 +36,22 @@ class Gate:
         """
         if not self.secure:
             return "tollkeeper"
-        return "__Secure-tollkeeper" if self.cookie_domain else "__Host-tollkeeper"
+        return "__Secure-tollkeeper" if self.cookie_domain else self.cookie_apart
 
-    async def visitor(self, connection: HTTPConnection) -> Visitor | None:
-        """The person behind a request, or None. Asks the database each time: what it answers is never old."""
-        token = connection.cookies.get(self.cookie, "")
+    @property
+    def cookie_apart(self) -> str:
+        """The login session's cookie at a host that has one of its own."""
+        return "__Host-tollkeeper" if self.secure else "tollkeeper"
+
+    async def visitor(self, connection: HTTPConnection, host: str = "") -> Visitor | None:
+        """The person behind a request, or None. Asks the database each time: what it answers is never old.
+
+        ``host`` is the host asked for, if it has login sessions of its own: no other counts there, nor they elsewhere.
+        """
+        token = connection.cookies.get(self.cookie_apart if host else self.cookie, "")
         if len(token) != TOKEN_LENGTH:
             return None
-        return await self.database.find_visitor(digest(token), live=self.live, now=self.clock())
+        return await self.database.find_visitor(digest(token), host=host, live=self.live, now=self.clock())
 
     def decide(self, visitor: Visitor | None, feature: str) -> Decision:
         """Whether the visitor may use a feature now."""
