@@ -18,7 +18,9 @@ from starlette.types import Receive, Scope, Send
 from tollkeeper.access import Allow, Decision, Pay, SignIn
 from tollkeeper.config import Config
 from tollkeeper.errors import TollkeeperError
-from tollkeeper.redirects import login_reaches, may_return_to
+from tollkeeper.login_sessions import digest
+from tollkeeper.redirects import may_return_to
+from tollkeeper.web import handover
 from tollkeeper.web.errors import DETAILS, problem
 from tollkeeper.web.site import Site, site_of
 
@@ -39,6 +41,8 @@ class Refusal:
     detail: str
     remedy: str | None = None
     """The address where a browser signs in or buys."""
+    secret: str | None = None
+    """What a browser is left here, to show that it is the same one when it comes back signed in."""
 
 
 class ForwardAuth:
@@ -64,7 +68,7 @@ class ForwardAuth:
     def refuse(self, request: Request, site: Site, refused: Refusal) -> Response:
         """The answer that the proxy hands on."""
         if refused.remedy and is_navigation(request.headers):
-            return RedirectResponse(refused.remedy, 302, NO_STORE)
+            return left(request, RedirectResponse(refused.remedy, 302, NO_STORE), refused)
         base = base_url(request, site)
         challenge = {"WWW-Authenticate": "Cookie"} if refused.status == 401 else {}
         buy = base + "/" + query({"feature": the_feature(request)})
@@ -84,14 +88,23 @@ class AuthRequest(ForwardAuth):
         if refused.remedy and is_navigation(request.headers):
             headers["Location"] = refused.remedy
         if refused.status == 401:
-            return Response(status_code=401, headers=headers | {"WWW-Authenticate": "Cookie"})
+            answer = Response(status_code=401, headers=headers | {"WWW-Authenticate": "Cookie"})
+            return left(request, answer, refused) if "Location" in headers else answer
         return Response(status_code=403, headers=headers)
+
+
+def left(request: Request, answer: Response, refused: Refusal) -> Response:
+    """An answer to a browser that leaves it what it has to bring along."""
+    if refused.secret:
+        handover.leave(request, answer, refused.secret)
+    return answer
 
 
 async def decide(request: Request, site: Site) -> Decision:
     """Whether whoever sends this request may use the feature that the proxy names."""
     feature = the_feature(request)
-    return site.gate.decide(await site.gate.visitor(request), feature)
+    host = handover.asked_host(request.headers, site.config)
+    return site.gate.decide(await site.gate.visitor(request, host), feature)
 
 
 def the_feature(request: Request) -> str:
@@ -125,6 +138,8 @@ def refusal(decision: Decision, request: Request, site: Site) -> Refusal:
     back = {"return_to": page} if page else {}
     base = base_url(request, site)
     match decision:
+        case SignIn() if page and handover.asked_host(request.headers, site.config):
+            return sign_in_apart(request, base, page)
         case SignIn():
             return Refusal(401, "Sign in first.", base + "/login" + query(back))
         case Pay():
@@ -133,6 +148,17 @@ def refusal(decision: Decision, request: Request, site: Site) -> Refusal:
             )
     log.warning("the gate is asked for a feature that nothing unlocks", feature=the_feature(request)[:64])
     return Refusal(403, "Nothing that is sold here opens this.")
+
+
+def sign_in_apart(request: Request, base: str, page: str) -> Refusal:
+    """What to tell whoever is not signed in at a host that the login cookie does not reach."""
+    if request.headers.get("x-forwarded-uri", "").startswith(handover.PATH):  # they would come back here for ever
+        log.error("the proxy asks the gate for an address that belongs to Tollkeeper", path=handover.PATH)
+        return Refusal(403, "This address belongs to Tollkeeper.")
+    secret = handover.secret_of(request)
+    return Refusal(
+        401, "Sign in first.", base + "/login" + query({"return_to": page, "browser": digest(secret)}), secret
+    )
 
 
 def query(parameters: dict[str, str]) -> str:
@@ -154,7 +180,7 @@ def is_navigation(headers: Headers) -> bool:
 def page_asked_for(headers: Headers, config: Config) -> str | None:
     """The page that the visitor asked the app for, by the word of our own proxy; its front page if it can't be that.
 
-    None where a browser may not be sent, or where it would not bring our cookie.
+    None where a browser may not be sent.
     """
     said = [headers.getlist(f"x-forwarded-{part}") for part in ("proto", "host", "uri")]
     if any(len(values) != 1 for values in said):
@@ -166,6 +192,5 @@ def page_asked_for(headers: Headers, config: Config) -> str | None:
         address
         for address in addresses
         if may_return_to(address, public_url=config.public_url, gated_hosts=config.gated_hosts)
-        and login_reaches(address, public_url=config.public_url, cookie_domain=config.cookie_domain)
     )
     return next(allowed, None)
