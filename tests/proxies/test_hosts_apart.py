@@ -17,6 +17,7 @@ from tests.support.databases import fresh_sqlite
 from tests.support.running import Browser, Sandbox, Site, eventually, running_site
 
 from tollkeeper.handovers import SECONDS
+from tollkeeper.redirects import LONGEST
 from tollkeeper.storage.tables import grants, login_sessions
 from tollkeeper.web.handover import PATH
 
@@ -101,6 +102,14 @@ def test_whoever_paid_enters_at_once(place: Place) -> None:
     browser = place.payer()
     page = browser.follow(browser.client.get(PAGE))
     assert (page.status_code, str(page.url)) == (200, PAGE)
+
+
+def test_the_longest_page_that_is_considered_arrives(place: Place) -> None:
+    browser = place.payer()
+    start = f"https://{APART}/?a="
+    wanted = start + "," * (LONGEST - len(start))  # of which an address inside an address makes three characters each
+    page = browser.follow(browser.client.get(wanted))
+    assert (page.status_code, str(page.url)) == (200, wanted)
 
 
 def test_a_form_that_is_posted_signed_out_leads_to_the_front_page(place: Place) -> None:
