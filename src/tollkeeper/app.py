@@ -25,7 +25,7 @@ from tollkeeper.providers.stripe import StripeProvider
 from tollkeeper.reconcile import Books
 from tollkeeper.signin import AttemptSeal, SignIn
 from tollkeeper.storage.database import open_database
-from tollkeeper.web import account, errors, gate, guards, home, login, purchase, webhooks
+from tollkeeper.web import account, errors, gate, guards, handover, home, login, purchase, webhooks
 from tollkeeper.web.metrics import metrics as show_metrics
 from tollkeeper.web.pages import Pages
 from tollkeeper.web.site import Site
@@ -138,6 +138,7 @@ def routes(*, webhooks_for: str | None, metrics: bool) -> list[Route | Mount]:
         Route("/purchase/success", purchase.success),
         Route("/purchase/cancel", purchase.cancel),
         Route("/dashboard", home.dashboard),
+        Route(handover.PATH, handover.enter),
         Route("/api/me", account.me),
         Route("/account", account.account),
         Route("/account/sign-out-everywhere", login.sign_out_everywhere, methods=["POST"]),

@@ -100,6 +100,14 @@ class SignInFailed(TollkeeperError):
         self.denied = denied
 
 
+class HandoverFailed(TollkeeperError):
+    """A handover does not hold. ``reason`` is safe to log, not meant for visitors."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class IssuerUnavailable(TollkeeperError):
     """The issuer could not be reached. Trying again may work."""
 

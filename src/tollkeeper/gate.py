@@ -34,15 +34,25 @@ class Gate:
         Its prefix has browsers refuse it from plain http, and ``__Host-`` also from other hosts (RFC 6265bis, section
         4.1.3), which is possible only where none share it.
         """
-        prefix = "" if not self.secure else "__Secure-" if self.cookie_domain else "__Host-"
-        return f"{prefix}tollkeeper{self.path.replace('/', '.')}"
+        return self._named("__Secure-" if self.cookie_domain else "__Host-")
 
-    async def visitor(self, headers: Iterable[tuple[bytes, bytes]]) -> Visitor | None:
-        """The person behind a request, or None. Asks the database each time: what it answers is never old."""
-        token = token_in(headers, self.cookie.encode())
+    @property
+    def cookie_apart(self) -> str:
+        """The login session's cookie at a host that has one of its own."""
+        return self._named("__Host-")
+
+    def _named(self, prefix: str) -> str:
+        return f"{prefix if self.secure else ''}tollkeeper{self.path.replace('/', '.')}"
+
+    async def visitor(self, headers: Iterable[tuple[bytes, bytes]], host: str = "") -> Visitor | None:
+        """The person behind a request, or None. Asks the database each time: what it answers is never old.
+
+        ``host`` is the host asked for, if it has login sessions of its own: no other counts there, nor they elsewhere.
+        """
+        token = token_in(headers, (self.cookie_apart if host else self.cookie).encode())
         if len(token) != TOKEN_LENGTH:
             return None
-        return await self.database.find_visitor(digest(token), live=self.live, now=self.clock())
+        return await self.database.find_visitor(digest(token), host=host, live=self.live, now=self.clock())
 
     def decide(self, visitor: Visitor | None, feature: str) -> Decision:
         """Whether the visitor may use a feature now."""

@@ -38,6 +38,21 @@ class LoginSession:
     browser: str
     created_at: int
     expires_at: int
+    host: str = ""
+    """The one host where it counts; empty: wherever the login cookie goes."""
+    parent_id: str | None = None
+    """The login session that was handed over to that host, with which this one ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """A login session on its way to a host that the login cookie does not reach. Its token is not here either."""
+
+    login_session_id: str
+    host: str
+    browser: str
+    """The SHA-256 (hexadecimal) of what the browser was left there to show that it is the same one."""
+    expires_at: int
 
 
 @dataclass(frozen=True, slots=True)

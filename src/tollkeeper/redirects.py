@@ -56,9 +56,18 @@ def login_reaches(address: str, *, public_url: str, cookie_domain: str | None) -
     """Whether a browser that goes to an address, which it may be sent to, takes our login cookie along.
 
     A cookie belongs to one host, whatever the port, or to a domain and all hosts under it (RFC 6265, section 5.1.3).
-    Sent back to any other host, a visitor would be sent to sign in again, and again.
+    At any other host a visitor needs a login session of that host.
     """
     host = urlsplit(address).hostname
     if host is None or host == urlsplit(public_url).hostname:
         return True
     return cookie_domain is not None and (host == cookie_domain or host.endswith(f".{cookie_domain}"))
+
+
+def host_apart(address: str, *, public_url: str, cookie_domain: str | None) -> str | None:
+    """The host of an address, which a browser may be sent to, if the login cookie does not reach it.
+
+    Without the port: cookies do not tell ports apart.
+    """
+    reached = login_reaches(address, public_url=public_url, cookie_domain=cookie_domain)
+    return None if reached else urlsplit(address).hostname

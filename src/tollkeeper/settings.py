@@ -370,8 +370,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "COOKIE_DOMAIN",
         _cookie_domain,
-        "Your own domain, if hosts of it share the sign-in: PUBLIC_URL's host and all GATED_HOSTS must belong to it. "
-        "Otherwise the login cookie is for PUBLIC_URL's host alone.",
+        "Your own domain, if hosts of it share the login cookie. PUBLIC_URL's host must belong to it. "
+        "Otherwise the cookie is for PUBLIC_URL's host alone.",
         "example.com",
     ),
     Setting(

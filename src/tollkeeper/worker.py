@@ -1,4 +1,4 @@
-"""The background work: drain the inbox; and beside that poll for events, sweep, forget expired login sessions."""
+"""The background work: drain the inbox; and beside that poll for events, sweep, forget what has expired."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +11,7 @@ from tollkeeper.errors import TollkeeperError
 from tollkeeper.inbox import drain, poll
 from tollkeeper.model import Realm
 from tollkeeper.reconcile import Books
-from tollkeeper.storage import login_sessions
+from tollkeeper.storage import handovers, login_sessions
 from tollkeeper.sweep import sweep
 
 log = structlog.get_logger()
@@ -113,6 +113,7 @@ class Worker:
     async def _clean(self, now: int) -> None:
         if now - self._cleaned_at >= HOUSEKEEPING:
             await self._books.database.write(login_sessions.forget_expired, now)
+            await self._books.database.write(handovers.forget_expired, now)
             self._cleaned_at = now
 
 

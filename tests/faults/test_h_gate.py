@@ -9,7 +9,7 @@ from tests.faults.conftest import OpenSite
 from tests.support.running import Browser, Site, look, newcomer
 
 from tollkeeper.storage import login_sessions as stored
-from tollkeeper.storage.tables import grants, login_sessions, people
+from tollkeeper.storage.tables import grants, handovers, login_sessions, people
 
 DOORS = ["/gate", "/gate/auth-request"]
 HOST = "127.0.0.1:9"
@@ -83,7 +83,8 @@ def test_h53_no_host_but_our_own_is_in_an_address(proxied_shop: Site, host: str)
 def test_h54_without_its_tables_the_gate_denies(open_site: OpenSite) -> None:
     with open_site() as site:
         payer = a_payer(site)
-        look(site.settings["DATABASE_URL"], login_sessions.drop)
+        for table in (handovers, login_sessions):
+            look(site.settings["DATABASE_URL"], table.drop)
         for door in DOORS:
             answer = ask(payer, door)
             assert tells_nobody(answer)

@@ -21,7 +21,7 @@ from tests.support.processes import free_port
 from tests.support.running import Browser, eventually
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAY, APP = "pay.example.com", "app.example.com"
+PAY, APP, APART = HOSTS = ("pay.example.com", "app.example.com", "app.example.net")
 
 NGINX = """
 daemon off;
@@ -51,7 +51,7 @@ CADDY = """
 
 @dataclass(frozen=True)
 class Certificate:
-    """What both hosts show, signed by nobody else."""
+    """What all hosts show, signed by nobody else."""
 
     chain: Path
     key: Path
@@ -66,9 +66,9 @@ class Proxy:
     trust: ssl.SSLContext
 
     def browser(self) -> Browser:
-        """A browser that knows both hosts by their names, and sends what browsers send."""
+        """A browser that knows all hosts by their names, and sends what browsers send."""
         browser = Browser(f"https://{PAY}")
-        mounts = {f"https://{host}": Wire(self) for host in (PAY, APP)}
+        mounts = {f"https://{host}": Wire(self) for host in HOSTS}
         headers = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}
         browser.client = httpx2.Client(mounts=mounts, headers=headers, timeout=20)
         return browser
@@ -108,7 +108,7 @@ class Wire(httpx2.BaseTransport):
 
 
 def certificate(folder: Path) -> Certificate:
-    """A certificate for both hosts."""
+    """A certificate for all hosts."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "example.com")])
     now = datetime.now(UTC)
@@ -120,7 +120,7 @@ def certificate(folder: Path) -> Certificate:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(PAY), x509.DNSName(APP)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in HOSTS]), critical=False)
         .sign(key, hashes.SHA256())
     )
     made = Certificate(folder / "chain.pem", folder / "key.pem")
@@ -131,13 +131,12 @@ def certificate(folder: Path) -> Certificate:
 
 
 def printed(name: str, language: str) -> str:
-    """The one block in a language that a guide prints."""
-    [text] = re.findall(rf"```{language}\n(.*?)```", (DOCS / f"{name}.md").read_text("utf-8"), re.DOTALL)
-    return str(text)
+    """All blocks in a language that a guide prints, one below the other as it says."""
+    return "".join(re.findall(rf"```{language}\n(.*?)```", (DOCS / f"{name}.md").read_text("utf-8"), re.DOTALL))
 
 
 def guide_settings(name: str) -> dict[str, str]:
-    """Tollkeeper's settings, as a guide prints them."""
+    """Tollkeeper's settings, as a guide prints them; where it prints one again, the last counts."""
     lines = (line.partition("=") for line in printed(name, "sh").splitlines())
     return {variable: value for variable, _, value in lines}
 
@@ -152,7 +151,8 @@ def guide(name: str, replaced: dict[str, str]) -> str:
 
 
 def nginx(folder: Path, port: int, upstreams: dict[str, str], shown: Certificate) -> list[str]:
-    files = {"/etc/ssl/example.com.pem": str(shown.chain), "/etc/ssl/example.com.key": str(shown.key)}
+    names = {"pem": str(shown.chain), "key": str(shown.key)}
+    files = {f"/etc/ssl/example.{top}.{kind}": file for top in ("com", "net") for kind, file in names.items()}
     listen = {"listen 443 ssl": f"listen 127.0.0.1:{port} ssl"}
     (folder / "guide.conf").write_text(guide("nginx", upstreams | files | listen))
     (folder / "nginx.conf").write_text(NGINX)
@@ -160,7 +160,7 @@ def nginx(folder: Path, port: int, upstreams: dict[str, str], shown: Certificate
 
 
 def caddy(folder: Path, port: int, upstreams: dict[str, str], shown: Certificate) -> list[str]:
-    sites = {f"{host} {{\n": f"{host} {{\n\ttls {shown.chain} {shown.key}\n" for host in (PAY, APP)}
+    sites = {f"{host} {{\n": f"{host} {{\n\ttls {shown.chain} {shown.key}\n" for host in HOSTS}
     (folder / "Caddyfile").write_text(CADDY.format(port=port) + guide("caddy", upstreams | sites))
     return ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
 

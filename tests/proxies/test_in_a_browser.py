@@ -7,19 +7,21 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 from tests.journeys.conftest import QUIET, chromium
 from tests.journeys.visitor import PATIENCE_MS, Visitor, new_email
-from tests.proxies.proxies import APP, PAY, Proxy
+from tests.proxies.proxies import APART, APP, PAY, Proxy
 
 __all__ = ["chromium"]
 
 PAGE = f"https://{APP}/reports/q3?year=2026"
+PAGE_APART = f"https://{APART}/reports/q3?year=2026"
 WHO = """async () => (await (await fetch("https://pay.example.com/api/me", {credentials: "include"})).json()).visitor"""
 
 
 @pytest.fixture(scope="module")
 def somebody(chromium: str, proxy: Proxy) -> Iterator[Visitor]:
-    """A visitor whose browser finds both hosts at the proxy."""
+    """A visitor whose browser finds all hosts at the proxy."""
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
-    names = f"--host-resolver-rules=MAP *.example.com:443 127.0.0.1:{proxy.port}"
+    rules = (f"MAP *.example.{top}:443 127.0.0.1:{proxy.port}" for top in ("com", "net"))
+    names = f"--host-resolver-rules={','.join(rules)}"
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=[*QUIET, *as_root, names])
@@ -37,8 +39,12 @@ def test_a_visitor_signs_in_pays_and_sees_the_page_first_asked_for(somebody: Vis
     expect(somebody.page).to_have_url(PAGE)
     somebody.reads("Remote-User")
     assert somebody.page.evaluate(WHO)["email"] == somebody.email
+    somebody.open(PAGE_APART)  # another domain, which shares no cookie with the rest
+    expect(somebody.page).to_have_url(PAGE_APART)
+    somebody.reads("Remote-User")
     somebody.open("/")
     somebody.press("Logout")
-    somebody.open(PAGE)
-    somebody.sees("Choose a person")
+    for page in (PAGE, PAGE_APART):
+        somebody.open(page)
+        somebody.sees("Choose a person")
     assert somebody.unforgiven() == []

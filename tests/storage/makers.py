@@ -8,6 +8,7 @@ from tollkeeper.model import (
     Event,
     Finding,
     Grant,
+    Handover,
     Identity,
     Line,
     LoginSession,
@@ -19,7 +20,7 @@ from tollkeeper.model import (
     Realm,
     Verdict,
 )
-from tollkeeper.storage import grants, login_sessions, people
+from tollkeeper.storage import grants, handovers, login_sessions, people
 
 NOW = 1_800_000_000
 DAY = 86_400
@@ -44,6 +45,13 @@ def keep_login_session(conn: Connection, /, person_id: str, token_hash: str, **c
     session = LoginSession(**{"person_id": person_id, "expires_at": NOW + DAY, **fields, **changes})
     login_sessions.add(conn, session, token_hash)
     return session
+
+
+def keep_handover(conn: Connection, /, login_session_id: str, token_hash: str, **changes: Any) -> Handover:
+    fields = {"host": "app.example.net", "browser": "f" * 64, "expires_at": NOW + 30, **changes}
+    handover = Handover(login_session_id=login_session_id, **fields)
+    assert handovers.add(conn, handover, token_hash)
+    return handover
 
 
 def an_order(id: str, person_id: str, **changes: Any) -> Order:

@@ -20,7 +20,7 @@ def test_an_expired_one_is_not_shown_and_can_be_forgotten(conn: Connection) -> N
     keep_login_session(conn, "ada", "a" * 64, expires_at=NOW)
     lasting = keep_login_session(conn, "ada", "b" * 64, expires_at=NOW + 1)
     assert login_sessions.of_person(conn, "ada", NOW) == (lasting,)
-    assert login_sessions.forget_expired(conn, NOW) == 1
+    login_sessions.forget_expired(conn, NOW)
     assert login_sessions.of_person(conn, "ada", NOW - DAY) == (lasting,)
 
 
@@ -41,7 +41,7 @@ def test_signing_out_everywhere_leaves_others_alone(conn: Connection) -> None:
     keep_login_session(conn, "ada", "a" * 64)
     keep_login_session(conn, "ada", "b" * 64)
     bobs = keep_login_session(conn, "bob", "c" * 64)
-    assert login_sessions.end_all(conn, "ada") == 2
+    login_sessions.end_all(conn, "ada")
     assert login_sessions.of_person(conn, "ada", NOW) == ()
     assert login_sessions.of_person(conn, "bob", NOW) == (bobs,)
 

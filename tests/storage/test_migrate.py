@@ -30,7 +30,7 @@ from tollkeeper.storage.database import open_database
 from tollkeeper.storage.migrate import VERSION_TABLE, State, migrate, state
 from tollkeeper.storage.tables import metadata
 
-HEAD = "0002"
+HEAD = "0003"
 
 MIGRATE = "import sys; from tollkeeper.storage.migrate import migrate; migrate(sys.argv[1])"
 IN_THE_MIDDLE = """
@@ -234,6 +234,8 @@ def test_what_an_earlier_version_kept_is_there_after_the_migration(nothing_url: 
     assert (customer.external_id, customer.last_ticket, customer.replaced_at) == ("cus_1", 7, None)
     (grant,) = look(nothing_url, lambda conn: conn.execute(tables.grants.select()).all())
     assert (grant.source, grant.amount, grant.currency, grant.withheld) == ("cs_1", 990, "eur", None)
+    (session,) = look(nothing_url, lambda conn: conn.execute(tables.login_sessions.select()).all())
+    assert (session.id, session.host, session.parent_id) == ("log_1", "", None)
 
 
 def make_as_of(url: str, revision: str) -> None:
@@ -252,6 +254,8 @@ def make_as_of(url: str, revision: str) -> None:
 
 KEPT_BY_THE_FIRST = (
     "INSERT INTO people (id, name, created_at) VALUES ('ada', 'Ada', 0)",
+    "INSERT INTO login_sessions (id, token_hash, person_id, issuer, browser, created_at, expires_at)"
+    " VALUES ('log_1', 'a', 'ada', 'https://id.example', 'Firefox', 0, 9)",
     "INSERT INTO customers (provider, account, live, external_id, person_id, created_at, last_ticket)"
     " VALUES ('stripe', 'acct_1', false, 'cus_1', 'ada', 0, 7)",
     "INSERT INTO grants (person_id, product, provider, account, live, source, since, reason, amount, currency)"

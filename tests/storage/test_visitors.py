@@ -51,6 +51,21 @@ async def test_a_login_session_ends_on_the_second(database: Database) -> None:
     assert await database.find_visitor(TOKEN, live=False, now=NOW + 10) is None
 
 
+async def test_a_login_session_counts_at_its_own_host_alone(database: Database) -> None:
+    def apart(conn: Connection) -> None:
+        sign_in(conn)
+        keep_login_session(conn, "ada", "b" * 64, host="app.example.net", parent_id="ls_aaaaaaaa")
+
+    await database.write(apart)
+    counts = {
+        (token, host)
+        for token in (TOKEN, "b" * 64)
+        for host in ("", "app.example.net", "app.example.org")
+        if await database.find_visitor(token, host=host, live=False, now=NOW)
+    }
+    assert counts == {(TOKEN, ""), ("b" * 64, "app.example.net")}
+
+
 async def test_i05_logging_out_and_revoking_count_for_the_next_question(database: Database) -> None:
     await database.write(sign_in)
     grant = await database.write(keep_grant, "ada", "cs_1")
@@ -134,7 +149,7 @@ async def test_no_table_is_read_as_a_whole(database: Database) -> None:
 def explain(conn: Connection) -> str:
     if conn.dialect.name == "postgresql":
         conn.execute(text("SET LOCAL enable_seqscan = off"))  # PostgreSQL reads an empty table as a whole otherwise
-    statement = visitors.VISITOR.params(token_hash=TOKEN, live=False, now=NOW)
+    statement = visitors.VISITOR.params(token_hash=TOKEN, host="", live=False, now=NOW)
     written_out = statement.compile(conn, compile_kwargs={"literal_binds": True})
     prefix = "EXPLAIN QUERY PLAN" if conn.dialect.name == "sqlite" else "EXPLAIN"
     return "\n".join(str(tuple(row)) for row in conn.exec_driver_sql(f"{prefix} {written_out}"))

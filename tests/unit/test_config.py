@@ -363,12 +363,11 @@ def test_bad_values(tmp_path: Path, name: str, text: str, problem: str) -> None:
         ("https://payexample.com", "example.com", "", ["COOKIE_DOMAIN"]),
         ("https://example.com", "pay.example.com", "", ["COOKIE_DOMAIN"]),
         ("https://192.0.2.1", "example.com", "", ["COOKIE_DOMAIN"]),
-        ("https://pay.example.com", "example.com", "app.example.com,app.other.com,192.0.2.1", ["GATED_HOSTS"] * 2),
-        ("https://pay.example.com", "example.com", "badexample.com", ["GATED_HOSTS"]),
+        ("https://pay.example.com", "example.com", "app.example.com,app.other.com,192.0.2.1", []),
         ("nonsense", "example.com", "app.other.com", ["PUBLIC_URL"]),
     ],
 )
-def test_a_shared_cookie_reaches_our_own_host_and_all_gated_ones(
+def test_a_shared_cookie_reaches_our_own_host(
     tmp_path: Path, public_url: str, domain: str, gated: str, faulty: list[str]
 ) -> None:
     changes = {"PUBLIC_URL": public_url, "COOKIE_DOMAIN": domain, "GATED_HOSTS": gated, "ALLOW_TEST_MODE": "true"}

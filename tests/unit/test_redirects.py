@@ -10,7 +10,7 @@ import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from tollkeeper.redirects import LONGEST, login_reaches, may_return_to
+from tollkeeper.redirects import LONGEST, host_apart, login_reaches, may_return_to
 
 PUBLIC_URL = "https://pay.example.com"
 GATED_HOSTS = frozenset({"app.example.com", "tools.example.com:8443", "[2001:db8::1]"})
@@ -339,6 +339,12 @@ def test_g50_plain_http_is_for_this_machine_alone(public_url: str, address: str,
 )
 def test_where_the_login_cookie_goes(address: str, cookie_domain: str | None, reaches: bool) -> None:
     assert login_reaches(address, public_url=PUBLIC_URL, cookie_domain=cookie_domain) is reaches
+    assert (host_apart(address, public_url=PUBLIC_URL, cookie_domain=cookie_domain) is None) is reaches
+
+
+def test_a_host_apart_is_told_as_cookies_know_it() -> None:
+    address = "https://App.Example.net:8443/page"
+    assert host_apart(address, public_url=PUBLIC_URL, cookie_domain="example.com") == "app.example.net"
 
 
 # The judge: where a browser would go, by the steps of the WHATWG URL Standard ("basic URL parser", "host parser").

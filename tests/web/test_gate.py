@@ -158,7 +158,7 @@ def test_a_feature_that_nothing_unlocks_is_for_nobody(payer: Browser, door: str,
     ("said", "page"),
     [
         (asked_for("/q3?year=2026&x=a%20b"), f"http://{HOST}/q3?year=2026&x=a%20b"),
-        (asked_for("/q3", "APP.example.com", "https"), None),  # our cookie does not go there
+        (asked_for("/q3", "APP.example.com", "https"), "https://APP.example.com/q3"),
         (asked_for("/form", Method="POST"), f"http://{HOST}/"),
         (asked_for("/page", Method="HEAD"), f"http://{HOST}/page"),
         (asked_for("//evil.example/"), f"http://{HOST}/"),

@@ -39,8 +39,11 @@ class Database(Protocol):
         """Run a query in a thread, in one transaction. The answer comes only once it is committed to disk."""
         ...
 
-    async def find_visitor(self, token_hash: str, *, live: bool, now: int) -> Visitor | None:
-        """The visitor whose login session has this token hash and has not expired, with what they hold at ``now``."""
+    async def find_visitor(self, token_hash: str, *, live: bool, now: int, host: str = "") -> Visitor | None:
+        """The visitor whose login session has this token hash and has not expired, with what they hold at ``now``.
+
+        A login session counts at its own host alone, and at no ``host`` unless it is the first one.
+        """
         ...
 
     async def close(self) -> None:

@@ -69,9 +69,9 @@ class PostgresqlDatabase:
         """Run a query in a thread, in one transaction; the answer comes once it is committed."""
         return await self._run(self._writing, lambda conn: f(conn, *args, **kwargs))
 
-    async def find_visitor(self, token_hash: str, *, live: bool, now: int) -> Visitor | None:
+    async def find_visitor(self, token_hash: str, *, live: bool, now: int, host: str = "") -> Visitor | None:
         """The visitor with this login session, by a prepared statement on the event loop's own connections."""
-        parameters = {"token_hash": token_hash, "live": live, "now": now}
+        parameters = {"token_hash": token_hash, "host": host, "live": live, "now": now}
         with clear_errors():
             async with asyncio.timeout(CONNECT_SECONDS):
                 try:

@@ -74,9 +74,9 @@ class SqliteDatabase:
             answer: T = await answer_of(self._writer.submit(lambda conn: f(conn, *args, **kwargs)))
             return answer
 
-    async def find_visitor(self, token_hash: str, *, live: bool, now: int) -> Visitor | None:
+    async def find_visitor(self, token_hash: str, *, live: bool, now: int, host: str = "") -> Visitor | None:
         """The visitor with this login session; asked in the event loop itself, where it takes microseconds."""
-        parameters = {"token_hash": token_hash, "live": live, "now": now}
+        parameters = {"token_hash": token_hash, "host": host, "live": live, "now": now}
         try:
             rows = self._gate.execute(self._find_visitor, parameters).fetchall()
         except sqlite3.Error:

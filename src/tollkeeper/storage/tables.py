@@ -78,6 +78,19 @@ login_sessions = Table(
     Column("browser", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("host", String(255), nullable=False, server_default=""),  # empty: wherever the login cookie goes
+    Column("parent_id", ForeignKey("login_sessions.id", ondelete="CASCADE"), index=True),
+)
+
+# Login sessions on their way to another host, for seconds.
+handovers = Table(
+    "handovers",
+    metadata,
+    Column("token_hash", String(64), primary_key=True),
+    Column("login_session_id", ForeignKey("login_sessions.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("host", String(255), nullable=False),
+    Column("browser", String(64), nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
 )
 
 customers = Table(

@@ -28,19 +28,20 @@ VISITOR = (
     )
     .where(
         login_sessions.c.token_hash == bindparam("token_hash"),
+        login_sessions.c.host == bindparam("host", type_=login_sessions.c.host.type),
         login_sessions.c.expires_at > bindparam("now", type_=grants.c.until.type),
     )
 )
 
 
-def find(conn: Connection, token_hash: str, *, live: bool, now: int) -> Visitor | None:
-    """The visitor whose login session has this token hash and has not expired, with what they hold at ``now``."""
-    parameters = {"token_hash": token_hash, "live": live, "now": now}
+def find(conn: Connection, token_hash: str, *, live: bool, now: int, host: str = "") -> Visitor | None:
+    """The visitor whose login session has this token hash, counts at this host, and has not expired at ``now``."""
+    parameters = {"token_hash": token_hash, "host": host, "live": live, "now": now}
     return visitor_in([tuple(row) for row in conn.execute(VISITOR, parameters)])
 
 
 def driver_sql(dialect: Dialect) -> str:
-    """The statement as the driver takes it, with named parameters ``token_hash``, ``live`` and ``now``."""
+    """The statement as the driver takes it, with named parameters ``token_hash``, ``host``, ``live``, ``now``."""
     return str(VISITOR.compile(dialect=dialect))
 
 

@@ -11,6 +11,7 @@ allow only what that needs, and writes no line about an answer: the proxy's own 
 import secrets
 import string
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 from urllib.parse import parse_qsl, quote
 
@@ -22,7 +23,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tollkeeper.access import Allow, Deny, Pay, SignIn
 from tollkeeper.config import Config
 from tollkeeper.errors import TollkeeperError
-from tollkeeper.redirects import login_reaches, may_return_to
+from tollkeeper.login_sessions import digest
+from tollkeeper.redirects import may_return_to
+from tollkeeper.web import handover
 from tollkeeper.web.errors import DETAILS
 from tollkeeper.web.guards import believed, security_headers
 from tollkeeper.web.refusals import NO_STORE, Refusal, is_navigation, query, refusal
@@ -61,6 +64,7 @@ class AheadOfPages:
             for feature in product.unlocks
         }
         self.careful = security_headers(config)
+        self.some_apart = any(handover.apart(f"https://{host}", config) for host in config.gated_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         door = self.doors.get(scope["path"]) if scope["type"] == "http" else None
@@ -79,11 +83,16 @@ class AheadOfPages:
         try:
             asked = scope["query_string"]
             feature = self.usual.get(asked) or the_feature(asked)
-            decision = site.gate.decide(await site.gate.visitor(scope["headers"]), feature)
+            host = handover.asked_host(self._believed(scope), self.config) if self.some_apart else ""
+            decision = site.gate.decide(await site.gate.visitor(scope["headers"], host), feature)
             if isinstance(decision, Allow):
                 return 200, ALLOWED + identity(decision), b""
-            headers = Headers(raw=believed(scope, self.config.trusted_proxies))
-            return self._carefully(door(headers, self._refusal(decision, feature, headers)))
+            headers = self._believed(scope)
+            refused, secret = self._refusal(decision, feature, host, headers)
+            response = door(headers, refused)
+            if secret and "location" in response.headers:
+                handover.leave(response, secret, self.config)
+            return self._carefully(response)
         except TollkeeperError as error:
             request_id = secrets.token_hex(8)
             log.warning("the gate cannot decide", reason=str(error), error=type(error).__name__, request_id=request_id)
@@ -93,18 +102,36 @@ class AheadOfPages:
         told = NO_STORE | {"Retry-After": "60", "X-Request-Id": request_id}
         return self._carefully(PlainTextResponse(DETAILS[503], 503, told))
 
-    def _refusal(self, decision: SignIn | Pay | Deny, feature: str, headers: Headers) -> Refusal:
-        """What to tell whoever may not pass."""
+    def _believed(self, scope: Scope) -> Headers:
+        return Headers(raw=believed(scope, self.config.trusted_proxies))
+
+    def _refusal(self, decision: SignIn | Pay | Deny, feature: str, host: str, headers: Headers) -> tuple[Refusal, str]:
+        """What to tell whoever may not pass; and what to leave a browser at a host apart, or nothing."""
         if isinstance(decision, Deny):
             log.warning("the gate is asked for a feature that nothing unlocks", feature=feature[:64])
         page = page_asked_for(headers, self.config)
-        return refusal(decision, feature, base_url=self.config.base_url, page=page)
+        refused = refusal(decision, feature, base_url=self.config.base_url, page=page)
+        return (
+            sign_in_apart(refused, headers, self.config) if host and page and refused.status == 401 else (refused, "")
+        )
 
     def _carefully(self, response: Response) -> Answer:
         """With the headers of every page: a proxy may hand a refusal on to a browser, but never an allow."""
         for name, value in self.careful.items():
             response.headers.setdefault(name, value)
         return response.status_code, response.raw_headers, bytes(response.body)
+
+
+def sign_in_apart(refused: Refusal, headers: Headers, config: Config) -> tuple[Refusal, str]:
+    """What to tell whoever is not signed in at a host that the login cookie does not reach.
+
+    And what to leave their browser, to show that it is the same one when it comes back signed in.
+    """
+    if headers.get("x-forwarded-uri", "").startswith(handover.PATH):  # they would come back here for ever
+        log.error("the proxy asks the gate for an address that belongs to Tollkeeper", path=handover.PATH)
+        return replace(refused, status=403, detail="This address belongs to Tollkeeper.", remedy=None), ""
+    secret = handover.secret_of(headers.raw, config)
+    return replace(refused, remedy=f"{refused.remedy}&browser={digest(secret)}"), secret
 
 
 def the_feature(query_string: bytes) -> str:
@@ -153,7 +180,7 @@ def field_value(text: str) -> str:
 def page_asked_for(headers: Headers, config: Config) -> str | None:
     """The page that the visitor asked the app for, by the word of our own proxy; its front page if it can't be that.
 
-    None where a browser may not be sent, or where it would not bring our cookie.
+    None where a browser may not be sent.
     """
     said = [headers.getlist(f"x-forwarded-{part}") for part in ("proto", "host", "uri")]
     if any(len(values) != 1 for values in said):
@@ -165,6 +192,5 @@ def page_asked_for(headers: Headers, config: Config) -> str | None:
         address
         for address in addresses
         if may_return_to(address, public_url=config.public_url, gated_hosts=config.gated_hosts)
-        and login_reaches(address, public_url=config.public_url, cookie_domain=config.cookie_domain)
     )
     return next(allowed, None)

@@ -15,6 +15,7 @@ from tollkeeper.signin.attempt import ATTEMPT_SECONDS
 from tollkeeper.storage import login_sessions as stored
 from tollkeeper.storage import people
 from tollkeeper.web.forms import limit, posted, same_origin
+from tollkeeper.web.handover import onward
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in, visitor_of
 from tollkeeper.web.wanted import wanted_page
@@ -39,8 +40,9 @@ async def login(request: Request) -> Response:
     """``GET /login``: one issuer, straight there; several, a choice."""
     site = site_of(request)
     wanted = wanted_page(site, request.query_params.get("return_to")) or site.config.front_page
-    if await visitor_of(request):
-        return RedirectResponse(wanted, 303, {"Cache-Control": "no-store"})
+    visitor = await visitor_of(request)
+    if visitor:
+        return await onward(request, visitor, wanted)
     issuers = site.config.issuers
     if len(issuers) == 1:
         return await _begin(request, issuers[0].id)

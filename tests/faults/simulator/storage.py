@@ -223,9 +223,9 @@ class ProcessDatabase:
         await self._process.step()
         return answer
 
-    async def find_visitor(self, token_hash: str, *, live: bool, now: int) -> Visitor | None:
+    async def find_visitor(self, token_hash: str, *, live: bool, now: int, host: str = "") -> Visitor | None:
         await self._begin()
-        return self._store.find_visitor({"token_hash": token_hash, "live": live, "now": now})
+        return self._store.find_visitor({"token_hash": token_hash, "host": host, "live": live, "now": now})
 
     async def close(self) -> None:
         """The store is the simulator's own."""

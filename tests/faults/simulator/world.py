@@ -227,7 +227,7 @@ class World:
 
     def holds(self, guest: Guest) -> frozenset[str]:
         """What the gate's own query says that somebody holds."""
-        parameters = {"token_hash": guest.token_hash, "live": False, "now": self.whole_clock()}
+        parameters = {"token_hash": guest.token_hash, "host": "", "live": False, "now": self.whole_clock()}
         visitor = self.store.find_visitor(parameters)
         return frozenset(holding.product for holding in visitor.holdings) if visitor else frozenset()
 

@@ -1,0 +1,123 @@
+"""To hosts that the login cookie does not reach: the last step of the way there, and the first one there."""
+
+from collections.abc import Iterable
+from urllib.parse import urlencode, urlsplit
+
+import structlog
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
+
+from tollkeeper import handovers
+from tollkeeper.config import Config
+from tollkeeper.errors import HandoverFailed, Refused
+from tollkeeper.gate import token_in
+from tollkeeper.model import Visitor
+from tollkeeper.redirects import host_apart, may_return_to
+from tollkeeper.web.forms import limit
+from tollkeeper.web.guards import origin
+from tollkeeper.web.site import Site, site_of
+from tollkeeper.web.wanted import wanted_page
+
+log = structlog.get_logger()
+
+# Where the proxies of such hosts hand requests on to us.
+PATH = "/.tollkeeper/handover"
+
+# How often one person is handed over. Each time is a row.
+RATE = "60/minute"
+
+# How long a browser keeps its secret, in seconds. It needs it for two redirects.
+SECRET_SECONDS = 600
+
+# The address holds the token.
+GUARDED = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+
+FAILED = (
+    "You were not signed in here. It took too long, or your browser keeps no cookies for this site."
+    " Please open the page that you wanted again."
+)
+
+
+def asked_host(headers: Headers, config: Config) -> str:
+    """The host asked for, by the word of our own proxy, if it is a gated one with login sessions of its own.
+
+    Otherwise empty. ``Host`` is not believed: anybody can write into it, and nothing takes it off.
+    """
+    said = headers.getlist("x-forwarded-host")
+    address = f"https://{said[0]}" if len(said) == 1 else ""
+    allowed = may_return_to(address, public_url=config.public_url, gated_hosts=config.gated_hosts)
+    return (apart(address, config) or "") if allowed and address == origin(address) else ""
+
+
+def apart(page: str, config: Config) -> str | None:
+    """The host of a page, which a browser may be sent to, if the login cookie does not reach it."""
+    return host_apart(page, public_url=config.public_url, cookie_domain=config.cookie_domain)
+
+
+def secret_of(headers: Iterable[tuple[bytes, bytes]], config: Config) -> str:
+    """What this browser shows to be the same one later: what it was left before, or something new."""
+    kept = token_in(headers, _cookie(config).encode())
+    return kept if handovers.is_secret(kept) else handovers.new_secret()
+
+
+def leave(answer: Response, secret: str, config: Config) -> None:
+    """Have the browser bring its secret along when it comes back to this host."""
+    answer.set_cookie(
+        _cookie(config), secret, max_age=SECRET_SECONDS, secure=config.secure, httponly=True, samesite="lax"
+    )
+
+
+async def onward(request: Request, visitor: Visitor, page: str) -> Response:
+    """Send a visitor to a page, by a handover if it is on a host apart and their browser was there before.
+
+    One that was not is sent there by the gate, and comes back with ``browser``.
+    """
+    site = site_of(request)
+    host, browser = apart(page, site.config), request.query_params.get("browser", "")
+    token = await _offer(request, site, visitor, host, browser) if host and handovers.is_mark(browser) else None
+    if token is None:
+        return RedirectResponse(page, 303, GUARDED)
+    return RedirectResponse(f"{origin(page)}{PATH}?{urlencode({'token': token, 'return_to': page})}", 303, GUARDED)
+
+
+async def _offer(request: Request, site: Site, visitor: Visitor, host: str, browser: str) -> str | None:
+    limit(request, RATE, "handover", visitor.person.id)
+    return await handovers.offer(
+        site.books.database, visitor.login_session_id, host=host, browser=browser, now=site.books.clock()
+    )
+
+
+async def enter(request: Request) -> Response:
+    """``GET /.tollkeeper/handover`` on a host apart: signs the browser in there, and sends it to the page."""
+    site = site_of(request)
+    host = asked_host(request.headers, site.config)
+    if not host:
+        raise Refused(404, "There is nobody to be signed in here.")
+    answer = RedirectResponse(_page_on(host, request) or "/", 303, GUARDED)
+    if await site.gate.visitor(request.headers.raw, host):  # another tab was faster, or this one went back
+        return answer
+    now = site.books.clock()
+    token, secret = request.query_params.get("token", ""), request.cookies.get(_cookie(site.config), "")
+    try:
+        login, expires_at = await handovers.redeem(site.books.database, token, host=host, secret=secret, now=now)
+    except HandoverFailed as failure:
+        log.warning("handover failed", host=host, reason=failure.reason)
+        return PlainTextResponse(FAILED, 400, GUARDED)  # no page of ours: its style sheets are not on this host
+    secure = site.config.secure
+    answer.set_cookie(
+        site.gate.cookie_apart, login, max_age=expires_at - now, secure=secure, httponly=True, samesite="lax"
+    )
+    answer.delete_cookie(_cookie(site.config), secure=secure, httponly=True, samesite="lax")
+    return answer
+
+
+def _page_on(host: str, request: Request) -> str | None:
+    """The page that the address names, if it is on this very host. Anybody may have written it."""
+    site = site_of(request)
+    page = wanted_page(site, request.query_params.get("return_to"))
+    return page if page and urlsplit(page).hostname == host else None
+
+
+def _cookie(config: Config) -> str:
+    return f"{'__Host-' if config.secure else ''}tollkeeper_handover{config.path.replace('/', '.')}"
