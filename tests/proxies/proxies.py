@@ -6,10 +6,11 @@ import shutil
 import socket
 import ssl
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx2
@@ -143,7 +144,7 @@ def guide_settings(name: str) -> dict[str, str]:
 
 def guide(name: str, replaced: dict[str, str]) -> str:
     """The configuration that a guide prints, with ports and files of the test's own."""
-    text = printed(name, {"nginx": "nginx", "caddy": "caddyfile"}[name])
+    text = printed(name, "nginx" if name == "nginx" else "caddyfile")
     for old, new in replaced.items():
         assert old in text, old
         text = text.replace(old, new)
@@ -159,22 +160,35 @@ def nginx(folder: Path, port: int, upstreams: dict[str, str], shown: Certificate
     return [str(found("nginx")), "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
 
 
-def caddy(folder: Path, port: int, upstreams: dict[str, str], shown: Certificate) -> list[str]:
-    sites = {f"{host} {{\n": f"{host} {{\n\ttls {shown.chain} {shown.key}\n" for host in HOSTS}
-    (folder / "Caddyfile").write_text(CADDY.format(port=port) + guide("caddy", upstreams | sites))
+def caddy(
+    folder: Path,
+    port: int,
+    upstreams: dict[str, str],
+    shown: Certificate,
+    *,
+    printed_in: str = "caddy",
+    hosts: Sequence[str] = HOSTS,
+) -> list[str]:
+    sites = {f"{host} {{\n": f"{host} {{\n\ttls {shown.chain} {shown.key}\n" for host in hosts}
+    (folder / "Caddyfile").write_text(CADDY.format(port=port) + guide(printed_in, upstreams | sites))
     return ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
 
 
-PROXIES: dict[str, Callable[[Path, int, dict[str, str], Certificate], list[str]]] = {"nginx": nginx, "caddy": caddy}
+Setup = Callable[[Path, int, dict[str, str], Certificate], list[str]]
+
+PROXIES: dict[str, Setup] = {"nginx": nginx, "caddy": caddy}
+FURTHER_GUIDES: dict[str, Setup] = {"streamlit": partial(caddy, printed_in="streamlit", hosts=(PAY, APP))}
 
 
 @contextmanager
 def running_proxy(name: str, folder: Path, tollkeeper: str, app: str) -> Iterator[Proxy]:
     """A proxy in front of an app, ``host:port``, that asks Tollkeeper at another."""
-    must_exist(name)
+    must_exist("nginx" if name == "nginx" else "caddy")
     folder.mkdir()
     port, shown = free_port(), certificate(folder)
-    command = PROXIES[name](folder, port, {"127.0.0.1:8000": tollkeeper, "127.0.0.1:9000": app}, shown)
+    command = (PROXIES | FURTHER_GUIDES)[name](
+        folder, port, {"127.0.0.1:8000": tollkeeper, "127.0.0.1:9000": app}, shown
+    )
     paths = {name: str(folder) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | paths)

@@ -52,11 +52,7 @@ class AheadOfPages:
         self.config = config
         self.site = site
         # With our path, and without it, as ``AtOurPath`` has it for pages.
-        self.doors = {
-            path + door: answer
-            for door, answer in (("/gate", by_itself), ("/gate/auth-request", for_nginx))
-            for path in ("", config.path)
-        }
+        self.doors = {path + door: answer for door, answer in DOORS.items() for path in ("", config.path)}
         # What a proxy asks, word for word. Written otherwise, it takes a little longer.
         self.usual = {
             query({"feature": feature})[1:].encode(): feature
@@ -154,6 +150,10 @@ def for_nginx(headers: Headers, refused: Refusal) -> Response:
     if refused.remedy and is_navigation(headers):
         told |= {"Location": refused.remedy}
     return Response(status_code=401 if refused.status == 401 else 403, headers=told)
+
+
+DOORS = {"/gate": by_itself, "/gate/auth-request": for_nginx}
+"""Where proxies ask, and how each is answered."""
 
 
 def identity(allowed: Allow) -> list[tuple[bytes, bytes]]:
