@@ -1,6 +1,7 @@
 """Serve ASGI apps until told to stop: no new work then, and a clean end."""
 
 import asyncio
+import gc
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
@@ -91,6 +92,7 @@ class Servers:
         if not server.started:
             raise TollkeeperError("The app could not start; see the log above.")
         self._running.append((server, task))
+        gc.freeze()  # what is there by now stays: to search it for garbage would hold up every answer
 
     async def until_told(self) -> None:
         """Wait for SIGINT or SIGTERM."""

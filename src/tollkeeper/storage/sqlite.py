@@ -5,7 +5,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -27,6 +27,9 @@ HEADER = b"SQLite format 3\x00"
 BUSY_TIMEOUT_MS = 5_000
 # The gate's connection is used in the event loop, so it must not wait long. In WAL mode a reader hardly ever waits.
 GATE_BUSY_TIMEOUT_MS = 100
+# Enough that of a million people only leaves of the indexes and rows are read, about six pages for each question. Not
+# mapped into memory: a file that is cut short, or a failing disk, would then end the process.
+GATE_CACHE_KB = 16_000
 # Few, for reads share the interpreter; more than one, so that a long listing does not hold up a page.
 READERS = 4
 
@@ -57,7 +60,9 @@ class SqliteDatabase:
             self._reading = engine(path, begin="BEGIN", read_only=True)
             self._readers = ThreadPoolExecutor(READERS, "tollkeeper-reader")
             self._gate = connect(path, read_only=True, busy_timeout_ms=GATE_BUSY_TIMEOUT_MS)
+            self._gate.execute(f"PRAGMA cache_size = -{GATE_CACHE_KB}")
             self._find_visitor = visitors.driver_sql(sqlite_dialect(paramstyle="named"))
+            self._in_a_turn = False
             self._files = str(path), f"{path}-wal"
             self._opened = _identities(self._files)
 
@@ -78,12 +83,29 @@ class SqliteDatabase:
         """The visitor with this login session; asked in the event loop itself, where it takes microseconds."""
         parameters = {"token_hash": token_hash, "host": host, "live": live, "now": now}
         try:
-            rows = self._gate.execute(self._find_visitor, parameters).fetchall()
+            if not self._in_a_turn:
+                self._begin_turn()
+            return visitors.visitor_in(self._gate.execute(self._find_visitor, parameters).fetchall())
         except sqlite3.Error:
             with clear_errors(self._path):
                 raise
+
+    def _begin_turn(self) -> None:
+        """Whatever is asked in one turn of the event loop shares one transaction and one look at the file, which
+        together take longer than a question.
+
+        Still no answer is older than its question: what comes before the turn's end in the loop's queue was due when
+        the transaction began.
+        """
         self._require_in_its_place()
-        return visitors.visitor_in(rows)
+        asyncio.get_running_loop().call_soon(self._end_turn)
+        self._gate.execute("BEGIN")
+        self._in_a_turn = True
+
+    def _end_turn(self) -> None:
+        self._in_a_turn = False
+        with suppress(sqlite3.ProgrammingError):  # closed meanwhile
+            self._gate.rollback()
 
     @contextmanager
     def _in_its_place(self) -> Iterator[None]:
