@@ -4,6 +4,7 @@ from starlette.routing import Mount, Route
 from tests.docs.documents import first_cells, text_of
 
 from tollkeeper.app import routes
+from tollkeeper.web.gate import DOORS
 
 
 def spoken(route: Route | Mount) -> set[str]:
@@ -14,4 +15,5 @@ def spoken(route: Route | Mount) -> set[str]:
 
 def test_addresses_are_documented() -> None:
     served = {address for route in routes(webhooks_for="stripe", metrics=True) for address in spoken(route)}
+    served |= {f"GET {door}" for door in DOORS}
     assert set(first_cells(text_of("docs/addresses.md"))) == served

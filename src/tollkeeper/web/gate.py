@@ -62,7 +62,6 @@ class AheadOfPages:
         self.pages = pages
         self.config = config
         self.site = site
-        self.doors = {"/gate": by_itself, "/gate/auth-request": for_nginx}
         # What a proxy asks, word for word. Written otherwise, it takes a little longer.
         self.usual = {
             query({"feature": feature})[1:].encode(): feature
@@ -72,7 +71,7 @@ class AheadOfPages:
         self.careful = security_headers(config)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        door = self.doors.get(path_of(scope)) if scope["type"] == "http" else None
+        door = DOORS.get(path_of(scope)) if scope["type"] == "http" else None
         if door is None:
             await self.pages(scope, receive, send)
             return
@@ -154,6 +153,10 @@ def for_nginx(headers: Headers, refused: Refusal) -> Response:
     if refused.status == 401:
         return Response(status_code=401, headers=told | {"WWW-Authenticate": "Cookie"})
     return Response(status_code=403, headers=told)
+
+
+DOORS = {"/gate": by_itself, "/gate/auth-request": for_nginx}
+"""The gate's addresses, and how each refuses."""
 
 
 def identity(allowed: Allow) -> list[tuple[bytes, bytes]]:
