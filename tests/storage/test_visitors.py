@@ -1,5 +1,6 @@
 """The hot query says what the plain ones say, and never reads a whole table."""
 
+import asyncio
 import re
 from dataclasses import replace
 from typing import Any
@@ -74,6 +75,16 @@ async def test_i05_logging_out_and_revoking_count_for_the_next_question(database
     assert await holdings(database) == ()
     await database.write(login_sessions.end_all, "ada")
     assert await database.find_visitor(TOKEN, live=False, now=NOW) is None
+
+
+async def test_i05_even_questions_asked_together_hear_of_what_came_before_them(database: Database) -> None:
+    await database.write(sign_in)
+    for _ in range(20):
+        grant = await database.write(keep_grant, "ada", f"cs_{uuid4().hex}")
+        assert set(await asyncio.gather(*(holdings(database) for _ in range(5)))) == {(Holding("dashboard", None),)}
+        withdrawing = database.write(grants.change, replace(grant, revoked_at=NOW, reason="refunded"))
+        _, *_meanwhile = await asyncio.gather(withdrawing, *(holdings(database) for _ in range(5)))
+        assert set(await asyncio.gather(*(holdings(database) for _ in range(5)))) == {()}
 
 
 async def test_a_grant_ends_on_the_second(database: Database) -> None:

@@ -13,6 +13,7 @@ from tests.support.running import Browser, Sandbox, Site, newcomer, running_site
 from tests.web.conftest import OpenSite
 from tests.web.test_headers import PUBLIC, BehindTls, cookies, flags
 
+from tollkeeper.gate import token_in
 from tollkeeper.web.gate import field_value
 
 BROWSER = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}
@@ -142,6 +143,44 @@ def test_nginx_understands_only_these_statuses(mall: Site, payer: Browser) -> No
         for headers in (BROWSER, PROGRAM)
     }
     assert statuses == {200, 401, 403}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("query", ["?%66eature=dashboard", "?feature=dash%62oard", "?x=1&feature=dashboard&feature-=a"])
+def test_a_feature_may_be_written_otherwise(payer: Browser, door: str, query: str) -> None:
+    assert payer.client.get(f"{payer.site}{door}{query}").status_code == 200
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_refusal_has_the_headers_of_every_page_and_an_allow_only_its_own(
+    mall: Site, payer: Browser, door: str
+) -> None:
+    page = Browser(mall.url).get("/").headers
+    refused = ask(newcomer(mall), door, "reports").headers
+    for name in ("Content-Security-Policy", "X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy"):
+        assert refused[name] == page[name]
+    own = {"cache-control", "content-length", "date", "remote-user", "remote-name", "remote-email", "remote-groups"}
+    assert set(ask(payer, door).headers) == own
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ([], ""),
+        ([b"tollkeeper=a"], "a"),
+        ([b"theme=dark; tollkeeper=a"], "a"),
+        ([b"x=tollkeeper=a; tollkeeper=b"], "b"),
+        ([b" tollkeeper = a ;theme=dark"], "a"),
+        ([b"tollkeeper=a; tollkeeper=b"], "b"),
+        ([b"tollkeeper=a", b"tollkeeper=b"], "b"),
+        ([b"nottollkeeper=a; tollkeeper_x=b"], ""),
+        ([b"tollkeeper"], ""),
+        ([b"tollkeeper=\xff"], "\xff"),
+    ],
+)
+def test_one_cookie_is_read_and_no_other(said: list[bytes], found: str) -> None:
+    headers = [(b"accept", b"tollkeeper=z"), *((b"cookie", value) for value in said)]
+    assert token_in(headers, b"tollkeeper") == found
 
 
 @pytest.mark.parametrize("door", DOORS)

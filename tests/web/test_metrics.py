@@ -124,6 +124,14 @@ def test_it_tells_of_payments_and_reconciles(watched: Site) -> None:
     assert seen["drift_total", ""] == 0
 
 
+def test_it_counts_what_the_gate_answers(watched: Site) -> None:
+    nobody = httpx2.get(f"{watched.url}/gate?feature=dashboard", headers={"Accept": "text/html"})
+    unknown = httpx2.get(f"{watched.url}/gate?feature=nothing")
+    assert (nobody.status_code, unknown.status_code) == (302, 403)
+    seen = measured(watched)
+    assert (seen["http_requests_total", "3xx"], seen["http_requests_total", "4xx"]) == (1, 1)
+
+
 def test_it_tells_of_drift(watched: Site) -> None:
     payer = newcomer(watched)
     payer.follow(payer.pay())
