@@ -18,6 +18,9 @@ from tollkeeper.errors import TollkeeperError
 # after which service managers commonly lose their patience.
 GRACE = 5
 
+# How long after its start a server has imported what it will. Seconds.
+SETTLED = 10
+
 
 class CannotListen(TollkeeperError):
     """Another program listens there already, or the host is not this machine's."""
@@ -92,13 +95,15 @@ class Servers:
         if not server.started:
             raise TollkeeperError("The app could not start; see the log above.")
         self._running.append((server, task))
-        gc.freeze()  # what is there by now stays: to search it for garbage would hold up every answer
 
     async def until_told(self) -> None:
         """Wait for SIGINT or SIGTERM."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
+        # What is there by then stays: to search it for garbage would hold up every answer, again and again. Only here,
+        # for whoever waits here has the process to themselves.
+        loop.call_later(SETTLED, gc.freeze)
         await self._stop.wait()
 
     async def stop(self) -> None:

@@ -1,7 +1,6 @@
 """Stripe, through its official SDK (API version 2026-10-28.endive)."""
 
 import asyncio
-import gc
 import hashlib
 import importlib
 import json
@@ -268,7 +267,7 @@ class StripeProvider:
     async def _sdk(self) -> "stripe.StripeClient":
         """The SDK's client. Importing the SDK takes a while, so it happens at first need and off the event loop."""
         if self._client is None:
-            await asyncio.to_thread(_import_sdk)
+            await asyncio.to_thread(importlib.import_module, "stripe")
             self._client = self._client or self._connect()
         return self._client
 
@@ -299,11 +298,6 @@ class StripeProvider:
             raise ProviderUnavailable("Stripe did not answer in time.") from error
         except stripe.StripeError as error:
             raise _translated(error) from error
-
-
-def _import_sdk() -> None:
-    importlib.import_module("stripe")
-    gc.freeze()  # it stays: to search so much for garbage would hold up every answer, again and again
 
 
 async def _account(client: "stripe.StripeClient") -> str:
