@@ -73,7 +73,7 @@ class Till:
                 if await self._holds_good(order):
                     return Completed(checkout.id)
             else:
-                await self.books.database.write(orders.close, order.id, OrderState.EXPIRED, self.books.clock())
+                await self._give_up(order, checkout.id if checkout else order.checkout_id)
         raise Refused(503, "The payment page could not be opened. Nothing was charged. Please try again in a minute.")
 
     async def settle(self, order: Order, evidence: str) -> Reconciled | None:
@@ -138,8 +138,11 @@ class Till:
         except (IdempotencyConflict, ProviderFailed):  # the settings changed since that try, or it failed for good
             return await self.books.provider.checkout_of_order(order, customer)
         except ProviderRefused:  # a definite no is remembered with its key: the next try needs a new one
-            await self.books.database.write(orders.close, order.id, OrderState.EXPIRED, self.books.clock())
+            await self._give_up(order, order.checkout_id)
             raise
+
+    async def _give_up(self, order: Order, checkout_id: str | None) -> None:
+        await self.books.database.write(orders.give_up, order.id, checkout_id, self.books.clock())
 
     async def _holds_good(self, order: Order) -> bool:
         """Whether a completed checkout still stands: paid, or about to be. Brings the books up to date first."""

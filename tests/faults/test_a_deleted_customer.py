@@ -1,9 +1,23 @@
 """A12: a customer is deleted at the provider. What was paid still counts, and what is taken back still goes."""
 
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
 import httpx2
 import pytest
-from tests.support.running import Browser, Site, eventually, newcomer
+from tests.storage.makers import keep_person
+from tests.support.running import Browser, Sandbox, Site, eventually, newcomer, settings_for
 
+from tollkeeper import config
+from tollkeeper.app import now
+from tollkeeper.catalog import Catalog
+from tollkeeper.checkout import Hosted, Till
+from tollkeeper.model import Customer, Order
+from tollkeeper.provider import Checkout, ReturnAddresses
+from tollkeeper.providers.stripe import StripeProvider
+from tollkeeper.reconcile import Books
+from tollkeeper.storage import customers as kept_customers
+from tollkeeper.storage.database import open_database
 from tollkeeper.storage.tables import audit, customers, grants, orders
 
 REFUND_FAILS = "4000 0000 0000 5126"
@@ -64,3 +78,47 @@ def test_a12_what_becomes_of_a_replaced_customers_refund_is_still_seen(shop: Sit
     shop.sandbox.stripe.v1.refunds.create({"payment_intent": second.reference})
     eventually(lambda: len(shop.rows_of(buyer, audit)) == 5)
     assert buyer.enters()
+
+
+class Interrupted(StripeProvider):
+    """Stripe, which is asked for a checkout page only once something else has happened."""
+
+    def __init__(self, settings: config.StripeSettings, first: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(settings)
+        self.first: Callable[[], Awaitable[None]] | None = first
+
+    async def create_checkout(self, order: Order, customer: Customer, returns: ReturnAddresses) -> Checkout:
+        if self.first is not None:
+            first, self.first = self.first, None
+            await first()
+        return await super().create_checkout(order, customer, returns)
+
+
+@pytest.mark.anyio
+async def test_a12_two_tabs_lead_to_one_page_even_if_one_of_them_still_knows_the_deleted_customer(
+    sandbox: Sandbox, database_url: str, tmp_path: Path
+) -> None:
+    settings = config.load(settings_for("http://127.0.0.1:4000", sandbox, database_url), tmp_path)
+    database = await open_database(settings.database_url)
+    ada = await database.write(keep_person, f"ada-{database.dialect}")
+    product, catalog = settings.products[0], Catalog(settings.products)
+    pages = []
+
+    async def other_tab() -> None:
+        """Finds the customer deleted, puts another in its place, and is sent to the page of the order that is open."""
+        renewed = await provider.create_customer(ada, replacing=old.external_id)
+        await database.write(kept_customers.replace, old, renewed, now())
+        pages.append(await Till(Books(database, provider, catalog, now), settings.base_url).begin(ada, product))
+
+    provider, late = StripeProvider(settings.stripe), Interrupted(settings.stripe, other_tab)
+    try:
+        realm = await Books(database, provider, catalog, now).realm()
+        old = await database.write(kept_customers.add, ada.id, realm, await provider.create_customer(ada), now())
+        sandbox.stripe.v1.customers.delete(old.external_id)
+        pages.append(await Till(Books(database, late, catalog, now), settings.base_url).begin(ada, product))
+    finally:
+        for part in (provider, late, database):
+            await part.close()
+
+    assert isinstance(pages[0], Hosted)
+    assert pages[0] == pages[1]

@@ -103,6 +103,31 @@ def test_how_orders_close(conn: Connection, order: Order, before: OrderState, to
     assert kept.state is (to if allowed else before)
 
 
+@pytest.mark.parametrize(
+    ("made", "unusable", "expires"),
+    [
+        (None, None, True),
+        ("cs_1", "cs_1", True),
+        ("cs_1", None, False),
+        ("cs_1", "cs_2", False),
+    ],
+)
+def test_an_order_with_another_page_than_the_unusable_one_is_not_given_up(
+    conn: Connection, order: Order, made: str | None, unusable: str | None, expires: bool
+) -> None:
+    if made is not None:
+        orders.set_checkout(conn, order.id, made)
+    assert orders.give_up(conn, order.id, unusable, NOW) is expires
+    kept = orders.find(conn, order.id)
+    assert kept is not None
+    assert kept.state is (OrderState.EXPIRED if expires else OrderState.OPEN)
+
+
+def test_a_complete_order_is_not_given_up(conn: Connection, order: Order) -> None:
+    orders.close(conn, order.id, OrderState.COMPLETE, NOW)
+    assert not orders.give_up(conn, order.id, None, NOW)
+
+
 def test_closing_an_unknown_order_does_nothing(conn: Connection) -> None:
     assert not orders.close(conn, "o1", OrderState.COMPLETE, NOW)
 

@@ -97,6 +97,23 @@ def close(conn: Connection, order_id: str, state: OrderState, now: int) -> bool:
     return closed.rowcount == 1
 
 
+def give_up(conn: Connection, order_id: str, checkout_id: str | None, now: int) -> bool:
+    """Expire an open order of which no page can be used: neither this one, nor, with None, any.
+
+    False when it is open no more, or another request has made a page for it meanwhile, which somebody may be on.
+    """
+    expired = conn.execute(
+        update(orders)
+        .where(
+            orders.c.id == order_id,
+            orders.c.state == OrderState.OPEN,
+            orders.c.checkout_id.is_not_distinct_from(checkout_id),
+        )
+        .values(state=OrderState.EXPIRED, closed_at=now)
+    )
+    return expired.rowcount == 1
+
+
 _OF_PERSON = (
     select(orders)
     .where(orders.c.person_id == bindparam("person"), in_realm(orders))

@@ -36,6 +36,7 @@ class History:
 
     def save(self, path: Path) -> None:
         """As JSON, which ``load`` reads."""
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(self), indent=1) + "\n")
 
 
