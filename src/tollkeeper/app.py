@@ -7,8 +7,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, cast
 
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.routing import Mount, Route
@@ -28,6 +26,7 @@ from tollkeeper.storage.database import open_database
 from tollkeeper.web import account, errors, gate, guards, handover, home, login, purchase, webhooks
 from tollkeeper.web.metrics import metrics as show_metrics
 from tollkeeper.web.pages import Pages
+from tollkeeper.web.rates import Rates
 from tollkeeper.web.site import Site
 from tollkeeper.worker import Worker
 
@@ -118,8 +117,7 @@ def assemble(config: Config, books: Books, worker: Worker) -> Site:
         signin=SignIn(config.issuers, clock=books.clock),
         attempts=AttemptSeal(config.secret_keys, clock=books.clock),
         pages=Pages(config),
-        # Not the moving window, of which this storage never forgets a key.
-        limiter=SlidingWindowCounterRateLimiter(MemoryStorage()),
+        rates=Rates(),
         wake_worker=worker.wake,
     )
 

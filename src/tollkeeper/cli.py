@@ -7,7 +7,7 @@ import os
 import re
 import webbrowser
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -206,22 +206,24 @@ def sandbox(
 def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) -> None:
     """Serve the app with the settings of the environment, .env and tollkeeper.toml."""
     from tollkeeper import config, logs, server
-    from tollkeeper.app import create_app
-    from tollkeeper.storage.database import require_current
+    from tollkeeper.app import create_app, open_books
 
     logs.configure(logging.INFO)
     with clear_errors():
         settings = config.load(os.environ, folder)
-        require_current(settings.database_url)
 
         async def serve_app() -> None:
+            listening = server.listen(host, port)
             servers = server.Servers()
-            try:
-                await servers.start(server.Listener(create_app(settings), server.listen(host, port)))
-                typer.echo(f"Tollkeeper answers on {host}:{port} as {settings.base_url}", err=True)
-                await servers.until_told()
-            finally:
-                await servers.stop()
+            # Opened here, so that whatever is wrong with the database is told in words.
+            async with open_books(settings) as books:
+                try:
+                    app = create_app(settings, open_books=lambda *_: nullcontext(books))
+                    await servers.start(server.Listener(app, listening))
+                    typer.echo(f"Tollkeeper answers on {host}:{port} as {settings.base_url}", err=True)
+                    await servers.until_told()
+                finally:
+                    await servers.stop()
 
         server.run(serve_app)
 

@@ -89,7 +89,7 @@ def install(account: Account, folder: Path, database_url: str, people: int) -> S
     folder.mkdir()
     products = PRODUCTS.format(basic=account.price(name="Basic"), pro=account.price(name="Pro"))
     (folder / "tollkeeper.toml").write_text(products)
-    app = installed(account, database_url, folder, PRODUCT_PRICE_ID="")
+    app = installed(account, database_url, folder, PRODUCT_PRICE_ID="", SIGN_IN_RATE="", PURCHASE_RATE="")
     made = run("migrate", folder=folder)
     if made.returncode:
         raise WrongAnswer(made.stderr)

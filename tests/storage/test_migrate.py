@@ -18,6 +18,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from tests.storage.conftest import Begin
 from tests.support.databases import Cluster
@@ -27,7 +28,8 @@ from tollkeeper.errors import StorageError
 from tollkeeper.storage import tables
 from tollkeeper.storage.address import parse
 from tollkeeper.storage.database import open_database
-from tollkeeper.storage.migrate import VERSION_TABLE, State, migrate, state
+from tollkeeper.storage.migrate import migrate
+from tollkeeper.storage.schema import VERSION_TABLE, State, revisions, state
 from tollkeeper.storage.tables import metadata
 
 HEAD = "0003"
@@ -119,6 +121,36 @@ def test_migrations_lead_to_the_tables_that_the_queries_use(conn: Connection) ->
         },
     )
     assert compare_metadata(context, metadata) == []
+
+
+def test_indexes_are_about_the_rows_that_the_tables_say(sqlite_url: str) -> None:
+    """Asked of SQLite, for PostgreSQL keeps the same conditions in other words."""
+
+    def conditions(conn: Connection) -> dict[str | None, str]:
+        made = [index for table in metadata.tables for index in inspect(conn).get_indexes(table)]
+        return {index["name"]: str(index["dialect_options"].get("sqlite_where", "")) for index in made}
+
+    said = {index.name: index.info.get("where", "") for table in metadata.sorted_tables for index in table.indexes}
+    made = look(sqlite_url, conditions)
+    assert {name: made[name] for name in said} == said
+    assert any(said.values())
+
+
+def test_revisions_are_the_numbers_in_the_names_of_the_files() -> None:
+    config = Config()
+    config.set_main_option("script_location", "tollkeeper.storage:migrations")
+    scripts = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert revisions() == tuple(reversed(scripts))
+
+
+def test_to_open_a_file_takes_neither_alembic_nor_a_driver_for_postgresql(sqlite_url: str) -> None:
+    asked = (
+        "import asyncio, sys; from tollkeeper.storage.database import open_database;"
+        f"asyncio.run(asyncio.wait_for(open_database({sqlite_url!r}), 20));"
+        "print(*{'alembic', 'psycopg'} & set(sys.modules))"
+    )
+    ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=30, check=False)
+    assert (ran.stdout.strip(), ran.returncode) == ("", 0), ran.stderr
 
 
 def test_constraints_have_the_names_that_the_tables_give_them(conn: Connection) -> None:

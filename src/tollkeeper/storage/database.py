@@ -9,9 +9,8 @@ from sqlalchemy import Connection
 
 from tollkeeper.errors import StorageError
 from tollkeeper.model import Visitor
-from tollkeeper.storage import migrate
 from tollkeeper.storage.address import parse
-from tollkeeper.storage.postgresql import PostgresqlDatabase
+from tollkeeper.storage.schema import State, state
 from tollkeeper.storage.sqlite import SqliteDatabase
 
 P = ParamSpec("P")
@@ -58,23 +57,24 @@ async def open_database(url: str) -> Database:
     ``StorageBusy`` when it does not answer.
     """
     address = parse(url)
-    await asyncio.to_thread(require_current, url)
+    await asyncio.to_thread(_require_current, url)
     if isinstance(address, Path):
         return await asyncio.to_thread(SqliteDatabase, address)
+    from tollkeeper.storage.postgresql import PostgresqlDatabase  # with the driver, which SQLite does not need
+
     return await PostgresqlDatabase.open(address)
 
 
-def require_current(url: str) -> None:
-    """Raise ``StorageError``, with words on what to do, unless the database has the current schema."""
-    state = migrate.state(url)
-    if state is not migrate.State.CURRENT:
-        raise StorageError(ADVICE[state])
+def _require_current(url: str) -> None:
+    found = state(url)
+    if found is not State.CURRENT:
+        raise StorageError(ADVICE[found])
 
 
 ADVICE = {
-    migrate.State.MISSING: "There is no database at DATABASE_URL. Run `tollkeeper migrate` to make one; but if there"
+    State.MISSING: "There is no database at DATABASE_URL. Run `tollkeeper migrate` to make one; but if there"
     " was one, find out first where it is: a new one knows nobody who paid.",
-    migrate.State.OLDER: "The database has the schema of an earlier version. Run `tollkeeper migrate` to bring it up.",
-    migrate.State.NEWER: "The database was written by a newer version of Tollkeeper. Run that version, or restore"
+    State.OLDER: "The database has the schema of an earlier version. Run `tollkeeper migrate` to bring it up.",
+    State.NEWER: "The database was written by a newer version of Tollkeeper. Run that version, or restore"
     " the backup from before the upgrade.",
 }

@@ -1,9 +1,18 @@
 """Inserts that give way to a row that is there already, in the words of each database."""
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import Connection, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 
-def insert_into(conn: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+def insert_into(conn: Connection, table: Table) -> "postgresql.Insert | sqlite.Insert":
     """An INSERT that knows ON CONFLICT. Both databases spell it alike; SQLAlchemy has one class for each."""
-    return sqlite.insert(table) if conn.dialect.name == "sqlite" else postgresql.insert(table)
+    if conn.dialect.name == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # known already to whoever uses it, and a heavy import to all others
+
+    return postgresql.insert(table)

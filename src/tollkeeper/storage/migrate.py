@@ -1,47 +1,23 @@
-"""Bring a database to the schema of this version, whole or not at all; and say how far it is from it."""
+"""Bring a database to the schema of this version, whole or not at all."""
 
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import URL, Connection, Engine, inspect, text
+from sqlalchemy import URL, Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from tollkeeper.errors import StorageError
 from tollkeeper.storage import postgresql, sqlite
 from tollkeeper.storage.address import parse
+from tollkeeper.storage.schema import VERSION_TABLE, State, revision, revisions, state_of, transaction
 
-# A name of our own: a PostgreSQL database may be shared with an application that uses Alembic's.
-VERSION_TABLE = "tollkeeper_revision"
 # Any number that is always the same: who holds this lock on a PostgreSQL database is the one that migrates it.
 LOCK = 0x746F6C6C
-
-
-class State(StrEnum):
-    """How a database's schema relates to this version of the program."""
-
-    MISSING = "missing"
-    CURRENT = "current"
-    OLDER = "older"
-    NEWER = "newer"
-
-
-def state(url: str) -> State:
-    """How far the database is. Raises ``StorageError`` for a damaged or foreign file, ``StorageBusy`` for silence."""
-    address = parse(url)
-    if isinstance(address, Path):
-        if not address.exists():
-            return State.MISSING
-        sqlite.examine(address)
-    with _reading(address) as conn:
-        return _state_of(_revision(conn))
 
 
 def migrate(url: str) -> tuple[str | None, str]:
@@ -90,76 +66,31 @@ def _give_name(file: Path, name: Path) -> bool:
 def _upgrade(address: Path | URL) -> tuple[str | None, str]:
     try:
         with _alone(address) as conn:
-            before = _revision(conn)
-            if _state_of(before) is State.NEWER:
+            before = revision(conn)
+            if state_of(before) is State.NEWER:
                 raise StorageError(f"The database's schema ({before}) is newer than this program. Nothing was changed.")
             if before is None and isinstance(address, Path) and inspect(conn).get_table_names():
                 raise StorageError(f"{address} belongs to another application. Nothing was changed.")
             command.upgrade(_config(conn), "head")
-            return before, _head(_scripts())
+            return before, revisions()[-1]
     except SQLAlchemyError as error:
         raise StorageError(f"The migration failed, nothing was changed: {getattr(error, 'orig', error)}") from error
-
-
-@contextmanager
-def _reading(address: Path | URL) -> Iterator[Connection]:
-    if isinstance(address, Path):
-        engine = sqlite.engine(address, begin="BEGIN", read_only=True)
-    else:
-        engine = postgresql.engine(address)
-    with _transaction(address, engine) as conn:
-        yield conn
 
 
 @contextmanager
 def _alone(address: Path | URL) -> Iterator[Connection]:
     """A transaction that no other migration runs beside."""
     if isinstance(address, Path):
-        with _transaction(address, sqlite.engine(address, begin="BEGIN IMMEDIATE")) as conn:
+        with transaction(address, sqlite.engine(address, begin="BEGIN IMMEDIATE")) as conn:
             yield conn
     else:
-        with _transaction(address, postgresql.engine(address)) as conn:
+        with transaction(address, postgresql.engine(address)) as conn:
             conn.execute(text("SET LOCAL statement_timeout = 0"))
             conn.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
             yield conn
 
 
-@contextmanager
-def _transaction(address: Path | URL, engine: Engine) -> Iterator[Connection]:
-    clear_errors = sqlite.clear_errors(address) if isinstance(address, Path) else postgresql.clear_errors()
-    try:
-        with clear_errors, engine.begin() as conn:
-            yield conn
-    finally:
-        engine.dispose()
-
-
-def _revision(conn: Connection) -> str | None:
-    return MigrationContext.configure(conn, opts={"version_table": VERSION_TABLE}).get_current_revision()
-
-
-def _state_of(revision: str | None) -> State:
-    scripts = _scripts()
-    if revision is None:
-        return State.MISSING
-    if revision == _head(scripts):
-        return State.CURRENT
-    known = {script.revision for script in scripts.walk_revisions()}
-    return State.OLDER if revision in known else State.NEWER
-
-
-def _head(scripts: ScriptDirectory) -> str:
-    head = scripts.get_current_head()
-    if head is None:
-        raise StorageError("The installation is incomplete: it has no migrations. Install Tollkeeper again.")
-    return head
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_config())
-
-
-def _config(conn: Connection | None = None) -> Config:
+def _config(conn: Connection) -> Config:
     config = Config(attributes={"connection": conn, "version_table": VERSION_TABLE})
     config.set_main_option("script_location", "tollkeeper.storage:migrations")
     return config

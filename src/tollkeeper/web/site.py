@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from limits.strategies import RateLimiter
 from starlette.requests import Request
 
 from tollkeeper.checkout import Till
@@ -12,6 +11,7 @@ from tollkeeper.gate import Gate
 from tollkeeper.reconcile import Books
 from tollkeeper.signin import AttemptSeal, SignIn
 from tollkeeper.web.pages import Pages
+from tollkeeper.web.rates import Rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Site:
     signin: SignIn
     attempts: AttemptSeal
     pages: Pages
-    limiter: RateLimiter
+    rates: Rates
     wake_worker: Callable[[], None]
 
 
