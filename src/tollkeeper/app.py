@@ -126,6 +126,7 @@ def routes(*, webhooks_for: str | None, metrics: bool) -> list[Route | Mount]:
     """Every address but the gate's. Those for webhooks and metrics exist only where a secret is set for them."""
     doors = [Route(f"/webhooks/{webhooks_for}", webhooks.receive, methods=["POST"])] if webhooks_for else []
     return [
+        Route("/dashboard", home.dashboard),  # first, for it is asked for most: each route before it takes its time
         Route("/", home.landing),
         Route("/login", login.login),
         Route("/login/{issuer}", login.begin),
@@ -135,7 +136,6 @@ def routes(*, webhooks_for: str | None, metrics: bool) -> list[Route | Mount]:
         Route("/purchase/checkout-session", purchase.begin, methods=["POST"]),
         Route("/purchase/success", purchase.success),
         Route("/purchase/cancel", purchase.cancel),
-        Route("/dashboard", home.dashboard),
         Route(handover.PATH, handover.enter),
         Route("/api/me", account.me),
         Route("/account", account.account),

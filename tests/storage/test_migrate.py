@@ -32,7 +32,7 @@ from tollkeeper.storage.migrate import migrate
 from tollkeeper.storage.schema import VERSION_TABLE, State, revisions, state
 from tollkeeper.storage.tables import metadata
 
-HEAD = "0003"
+HEAD = "0004"
 
 MIGRATE = "import sys; from tollkeeper.storage.migrate import migrate; migrate(sys.argv[1])"
 IN_THE_MIDDLE = """

@@ -153,7 +153,11 @@ async def test_the_hot_query_agrees_with_the_plain_ones(
 
 async def test_no_table_is_read_as_a_whole(database: Database) -> None:
     plan = await database.read(explain)
-    assert "ix_grants_person_id" in plan
+    assert "ix_grants_gate" in plan
+    if database.dialect == "sqlite":  # PostgreSQL goes by how much is in a table
+        assert {"COVERING INDEX ix_login_sessions_gate", "COVERING INDEX ix_grants_gate"} <= set(
+            re.findall(r"COVERING INDEX \w+", plan)
+        )
     assert not re.search(r"\bSCAN|Seq Scan", plan)
 
 
