@@ -111,7 +111,7 @@ def assemble(config: Config, books: Books, worker: Worker) -> Site:
         config=config,
         books=books,
         gate=Gate(
-            books.database, books.catalog, config.live, config.secure, books.clock, config.cookie_domain, config.path
+            books.database, books.catalog, config.live, books.clock, config.login_cookie, config.login_cookie_apart
         ),
         till=Till(books, config.base_url),
         signin=SignIn(config.issuers, clock=books.clock),

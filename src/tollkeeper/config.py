@@ -114,6 +114,24 @@ class Config:
         schemes = ("https",) if self.secure else ("https", "http")
         return frozenset(f"{scheme}://{host}" for scheme in schemes for host in self.gated_hosts)
 
+    def cookie(self, name: str, prefix: str = "__Host-") -> str:
+        """What a cookie of ours is called. Two Tollkeepers on one host have cookies of their own.
+
+        Over https the prefix has browsers refuse it from plain http, and ``__Host-`` also from other hosts of the
+        domain (RFC 6265bis, section 4.1.3).
+        """
+        return f"{prefix if self.secure else ''}{name}{self.path.replace('/', '.')}"
+
+    @property
+    def login_cookie(self) -> str:
+        """The login session's cookie: for every page of the host, those beside ours too."""
+        return self.cookie("tollkeeper", "__Secure-" if self.cookie_domain else "__Host-")
+
+    @property
+    def login_cookie_apart(self) -> str:
+        """The login session's cookie at a host that has one of its own."""
+        return self.cookie("tollkeeper")
+
     @property
     def live(self) -> bool:
         """Whether real money moves."""

@@ -20,29 +20,11 @@ class Gate:
     database: Database
     catalog: Catalog
     live: bool
-    secure: bool
     clock: Callable[[], int]
-    cookie_domain: str | None = None
-    """Hosts under this domain share the login session; without one it is our own host's alone."""
-    path: str = ""
-    """Where on its host this Tollkeeper is. Two of them on one host have cookies of their own."""
-
-    @property
-    def cookie(self) -> str:
-        """The login session's cookie: for every page of the host, those beside ours too.
-
-        Its prefix has browsers refuse it from plain http, and ``__Host-`` also from other hosts (RFC 6265bis, section
-        4.1.3), which is possible only where none share it.
-        """
-        return self._named("__Secure-" if self.cookie_domain else "__Host-")
-
-    @property
-    def cookie_apart(self) -> str:
-        """The login session's cookie at a host that has one of its own."""
-        return self._named("__Host-")
-
-    def _named(self, prefix: str) -> str:
-        return f"{prefix if self.secure else ''}tollkeeper{self.path.replace('/', '.')}"
+    cookie: str
+    """The name of the login session's cookie."""
+    cookie_apart: str
+    """Its name at a host that has login sessions of its own."""
 
     async def visitor(self, headers: Iterable[tuple[bytes, bytes]], host: str = "") -> Visitor | None:
         """The person behind a request, or None. Asks the database each time: what it answers is never old.

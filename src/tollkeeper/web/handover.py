@@ -106,7 +106,7 @@ async def enter(request: Request) -> Response:
         return PlainTextResponse(FAILED, 400, GUARDED)  # no page of ours: its style sheets are not on this host
     secure = site.config.secure
     answer.set_cookie(
-        site.gate.cookie_apart, login, max_age=expires_at - now, secure=secure, httponly=True, samesite="lax"
+        site.config.login_cookie_apart, login, max_age=expires_at - now, secure=secure, httponly=True, samesite="lax"
     )
     answer.delete_cookie(_cookie(site.config), secure=secure, httponly=True, samesite="lax")
     return answer
@@ -120,4 +120,4 @@ def _page_on(host: str, request: Request) -> str | None:
 
 
 def _cookie(config: Config) -> str:
-    return f"{'__Host-' if config.secure else ''}tollkeeper_handover{config.path.replace('/', '.')}"
+    return config.cookie("tollkeeper_handover")

@@ -83,8 +83,9 @@ def attempt_cookie(request: Request) -> tuple[str, str]:
     The ``__Host-`` prefix keeps other hosts of the domain from planting an attempt of theirs, which would sign the
     visitor in as somebody else. It needs https and the path ``/``.
     """
-    if site_of(request).config.secure:
-        return f"__Host-tollkeeper_login{site_of(request).config.path.replace('/', '.')}", "/"
+    config = site_of(request).config
+    if config.secure:
+        return config.cookie(ATTEMPT_COOKIE), "/"
     return ATTEMPT_COOKIE, request.scope.get("root_path", "") + "/login"
 
 
@@ -143,10 +144,10 @@ async def _sign_in(request: Request, answer: Response, identity: Identity) -> No
         site.books.database, person, issuer=identity.issuer, browser=browser_label(request), now=now
     )
     answer.set_cookie(
-        site.gate.cookie,
+        site.config.login_cookie,
         token,
         max_age=login_sessions.LIFETIME,
-        domain=site.gate.cookie_domain,
+        domain=site.config.cookie_domain,
         secure=site.config.secure,
         httponly=True,
         samesite="lax",  # strict would sign people out on the way back from the checkout page
@@ -185,9 +186,11 @@ async def _logout(request: Request, visitor: Visitor) -> Response:
 
 def signed_out(request: Request) -> Response:
     """To the landing page, without the cookie."""
-    gate = site_of(request).gate
+    config = site_of(request).config
     answer = go(request, "/")
-    answer.delete_cookie(gate.cookie, domain=gate.cookie_domain, secure=gate.secure, httponly=True, samesite="lax")
+    answer.delete_cookie(
+        config.login_cookie, domain=config.cookie_domain, secure=config.secure, httponly=True, samesite="lax"
+    )
     return answer
 
 

@@ -46,5 +46,4 @@ def arrive(request: Request, page: str) -> Response:
 
 
 def _cookie(request: Request) -> str:
-    config = site_of(request).config
-    return f"{'__Host-' if config.secure else ''}tollkeeper_wanted{config.path.replace('/', '.')}"
+    return site_of(request).config.cookie("tollkeeper_wanted")
