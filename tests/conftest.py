@@ -20,6 +20,29 @@ from tollkeeper.storage.database import Database, open_database
 from tollkeeper.storage.migrate import migrate
 
 
+# What takes longest begins first, so that at the end no process is left alone with it. The rest keeps its order.
+LONGEST = (
+    "faults/test_simulator_postgresql",
+    "faults/test_simulator_sqlite",
+    "endurance",
+    "journeys",
+    "proxies",
+    "bench",
+    "library",
+    "test_demo",
+    "faults",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> int:
+    here = item.path.relative_to(Path(__file__).parent).as_posix()
+    return next((rank for rank, name in enumerate(LONGEST) if here.startswith(name)), len(LONGEST))
+
+
 def pytest_configure(config: pytest.Config) -> None:
     if not _is_worker(config):
         announce_shared_cluster()

@@ -4,8 +4,7 @@ import pytest
 from tests.faults.simulator.campaign import run
 
 HISTORIES = 1000
-# In many small tests, since whole files are handed out by their number of tests: these take longest and begin first.
-AT_ONCE = 10
+AT_ONCE = 100
 
 # Telling which lines run would take as long as the histories do.
 pytestmark = pytest.mark.no_cover
