@@ -19,7 +19,6 @@ from tests.support.running import Sandbox, Site, running_sandbox, running_site
 from tollkeeper.storage.database import Database, open_database
 from tollkeeper.storage.migrate import migrate
 
-
 # What takes longest begins first, so that at the end no process is left alone with it. The rest keeps its order.
 LONGEST = (
     "faults/test_simulator_postgresql",
