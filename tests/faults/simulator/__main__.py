@@ -17,6 +17,7 @@ def main() -> int:
     """0 if no invariant was violated, else 1."""
     parser = argparse.ArgumentParser(prog="scripts/simulate", description=__doc__)
     parser.add_argument("--histories", type=int, default=200, metavar="N", help="how many to play (200)")
+    parser.add_argument("--first", type=int, default=0, metavar="I", help="which of the series to begin with (0)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the series of histories (0)")
     parser.add_argument("--only", type=int, metavar="I", help="play this one of the series alone, and print it")
     parser.add_argument("--engine", choices=ENGINES, default="sqlite", help="the database (sqlite)")
@@ -47,7 +48,8 @@ def replay(history: History, engine: str) -> int:
 def campaign(given: argparse.Namespace) -> int:
     """Play a series, and print the figures."""
     total, began = Figures(), time.monotonic()
-    for figures in playing(given.engine, given.seed, range(given.histories), given.jobs, not given.no_shrinking):
+    numbers = range(given.first, given.first + given.histories)
+    for figures in playing(given.engine, given.seed, numbers, given.jobs, not given.no_shrinking):
         total.add(figures)
         for found in figures.found:
             say("\n" + found.told(given.folder))
@@ -76,7 +78,8 @@ def progress(total: Figures, histories: int, began: float) -> None:
 
 def tell(total: Figures, given: argparse.Namespace, seconds: float) -> None:
     """The figures at the end."""
-    say(f"\n{total.histories} histories of seed {given.seed} on {given.engine}, {given.jobs} processes")
+    place = f"seed {given.seed} from {given.first} on"
+    say(f"\n{total.histories} histories of {place}, on {given.engine}, {given.jobs} processes")
     say(f"{total.steps.total()} steps in {seconds:.1f} s; {total.seconds / total.histories * 1000:.0f} ms a history")
     say(", ".join(f"{name} {count}" for name, count in sorted(total.steps.items())))
     kinds = Counter(found.invariant for found in total.found)
