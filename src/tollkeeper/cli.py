@@ -5,11 +5,9 @@ import json
 import logging
 import os
 import re
-import webbrowser
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -65,6 +63,8 @@ WhyHeld = typer.Option(parser=words, metavar="WHY", help="Why. They read it on t
 def show_version(wanted: bool) -> None:
     """Answer ``--version`` and leave."""
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"tollkeeper {version('tollkeeper')}")
         raise typer.Exit
 
@@ -119,6 +119,8 @@ def demo(
     open_: Annotated[bool, typer.Option("--open", help="Open a browser.")] = False,
 ) -> None:
     """Try the whole thing on this machine: no accounts, no internet, no real money."""
+    import webbrowser
+
     from platformdirs import user_data_path
 
     from tollkeeper import demo, logs, server
