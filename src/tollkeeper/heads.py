@@ -15,15 +15,17 @@ class BoundedHeads(HttpToolsProtocol):
     """uvicorn's protocol, with an end to what strangers can make it keep."""
 
     _unread = 0
-    _deadline: asyncio.TimerHandle | None = None
+    _waiting_since: float
+    # One for the whole connection, for to set it anew after each answer takes longer than to look at the time.
+    _deadline: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._expect_head()
+        self._waiting_since = self.loop.time()
+        self._wait(HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
+        self._deadline.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -46,15 +48,16 @@ class BoundedHeads(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        self._expect_head()
+        self._waiting_since = self.loop.time()
 
-    def _expect_head(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-        self._deadline = self.loop.call_later(HEAD_SECONDS, self._end_of_patience)
+    def _wait(self, seconds: float) -> None:
+        self._deadline = self.loop.call_later(seconds, self._end_of_patience)
 
     def _end_of_patience(self) -> None:
-        if self._idle():
+        left = self._waiting_since + HEAD_SECONDS - self.loop.time() if self._idle() else HEAD_SECONDS
+        if left > 0:
+            self._wait(left)
+        else:
             self.transport.close()
 
     def _refuse(self) -> None:
