@@ -29,6 +29,8 @@ from tests.bench.sites import (
 from tests.support.processes import Process, free_port, started
 from tests.support.webhooks import an_event, body_of, signature
 
+from tollkeeper.server import SETTLED
+
 PARTS: Final = ("sqlite", "postgresql", "nginx", "webhooks", "memory", "start", "imports")
 BASE: Final = "Starlette: hello"
 WEBHOOK_CLIENTS: Final = 8
@@ -148,11 +150,18 @@ def measure(options: Options, folder: Path, say: Say) -> Findings:
                     cluster.create(f"people{people}")
                     site = filled("PostgreSQL", cluster.url(f"people{people}"), people)
                     cases += gate_cases("PostgreSQL", site, serving.enter_context(site.app.serving()))
+            settle(say)
             take_turns(cases, folder, options, found, say)
         if "webhooks" in options.only:  # last, for the events that it leaves are handled for a while
             measure_webhooks(largest, folder, options, found, say)
     found.targets += list(targets(found, options))
     return found
+
+
+def settle(say: Say) -> None:
+    """What was started has imported by then what it will."""
+    say("settling ...")
+    time.sleep(SETTLED + 1)
 
 
 def bare_cases(folder: Path, serving: ExitStack) -> Iterator[Case]:
@@ -258,6 +267,7 @@ def measure_webhooks(site: Site, folder: Path, options: Options, found: Findings
     """The gate alone, and while clients post signed events as fast as they are acknowledged."""
     secret = site.app.settings["STRIPE_WEBHOOK_SECRET"]
     with site.app.serving():
+        settle(say)
         for number in range(options.rounds):
             say(f"round {number + 1} of {options.rounds}: webhooks ...")
             alone = ask(folder, site.gate, site.people, options.seconds)
