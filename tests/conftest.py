@@ -1,8 +1,12 @@
 """Fixtures for every test: databases, and asyncio under every asynchronous test."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
+
+# To read all authorities takes each of thousands of HTTP clients 25 ms, and no test trusts any of them.
+os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_DIR"] = os.devnull
 
 import pytest
 from tests.support.databases import (
@@ -29,7 +33,22 @@ LONGEST = (
     "bench",
     "library",
     "test_demo",
+    "test_operators",
     "faults",
+)
+
+# Where it is noted which lines run: what must be covered in full is tested here. To note it makes a test take up to
+# three times as long.
+COVERED = (
+    "unit",
+    "web",
+    "storage",
+    "signin",
+    "providers",
+    "library",
+    "faults/test_b_",
+    "faults/test_f_",
+    "faults/test_h_",
 )
 
 
@@ -38,8 +57,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _rank(item: pytest.Item) -> int:
-    here = item.path.relative_to(Path(__file__).parent).as_posix()
-    return next((rank for rank, name in enumerate(LONGEST) if here.startswith(name)), len(LONGEST))
+    return next((rank for rank, name in enumerate(LONGEST) if _place(item).startswith(name)), len(LONGEST))
+
+
+def _place(item: pytest.Item) -> str:
+    return item.path.relative_to(Path(__file__).parent).as_posix()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Note lines only where that matters, fixtures included."""
+    coverage = item.config.pluginmanager.getplugin("_cov")
+    controller = coverage.cov_controller if coverage else None
+    if controller is None or item.get_closest_marker("no_cover") or _place(item).startswith(COVERED):
+        return (yield)
+    controller.pause()
+    try:
+        return (yield)
+    finally:
+        controller.resume()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -112,9 +148,12 @@ def postgresql() -> Cluster:
         pytest.skip(str(reason))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    """One sandbox for every test that only buys; tests that break it make their own."""
+    """One sandbox for the tests of a module that only buy; tests that break it make their own.
+
+    Not one for all: each site asks about whatever happened there lately.
+    """
     with running_sandbox() as sandbox:
         yield sandbox
 

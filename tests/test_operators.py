@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy import select, update
-from tests.support.processes import free_port, run, run_here
+from tests.support.processes import free_port, run_here
 from tests.support.running import (
     AMOUNT,
     API_KEY,
@@ -483,7 +483,7 @@ HALVES = [
 
 @pytest.mark.parametrize("arguments", HALVES)
 def test_half_a_command_is_refused(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    assert run(*arguments, folder=tmp_path).returncode == 2
+    assert run_here(*arguments, folder=tmp_path).returncode == 2
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx2
 import pytest
 from tests.faults.conftest import OpenSite
-from tests.support.processes import run
+from tests.support.processes import run_here
 from tests.support.running import (
     AMOUNT,
     PAYS,
@@ -309,7 +309,7 @@ def test_a11_a_changed_policy_acts_on_refunds_made_before_and_on_no_code_used_be
     toml.write_text(toml.read_text().replace("promotion_codes = true", "refund_revokes_from = 50"))
     with running_site(sandbox, database_url, tmp_path, PRODUCT_PRICE_ID="") as site:
         refunded.site = free.site = site.url
-        done = run("reconcile", "--all", folder=tmp_path, environment=site.settings)
+        done = run_here("reconcile", "--all", folder=tmp_path, environment=site.settings)
         assert done.returncode == 0, done.stderr
         assert not refunded.enters()
         assert reason(site, refunded) == "Refunded by 50 %, and access ends from 50 % on."

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from structlog.testing import capture_logs
-from tests.support.processes import run
+from tests.support.processes import run_here
 from tests.support.running import AMOUNT, Browser, Site, eventually, newcomer
 
 from tollkeeper.storage.tables import audit, customers, findings, grants, orders
@@ -23,7 +23,7 @@ def buyer(shop: Site) -> Browser:
 
 def to_look_at(site: Site, folder: Path) -> dict[str, dict[str, Any]]:
     """What ``tollkeeper payments`` says, by payment."""
-    told = run("payments", "--json", "--limit=1000", folder=folder, environment=site.settings)
+    told = run_here("payments", "--json", "--limit=1000", folder=folder, environment=site.settings)
     assert told.returncode == 0, told.stderr
     return {one["payment"]: one for one in json.loads(told.stdout)["payments"]}
 
@@ -118,10 +118,10 @@ def test_a05_an_operator_can_give_what_a_quarantined_payment_was_for(
     payment = found(shop, checkout_id).reference
     (person,) = {row.person_id for row in shop.rows_of(buyer, orders)}
     give = ("grant", person, "dashboard", "--payment", payment, "--note", "The price had just changed")
-    assert run(*give, folder=tmp_path, environment=shop.settings).returncode == 0
+    assert run_here(*give, folder=tmp_path, environment=shop.settings).returncode == 0
     assert buyer.enters()
     assert payment not in to_look_at(shop, tmp_path)
-    assert run("reconcile", person, folder=tmp_path, environment=shop.settings).returncode == 0
+    assert run_here("reconcile", person, folder=tmp_path, environment=shop.settings).returncode == 0
     assert buyer.enters()
     assert [row.state for row in shop.rows_of(buyer, orders)] == ["complete"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 from structlog.testing import capture_logs
-from tests.support.processes import run
+from tests.support.processes import run_here
 from tests.support.running import Browser, Site, eventually, newcomer
 from tests.support.webhooks import an_event, deliver
 
@@ -68,7 +68,7 @@ def wake_worker(site: Site) -> None:
 
 
 def told(site: Site, folder: Path, *arguments: str) -> Any:
-    ended = run(*arguments, "--json", folder=folder, environment=site.settings)
+    ended = run_here(*arguments, "--json", folder=folder, environment=site.settings)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
 

@@ -13,7 +13,7 @@ from tests.support.running import Browser, Sandbox, Site, running_site
 SETTINGS = guide_settings("nginx") | {"ALLOW_TEST_MODE": "true"}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def gated_site(sandbox: Sandbox, sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Tollkeeper with the settings that the guides name."""
     folder = tmp_path_factory.mktemp("site")
@@ -27,7 +27,7 @@ def third_party() -> Iterator[ThirdParty]:
         yield app
 
 
-@pytest.fixture(scope="session", params=["nginx", "caddy"])
+@pytest.fixture(scope="module", params=["nginx", "caddy"])
 def proxy(
     request: pytest.FixtureRequest, gated_site: Site, third_party: ThirdParty, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Proxy]:
@@ -38,7 +38,7 @@ def proxy(
         yield proxy
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def payer(proxy: Proxy) -> Browser:
     """Somebody who has paid."""
     browser = proxy.browser()

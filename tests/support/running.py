@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from starlette.types import ASGIApp
 from stripe import StripeClient, StripeError
 
@@ -169,15 +170,19 @@ class Site:
 
 def look(database_url: str, query: Callable[..., T], *args: Any) -> T:
     """Run one of the storage's own queries on a database that somebody else may be using."""
-    address = parse(database_url)
-    opened = (
-        sqlite.engine(address, begin="BEGIN IMMEDIATE") if isinstance(address, Path) else postgresql.engine(address)
-    )
+    opened = _engine(database_url)
     try:
         with opened.begin() as conn:
             return query(conn, *args)
     finally:
         opened.dispose()
+
+
+@lru_cache(maxsize=16)
+def _engine(database_url: str) -> Engine:
+    """Kept, and with it the SQL that it has compiled; connections are not."""
+    address = parse(database_url)
+    return sqlite.engine(address, begin="BEGIN IMMEDIATE") if isinstance(address, Path) else postgresql.engine(address)
 
 
 def settings_for(app_url: str, sandbox: Account, database_url: str, **more: str) -> dict[str, str]:
