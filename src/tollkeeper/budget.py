@@ -2,7 +2,8 @@
 
 Stripe allows 100 requests a second in live mode and 25 in test mode, and 25 to any single endpoint in either mode
 (https://docs.stripe.com/rate-limits). We keep to 20: that is below the lowest of these, and five processes share one
-live account without meeting its limit. Background work stops at half of it, so that whoever comes finds room.
+live account without meeting its limit. Background work stops at half of it, so that whoever comes finds room; but a
+tenth is its own, or whoever keeps asking could keep refunds from being seen.
 
 Our own, since what we know of in libraries does less: ``limits`` counts and refuses, but nobody waits in it; the leaky
 bucket of ``aiolimiter`` lets twice the rate through in its first second, and knows only one line, first come, first
@@ -63,6 +64,7 @@ class Budget:
     def __init__(self, rate: int = RATE, random: Callable[[], float] = chance.random) -> None:
         self._random = random
         self._begun: deque[float] = deque(maxlen=rate)
+        self._begun_in_background: deque[float] = deque(maxlen=max(1, rate // 10))
         self._people = _Line(rate, first_pause=0.5, longest_pause=4)
         self._background = _Line(max(1, rate // 2), first_pause=2, longest_pause=20)
         self.answered()
@@ -76,14 +78,20 @@ class Budget:
                 while (wait := self._wait(line)) > 0:  # noqa: ASYNC110 - what is waited for is time
                     await asyncio.sleep(max(wait, TICK))
                 self._begun.append(_now())
+                if line is self._background:
+                    self._begun_in_background.append(_now())
         finally:
             line.waiting -= 1
 
     def _wait(self, line: _Line) -> float:
         """How many seconds the first of a line has to wait, as far as can be told now."""
-        if line is self._background and self._people.waiting:
-            return max(TICK, self._wait(self._people))
-        free_at = self._begun[-line.share] + 1 if len(self._begun) >= line.share else 0
+        free_at = _free_at(self._begun, line.share)
+        if line is self._background:
+            whole = _free_at(self._begun, self._people.share)
+            if self._people.waiting:
+                free_at = max(free_at, whole, _now() + TICK)
+            own = _free_at(self._begun_in_background, self._begun_in_background.maxlen or 1)
+            free_at = min(free_at, max(own, whole))
         return max(free_at, line.paused_until) - _now()
 
     def refused(self, retry_after: float = 0) -> None:
@@ -104,6 +112,11 @@ class Budget:
         """A request was answered with anything else: the next pause is a short one again."""
         for line in (self._people, self._background):
             line.pause = line.first_pause
+
+
+def _free_at(begun: deque[float], share: int) -> float:
+    """When fewer than ``share`` of these will have begun within the last second."""
+    return begun[-share] + 1 if len(begun) >= share else 0
 
 
 def _now() -> float:

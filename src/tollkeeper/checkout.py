@@ -5,6 +5,7 @@ called, and an open order is always resumed, never doubled.
 """
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -80,8 +81,9 @@ class Till:
         """Ask the provider what became of an order, and make the grants agree."""
         done = None
         for customer in await self.books.database.read(customers.all_of_person, order.person_id, order.realm):
-            done = await reconcile(self.books, customer, evidence=evidence)
-            if done.of_order(order) is not None:
+            with suppress(CustomerMissing):  # one that was replaced, of which the provider tells nothing any more
+                done = await reconcile(self.books, customer, evidence=evidence)
+            if done is not None and done.of_order(order) is not None:
                 break
         return done
 

@@ -111,13 +111,14 @@ def disputed(purchase: Purchase, order: Order, customer: Customer, policy: Polic
     return (Verdict.REVOKED, "The dispute was lost.") if purchase.dispute is Dispute.LOST else None
 
 
+# First whether there is any money, for a payment that never came to pass needs nobody's attention.
 RULES: tuple[Rule, ...] = (
+    not_paid,
     other_mode,
     somebody_elses,
     other_than_ordered,
     not_adding_up,
     discounted,
-    not_paid,
     refunded,
     disputed,
 )

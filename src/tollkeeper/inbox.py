@@ -39,14 +39,17 @@ async def poll(books: Books, realm: Realm) -> int:
     """Read the provider's own list of events, if that is due, so that nothing depends on webhooks. Answers how many
     were new.
 
-    Reads again what is shortly before the last poll, since an event may be listed a little late.
+    Reads again what is shortly before the last poll, since an event may be listed a little late; and from the newest
+    event that is known, by the provider's own clock, since ours may be ahead of it.
     """
     now = books.clock()
     read_until = await books.database.write(polls.claim, realm, now, POLL_INTERVAL)
     if read_until is None:
         return 0
+    newest = await books.database.read(events.newest_created, realm)
+    since = min(read_until, newest or read_until) - OVERLAP
     new = 0
-    async for page in books.provider.events(max(read_until - OVERLAP, now - PROVIDER_KEEPS)):
+    async for page in books.provider.events(max(since, now - PROVIDER_KEEPS)):
         kept = await books.database.write(events.keep_all, page, books.clock())
         books.metrics.events_kept.labels("poll").inc(kept)
         new += kept
@@ -131,9 +134,10 @@ async def _payer(books: Books, realm: Realm, kept: Sequence[KeptEvent]) -> Custo
 
 async def _note_unclaimed(books: Books, realm: Realm, source: str) -> str:
     """Keep a payment of somebody who is no customer of ours, for operators to see. It opens no door."""
+    asked_at = books.clock()
     purchase = await books.provider.purchase(source)
     if purchase is None:
         return "no purchase"
     finding = unclaimed(purchase)
-    report_unexplained(await books.database.write(findings.note, realm, None, [finding], books.clock()))
+    report_unexplained(await books.database.write(findings.note, realm, None, [finding], asked_at))
     return finding.verdict.value

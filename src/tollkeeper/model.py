@@ -192,9 +192,14 @@ class Purchase:
     receipt_url: str | None = None
 
     @property
+    def amount_back(self) -> int:
+        """How much of the buyer's money did not stay here: what was refunded, or all of it if the dispute was lost."""
+        return self.amount_total if self.dispute is Dispute.LOST else self.amount_refunded
+
+    @property
     def paid_back(self) -> bool:
         """Whether nothing of the buyer's money stayed here: all of it went back, or none was asked for."""
-        return self.amount_total <= self.amount_refunded
+        return self.amount_total <= self.amount_back
 
 
 @dataclass(frozen=True, slots=True)

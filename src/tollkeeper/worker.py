@@ -85,14 +85,14 @@ class Worker:
         return bool(await drain(self._books, realm))
 
     async def _look_around(self, realm: Realm) -> bool:
-        await self._clean(self._books.clock())
+        await self._clean()
         await self._poll(realm)
         return await self._sweep(realm)
 
     async def _poll(self, realm: Realm) -> None:
         """What is new in the list is handled at once. Trouble with the list must not hold up the sweep."""
         now = self._books.clock()
-        if now - self._looked_at < LOOK:
+        if 0 <= now - self._looked_at < LOOK:  # unless the clock was put back
             return
         self._looked_at = now
         try:
@@ -103,18 +103,24 @@ class Worker:
 
     async def _sweep(self, realm: Realm) -> bool:
         now = self._books.clock()
-        if now - self._rested_at < REST:
+        if 0 <= now - self._rested_at < REST:
             return False
         if await sweep(self._books, realm, self._sweep_period):
             return True
         self._rested_at = now
         return False
 
-    async def _clean(self, now: int) -> None:
-        if now - self._cleaned_at >= HOUSEKEEPING:
+    async def _clean(self) -> None:
+        """Trouble with what is of no use to anybody must not hold up the rest."""
+        now = self._books.clock()
+        if 0 <= now - self._cleaned_at < HOUSEKEEPING:
+            return
+        self._cleaned_at = now
+        try:
             await self._books.database.write(login_sessions.forget_expired, now)
             await self._books.database.write(handovers.forget_expired, now)
-            self._cleaned_at = now
+        except TollkeeperError as error:
+            log.warning("nothing forgotten", error=str(error))
 
 
 async def _sleep(awake: asyncio.Event, seconds: float) -> None:

@@ -208,11 +208,11 @@ def test_tax_comes_on_top() -> None:
         # Tax on top of what the discount leaves, even if it makes up for the discount.
         (950, 1131, Payment.PAID, Verdict.QUARANTINED, Verdict.GRANTED),
         (100, 2142, Payment.PAID, Verdict.QUARANTINED, Verdict.GRANTED),
-        # A code does not pay for what is still to be paid.
-        (950, 950, Payment.PENDING, Verdict.QUARANTINED, Verdict.PENDING),
-        (950, 950, Payment.UNPAID, Verdict.QUARANTINED, Verdict.UNPAID),
-        (1900, 0, Payment.PENDING, Verdict.QUARANTINED, Verdict.PENDING),
-        (1900, 0, Payment.UNPAID, Verdict.QUARANTINED, Verdict.UNPAID),
+        # A code does not pay for what is still to be paid, and no money needs no look.
+        (950, 950, Payment.PENDING, Verdict.PENDING, Verdict.PENDING),
+        (950, 950, Payment.UNPAID, Verdict.UNPAID, Verdict.UNPAID),
+        (1900, 0, Payment.PENDING, Verdict.PENDING, Verdict.PENDING),
+        (1900, 0, Payment.UNPAID, Verdict.UNPAID, Verdict.UNPAID),
         # Nothing was asked for, though there was something to pay.
         (0, 1900, Payment.FREE, Verdict.QUARANTINED, Verdict.QUARANTINED),
         (950, 950, Payment.FREE, Verdict.QUARANTINED, Verdict.QUARANTINED),
@@ -451,11 +451,11 @@ def test_each_product_has_its_own_policy() -> None:
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        # What is not ours to judge comes before what became of the payment.
+        # What is not ours to judge comes before what became of the payment, if there is one.
         ({"order_id": None, "currency": "usd"}, Verdict.UNCLAIMED),
-        ({"live": True, "payment": Payment.UNPAID}, Verdict.QUARANTINED),
+        ({"live": True, "payment": Payment.UNPAID}, Verdict.UNPAID),
         ({"person_id": "per_2", "dispute": Dispute.OPEN}, Verdict.QUARANTINED),
-        ({"currency": "usd", "payment": Payment.PENDING}, Verdict.QUARANTINED),
+        ({"currency": "usd", "payment": Payment.PENDING}, Verdict.PENDING),
         ({"amount_total": 1, "amount_refunded": 1}, Verdict.QUARANTINED),
         # A payment that never succeeded cannot be taken back.
         ({"payment": Payment.UNPAID, "dispute": Dispute.OPEN}, Verdict.UNPAID),

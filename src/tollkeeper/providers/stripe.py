@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import json
 import re
+import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -66,10 +67,11 @@ SESSIONS = "/v1/checkout/sessions"
 BOUGHT = ("line_items", "payment_intent.latest_charge")
 
 # What a payment of a completed checkout waits for: a bank, or a buyer who was given a voucher to pay in a shop.
-# https://docs.stripe.com/payments/paymentintents/lifecycle
-UNDER_WAY = frozenset({"processing", "requires_action"})
+# Or it has just ended well, and the checkout does not say so yet. https://docs.stripe.com/payments/paymentintents/lifecycle
+UNDER_WAY = frozenset({"processing", "requires_action", "succeeded"})
 
-# https://docs.stripe.com/api/disputes/object#dispute_object-status
+# https://docs.stripe.com/api/disputes/object#dispute_object-status. Where the money has gone back for now, as while a
+# lost one is appealed against, or was given back so that there was no dispute, it is lost.
 DISPUTES = {
     "warning_needs_response": Dispute.WARNING,
     "warning_under_review": Dispute.WARNING,
@@ -78,6 +80,9 @@ DISPUTES = {
     "under_review": Dispute.OPEN,
     "won": Dispute.WON,
     "lost": Dispute.LOST,
+    "prevented": Dispute.LOST,
+    "appeal_needs_response": Dispute.LOST,
+    "appeal_under_review": Dispute.LOST,
 }
 GRAVITY = (Dispute.NONE, Dispute.WARNING, Dispute.WON, Dispute.OPEN, Dispute.LOST)
 
@@ -156,12 +161,17 @@ class StripeProvider:
         if person.email:
             params["email"] = person.email
         digest = hashlib.sha256(json.dumps([params, replacing], sort_keys=True).encode()).hexdigest()[:16]
+        key = f"customer-{person.id}-{digest}"
         try:
-            async with self._calling() as client:
-                key = f"customer-{person.id}-{digest}"
-                made = await _ask(client, "post", "/v1/customers", idempotency_key=key, **params)
+            return await self._create_customer(key, params)
         except EmailRefused:  # an issuer may know addresses that mean nothing outside its own network
             return await self.create_customer(replace(person, email=None), replacing)
+        except ProviderFailed:  # which is remembered with its key for a day; a customer too many does no harm
+            return await self._create_customer(f"{key}-{secrets.token_hex(8)}", params)
+
+    async def _create_customer(self, key: str, params: Mapping[str, Any]) -> str:
+        async with self._calling() as client:
+            made = await _ask(client, "post", "/v1/customers", idempotency_key=key, **params)
         return str(made["id"])
 
     async def create_checkout(self, order: Order, customer: Customer, returns: ReturnAddresses) -> Checkout:

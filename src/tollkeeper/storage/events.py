@@ -17,6 +17,9 @@ IGNORED = "ignored"
 # How many events of nobody we know are claimed at once. Each may cost the provider a question.
 STRANGERS = 5
 
+# Among so many that came last is the newest, though they come in any order.
+LAST = 100
+
 
 class State(StrEnum):
     """How far an event has come. *Failed* is tried again; *parked* waits for an operator."""
@@ -142,6 +145,13 @@ def of_person(conn: Connection, person_id: str, live: bool, limit: int) -> tuple
     )
     wanted = select(events).where(events.c.live == live, or_(customer, payment))
     return _listed(conn, wanted.order_by(events.c.id.desc()).limit(limit))
+
+
+def newest_created(conn: Connection, realm: Realm) -> int | None:
+    """When the newest of those that came last was made, by the provider's clock (Unix seconds). None: none came."""
+    last = select(events.c.created_at).where(in_realm(events)).order_by(events.c.id.desc()).limit(LAST).subquery()
+    newest: int | None = conn.scalar(select(func.max(last.c.created_at)), columns_of(realm))
+    return newest
 
 
 def replay(conn: Connection, provider: str, live: bool, ids: Collection[str], now: int) -> tuple[str, ...]:

@@ -49,7 +49,11 @@ class Noted:
 def note(
     conn: Connection, realm: Realm, customer: Customer | None, found: Iterable[Finding], now: int
 ) -> tuple[Finding, ...]:
-    """Keep what was found. Answers those whose verdict is news."""
+    """Keep what was found at ``now`` (Unix seconds). Answers those whose verdict is news.
+
+    A customer's findings are fenced by tickets. Of a stranger's purchase, what was asked for earlier never replaces
+    what was found since.
+    """
     buyer = {"customer_id": customer.id if customer else None}
     wanted = {one.purchase.source: (one, _values(one) | buyer) for one in found}
     if not wanted:
@@ -62,6 +66,7 @@ def note(
         kept = fresh.on_conflict_do_update(
             index_elements=["provider", "account", "live", "source"],
             set_={name: fresh.excluded[name] for name in (*given[0].keys() - {"found_at"}, "found_at")},
+            where=None if customer else findings.c.found_at <= fresh.excluded.found_at,
         )
         conn.execute(kept, given)
     return tuple(one for one, _ in changed.values() if _verdict(known.get(one.purchase.source)) != one.verdict)
@@ -138,7 +143,7 @@ def _values(found: Finding) -> dict[str, Any]:
         "verdict": found.verdict.value,
         "reason": found.reason,
         "amount": purchase.amount_total,
-        "refunded": purchase.amount_refunded,
+        "refunded": purchase.amount_back,
         "currency": purchase.currency,
         "reference": purchase.reference,
         "email": purchase.email,

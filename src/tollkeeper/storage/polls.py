@@ -1,6 +1,6 @@
 """Polls: how far the provider's own list of events has been read, and whose turn it is to read on."""
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, or_, select, update
 
 from tollkeeper.model import Realm
 from tollkeeper.storage.inserts import insert_into
@@ -21,9 +21,11 @@ def claim(conn: Connection, realm: Realm, now: int, interval: int) -> int | None
         begin = now if ordered_at is None else ordered_at
         first = {**columns_of(realm), "polled_at": now - interval, "read_until": begin}
         conn.execute(insert_into(conn, polls).values(first).on_conflict_do_nothing())
-    elif polled_at > now - interval:
+    elif now - interval < polled_at < now + interval:
         return None
-    due = update(polls).where(within(polls, realm), polls.c.polled_at <= now - interval)
+    # Later than that it is due, too: the clock was put back.
+    past = or_(polls.c.polled_at <= now - interval, polls.c.polled_at >= now + interval)
+    due = update(polls).where(within(polls, realm), past)
     read_until: int | None = conn.scalar(due.values(polled_at=now).returning(polls.c.read_until))
     return read_until
 

@@ -77,7 +77,9 @@ async def success(request: Request, visitor: Visitor) -> Response:
     if grant is not None:
         wanted = kept(request)
         return arrive(request, wanted) if wanted else await _done(request, visitor, order, grant)
-    return confirming(request, visitor, order) if verdict in STILL_CONFIRMING else go(request, "/")
+    if verdict not in STILL_CONFIRMING or await _withheld(site, order):
+        return go(request, "/")
+    return confirming(request, visitor, order)
 
 
 async def _verdict(site: Site, order: Order) -> Verdict | None:
@@ -88,6 +90,12 @@ async def _verdict(site: Site, order: Order) -> Verdict | None:
         return Verdict.PENDING
     found = done.of_order(order) if done else None
     return found.verdict if found else None
+
+
+async def _withheld(site: Site, order: Order) -> bool:
+    """Whether an operator took back what the order gave, so that nothing is left to be confirmed."""
+    ever = await site.books.database.read(grants.of_person, order.person_id, order.realm)
+    return any(grant.source == order.checkout_id and grant.withheld is not None for grant in ever)
 
 
 async def _grant(site: Site, order: Order) -> Grant | None:
@@ -128,6 +136,7 @@ async def cancel(request: Request, visitor: Visitor) -> Response:
     product = site.books.catalog.find(order.product) if order else None
     if order is None or product is None or await _grant(site, order) is not None:
         return go(request, "/")
+    limit(request, LOOK_RATE, "look", visitor.person.id)
     state = await _checkout_state(site, order)
     if state != "open":
         return go(request, f"/purchase/success?session_id={order.checkout_id}" if state == "complete" else "/")
