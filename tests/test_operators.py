@@ -319,7 +319,8 @@ def test_what_an_operator_revoked_comes_back_by_buying_again_alone(
         sandbox.stripe.v1.refunds.create({"payment_intent": payment, "amount": 1})
         eventually(lambda: len(site.rows(events)) > before)
         settled(site)
-        browser.get("/purchase/success", session_id=site.rows_of(browser, orders)[0].checkout_id)
+        page = browser.get("/purchase/success", session_id=site.rows_of(browser, orders)[0].checkout_id)
+        assert (page.status_code, page.headers["Location"]) == (303, "/")  # nothing is left to be confirmed
         assert ask(site, tmp_path, "reconcile", "sam@example.com").stdout == "Nothing had to change.\n"
         assert not browser.enters()
         assert re.fullmatch(

@@ -1,5 +1,6 @@
 """C25 to C27: webhooks that never come. The provider's own list of events is read instead."""
 
+import time
 from pathlib import Path
 
 from tests.support.running import Browser, Sandbox, Site, eventually, running_site
@@ -25,6 +26,23 @@ def test_c25_every_webhook_lost(sandbox: Sandbox, database_url: str, tmp_path: P
         eventually(lambda: site.rows(audit))
     assert POLL_INTERVAL < 120 - 10
     assert [row.change for row in site.rows(audit)] == ["granted"]
+
+
+def test_c25_every_webhook_lost_and_our_clock_an_hour_ahead(
+    sandbox: Sandbox, database_url: str, tmp_path: Path
+) -> None:
+    """What is asked for goes by the provider's clock, as far as any event has told of it."""
+    with running_site(sandbox, database_url, tmp_path, STRIPE_WEBHOOK_SECRET="") as site:
+        eventually(lambda: site.rows(polls))
+        pay_and_leave(site, "Lou Lost")
+        site.clock.ahead += POLL_INTERVAL
+        eventually(lambda: site.rows(audit))
+        site.clock.ahead += 3600
+        eventually(lambda: site.rows(polls)[0].read_until > time.time() + 3000)
+        site.clock.ahead -= 3600  # or the issuer, whose clock has not moved, is not believed
+        pay_and_leave(site, "Ann Ahead")
+        site.clock.ahead += 3600 + POLL_INTERVAL
+        eventually(lambda: len(site.rows(audit)) == 2)
 
 
 def test_c26_deliveries_fail_and_the_browser_never_returns(site: Site) -> None:

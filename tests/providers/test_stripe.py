@@ -101,11 +101,11 @@ def states(payment_status: str, intent: str | None) -> Change:
         ("unpaid", "requires_action", Payment.PENDING),  # a voucher, to be paid in a shop
         ("unpaid", "requires_payment_method", Payment.UNPAID),
         ("unpaid", "canceled", Payment.UNPAID),
-        ("unpaid", "succeeded", Payment.UNPAID),
+        ("unpaid", "succeeded", Payment.PENDING),
         ("unpaid", None, Payment.UNPAID),
         ("no_payment_required", None, Payment.FREE),
-        ("something_new", "succeeded", Payment.UNPAID),
-        ("PAID", "succeeded", Payment.UNPAID),
+        ("something_new", "succeeded", Payment.PENDING),
+        ("PAID", "succeeded", Payment.PENDING),
     ],
 )
 async def test_a03_only_what_stripe_calls_paid_is_paid(
@@ -139,6 +139,9 @@ async def test_a11_refunds_and_disputes_are_read_from_the_charge(
         (["warning_closed"], Dispute.WARNING),
         (["won"], Dispute.WON),
         (["lost"], Dispute.LOST),
+        (["appeal_needs_response"], Dispute.LOST),
+        (["appeal_under_review"], Dispute.LOST),
+        (["prevented"], Dispute.LOST),
         (["something_new"], Dispute.OPEN),
         (["won", "needs_response", "warning_closed"], Dispute.OPEN),
         (["needs_response", "lost", "won"], Dispute.LOST),

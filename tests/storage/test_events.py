@@ -82,6 +82,13 @@ def test_many_are_kept_at_once_and_each_once(conn: Connection) -> None:
     assert claim(conn) == ["evt_1", "evt_2"]
 
 
+def test_when_the_newest_event_was_made(conn: Connection) -> None:
+    assert events.newest_created(conn, TEST_MODE) is None
+    made = [an_event(f"evt_{number}", created_at=NOW + at) for number, at in enumerate((5, 9, 7))]
+    events.keep_all(conn, [*made, an_event("evt_live", realm=LIVE_MODE, created_at=NOW + 90)], NOW)
+    assert events.newest_created(conn, TEST_MODE) == NOW + 9
+
+
 def test_d29_a_claim_that_was_never_finished_is_due_again_after_its_lease(conn: Connection) -> None:
     events.keep(conn, an_event("evt_1"), NOW)
     assert claim(conn) == ["evt_1"]

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import Connection
 from tests.storage.makers import DAY, LIVE_MODE, NOW, OTHER_ACCOUNT, TEST_MODE, a_finding, keep_grant, keep_person
 
-from tollkeeper.model import Customer, Person, Realm, Verdict
+from tollkeeper.model import Customer, Dispute, Person, Realm, Verdict
 from tollkeeper.storage import customers, findings, grants
 from tollkeeper.storage.findings import Noted, noted
 
@@ -46,6 +46,22 @@ def test_a_new_verdict_is_news_once_and_the_last_one_is_kept(conn: Connection, a
     (kept,) = findings.of_person(conn, "ada", False, 10)
     assert (kept.verdict, kept.refunded) == (Verdict.REVOKED, 990)
     assert note(conn, ada, "cs_1", OTHER_ACCOUNT) == (Verdict.GRANTED,)
+
+
+def test_what_was_asked_for_earlier_never_replaces_what_was_found_of_a_stranger_since(conn: Connection) -> None:
+    paid, unpaid = (a_finding("cs_1", verdict=verdict) for verdict in (UNCLAIMED, Verdict.UNPAID))
+    for finding, asked_at in ((paid, NOW), (unpaid, NOW - 1)):
+        findings.note(conn, TEST_MODE, None, [finding], asked_at)
+    assert listed(conn) == ["cs_1"]
+    findings.note(conn, TEST_MODE, None, [unpaid], NOW)
+    assert listed(conn) == []
+
+
+def test_money_that_a_bank_took_back_needs_no_look(conn: Connection) -> None:
+    note(conn, None, "cs_1", verdict=UNCLAIMED, dispute=Dispute.OPEN)
+    assert listed(conn) == ["cs_1"]
+    note(conn, None, "cs_1", verdict=UNCLAIMED, dispute=Dispute.LOST)
+    assert listed(conn) == []
 
 
 def test_a_payment_leads_to_its_purchase_and_to_who_paid(conn: Connection, ada: Customer) -> None:

@@ -29,6 +29,12 @@ def test_whoever_claims_a_poll_has_it_for_the_interval(conn: Connection) -> None
     assert polls.claim(conn, TEST_MODE, NOW + EVERY, EVERY) == NOW
 
 
+def test_a_clock_that_was_put_back_makes_a_poll_due(conn: Connection) -> None:
+    polls.claim(conn, TEST_MODE, NOW, EVERY)
+    assert polls.claim(conn, TEST_MODE, NOW - EVERY + 1, EVERY) is None
+    assert polls.claim(conn, TEST_MODE, NOW - EVERY, EVERY) == NOW
+
+
 def test_the_next_poll_goes_on_where_the_last_one_ended(conn: Connection) -> None:
     polls.claim(conn, TEST_MODE, NOW, EVERY)
     polls.done(conn, TEST_MODE, NOW + 1)

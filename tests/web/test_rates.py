@@ -5,6 +5,8 @@ import pytest
 from tests.support.running import Browser, Site
 from tests.web.conftest import OpenSite
 
+from tollkeeper.storage.tables import orders
+
 
 def begin_from(site: Site, *forwarded: str) -> int:
     """Begin to sign in, with these X-Forwarded-For headers."""
@@ -34,6 +36,17 @@ def test_paying_has_a_rate_per_person(open_site: OpenSite) -> None:
     refused = alice_elsewhere.press_purchase()
     assert (refused.status_code, refused.headers["Retry-After"]) == (429, "60")
     assert bob.press_purchase().status_code == 303
+
+
+def test_looking_how_far_a_checkout_is_has_a_rate_per_person(open_site: OpenSite) -> None:
+    """Each look asks the provider, and whoever pays nothing could use up all that everybody shares."""
+    site = open_site()
+    browser = Browser(site.url)
+    browser.sign_in("Alice Example")
+    browser.checkout()
+    (order,) = site.rows(orders)
+    looks = [browser.get("/purchase/cancel", session_id=order.checkout_id).status_code for _ in range(61)]
+    assert looks == [200] * 60 + [429]
 
 
 def test_strangers_may_not_say_where_they_come_from(open_site: OpenSite) -> None:

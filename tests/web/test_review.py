@@ -81,6 +81,25 @@ def test_e35_a_failure_that_is_remembered_with_its_key_stops_nobody(
         assert [row.state for row in site.rows(orders) if row.checkout_id is None] == ["expired"]
 
 
+def test_e35_a_failure_to_make_a_customer_stops_nobody(sandbox: Sandbox, sqlite_url: str, tmp_path: Path) -> None:
+    failed: set[str] = set()
+
+    def trouble(request: Request, body: bytes) -> Response | None:
+        key = request.headers.get("idempotency-key", "")
+        if request.method == "POST" and request.url.path == "/v1/customers" and not failed:
+            failed.add(key)
+        return FAILURE if key in failed else None
+
+    with (
+        in_front_of(sandbox, trouble) as stripe,
+        running_site(sandbox, sqlite_url, tmp_path, STRIPE_API_BASE=stripe, STRIPE_CHECKOUT_URL=sandbox.url) as site,
+    ):
+        buyer = newcomer(site)
+        buyer.follow(buyer.pay())
+        assert buyer.enters()
+        assert failed
+
+
 def test_a_customer_deleted_at_the_provider_can_buy_again(site: Site, sandbox: Sandbox) -> None:
     buyer = newcomer(site)
     buyer.checkout()
