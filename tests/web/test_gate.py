@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tests.support.databases import fresh_sqlite
 from tests.support.running import Browser, Sandbox, Site, newcomer, running_site
 from tests.web.conftest import OpenSite
-from tests.web.test_headers import PUBLIC, BehindTls, cookies, flags
+from tests.web.test_headers import ALIKE, PUBLIC, BehindTls, cookies, flags
 
-from tollkeeper.gate import token_in
+from tollkeeper.gate import cookie_in
 from tollkeeper.web.gate import field_value
 
 BROWSER = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}
@@ -174,13 +174,15 @@ def test_a_refusal_has_the_headers_of_every_page_and_an_allow_only_its_own(
         ([b"tollkeeper=a; tollkeeper=b"], "b"),
         ([b"tollkeeper=a", b"tollkeeper=b"], "b"),
         ([b"nottollkeeper=a; tollkeeper_x=b"], ""),
+        ([b"\ttollkeeper\t=\ta\t"], "a"),
+        *(([mark + b"tollkeeper=a; tollkeeper" + mark + b"=b"], "") for mark in (b"\xa0", b"\x85", b"\x0b", b"\x1c")),
         ([b"tollkeeper"], ""),
         ([b"tollkeeper=\xff"], "\xff"),
     ],
 )
 def test_one_cookie_is_read_and_no_other(said: list[bytes], found: str) -> None:
     headers = [(b"accept", b"tollkeeper=z"), *((b"cookie", value) for value in said)]
-    assert token_in(headers, b"tollkeeper") == found
+    assert cookie_in(headers, "tollkeeper") == found
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -265,6 +267,16 @@ def test_g50_a_page_to_come_back_to_is_judged_wherever_it_comes_from(mall: Site,
     assert "Payment done" in browser.follow(browser.pay(checkout)).text
     for door in ("/", "/login"):
         assert "evil" not in browser.get(door, return_to=evil).headers.get("Location", "")
+
+
+@pytest.mark.parametrize("before", [b"", *ALIKE])
+def test_g50_a_page_is_kept_under_no_name_that_is_only_alike(mall: Site, before: bytes) -> None:
+    browser = newcomer(mall)
+    page = browser.get("/", feature="reports", return_to=f"http://{HOST}/q3")
+    back = browser.pay(browser.follow(browser.submit(page, "Purchase"))).headers["Location"]
+    token, kept = (browser.client.cookies[name].encode() for name in ("tollkeeper", "tollkeeper_wanted"))
+    said = {b"Accept": b"text/html", b"Cookie": b"tollkeeper=" + token + b"; " + before + b"tollkeeper_wanted=" + kept}
+    assert httpx2.get(back, headers=said).status_code == (200 if before else 303)
 
 
 def test_who_signs_in_from_the_page_that_sells_goes_on_to_the_page_asked_for(mall: Site) -> None:

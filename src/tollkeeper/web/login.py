@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from tollkeeper import login_sessions
 from tollkeeper.errors import Refused, SignInFailed
+from tollkeeper.gate import cookie_in
 from tollkeeper.model import Identity, Visitor
 from tollkeeper.signin.attempt import ATTEMPT_SECONDS
 from tollkeeper.storage import login_sessions as stored
@@ -106,7 +107,7 @@ async def callback(request: Request) -> Response:
     _known(site, issuer_id)
     limit(request, site.config.sign_in_rate, "callback", request.client.host if request.client else "")
     name, path = attempt_cookie(request)
-    attempt = site.attempts.unseal(request.cookies.get(name, ""))
+    attempt = site.attempts.unseal(cookie_in(request.headers.raw, name))
     if attempt is None:
         return await _no_attempt(request)
     try:
