@@ -1,5 +1,6 @@
 """The gate and ``/api/me``, asked as a proxy asks: who gets which answer, and where browsers are sent."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -183,6 +184,36 @@ def test_a_refusal_has_the_headers_of_every_page_and_an_allow_only_its_own(
 def test_one_cookie_is_read_and_no_other(said: list[bytes], found: str) -> None:
     headers = [(b"accept", b"tollkeeper=z"), *((b"cookie", value) for value in said)]
     assert cookie_in(headers, "tollkeeper") == found
+
+
+def test_a_websocket_to_the_app_is_asked_about_like_all_else(
+    open_site: OpenSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uvicorn.protocols.websockets.auto.AutoWebSocketsProtocol", Websockets)
+    visitor = newcomer(open_site())
+    handshake = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
+    }
+    for headers in (BROWSER, PROGRAM):
+        plain = visitor.client.get(f"{visitor.site}/gate?feature=dashboard", headers=headers)
+        asked = visitor.client.get(f"{visitor.site}/gate?feature=dashboard", headers=headers | handshake)
+        assert plain.status_code == (302 if headers is BROWSER else 402)
+        assert (asked.status_code, asked.text) == (plain.status_code, plain.text)
+
+
+class Websockets(asyncio.Protocol):
+    """What uvicorn leaves websockets to where a library for them is installed; ours refuses all, as an app would."""
+
+    def __init__(self, **given: object) -> None:
+        pass
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        transport.close()
 
 
 @pytest.mark.parametrize("door", DOORS)
