@@ -136,14 +136,15 @@ def _origin(text: str) -> str:
     return origin
 
 
-_PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~-]+)*")
+# Without dots, for those are what slashes become in the names of our cookies.
+_PATH = re.compile(r"(?:/[A-Za-z0-9_~-]+)*")
 
 
 def _public_url(text: str) -> PublicUrl:
     """Where visitors find our pages: a host of our own, or a path of a host that is shared."""
     origin, path = _web_address(text)
     if not _PATH.fullmatch(path.rstrip("/")):
-        raise Unfit("has an unusual path", "Use letters, digits, hyphens, dots, underscores and single slashes")
+        raise Unfit("has an unusual path", "Use letters, digits, hyphens, underscores and single slashes, but no dots")
     return PublicUrl(origin, path.rstrip("/"))
 
 
