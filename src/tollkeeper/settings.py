@@ -391,7 +391,13 @@ SETTINGS: tuple[Setting, ...] = (
         "6",
         default="24",
     ),
-    Setting("SIGN_IN_RATE", _rate, "How often one IP address may start to sign in.", "30/minute", default="30/minute"),
+    Setting(
+        "SIGN_IN_RATE",
+        _rate,
+        "How often one IP address, or IPv6 network (/64), may start to sign in.",
+        "30/minute",
+        default="30/minute",
+    ),
     Setting("PURCHASE_RATE", _rate, "How often one person may start to pay.", "20/minute", default="20/minute"),
     Setting(
         "STRIPE_API_KEY",

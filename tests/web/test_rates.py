@@ -61,6 +61,20 @@ def test_only_what_our_own_proxy_added_is_believed(open_site: OpenSite) -> None:
 
 
 @pytest.mark.parametrize(
+    ("addresses", "answers"),
+    [
+        (["2001:db8::1", "2001:db8::ffff:1:2:3", "2001:db8:0:1::1"], [302, 429, 302]),
+        (["198.51.100.1", "::ffff:198.51.100.1", "::ffff:c633:6402"], [302, 429, 302]),
+    ],
+)
+def test_a_subscriber_counts_once_whatever_their_address(
+    open_site: OpenSite, addresses: list[str], answers: list[int]
+) -> None:
+    site = open_site(SIGN_IN_RATE="1/minute", TRUSTED_PROXIES="127.0.0.1")
+    assert [begin_from(site, address) for address in addresses] == answers
+
+
+@pytest.mark.parametrize(
     "junk", ["", ",", "not an address", "é".encode().decode("latin-1"), "1" * 5000, "[::1", "unix:"]
 )
 def test_junk_from_our_own_proxy_does_no_harm(open_site: OpenSite, junk: str) -> None:
