@@ -5,6 +5,8 @@ import pytest
 from tests.support.running import Browser, Site
 from tests.web.conftest import OpenSite
 
+from tollkeeper import server
+
 
 def begin_from(site: Site, *forwarded: str) -> int:
     """Begin to sign in, with these X-Forwarded-For headers."""
@@ -51,6 +53,22 @@ def test_our_own_proxy_is_believed(open_site: OpenSite, trusted: str) -> None:
     site = open_site(SIGN_IN_RATE="1/minute", TRUSTED_PROXIES=trusted)
     assert [begin_from(site, "198.51.100.1"), begin_from(site, "198.51.100.2")] == [302, 302]
     assert [begin_from(site, "198.51.100.1"), begin_from(site, "198.51.100.2")] == [429, 429]
+
+
+def test_our_own_proxy_is_believed_on_a_socket_for_both_families(
+    open_site: OpenSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which shows 127.0.0.1 as ::ffff:127.0.0.1."""
+    listen = server.listen
+    monkeypatch.setattr(server, "listen", lambda _host, port: listen("::", port))
+    try:
+        site = open_site(SIGN_IN_RATE="1/minute", TRUSTED_PROXIES="127.0.0.1", GATED_HOSTS="127.0.0.1:9")
+    except server.CannotListen:
+        pytest.skip("this machine has no IPv6")
+    assert [begin_from(site, "198.51.100.1"), begin_from(site, "198.51.100.2")] == [302, 302]
+    page = {"X-Forwarded-Proto": "http", "X-Forwarded-Host": "127.0.0.1:9", "X-Forwarded-Uri": "/page"}
+    asked = httpx2.get(f"{site.url}/gate?feature=dashboard", headers=page | {"Accept": "text/html"})
+    assert asked.headers["Location"].endswith("%2Fpage")
 
 
 def test_only_what_our_own_proxy_added_is_believed(open_site: OpenSite) -> None:

@@ -18,6 +18,12 @@ def address_of(client: Client) -> IPv4Address | IPv6Address | None:
     return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
 
 
+def plain(client: Client) -> Client:
+    """A client by its address in that form."""
+    address = address_of(client)
+    return (str(address), client[1]) if client and address else client
+
+
 def subscriber(client: Client) -> str:
     """What to count a stranger's tries under: their address; of IPv6 the network, in which they can have any.
 
