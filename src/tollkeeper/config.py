@@ -115,7 +115,7 @@ class Config:
         return frozenset(f"{scheme}://{host}" for scheme in schemes for host in self.gated_hosts)
 
     def cookie(self, name: str, prefix: str = "__Host-") -> str:
-        """What a cookie of ours is called. Two Tollkeepers on one host have cookies of their own.
+        """What a cookie of ours is called. Two Tollkeepers on one host have cookies of their own: no path has a dot.
 
         Over https the prefix has browsers refuse it from plain http, and ``__Host-`` also from other hosts of the
         domain (RFC 6265bis, section 4.1.3).

@@ -31,7 +31,7 @@ class Gate:
 
         ``host`` is the host asked for, if it has login sessions of its own: no other counts there, nor they elsewhere.
         """
-        token = token_in(headers, (self.cookie_apart if host else self.cookie).encode())
+        token = cookie_in(headers, self.cookie_apart if host else self.cookie)
         if len(token) != TOKEN_LENGTH:
             return None
         return await self.database.find_visitor(digest(token), host=host, live=self.live, now=self.clock())
@@ -41,16 +41,18 @@ class Gate:
         return decide(visitor, feature, self.catalog, self.clock())
 
 
-def token_in(headers: Iterable[tuple[bytes, bytes]], cookie: bytes) -> str:
+def cookie_in(headers: Iterable[tuple[bytes, bytes]], cookie: str) -> str:
     """What a request's headers, their names in lower case, say in one cookie; the last of several, as frameworks do.
 
-    All other cookies stay unparsed: a gate sees those of the app behind it, too.
+    All other cookies stay unparsed: a gate sees those of the app behind it, too. Names lose blanks and tabs alone, as
+    in browsers (RFC 6265, section 5.2). Were more taken off, as text loses what Unicode calls a space, then a name with
+    that in front would be ours here, but nothing to protect to a browser, and other hosts of the domain could set it.
     """
-    token = b""
+    wanted, found = cookie.encode(), b""
     for name, value in headers:
-        if name == b"cookie" and cookie in value:
+        if name == b"cookie" and wanted in value:
             for pair in value.split(b";"):
                 key, _, said = pair.partition(b"=")
-                if key.strip() == cookie:
-                    token = said.strip()
-    return token.decode("latin-1")
+                if key.strip(b" \t") == wanted:
+                    found = said.strip(b" \t")
+    return found.decode("latin-1")

@@ -1,14 +1,21 @@
-"""Request heads are small and arrive soon: uvicorn bounds neither size nor time when httptools parses for it."""
+"""Request heads are small, few at once, and arrive soon.
+
+uvicorn bounds neither their size nor number nor time when httptools parses for it.
+"""
 
 import asyncio
 
+from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 # The most that may arrive without any of it being a body, in bytes: request line and headers, or trailers.
 HEAD_BYTES = 64 * 1024
 
-# How long a connection may take to ask something, from its beginning or since the last answer. Seconds.
+# How long a connection may take to ask something, from its beginning or since the last answer; or to read on. Seconds.
 HEAD_SECONDS = 10
+
+# How many requests may wait for the answer to one before them on the same connection.
+MOST_WAITING = 16
 
 
 class BoundedHeads(HttpToolsProtocol):
@@ -36,6 +43,8 @@ class BoundedHeads(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._unread = 0
+        if len(self.pipeline) >= MOST_WAITING:
+            raise HttpParserError("too many requests at once")  # upon which uvicorn answers 400 and closes
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -50,15 +59,23 @@ class BoundedHeads(HttpToolsProtocol):
         super().on_response_complete()
         self._waiting_since = self.loop.time()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._waiting_since = self.loop.time()
+
     def _wait(self, seconds: float) -> None:
         self._deadline = self.loop.call_later(seconds, self._end_of_patience)
 
     def _end_of_patience(self) -> None:
-        left = self._waiting_since + HEAD_SECONDS - self.loop.time() if self._idle() else HEAD_SECONDS
+        their_turn = self._idle() or self.flow.write_paused
+        left = self._waiting_since + HEAD_SECONDS - self.loop.time() if their_turn else HEAD_SECONDS
         if left > 0:
             self._wait(left)
+        elif self.transport.is_closing():  # and would be for ever, for they do not read what was still to be sent
+            self.transport.abort()
         else:
             self.transport.close()
+            self._wait(HEAD_SECONDS)
 
     def _refuse(self) -> None:
         if self._idle():

@@ -85,6 +85,8 @@ class Servers:
             lifespan="on",
             timeout_graceful_shutdown=GRACE,
             http=_protocol(),
+            # We speak no websockets, but the gate is asked about those to the app: Caddy then sends their very headers.
+            ws="none",
             h11_max_incomplete_event_size=64 * 1024,
         )
         server = Server(config)

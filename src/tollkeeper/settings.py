@@ -136,14 +136,15 @@ def _origin(text: str) -> str:
     return origin
 
 
-_PATH = re.compile(r"(?:/(?!\.\.?(?:/|\Z))[A-Za-z0-9._~-]+)*")
+# Without dots, for those are what slashes become in the names of our cookies.
+_PATH = re.compile(r"(?:/[A-Za-z0-9_~-]+)*")
 
 
 def _public_url(text: str) -> PublicUrl:
     """Where visitors find our pages: a host of our own, or a path of a host that is shared."""
     origin, path = _web_address(text)
     if not _PATH.fullmatch(path.rstrip("/")):
-        raise Unfit("has an unusual path", "Use letters, digits, hyphens, dots, underscores and single slashes")
+        raise Unfit("has an unusual path", "Use letters, digits, hyphens, underscores and single slashes, but no dots")
     return PublicUrl(origin, path.rstrip("/"))
 
 
@@ -390,7 +391,13 @@ SETTINGS: tuple[Setting, ...] = (
         "6",
         default="24",
     ),
-    Setting("SIGN_IN_RATE", _rate, "How often one IP address may start to sign in.", "30/minute", default="30/minute"),
+    Setting(
+        "SIGN_IN_RATE",
+        _rate,
+        "How often one IP address, or IPv6 network (/64), may start to sign in.",
+        "30/minute",
+        default="30/minute",
+    ),
     Setting("PURCHASE_RATE", _rate, "How often one person may start to pay.", "20/minute", default="20/minute"),
     Setting(
         "STRIPE_API_KEY",

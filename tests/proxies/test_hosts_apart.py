@@ -184,6 +184,18 @@ def test_a_login_session_counts_on_its_own_host_alone(place: Place) -> None:
         assert not enters(place, stranger)
 
 
+def test_the_host_is_the_one_that_the_request_line_names(place: Place) -> None:
+    """Where that is a whole address, ``Host`` does not count (RFC 9112, section 3.2.2)."""
+    browser = place.payer()
+    browser.follow(browser.client.get(PAGE))
+    head = [f"Cookie: {LOGIN}={cookie(browser, LOGIN)}", f"Host: {APART}", "Accept: text/html"]
+    place.app.seen.clear()
+    assert b" 302 " in place.proxy.ask(f"GET https://{APP}/ HTTP/1.1", *head).split(b"\r\n")[0]
+    assert place.app.seen == []
+    head[1] = f"Host: {APP}"
+    assert b" 200 " in place.proxy.ask(f"GET https://{APART}/ HTTP/1.1", *head).split(b"\r\n")[0]
+
+
 def test_signing_out_ends_it(place: Place) -> None:
     browser = place.payer()
     browser.follow(browser.client.get(PAGE))

@@ -73,6 +73,26 @@ def test_h51_without_an_allow_nothing_forged_lets_anybody_in(proxy: Proxy, third
     assert (answer.split(b" ")[1], third_party.seen) == (b"302", [])
 
 
+@pytest.mark.parametrize("hop", ["Upgrade", "Upgrade, HTTP2-Settings", "keep-alive"])
+@pytest.mark.parametrize("protocol", ["h2c", "h2c, websocket", "websocket, h2c", ""])
+def test_h51_no_other_protocol_makes_a_tunnel_past_the_gate(
+    proxy: Proxy, payer: Browser, protocol: str, hop: str
+) -> None:
+    """Through one, every further request would reach the app unasked (RFC 7540, section 3.2)."""
+    lines = [f"Upgrade: {protocol}", f"Connection: {hop}", "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA"]
+    headers = seen_by_app(proxy.ask("GET / HTTP/1.1", f"Host: {APP}", cookie_of(payer), *lines))
+    assert by_any_spelling(headers, "upgrade") == []
+    assert "upgrade" not in str(by_any_spelling(headers, "connection")).lower()
+
+
+@pytest.mark.parametrize("protocols", [["h2c", "websocket"], ["websocket", "h2c"]])
+def test_h51_nor_is_another_hidden_behind_websockets(proxy: Proxy, payer: Browser, protocols: list[str]) -> None:
+    lines = [*(f"Upgrade: {protocol}" for protocol in protocols), "Connection: Upgrade", "Sec-WebSocket-Version: 13"]
+    with proxy.connect() as wire:
+        wire.sendall("\r\n".join(["GET / HTTP/1.1", f"Host: {APP}", cookie_of(payer), *lines, "", ""]).encode())
+        assert b"h2c" not in wire.recv(65536)
+
+
 FORWARDED = [
     "X-Forwarded-Host: evil.example",
     "X-Forwarded-Proto: http",

@@ -55,6 +55,13 @@ def test_the_tabs_connection_is_for_payers(caddy: Proxy, buyer: Browser) -> None
         assert answer.startswith(b"HTTP/1.1 101 ")
 
 
+def test_no_other_protocol_makes_a_tunnel_past_the_gate(caddy: Proxy, buyer: Browser) -> None:
+    cookie = f"Cookie: __Secure-tollkeeper={buyer.client.cookies['__Secure-tollkeeper']}"
+    answer = caddy.ask("GET / HTTP/1.1", f"Host: {APP}", cookie, "Upgrade: h2c", "Connection: Upgrade")
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"h2c" not in answer
+
+
 def test_the_app_sees_no_cookie_of_ours_whatever_path_it_is_named_after(buyer: Browser) -> None:
     ours = buyer.client.cookies["__Secure-tollkeeper"]
     cookies = f"mine=1; __Secure-tollkeeper={ours}; tollkeeper.pay=secret; last=2"

@@ -34,8 +34,8 @@ class Handler(BaseHTTPRequestHandler):
         size = len(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
         if self.path == "/stream":
             self._stream()
-        elif "websocket" in self.headers.get("Upgrade", "").lower():
-            self._websocket()
+        elif "Upgrade" in self.headers:
+            self._switch(", ".join(self.headers.get_all("Upgrade", [])))
         elif self.path == "/refuses":
             self._send(401, b"the app's own refusal")
         else:
@@ -64,11 +64,15 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.close_connection = True
 
-    def _websocket(self) -> None:
-        """Shake hands (RFC 6455, section 4.2.2), then say everything twice."""
-        accepted = hashlib.sha1(self.headers["Sec-WebSocket-Key"].encode() + WEBSOCKET_GUID, usedforsecurity=False)
+    def _switch(self, protocol: str) -> None:
+        """To whatever protocol is asked for, with the handshake of websockets (RFC 6455, section 4.2.2).
+
+        Then say everything twice.
+        """
+        key = self.headers.get("Sec-WebSocket-Key", "").encode()
+        accepted = hashlib.sha1(key + WEBSOCKET_GUID, usedforsecurity=False)
         self.send_response(101)
-        self.send_header("Upgrade", "websocket")
+        self.send_header("Upgrade", protocol)
         self.send_header("Connection", "Upgrade")
         self.send_header("Sec-WebSocket-Accept", base64.b64encode(accepted.digest()).decode())
         self.end_headers()

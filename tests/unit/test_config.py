@@ -255,6 +255,7 @@ BAD_VALUES = [
     ("PUBLIC_URL", "https://localhost\\evil", "form https://host"),
     ("PUBLIC_URL", "http://localhost/pay/../shop", "unusual path"),
     ("PUBLIC_URL", "http://localhost/./shop", "unusual path"),
+    ("PUBLIC_URL", "http://localhost/pay.shop", "unusual path"),
     ("PUBLIC_URL", "http://localhost//shop", "unusual path"),
     ("PUBLIC_URL", "http://localhost/pay%2fshop", "unusual path"),
     ("PUBLIC_URL", "http://localhost/pay;shop", "unusual path"),

@@ -1,5 +1,6 @@
 """The gate and ``/api/me``, asked as a proxy asks: who gets which answer, and where browsers are sent."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 from tests.support.databases import fresh_sqlite
 from tests.support.running import Browser, Sandbox, Site, newcomer, running_site
 from tests.web.conftest import OpenSite
-from tests.web.test_headers import PUBLIC, BehindTls, cookies, flags
+from tests.web.test_headers import ALIKE, PUBLIC, BehindTls, cookies, flags
 
-from tollkeeper.gate import token_in
+from tollkeeper.gate import cookie_in
 from tollkeeper.web.gate import field_value
 
 BROWSER = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}
@@ -174,13 +175,45 @@ def test_a_refusal_has_the_headers_of_every_page_and_an_allow_only_its_own(
         ([b"tollkeeper=a; tollkeeper=b"], "b"),
         ([b"tollkeeper=a", b"tollkeeper=b"], "b"),
         ([b"nottollkeeper=a; tollkeeper_x=b"], ""),
+        ([b"\ttollkeeper\t=\ta\t"], "a"),
+        *(([mark + b"tollkeeper=a; tollkeeper" + mark + b"=b"], "") for mark in (b"\xa0", b"\x85", b"\x0b", b"\x1c")),
         ([b"tollkeeper"], ""),
         ([b"tollkeeper=\xff"], "\xff"),
     ],
 )
 def test_one_cookie_is_read_and_no_other(said: list[bytes], found: str) -> None:
     headers = [(b"accept", b"tollkeeper=z"), *((b"cookie", value) for value in said)]
-    assert token_in(headers, b"tollkeeper") == found
+    assert cookie_in(headers, "tollkeeper") == found
+
+
+def test_a_websocket_to_the_app_is_asked_about_like_all_else(
+    open_site: OpenSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("uvicorn.protocols.websockets.auto.AutoWebSocketsProtocol", Websockets)
+    visitor = newcomer(open_site())
+    handshake = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
+    }
+    for headers in (BROWSER, PROGRAM):
+        plain = visitor.client.get(f"{visitor.site}/gate?feature=dashboard", headers=headers)
+        asked = visitor.client.get(f"{visitor.site}/gate?feature=dashboard", headers=headers | handshake)
+        assert plain.status_code == (302 if headers is BROWSER else 402)
+        assert (asked.status_code, asked.text) == (plain.status_code, plain.text)
+
+
+class Websockets(asyncio.Protocol):
+    """What uvicorn leaves websockets to where a library for them is installed; ours refuses all, as an app would."""
+
+    def __init__(self, **given: object) -> None:
+        pass
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        transport.close()
 
 
 @pytest.mark.parametrize("door", DOORS)
@@ -265,6 +298,16 @@ def test_g50_a_page_to_come_back_to_is_judged_wherever_it_comes_from(mall: Site,
     assert "Payment done" in browser.follow(browser.pay(checkout)).text
     for door in ("/", "/login"):
         assert "evil" not in browser.get(door, return_to=evil).headers.get("Location", "")
+
+
+@pytest.mark.parametrize("before", [b"", *ALIKE])
+def test_g50_a_page_is_kept_under_no_name_that_is_only_alike(mall: Site, before: bytes) -> None:
+    browser = newcomer(mall)
+    page = browser.get("/", feature="reports", return_to=f"http://{HOST}/q3")
+    back = browser.pay(browser.follow(browser.submit(page, "Purchase"))).headers["Location"]
+    token, kept = (browser.client.cookies[name].encode() for name in ("tollkeeper", "tollkeeper_wanted"))
+    said = {b"Accept": b"text/html", b"Cookie": b"tollkeeper=" + token + b"; " + before + b"tollkeeper_wanted=" + kept}
+    assert httpx2.get(back, headers=said).status_code == (200 if before else 303)
 
 
 def test_who_signs_in_from_the_page_that_sells_goes_on_to_the_page_asked_for(mall: Site) -> None:

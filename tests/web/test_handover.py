@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 from tests.support.databases import fresh_sqlite
 from tests.support.running import Browser, Sandbox, Site, running_site
-from tests.web.test_headers import PUBLIC, BehindTls, cookies, flags
+from tests.web.test_headers import ALIKE, PUBLIC, BehindTls, cookies, flags
 
 from tollkeeper.handovers import SECONDS
 from tollkeeper.login_sessions import digest
@@ -163,6 +163,15 @@ def test_a_handover_is_for_one_use(shop: Site, visitor: Browser) -> None:
     again.client.cookies.set(SECRET, secret, domain=APP, path="/")
     assert again.client.get(address).status_code == 400
     assert (written(shop), cookie(again, APP)) == (before, "")
+
+
+@pytest.mark.parametrize("before", [b"", *ALIKE])
+def test_a_secret_is_kept_under_no_name_that_is_only_alike(shop: Site, visitor: Browser, before: bytes) -> None:
+    address, secret = handover(visitor), cookie(visitor, APP, SECRET)
+    said = {b"X-Forwarded-Host": APP.encode(), b"Cookie": before + f"{SECRET}={secret}".encode()}
+    answer = httpx2.get(shop.url + address.removeprefix(f"https://{APP}"), headers=said)
+    assert answer.status_code == (400 if before else 303)
+    assert (LOGIN in cookies(answer)) == (not before)
 
 
 def test_a_handover_is_for_half_a_minute(shop: Site, visitor: Browser) -> None:

@@ -12,6 +12,8 @@ from tests.support.running import Browser, Sandbox, Site, running_site
 from tests.web.conftest import OpenSite
 
 PUBLIC = "https://pay.example.com"
+# What text may lose in front of a name, and what a name keeps in a browser, which protects no name but ours.
+ALIKE = [b"\xa0", b"\x85"]
 EVERYWHERE = ["/", "/login", "/logout", "/dashboard", "/nowhere", "/healthz", "/static/style.css", "/static/theme.css"]
 PAGES = ["/", "/logout", "/nowhere", "/account", "/dashboard", "/purchase/cancel", "/login"]
 
@@ -163,3 +165,17 @@ def test_over_https_a_plain_cookie_is_not_enough(secure_browser: Browser) -> Non
         page = secure_browser.client.get(PUBLIC, headers={"Cookie": f"{name}={token}"})
         assert "Login" in page.text
     assert "Hello" in secure_browser.client.get(PUBLIC, headers={"Cookie": f"__Host-tollkeeper={token}"}).text
+
+
+@pytest.mark.parametrize("before", [b"", *ALIKE])
+def test_over_https_an_attempt_is_begun_here_and_under_no_name_that_is_only_alike(
+    secure_browser: Browser, before: bytes
+) -> None:
+    chooser = secure_browser.follow(secure_browser.get("/login"))
+    attempt = secure_browser.client.cookies["__Host-tollkeeper_login"].encode()
+    back = secure_browser.submit(chooser, "Continue", name="Mallory", email="m@example.com", email_verified="yes")
+    secure_browser.client.cookies.clear()
+    planted = {b"Cookie": before + b"__Host-tollkeeper_login=" + attempt}
+    answer = secure_browser.client.get(back.headers["Location"], headers=planted)
+    assert answer.status_code == (400 if before else 303)
+    assert ("__Host-tollkeeper" in cookies(answer)) == (not before)

@@ -5,6 +5,7 @@ import pytest
 from tests.support.running import Browser, Site
 from tests.web.conftest import OpenSite
 
+from tollkeeper import server
 from tollkeeper.storage.tables import orders
 
 
@@ -66,11 +67,41 @@ def test_our_own_proxy_is_believed(open_site: OpenSite, trusted: str) -> None:
     assert [begin_from(site, "198.51.100.1"), begin_from(site, "198.51.100.2")] == [429, 429]
 
 
+def test_our_own_proxy_is_believed_on_a_socket_for_both_families(
+    open_site: OpenSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which shows 127.0.0.1 as ::ffff:127.0.0.1."""
+    listen = server.listen
+    monkeypatch.setattr(server, "listen", lambda _host, port: listen("::", port))
+    try:
+        site = open_site(SIGN_IN_RATE="1/minute", TRUSTED_PROXIES="127.0.0.1", GATED_HOSTS="127.0.0.1:9")
+    except server.CannotListen:
+        pytest.skip("this machine has no IPv6")
+    assert [begin_from(site, "198.51.100.1"), begin_from(site, "198.51.100.2")] == [302, 302]
+    page = {"X-Forwarded-Proto": "http", "X-Forwarded-Host": "127.0.0.1:9", "X-Forwarded-Uri": "/page"}
+    asked = httpx2.get(f"{site.url}/gate?feature=dashboard", headers=page | {"Accept": "text/html"})
+    assert asked.headers["Location"].endswith("%2Fpage")
+
+
 def test_only_what_our_own_proxy_added_is_believed(open_site: OpenSite) -> None:
     site = open_site(SIGN_IN_RATE="1/minute", TRUSTED_PROXIES="127.0.0.1")
     made_up = [f"203.0.113.{n}, 198.51.100.1" for n in range(3)]
     assert [begin_from(site, value) for value in made_up] == [302, 429, 429]
     assert begin_from(site, "203.0.113.9", "198.51.100.1") == 429
+
+
+@pytest.mark.parametrize(
+    ("addresses", "answers"),
+    [
+        (["2001:db8::1", "2001:db8::ffff:1:2:3", "2001:db8:0:1::1"], [302, 429, 302]),
+        (["198.51.100.1", "::ffff:198.51.100.1", "::ffff:c633:6402"], [302, 429, 302]),
+    ],
+)
+def test_a_subscriber_counts_once_whatever_their_address(
+    open_site: OpenSite, addresses: list[str], answers: list[int]
+) -> None:
+    site = open_site(SIGN_IN_RATE="1/minute", TRUSTED_PROXIES="127.0.0.1")
+    assert [begin_from(site, address) for address in addresses] == answers
 
 
 @pytest.mark.parametrize(

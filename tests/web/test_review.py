@@ -1,6 +1,7 @@
 """Buyers whom trouble at the provider once kept from buying, and strangers who could once take what is ours."""
 
 import gc
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -233,6 +234,36 @@ def test_b16_who_asks_nothing_is_shown_out(plain_site: Site, monkeypatch: pytest
         connection.settimeout(3)
         while connection.recv(65536):
             pass
+
+
+@pytest.mark.parametrize(("asked", "answered"), [(10, [b"200"] * 10), (5000, [b"400"])])
+def test_b16_few_requests_wait_on_one_connection(plain_site: Site, asked: int, answered: list[bytes]) -> None:
+    with connected(plain_site.url) as connection:
+        one, last = b"GET /healthz HTTP/1.1\r\n\r\n", b"GET /healthz HTTP/1.0\r\n\r\n"
+        connection.sendall(one * (asked - 1) + last)
+        connection.settimeout(10)
+        said = b""
+        while more := connection.recv(65536):
+            said += more
+    assert re.findall(rb"HTTP/1.1 (\d+) ", said) == answered
+
+
+def test_b16_who_reads_nothing_is_shown_out(plain_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heads, "HEAD_SECONDS", 0.3)
+    plain_site.thread.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # for those that it accepts
+    with connected(plain_site.url) as connection:
+        connection.setblocking(False)
+
+        def gone() -> bool:
+            try:
+                connection.send(b"GET /static/style.css HTTP/1.1\r\n\r\n")
+            except BlockingIOError:  # nothing is read there, either
+                return False
+            except OSError:
+                return True
+            return False
+
+        eventually(gone)
 
 
 def test_who_tried_to_sign_in_is_forgotten_in_time(open_site: OpenSite) -> None:

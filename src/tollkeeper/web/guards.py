@@ -4,7 +4,6 @@ import asyncio
 import re
 import secrets
 import time
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import structlog
@@ -18,6 +17,7 @@ from tollkeeper.config import Config
 from tollkeeper.errors import Misplaced
 from tollkeeper.metrics import Metrics
 from tollkeeper.settings import Network
+from tollkeeper.web.addresses import Client, address_of, plain
 from tollkeeper.web.site import site_of
 
 log = structlog.get_logger()
@@ -78,7 +78,8 @@ class OnlyOurProxies:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            scope = dict(scope, headers=believed(scope, self.trusted))
+            # uvicorn, which goes by the same list to tell whom a proxy speaks for, must know it by the same address.
+            scope = dict(scope, headers=believed(scope, self.trusted), client=plain(scope.get("client")))
         await self.app(scope, receive, send)
 
 
@@ -90,12 +91,9 @@ def believed(scope: Scope, trusted: tuple[Network, ...]) -> list[tuple[bytes, by
     return [header for header in headers if not _forwarded(header)]
 
 
-def _ours(client: tuple[str, int] | None, trusted: tuple[Network, ...]) -> bool:
-    try:
-        address = ip_address(client[0] if client else "")
-    except ValueError:
-        return False
-    return any(address in network for network in trusted)
+def _ours(client: Client, trusted: tuple[Network, ...]) -> bool:
+    address = address_of(client)
+    return address is not None and any(address in network for network in trusted)
 
 
 def _forwarded(header: tuple[bytes, bytes]) -> bool:

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from tollkeeper import handovers
 from tollkeeper.config import Config
 from tollkeeper.errors import HandoverFailed, Refused
-from tollkeeper.gate import token_in
+from tollkeeper.gate import cookie_in
 from tollkeeper.model import Visitor
 from tollkeeper.redirects import host_apart, may_return_to
 from tollkeeper.web.forms import limit
@@ -57,7 +57,7 @@ def apart(page: str, config: Config) -> str | None:
 
 def secret_of(headers: Iterable[tuple[bytes, bytes]], config: Config) -> str:
     """What this browser shows to be the same one later: what it was left before, or something new."""
-    kept = token_in(headers, _cookie(config).encode())
+    kept = cookie_in(headers, _cookie(config))
     return kept if handovers.is_secret(kept) else handovers.new_secret()
 
 
@@ -98,7 +98,7 @@ async def enter(request: Request) -> Response:
     if await site.gate.visitor(request.headers.raw, host):  # another tab was faster, or this one went back
         return answer
     now = site.books.clock()
-    token, secret = request.query_params.get("token", ""), request.cookies.get(_cookie(site.config), "")
+    token, secret = request.query_params.get("token", ""), cookie_in(request.headers.raw, _cookie(site.config))
     try:
         login, expires_at = await handovers.redeem(site.books.database, token, host=host, secret=secret, now=now)
     except HandoverFailed as failure:

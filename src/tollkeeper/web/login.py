@@ -10,10 +10,12 @@ from starlette.responses import RedirectResponse, Response
 
 from tollkeeper import login_sessions
 from tollkeeper.errors import Refused, SignInFailed
+from tollkeeper.gate import cookie_in
 from tollkeeper.model import Identity, Visitor
 from tollkeeper.signin.attempt import ATTEMPT_SECONDS
 from tollkeeper.storage import login_sessions as stored
 from tollkeeper.storage import people
+from tollkeeper.web.addresses import subscriber
 from tollkeeper.web.forms import limit, posted, same_origin
 from tollkeeper.web.handover import onward
 from tollkeeper.web.site import Site, site_of
@@ -60,7 +62,7 @@ async def begin(request: Request) -> Response:
 async def _begin(request: Request, issuer_id: str) -> Response:
     site = site_of(request)
     _known(site, issuer_id)
-    limit(request, site.config.sign_in_rate, "sign-in", request.client.host if request.client else "")
+    limit(request, site.config.sign_in_rate, "sign-in", subscriber(request.client))
     attempt = await site.signin.begin(issuer_id, callback_url(site, issuer_id))
     return_to = wanted_page(site, request.query_params.get("return_to")) or site.config.front_page
     answer = RedirectResponse(attempt.url, 302, {"Cache-Control": "no-store"})
@@ -104,9 +106,9 @@ async def callback(request: Request) -> Response:
     site = site_of(request)
     issuer_id = request.path_params["issuer"]
     _known(site, issuer_id)
-    limit(request, site.config.sign_in_rate, "callback", request.client.host if request.client else "")
+    limit(request, site.config.sign_in_rate, "callback", subscriber(request.client))
     name, path = attempt_cookie(request)
-    attempt = site.attempts.unseal(request.cookies.get(name, ""))
+    attempt = site.attempts.unseal(cookie_in(request.headers.raw, name))
     if attempt is None:
         return await _no_attempt(request)
     try:

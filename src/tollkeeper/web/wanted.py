@@ -5,6 +5,7 @@ from urllib.parse import quote, unquote
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from tollkeeper.gate import cookie_in
 from tollkeeper.redirects import may_return_to
 from tollkeeper.web.site import Site, site_of
 
@@ -35,7 +36,7 @@ def keep(request: Request, answer: Response, page: str) -> None:
 
 def kept(request: Request) -> str | None:
     """The page that was kept in this browser."""
-    return wanted_page(site_of(request), unquote(request.cookies.get(_cookie(request), "")))
+    return wanted_page(site_of(request), unquote(cookie_in(request.headers.raw, _cookie(request))))
 
 
 def arrive(request: Request, page: str) -> Response:
