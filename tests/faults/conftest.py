@@ -1,6 +1,5 @@
 """Sites that the tests of a module share, once on each engine; each test brings people of its own."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
@@ -9,9 +8,6 @@ import pytest
 from tests.support.databases import fresh_postgresql, fresh_sqlite
 from tests.support.running import Sandbox, Site, look, running_site
 from tests.support.webhooks import OLD_SECRET, SECRET
-
-from tollkeeper.model import Realm
-from tollkeeper.storage import polls
 
 DAY = 24 * 3600
 OpenSite = Callable[..., AbstractContextManager[Site]]
@@ -38,16 +34,24 @@ def open_site(
                 url = fresh_sqlite(request.getfixturevalue("sqlite_template"), folder)
             else:
                 url = stack.enter_context(fresh_postgresql(request.getfixturevalue("postgresql")))
-            leave_unpolled(sandbox, url)
+            leave_unpolled(url)
             yield stack.enter_context(running_site(sandbox, url, folder, **settings))
 
     return opening
 
 
-def leave_unpolled(sandbox: Sandbox, database_url: str) -> None:
-    """As if the provider's list of events had been read tomorrow: until then nobody reads it."""
-    account = sandbox.stripe.v1.accounts.retrieve_current().id
-    look(database_url, polls.claim, Realm("stripe", account, live=False), int(time.time()) + DAY, 0)
+def leave_unpolled(database_url: str) -> None:
+    """It is nobody's turn to read the provider's list of events, whatever the time is."""
+    look(database_url, lambda conn: [conn.exec_driver_sql(one) for one in NOBODYS_TURN[conn.dialect.name]])
+
+
+NOBODYS_TURN = {
+    "sqlite": ["CREATE TRIGGER nobodys_turn BEFORE UPDATE ON polls BEGIN SELECT RAISE(IGNORE); END"],
+    "postgresql": [
+        "CREATE FUNCTION nobodys_turn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$",
+        "CREATE TRIGGER nobodys_turn BEFORE UPDATE ON polls FOR EACH ROW EXECUTE FUNCTION nobodys_turn()",
+    ],
+}
 
 
 @pytest.fixture(scope="module")

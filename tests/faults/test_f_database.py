@@ -314,7 +314,7 @@ def test_f44_after_a_restart_of_postgresql(
 @pytest.fixture
 def quiet_site(sandbox: Sandbox, postgresql_url: str, tmp_path: Path) -> Iterator[Site]:
     """An app on PostgreSQL in which nothing is written but what a browser asks for."""
-    leave_unpolled(sandbox, postgresql_url)
+    leave_unpolled(postgresql_url)
     isolation = sql.SQL("ALTER DATABASE {} SET default_transaction_isolation = 'repeatable read'")
     tell(postgresql_url, isolation.format(name_of(postgresql_url)))
     with running_site(sandbox, postgresql_url, tmp_path, STRIPE_WEBHOOK_SECRET="") as site:
