@@ -64,7 +64,8 @@ class Budget:
     def __init__(self, rate: int = RATE, random: Callable[[], float] = chance.random) -> None:
         self._random = random
         self._begun: deque[float] = deque(maxlen=rate)
-        self._begun_in_background: deque[float] = deque(maxlen=max(1, rate // 10))
+        self._own = max(1, rate // 10)
+        self._begun_in_background: deque[float] = deque(maxlen=self._own)
         self._people = _Line(rate, first_pause=0.5, longest_pause=4)
         self._background = _Line(max(1, rate // 2), first_pause=2, longest_pause=20)
         self.answered()
@@ -90,7 +91,7 @@ class Budget:
             whole = _free_at(self._begun, self._people.share)
             if self._people.waiting:
                 free_at = max(free_at, whole, _now() + TICK)
-            own = _free_at(self._begun_in_background, self._begun_in_background.maxlen or 1)
+            own = _free_at(self._begun_in_background, self._own)
             free_at = min(free_at, max(own, whole))
         return max(free_at, line.paused_until) - _now()
 
