@@ -33,7 +33,8 @@ class Catalog:
 
     def features(self, product_keys: Iterable[str]) -> frozenset[str]:
         """Every feature that these products unlock. A product no longer in the catalog unlocks nothing."""
-        return frozenset[str]().union(*(self._by_key[key].unlocks for key in product_keys if key in self._by_key))
+        unlocked = [self._by_key[key].unlocks for key in product_keys if key in self._by_key]
+        return unlocked[0] if len(unlocked) == 1 else frozenset[str]().union(*unlocked)
 
     def policy(self, key: str) -> Policy:
         """What the seller decided about a product; the careful defaults for one no longer in the catalog."""

@@ -1,9 +1,12 @@
-"""Request heads are small, few at once, and arrive soon.
+"""Request heads are small, few at once, and arrive soon; and what an app can answer at once has no task of its own.
 
-uvicorn bounds neither their size nor number nor time when httptools parses for it.
+uvicorn bounds neither their size nor number nor time when httptools parses for it. And it makes a task of each request,
+and two messages of its answer, which for the gate would be most of the work.
 """
 
 import asyncio
+from collections.abc import Callable
+from typing import Any
 
 from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -18,8 +21,20 @@ HEAD_SECONDS = 10
 MOST_WAITING = 16
 
 
+Headers = list[tuple[bytes, bytes]]
+AtOnce = Callable[[bytes, Headers], Headers | None]
+"""From a request's target and headers to those of a 200 without a body; None to ask the app in the usual way.
+
+An app offers it as its attribute ``at_once``. It is called for a GET alone, in the event loop, and must not raise.
+"""
+
+
 class BoundedHeads(HttpToolsProtocol):
     """uvicorn's protocol, with an end to what strangers can make it keep."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._at_once: AtOnce | None = getattr(self.config.app, "at_once", None)
 
     _unread = 0
     _waiting_since: float
@@ -36,6 +51,13 @@ class BoundedHeads(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        # After what else has arrived by now: then all that is asked in one turn of the loop is older than its answers,
+        # and they can share one look at the database.
+        self.loop.call_soon(self._read, data)
+
+    def _read(self, data: bytes) -> None:
+        if self not in self.connections:  # they have gone
+            return
         self._unread += len(data)
         super().data_received(data)
         if self._unread > HEAD_BYTES and not self.transport.is_closing():
@@ -45,15 +67,39 @@ class BoundedHeads(HttpToolsProtocol):
         self._unread = 0
         if len(self.pipeline) >= MOST_WAITING:
             raise HttpParserError("too many requests at once")  # upon which uvicorn answers 400 and closes
-        super().on_headers_complete()
+        answer = self._at_once(self.url, self.headers) if self._at_once and self._plain() else None
+        if answer is None:
+            super().on_headers_complete()
+        else:
+            self._answer(answer)
+
+    def _plain(self) -> bool:
+        """Whether the request is one that can be answered here: nothing before it waits for an answer, nor after it."""
+        parser = self.parser
+        return (
+            self._idle()
+            and not self.flow.write_paused
+            and parser.get_method() == b"GET"
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and not self.expect_100_continue
+        )
+
+    def _answer(self, headers: Headers) -> None:
+        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers + headers]
+        self.transport.write(b"HTTP/1.1 200 OK\r\n%b\r\n" % b"".join(lines))
+        self._waiting_since = self.loop.time()
 
     def on_body(self, body: bytes) -> None:
         self._unread = 0
-        super().on_body(body)
+        if not self._idle():  # else it is of a request that was answered before its end
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._unread = 0
-        super().on_message_complete()
+        if not self._idle():
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

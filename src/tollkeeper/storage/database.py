@@ -45,9 +45,20 @@ class Database(Protocol):
         """
         ...
 
+    @property
+    def find_at_once(self) -> "FindAtOnce | None":
+        """``find_visitor`` without waiting, in the event loop; None where the answer has to come over a network."""
+        ...
+
     async def close(self) -> None:
         """Finish the writes that have begun, then let go of the database."""
         ...
+
+
+class FindAtOnce(Protocol):
+    """As ``Database.find_visitor``, but not a coroutine."""
+
+    def __call__(self, token_hash: str, *, live: bool, now: int, host: str = "") -> Visitor | None: ...
 
 
 async def open_database(url: str) -> Database:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -37,16 +37,26 @@ RETRIED = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 TEMPORARY = (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)
 
 
+class Question(NamedTuple):
+    """Who has this login session? And what is answered."""
+
+    token_hash: str
+    answer: "asyncio.Future[Visitor | None]"
+
+
 class PostgresqlDatabase:
     """A PostgreSQL database, which must have the current schema. Any number of processes may share it."""
 
     dialect = "postgresql"
+    find_at_once = None
 
     def __init__(self, address: URL) -> None:
         self._writing = engine(address)
         self._reading = self._writing.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         self._threads = ThreadPoolExecutor(THREADS, "tollkeeper-database")
-        self._find_visitor = visitors.driver_sql(self._writing.dialect).encode()
+        self._find_visitors = visitors.driver_sql(self._writing.dialect, visitors.VISITORS).encode()
+        self._asked: dict[tuple[str, bool, int], list[Question]] = {}
+        self._asking: set[asyncio.Task[None]] = set()
         self._gate = _gate_pool(self._writing)
 
     @classmethod
@@ -70,8 +80,46 @@ class PostgresqlDatabase:
         return await self._run(self._writing, lambda conn: f(conn, *args, **kwargs))
 
     async def find_visitor(self, token_hash: str, *, live: bool, now: int, host: str = "") -> Visitor | None:
-        """The visitor with this login session, by a prepared statement on the event loop's own connections."""
-        parameters = {"token_hash": token_hash, "host": host, "live": live, "now": now}
+        """The visitor with this login session. Whatever is asked in one turn of the event loop is one statement."""
+        loop = asyncio.get_running_loop()
+        if not self._asked:
+            loop.call_soon(self._ask)
+        question = Question(token_hash, loop.create_future())
+        self._asked.setdefault((host, live, now), []).append(question)
+        return await question.answer
+
+    async def close(self) -> None:
+        """Finish the work that has begun, then close every connection."""
+        await self._gate.close()
+        await asyncio.to_thread(self._threads.shutdown)
+        self._writing.dispose()
+
+    def _ask(self) -> None:
+        asked, self._asked = self._asked, {}
+        for (host, live, now), questions in asked.items():
+            hashes = [question.token_hash for question in questions]
+            parameters = {"token_hashes": hashes, "host": host, "live": live, "now": now}
+            task = asyncio.create_task(self._answer(questions, parameters))
+            self._asking.add(task)
+            task.add_done_callback(self._asking.discard)
+
+    async def _answer(self, questions: "list[Question]", parameters: dict[str, Any]) -> None:
+        """Let everybody who asked know, whatever comes of it; but whoever has gone meanwhile."""
+        waiting = (question for question in questions if not question.answer.done())
+        try:
+            found = await self._find_all(parameters)
+        except Exception as error:
+            for question in waiting:
+                question.answer.set_exception(error)
+        else:
+            for question in waiting:
+                question.answer.set_result(found.get(question.token_hash))
+        finally:
+            for question in waiting:  # told to stop
+                question.answer.cancel()
+
+    async def _find_all(self, parameters: dict[str, Any]) -> dict[str, Visitor | None]:
+        """By a prepared statement, on the event loop's own connections."""
         with clear_errors():
             async with asyncio.timeout(CONNECT_SECONDS):
                 try:
@@ -81,16 +129,10 @@ class PostgresqlDatabase:
                     await self._gate.check()
                     return await self._look_up(parameters)
 
-    async def close(self) -> None:
-        """Finish the work that has begun, then close every connection."""
-        await self._gate.close()
-        await asyncio.to_thread(self._threads.shutdown)
-        self._writing.dispose()
-
-    async def _look_up(self, parameters: dict[str, Any]) -> Visitor | None:
+    async def _look_up(self, parameters: dict[str, Any]) -> dict[str, Visitor | None]:
         async with self._gate.connection() as conn:
-            cursor = await conn.execute(self._find_visitor, parameters, prepare=True)
-            return visitors.visitor_in(await cursor.fetchall())
+            cursor = await conn.execute(self._find_visitors, parameters, prepare=True)
+            return visitors.visitors_in(await cursor.fetchall())
 
     async def _run(self, using: Engine, function: Callable[[Connection], T]) -> T:
         with clear_errors():

@@ -81,6 +81,10 @@ class SqliteDatabase:
 
     async def find_visitor(self, token_hash: str, *, live: bool, now: int, host: str = "") -> Visitor | None:
         """The visitor with this login session; asked in the event loop itself, where it takes microseconds."""
+        return self.find_at_once(token_hash, live=live, now=now, host=host)
+
+    def find_at_once(self, token_hash: str, *, live: bool, now: int, host: str = "") -> Visitor | None:
+        """The same without waiting. From within the event loop alone."""
         parameters = {"token_hash": token_hash, "host": host, "live": live, "now": now}
         try:
             if not self._in_a_turn:

@@ -23,7 +23,6 @@ async def account(request: Request, visitor: Visitor) -> Response:
     sessions = await site.books.database.read(login_sessions.of_person, visitor.person.id, now)
     identities = await site.books.database.read(people.identities, visitor.person.id)
     return site.pages.render(
-        request,
         "account.html",
         visitor=visitor,
         grants=await asyncio.gather(*(_grant(site, grant) for grant in held)),

@@ -20,6 +20,8 @@ def address_of(client: Client) -> IPv4Address | IPv6Address | None:
 
 def plain(client: Client) -> Client:
     """A client by its address in that form."""
+    if client and ":" not in client[0]:
+        return client
     address = address_of(client)
     return (str(address), client[1]) if client and address else client
 

@@ -115,7 +115,6 @@ def answer(
     title = title or title_of(status)
     path, label = ("/login", "Login") if status == 401 else ("/", "Front page")
     return site_of(request).pages.render(
-        request,
         "error.html",
         status=status,
         headers=headers,

@@ -35,7 +35,6 @@ async def landing(request: Request) -> Response:
         for product, price in zip(products, prices, strict=True)
     ]
     return site.pages.render(
-        request,
         "landing.html",
         visitor=visitor,
         owns=isinstance(site.gate.decide(visitor, feature if unlocking and wanted else "dashboard"), Allow),
@@ -78,7 +77,6 @@ async def dashboard(request: Request, visitor: Visitor) -> Response:
     until = None if None in untils else max(at for at in untils if at is not None)
     file = site.config.site.dashboard_file
     return site.pages.render(
-        request,
         "dashboard.html",
         visitor=visitor,
         entitlement={"until": until},

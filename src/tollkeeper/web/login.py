@@ -51,7 +51,7 @@ async def login(request: Request) -> Response:
     query = "?" + urlencode({"return_to": wanted})
     root = request.scope.get("root_path", "")
     choices = [{"id": issuer.id, "name": issuer.name, "href": f"{root}/login/{issuer.id}{query}"} for issuer in issuers]
-    return site.pages.render(request, "login.html", issuers=choices)
+    return site.pages.render("login.html", issuers=choices)
 
 
 async def begin(request: Request) -> Response:
@@ -167,7 +167,7 @@ def browser_label(request: Request) -> str:
 
 async def logout_page(request: Request) -> Response:
     """``GET /logout``: a page with the button. A link must not sign anybody out."""
-    return site_of(request).pages.render(request, "logout.html", visitor=await visitor_of(request))
+    return site_of(request).pages.render("logout.html", visitor=await visitor_of(request))
 
 
 async def logout(request: Request) -> Response:

@@ -1,14 +1,13 @@
 """Turn a template and its context into a page. No page is kept by a browser or a proxy."""
 
+import hmac
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from itsdangerous import BadSignature, Signer
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, select_autoescape
 from markupsafe import Markup
-from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from tollkeeper.config import Config
@@ -17,8 +16,8 @@ from tollkeeper.words import day, iso, moment, money
 
 
 @cache
-def _environment(templates_dir: Path | None) -> Environment:
-    """The templates, compiled once in a process however many sites are made in it."""
+def _environment(templates_dir: Path | None, path: str) -> Environment:
+    """The templates, compiled once in a process however many sites are made at the same path."""
     own = [FileSystemLoader(templates_dir)] if templates_dir else []
     environment = Environment(
         loader=ChoiceLoader([*own, PackageLoader("tollkeeper.web")]),
@@ -26,7 +25,8 @@ def _environment(templates_dir: Path | None) -> Environment:
         auto_reload=bool(own),  # ours do not change while it runs, and to look costs four files at each page
     )
     environment.globals["drawn"] = cache(lambda template: Markup(environment.get_template(template).render()))  # noqa: S704 - our own
-    environment.filters |= {"money": money, "day": day, "moment": moment, "iso": iso}
+    # ``url`` is a filter, for those of plain text are worked out when a template is compiled.
+    environment.filters |= {"money": money, "day": day, "moment": moment, "iso": iso, "url": lambda page: path + page}
     return environment
 
 
@@ -34,17 +34,16 @@ class Pages:
     """The templates of one site. A folder of the operator's own comes first."""
 
     def __init__(self, config: Config) -> None:
-        self._environment = _environment(config.site.templates_dir)
-        self._csrf = Signer([key.encode() for key in reversed(config.secret_keys)], salt="csrf")
+        self._environment = _environment(config.site.templates_dir, config.path)
+        self._keys = [key.encode() for key in config.secret_keys]
         self._site = {
             "name": config.site.name,
-            "logo_url": "/static/logo" if config.site.logo else None,
+            "logo_url": f"{config.path}/static/logo" if config.site.logo else None,
             "test_mode": not config.live,
         }
 
     def render(
         self,
-        request: Request,
         template: str,
         *,
         visitor: Visitor | None = None,
@@ -54,27 +53,26 @@ class Pages:
         **context: Any,
     ) -> HTMLResponse:
         """Answer with a page. ``visitor`` is whom it greets; ``owns`` whether the dashboard is open to them."""
-        root = request.scope.get("root_path", "")
         shown = {"name": visitor.person.name, "email": visitor.person.email, "owns": owns} if visitor else None
         html = self._environment.get_template(template).render(
             context
             | {
                 "status": status,
-                "site": self._site | {"logo_url": self._site["logo_url"] and root + str(self._site["logo_url"])},
+                "site": self._site,
                 "visitor": shown,
                 "csrf_token": self.csrf_token(visitor) if visitor else None,
-                "url": lambda path: root + path,
             }
         )
         return HTMLResponse(html, status, {"Cache-Control": "no-store", **(headers or {})})
 
     def csrf_token(self, visitor: Visitor) -> str:
         """A token that only pages shown to this login session hold."""
-        return self._csrf.sign(visitor.login_session_id).decode()
+        return _csrf_token(self._keys[0], visitor)
 
     def csrf_holds(self, visitor: Visitor, token: str) -> bool:
         """Whether a form came from a page shown to this login session. Compared in constant time."""
-        try:
-            return self._csrf.unsign(token).decode() == visitor.login_session_id
-        except (BadSignature, UnicodeError):
-            return False
+        return any(hmac.compare_digest(_csrf_token(key, visitor).encode(), token.encode()) for key in self._keys)
+
+
+def _csrf_token(key: bytes, visitor: Visitor) -> str:
+    return hmac.digest(key, b"csrf " + visitor.login_session_id.encode(), "sha256").hex()

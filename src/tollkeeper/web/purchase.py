@@ -117,7 +117,7 @@ async def _done(request: Request, visitor: Visitor, order: Order, grant: Grant) 
         "receipt_url": grant.receipt_url,
     }
     opens = product is not None and "dashboard" in product.unlocks
-    return site.pages.render(request, "success.html", visitor=visitor, owns=opens, purchase=purchase)
+    return site.pages.render("success.html", visitor=visitor, owns=opens, purchase=purchase)
 
 
 def confirming(request: Request, visitor: Visitor, order: Order) -> Response:
@@ -125,7 +125,7 @@ def confirming(request: Request, visitor: Visitor, order: Order) -> Response:
     here = f"{request.url.path}?{request.url.query}"
     age = site_of(request).books.clock() - order.created_at
     refresh = {"Refresh": str(max(LOOK_AGAIN, min(age // 20, LOOK_AGAIN_AT_MOST)))}
-    return site_of(request).pages.render(request, "confirming.html", visitor=visitor, headers=refresh, check_url=here)
+    return site_of(request).pages.render("confirming.html", visitor=visitor, headers=refresh, check_url=here)
 
 
 @signed_in
@@ -141,7 +141,7 @@ async def cancel(request: Request, visitor: Visitor) -> Response:
     if state != "open":
         return go(request, f"/purchase/success?session_id={order.checkout_id}" if state == "complete" else "/")
     price = await price_of(site, product)
-    return site.pages.render(request, "cancel.html", visitor=visitor, product=shown(product, price), price=price)
+    return site.pages.render("cancel.html", visitor=visitor, product=shown(product, price), price=price)
 
 
 async def _checkout_state(site: Site, order: Order) -> str | None:

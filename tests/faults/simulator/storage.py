@@ -208,6 +208,8 @@ class ProcessDatabase:
         self._process = process
         self._written = written
 
+    find_at_once = None
+
     @property
     def dialect(self) -> str:
         return self._store.dialect
