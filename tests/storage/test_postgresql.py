@@ -62,7 +62,7 @@ async def test_f44_after_a_restart_everything_works_again(own_cluster: Cluster) 
     opened = await open_database(own_cluster.url(TEMPLATE))
     try:
         await opened.write(keep_person, "ada")
-        await asyncio.gather(*(opened.find_visitor("x", live=False, now=NOW) for _ in range(20)))
+        await asyncio.gather(*(opened.find_visitor("x", live=False, now=NOW + n) for n in range(20)))
         await asyncio.to_thread(own_cluster.stop)
         for attempt in (
             opened.write(keep_person, "bob"),
@@ -83,7 +83,7 @@ async def test_f44_after_a_restart_everything_works_again(own_cluster: Cluster) 
 async def test_f44_a_restart_that_nobody_saw_costs_nobody_an_answer(own_cluster: Cluster) -> None:
     opened = await open_database(own_cluster.url(TEMPLATE))
     try:
-        await asyncio.gather(*(opened.find_visitor("x", live=False, now=NOW) for _ in range(20)))
+        await asyncio.gather(*(opened.find_visitor("x", live=False, now=NOW + n) for n in range(20)))
         await opened.write(keep_person, "ada")
         await asyncio.to_thread(own_cluster.stop)
         await asyncio.to_thread(own_cluster.start)

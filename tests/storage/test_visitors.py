@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, text
+from sqlalchemy.engine import default
 from tests.storage.makers import (
     DAY,
     LIVE_MODE,
@@ -85,6 +86,35 @@ async def test_i05_even_questions_asked_together_hear_of_what_came_before_them(d
         withdrawing = database.write(grants.change, replace(grant, revoked_at=NOW, reason="refunded"))
         _, *_meanwhile = await asyncio.gather(withdrawing, *(holdings(database) for _ in range(5)))
         assert set(await asyncio.gather(*(holdings(database) for _ in range(5)))) == {()}
+
+
+async def test_whoever_asks_together_hears_of_themselves_alone(database: Database) -> None:
+    tokens = [f"{number:064d}" for number in range(12)]
+
+    def several(conn: Connection) -> None:
+        for number, token in enumerate(tokens[:10]):  # of the last two nobody knows
+            keep_person(conn, f"p{number}")
+            at_host = "app.example.net" if number % 3 == 0 else ""
+            keep_login_session(conn, f"p{number}", token, id=f"ls_{number}", host=at_host)
+            for grant in range(number % 4):
+                keep_grant(conn, f"p{number}", f"cs_{number}_{grant}", product=f"product-{grant}")
+
+    await database.write(several)
+    asked = [(token, host) for token in tokens for host in ("", "app.example.net")]
+    found = await asyncio.gather(*(database.find_visitor(t, host=h, live=False, now=NOW) for t, h in asked))
+    alone = [await database.find_visitor(token, host=host, live=False, now=NOW) for token, host in asked]
+    assert found == alone
+    assert [visitor.person.id for visitor in found if visitor] == [f"p{number}" for number in range(10)]
+    assert [len(visitor.holdings) for visitor in found if visitor] == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]
+
+
+async def test_who_does_not_wait_for_the_answer_costs_nobody_else_theirs(database: Database) -> None:
+    await database.write(sign_in)
+    gone = asyncio.create_task(database.find_visitor(TOKEN, live=False, now=NOW))
+    here = asyncio.create_task(database.find_visitor(TOKEN, live=False, now=NOW))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert await here is not None
 
 
 async def test_a_grant_ends_on_the_second(database: Database) -> None:
@@ -164,10 +194,15 @@ async def test_no_table_is_read_as_a_whole(database: Database) -> None:
 def explain(conn: Connection) -> str:
     if conn.dialect.name == "postgresql":
         conn.execute(text("SET LOCAL enable_seqscan = off"))  # PostgreSQL reads an empty table as a whole otherwise
-    statement = visitors.VISITOR.params(token_hash=TOKEN, host="", live=False, now=NOW)
-    written_out = statement.compile(conn, compile_kwargs={"literal_binds": True})
-    prefix = "EXPLAIN QUERY PLAN" if conn.dialect.name == "sqlite" else "EXPLAIN"
-    return "\n".join(str(tuple(row)) for row in conn.exec_driver_sql(f"{prefix} {written_out}"))
+        asked = conn.execute(
+            text(f"EXPLAIN {visitors.VISITORS.compile(dialect=default.DefaultDialect(paramstyle='named'))}"),
+            {"token_hashes": [TOKEN], "host": "", "live": False, "now": NOW},
+        )
+    else:
+        statement = visitors.VISITOR.params(token_hash=TOKEN, host="", live=False, now=NOW)
+        written_out = statement.compile(conn, compile_kwargs={"literal_binds": True})
+        asked = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {written_out}")
+    return "\n".join(str(tuple(row)) for row in asked)
 
 
 async def holdings(database: Database) -> tuple[Holding, ...]:
