@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from tollkeeper.sandbox.stripe import calls, faults, keys
 from tollkeeper.sandbox.stripe.accounts import account_id
-from tollkeeper.sandbox.stripe.calls import Call
+from tollkeeper.sandbox.stripe.call import Call
 from tollkeeper.sandbox.stripe.errors import ApiError, api_failure, invalid, unrecognized
 from tollkeeper.sandbox.stripe.events import API_VERSION
 from tollkeeper.sandbox.stripe.expansion import expand

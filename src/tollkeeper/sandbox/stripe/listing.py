@@ -87,12 +87,17 @@ def _condition(name: str, at: str, value: Any) -> tuple[str, dict[str, object]]:
             name: json.dumps(value)
         }
     if isinstance(value, dict):
-        ((key, inner),) = value.items() or (("", None),)
-        return _condition(key, f"{at}.{key}", inner)
+        return _all_of(at, value)
     if name == "type" and "*" in value:
         return f"{column} LIKE :type ESCAPE '\\'", {name: value.replace("_", "\\_").replace("*", "%")}
     same = " COLLATE NOCASE" if name == "code" else ""
     return f"{column} = :{name}{same}", {name: value}
+
+
+def _all_of(at: str, inner: Params) -> tuple[str, dict[str, object]]:
+    found = [_condition(f"{at}_{key}".replace(".", "_"), f"{at}.{key}", value) for key, value in inner.items()]
+    values = {name: value for _, bound in found for name, value in bound.items()}
+    return " AND ".join([condition for condition, _ in found] or ["1"]), values
 
 
 def _created(value: int | dict[str, int]) -> tuple[str, dict[str, object]]:
