@@ -71,8 +71,9 @@ CALLS = (
         "_price_create_params:PriceCreateParams",
         "active billing_scheme currency expand lookup_key metadata nickname product product_data.active "
         "product_data.id product_data.metadata product_data.name product_data.statement_descriptor "
-        "product_data.tax_code product_data.unit_label recurring.interval recurring.interval_count recurring.trial_period_days "
-        "recurring.usage_type tax_behavior transfer_lookup_key unit_amount unit_amount_decimal",
+        "product_data.tax_code product_data.unit_label recurring.interval recurring.interval_count "
+        "recurring.trial_period_days recurring.usage_type tax_behavior transfer_lookup_key "
+        "unit_amount unit_amount_decimal",
         {"billing_scheme": ("per_unit",), "recurring.usage_type": ("licensed",)},
     ),
     call(

@@ -34,6 +34,7 @@ def create(work: Work, params: Params, _id: str) -> JSON:
     session |= amounts(hidden, session, taxed and located)
     check_total(session)
     work.ledger.add(session, hidden)
+    work.later(session["id"], "expired", session["expires_at"] - work.now)
     return session
 
 
@@ -319,6 +320,7 @@ def close_expired(work: Work, session: JSON) -> JSON:
     """Also cancels the payment that was begun for it."""
     session = {**session, "status": "expired", "url": None}
     work.ledger.save(session)
+    work.not_later(session["id"])
     cancel_payment(work, session, "expired")
     work.emit("checkout.session.expired", session)
     return session
@@ -333,8 +335,6 @@ def cancel_payment(work: Work, session: JSON, reason: str) -> None:
         work.emit("payment_intent.canceled", payment)
 
 
-def expire_due(work: Work) -> None:
+def time_out(work: Work, session: JSON, _outcome: str) -> JSON:
     """Sessions end by the clock, whether or not anybody looks at them."""
-    where = ("json_extract(body, '$.status') = :status", "json_extract(body, '$.expires_at') <= :now")
-    for session in work.ledger.page(KIND, where, {"status": "open", "now": work.now}, 100):
-        close_expired(work, session)
+    return close_expired(work, session) if session["status"] == "open" else session

@@ -16,9 +16,9 @@ MONTHS = {"month": 1, "year": 12}
 
 def advanced(anchor: int, recurring: JSON, times: int) -> int:
     """The anchor moved by so many of a price's intervals."""
-    interval, count = recurring["interval"], recurring["interval_count"] * times
+    interval, count = recurring["interval"], int(recurring["interval_count"]) * times
     if interval in LENGTHS:
-        return anchor + count * int(LENGTHS[interval])
+        return anchor + count * LENGTHS[interval]
     return months_after(anchor, count * MONTHS[interval])
 
 
@@ -41,11 +41,11 @@ def end_of_period(anchor: int, recurring: JSON, moment: int) -> int:
 
 def _whole_intervals(anchor: int, recurring: JSON, moment: int) -> int:
     """How many have gone by since the anchor, or one more: the day and the hour do not count."""
-    interval, count = recurring["interval"], recurring["interval_count"]
+    interval, count = recurring["interval"], int(recurring["interval_count"])
     if interval in LENGTHS:
-        return (moment - anchor) // int(count * LENGTHS[interval])
+        return (moment - anchor) // (count * LENGTHS[interval])
     begin, end = (datetime.fromtimestamp(one, UTC) for one in (anchor, moment))
-    return (_months(end) - _months(begin)) // int(count * MONTHS[interval])
+    return (_months(end) - _months(begin)) // (count * MONTHS[interval])
 
 
 def _months(at: datetime) -> int:
