@@ -102,6 +102,8 @@ ENDPOINT: JSON = {
 }
 # Paths whose effect is elsewhere than in the field of the same name, each with a test of its own.
 ELSEWHERE = {
+    "/v1/customers": {"invoice_settings", "payment_method", "test_clock"},
+    "/v1/customers/{id}": {"invoice_settings"},
     "/v1/products": {"default_price_data", "id", "type"},
     "/v1/products/{id}": {"default_price"},
     "/v1/prices": {"product", "product_data", "unit_amount_decimal", "billing_scheme", "currency", "unit_amount"},
@@ -346,7 +348,7 @@ NOWHERE: dict[str, JSON] = {
         "recurring": {"interval": "week", "usage_type": "metered"},
         "type": "recurring",
     },
-    "/v1/customers": {"email": "nobody@example.com"},
+    "/v1/customers": {"email": "nobody@example.com", "test_clock": "clock_x"},
     "/v1/checkout/sessions": {
         "customer": NOBODY,
         "customer_details": {"email": "nobody@example.com"},
@@ -359,6 +361,25 @@ NOWHERE: dict[str, JSON] = {
     "/v1/charges": {"customer": NOBODY, "payment_intent": "pi_x"},
     "/v1/refunds": {"charge": "ch_x", "payment_intent": "pi_x"},
     "/v1/disputes": {"charge": "ch_x", "payment_intent": "pi_x"},
+    "/v1/subscriptions": {
+        "collection_method": "send_invoice",
+        "customer": NOBODY,
+        "price": "price_x",
+        "status": "unpaid",
+        "test_clock": "clock_x",
+    },
+    "/v1/invoices": {
+        "collection_method": "send_invoice",
+        "customer": NOBODY,
+        "status": "void",
+        "subscription": "sub_x",
+    },
+    "/v1/invoice_payments": {
+        "invoice": "in_x",
+        "payment": {"type": "payment_intent", "payment_intent": "pi_x"},
+        "status": "open",
+    },
+    "/v1/payment_methods": {"customer": NOBODY, "type": "sepa_debit"},
     "/v1/events": {"type": "payout.paid", "types": ["payout.paid"]},
 }
 LISTS = {call.path: call for call in CALLS if call.method == "GET" and "{id}" not in call.path}
@@ -376,6 +397,8 @@ def paid_once() -> Iterator[Running]:
         sandbox.sdk.v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}})
         sandbox.sdk.v1.payment_links.create({"line_items": [{"price": sandbox.price().id, "quantity": 1}]})
         sandbox.sdk.v1.refunds.create({"charge": charge.id, "amount": 1})
+        values: Any = {"customer": customer.id, "items": [{"price": sandbox.price(recurring={"interval": "week"}).id}]}
+        sandbox.sdk.v1.subscriptions.create(values | {"default_payment_method": "pm_card_visa"})
         yield sandbox
 
 

@@ -15,6 +15,7 @@ from tollkeeper.sandbox.stripe import (
     refunds,
     webhook_endpoints,
 )
+from tollkeeper.sandbox.stripe.billing_calls import BILLING_CALLS
 from tollkeeper.sandbox.stripe.call import PAGING, Call, call, retriever
 from tollkeeper.sandbox.stripe.events import API_VERSION
 from tollkeeper.sandbox.stripe.listing import lister
@@ -97,8 +98,8 @@ CALLS = (
         "/v1/customers",
         customers.create,
         "_customer_create_params:CustomerCreateParams",
-        "address business_name description email expand individual_name metadata name phone preferred_locales "
-        "shipping tax_exempt",
+        "address business_name description email expand individual_name invoice_settings.default_payment_method "
+        "metadata name payment_method phone preferred_locales shipping tax_exempt test_clock",
         {"tax_exempt": ("none", "")},
     ),
     call(
@@ -106,8 +107,8 @@ CALLS = (
         "/v1/customers/{id}",
         customers.update,
         "_customer_update_params:CustomerUpdateParams",
-        "address business_name description email expand individual_name metadata name phone preferred_locales "
-        "shipping tax_exempt",
+        "address business_name description email expand individual_name invoice_settings.default_payment_method "
+        "metadata name phone preferred_locales shipping tax_exempt",
         {"tax_exempt": ("none", "")},
     ),
     call(
@@ -119,7 +120,7 @@ CALLS = (
         "/v1/customers",
         lister("customer", "/v1/customers"),
         "_customer_list_params:CustomerListParams",
-        f"{PAGING} created email",
+        f"{PAGING} created email test_clock",
     ),
     # checkout sessions
     call(
@@ -349,6 +350,7 @@ CALLS = (
         "_webhook_endpoint_list_params:WebhookEndpointListParams",
         PAGING,
     ),
+    *BILLING_CALLS,
 )
 PATTERNS = [(one, one.path.split("/")) for one in CALLS]
 

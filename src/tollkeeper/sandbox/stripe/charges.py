@@ -70,6 +70,12 @@ def ask(work: Work, payment: JSON, method: JSON, there: JSON) -> JSON:
     return payment
 
 
+def cancel(work: Work, payment: JSON, reason: str) -> None:
+    changes = {"status": "canceled", "canceled_at": work.now, "cancellation_reason": reason, "next_action": None}
+    work.ledger.save(payment | changes)
+    work.emit("payment_intent.canceled", payment | changes)
+
+
 def unauthenticated(method: JSON) -> JSON:
     """The error of whoever said no to their bank."""
     return {

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tollkeeper.sandbox.stripe import catalog, discounts
+from tollkeeper.sandbox.stripe import catalog, charges, discounts
 from tollkeeper.sandbox.stripe.accounts import NAME, tax_is_active
 from tollkeeper.sandbox.stripe.common import check_email, check_url, merged_metadata
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
@@ -181,7 +181,7 @@ def _line_item(work: Work, item: Params, number: int) -> JSON:
         raise invalid("You must specify exactly one of `price` and `price_data`.", param)
     if "quantity" not in item:
         raise invalid(f"Quantity is required. Add `quantity` to `{param}`", f"{param}[quantity]")
-    if not 1 <= item["quantity"] <= 999_999:
+    if not 1 <= item["quantity"] <= catalog.MOST_QUANTITY:
         raise invalid("This value must be greater than or equal to 1.", f"{param}[quantity]")
     price = _price(work, item, param)
     product = work.get("product", price["product"])
@@ -328,11 +328,7 @@ def close_expired(work: Work, session: JSON) -> JSON:
 
 def cancel_payment(work: Work, session: JSON, reason: str) -> None:
     if session["payment_intent"]:
-        payment = work.get("payment_intent", session["payment_intent"])
-        changes = {"status": "canceled", "canceled_at": work.now, "cancellation_reason": reason, "next_action": None}
-        payment |= changes
-        work.ledger.save(payment)
-        work.emit("payment_intent.canceled", payment)
+        charges.cancel(work, work.get("payment_intent", session["payment_intent"]), reason)
 
 
 def time_out(work: Work, session: JSON, _outcome: str) -> JSON:

@@ -40,6 +40,10 @@ class ApiError(Exception):
         return {"error": error}
 
 
+class Declined(ApiError):
+    """What was tried stays as it is: the bank has been asked, and has said no."""
+
+
 def invalid(message: str, param: str | None = None, code: str | None = None) -> ApiError:
     return ApiError(400, message, code=code, param=param)
 

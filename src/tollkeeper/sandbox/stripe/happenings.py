@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tollkeeper.sandbox.stripe import bank_debits, checkout_sessions, coupons, disputes, refunds
+from tollkeeper.sandbox.stripe import bank_debits, checkout_sessions, coupons, disputes, invoices, refunds, renewals
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.work import Work
 
@@ -10,9 +10,11 @@ SETTLES: dict[str, Callable[[Work, JSON, str], JSON]] = {
     "checkout.session": checkout_sessions.time_out,
     "coupon": coupons.expire,
     "dispute": disputes.settle,
+    "invoice": invoices.settle,
     "payment_intent": bank_debits.settle,
     "promotion_code": coupons.expire,
     "refund": refunds.settle,
+    "subscription": renewals.settle,
 }
 # What is on a test clock has a time of its own.
 NEXT = """

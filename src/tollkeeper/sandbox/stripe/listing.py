@@ -1,7 +1,7 @@
 """Lists: filters and cursor pagination, newest first (https://docs.stripe.com/api/pagination)."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tollkeeper.sandbox.stripe.errors import invalid, no_such
@@ -15,13 +15,23 @@ Params = dict[str, Any]
 Handler = Callable[[Work, Params, str], JSON]
 
 
-def lister(kind: str, url: str, fields: Mapping[str, str] | None = None) -> Handler:
-    """A call that lists this kind. ``fields`` names the object's field for filters called otherwise."""
+def lister(
+    kind: str,
+    url: str,
+    fields: Mapping[str, str] | None = None,
+    where: Sequence[str] = (),
+    values: Mapping[str, object] | None = None,
+) -> Handler:
+    """A call that lists this kind. ``fields`` names the object's field for filters called otherwise.
+
+    ``where`` are conditions of the caller's own, with the ``values`` they bind.
+    """
+    fixed, bound = where, values or {}
 
     def call(work: Work, params: Params, _id: str) -> JSON:
         _check_customer(work, params)
-        where: list[str] = []
-        values: dict[str, object] = {}
+        where: list[str] = [*fixed]
+        values: dict[str, object] = {**bound}
         for name in params.keys() - PAGING:
             condition, value = _condition(name, (fields or {}).get(name, name), params[name])
             where.append(condition)

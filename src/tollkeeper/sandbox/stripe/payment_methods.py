@@ -98,7 +98,7 @@ def kept(work: Work, method: JSON, customer: str) -> JSON:
 
 def card_behind(work: Work, method: JSON) -> Card:
     """The test card, which tells what its bank will say; another one is declined, as one that was told to fail."""
-    card = _by_fingerprint().get((method["card"] or {}).get("fingerprint"), card_of(""))
+    card = _by_fingerprint().get((method.get("card") or {}).get("fingerprint"), card_of(""))
     return replace(card, decline=DECLINED) if work.ledger.hidden(method["id"]).get("fails") else card
 
 
@@ -160,6 +160,8 @@ def of_card(work: Work, card: Card, month: int, year: int, billing: JSON) -> JSO
             "three_d_secure_usage": {"supported": True},
         },
         created=work.now,
+        customer=None,
+        customer_account=None,
         livemode=False,
         metadata={},
         radar_options={},

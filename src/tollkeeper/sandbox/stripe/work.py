@@ -8,7 +8,11 @@ from tollkeeper.sandbox.stripe.errors import no_such
 from tollkeeper.sandbox.stripe.events import event_of
 from tollkeeper.sandbox.stripe.ledger import JSON, Ledger
 
-NOUNS = {"promotion_code": "promotion code", "webhook_endpoint": "webhook endpoint"}
+NOUNS = {
+    "promotion_code": "promotion code",
+    "test_helpers.test_clock": "test clock",
+    "webhook_endpoint": "webhook endpoint",
+}
 TOLD_AS = {"subscription": "customer.subscription"}
 
 
