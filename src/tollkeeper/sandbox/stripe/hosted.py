@@ -9,10 +9,20 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tollkeeper.sandbox.pages import render
-from tollkeeper.sandbox.stripe import bank_debits, card_form, debit_form, discounts, payments, promotions
+from tollkeeper.sandbox.stripe import (
+    bank_debits,
+    card_form,
+    charges,
+    debit_form,
+    discounts,
+    intents,
+    payments,
+    promotions,
+    subscription_checkout,
+)
 from tollkeeper.sandbox.stripe.accounts import NAME
 from tollkeeper.sandbox.stripe.cards import BY_NUMBER, SUGGESTED
-from tollkeeper.sandbox.stripe.checkout_sessions import DEBIT, KIND, amounts
+from tollkeeper.sandbox.stripe.checkout_sessions import DEBIT, KIND, amounts, intent_of
 from tollkeeper.sandbox.stripe.countries import COUNTRIES
 from tollkeeper.sandbox.stripe.errors import ApiError
 from tollkeeper.sandbox.stripe.happenings import happen
@@ -122,7 +132,7 @@ def _offering(way: str, step: Step) -> Step:
 def _ways(session: JSON) -> list[str]:
     """The types of payment methods that it can be paid with; without a sum to pay, no type is needed."""
     types: list[str] = session["payment_method_types"]
-    return types if session["amount_total"] else [FREE]
+    return types if session["amount_total"] or session["payment_method_collection"] == "always" else [FREE]
 
 
 def _page_for(way: str, session: JSON) -> str:
@@ -152,7 +162,7 @@ def _begin_page(request: Request, work: Work, session: JSON, way: str, **more: A
     name = buyer.get("name", "")
     values = {"email": buyer.get("email", ""), "cardholder_name": name, "account_holder": name}
     values["country"] = buyer.get("country", "US")
-    errors = payments.errors_of(payments.of_session(work, session)) if way == "card" else {}
+    errors = intents.errors_of(intent_of(work, session)) if way == "card" else {}
     return _form_page(request, work, session, way, values, errors, **more)
 
 
@@ -161,11 +171,11 @@ def _pay(request: Request, work: Work, session: JSON, values: Mapping[str, str])
     if form.errors:
         return _form_page(request, work, session, "card", card_form.kept(values), form.errors, status=422)
     payment = payments.confirm(work, session, form)
-    if payment["status"] == payments.AUTHENTICATE:
+    if payment["status"] == charges.AUTHENTICATE:
         return RedirectResponse(f"{request.url.path}/authenticate", 303)
-    if payment["status"] == payments.PAID:
+    if payment["status"] == charges.PAID:
         return RedirectResponse(address(session, "success_url"), 303)
-    errors = payments.errors_of(payment)
+    errors = intents.errors_of(payment)
     return _form_page(request, work, session, "card", card_form.kept(values), errors, status=402)
 
 
@@ -256,6 +266,7 @@ def _summary(work: Work, session: JSON) -> dict[str, Any]:
         "discount": formatted(off, currency) if off else None,
         "discount_words": discounts.shown(hidden["coupon"]),
         "promotion": promotions.shown(work, session),
+        "recurs": subscription_checkout.spoken_terms(work, session),
         "total": formatted(sums["amount_total"], currency),
     }
 
@@ -263,7 +274,9 @@ def _summary(work: Work, session: JSON) -> dict[str, Any]:
 def _bank(request: Request, work: Work, session: JSON, _form: Mapping[str, str]) -> Response:
     if not _asked(work, session):
         return RedirectResponse(f"/c/pay/{session['id']}", 303)
-    return render(request, "authenticate.html", **_summary(work, session))
+    summary = _summary(work, session)
+    question = f"pay {summary['total']} to" if session["amount_total"] else "let your card be charged later by"
+    return render(request, "authenticate.html", merchant=NAME, question=question)
 
 
 def _answer_bank(request: Request, work: Work, session: JSON, form: Mapping[str, str]) -> Response:
@@ -274,14 +287,14 @@ def _answer_bank(request: Request, work: Work, session: JSON, form: Mapping[str,
     if form.get("answer") != "complete":
         payments.authentication_failed(work, payment)
         return back
-    paid = payments.authenticated(work, session, payment)["status"] == payments.PAID
+    paid = payments.authenticated(work, session, payment)["status"] == charges.PAID
     return RedirectResponse(address(session, "success_url"), 303) if paid else back
 
 
 def _asked(work: Work, session: JSON) -> JSON | None:
     """The payment that waits for the buyer's bank."""
-    payment = payments.of_session(work, session)
-    return payment if payment and payment["status"] == payments.AUTHENTICATE else None
+    payment = intent_of(work, session)
+    return payment if payment and payment["status"] == charges.AUTHENTICATE else None
 
 
 def _closed(request: Request, session: JSON) -> Response:
