@@ -70,8 +70,8 @@ class Reconciled:
 
     def of_order(self, order: Order) -> Finding | None:
         """What was found for one order, if the customer completed its checkout: of its own page before any other."""
-        found = [one for one in self.findings if one.purchase.order_id == order.id]
-        return min(found, key=lambda one: one.purchase.source != order.checkout_id, default=None)
+        found = [one for one in self.findings if one.bought.order_id == order.id]
+        return min(found, key=lambda one: one.bought.checkout_id != order.checkout_id, default=None)
 
 
 async def reconcile(books: Books, customer: Customer, *, evidence: str) -> Reconciled:
@@ -107,7 +107,7 @@ def _apply(conn: Connection, snapshot: Snapshot, catalog: Catalog, ticket: int, 
         return Reconciled(findings, superseded=True)
     _close_orders(conn, snapshot, ordered, findings, now)
     held = {grant.source: grant for grant in grants.of_person(conn, customer.person_id, customer.realm)}
-    changes = sum(_settle(conn, customer, found, held.get(found.purchase.source), evidence, now) for found in findings)
+    changes = sum(_settle(conn, customer, found, held.get(found.bought.source), evidence, now) for found in findings)
     news = noted.note(conn, customer.realm, customer, findings, now)
     surplus = grants.surplus(conn, customer.realm.live, now, customer.person_id) if changes else ()
     return Reconciled(findings, changes, news=news, surplus=surplus)
@@ -120,15 +120,15 @@ def _close_orders(
         if order.checkout_id in snapshot.expired_checkouts:
             orders.close(conn, order.id, OrderState.EXPIRED, now)
     for found in findings:
-        named, state = ordered.get(found.purchase.order_id or ""), _state_after(found)
+        named, state = ordered.get(found.bought.order_id or ""), _state_after(found)
         # A checkout made elsewhere may name our order too. What becomes of it leaves our own page as it is: payable.
-        if named is not None and state is not None and named.checkout_id in {None, found.purchase.source}:
+        if named is not None and state is not None and named.checkout_id in {None, found.bought.source}:
             orders.close(conn, named.id, state, now)
 
 
 def _state_after(found: Finding) -> OrderState | None:
     """What a finding makes of its order; None leaves it as it is."""
-    if found.verdict is Verdict.QUARANTINED and found.purchase.paid_back:
+    if found.verdict is Verdict.QUARANTINED and found.bought.paid_back:
         return OrderState.COMPLETE
     return STATE_AFTER.get(found.verdict)
 
@@ -152,21 +152,21 @@ def _settle(conn: Connection, customer: Customer, found: Finding, held: Grant | 
 
 
 def _begin(conn: Connection, customer: Customer, found: Finding, evidence: str, now: int) -> int:
-    purchase = found.purchase
+    bought = found.bought
     grant = Grant(
         id=0,
         person_id=customer.person_id,
         product=found.product or "",
         realm=customer.realm,
-        source=purchase.source,
-        since=purchase.paid_at or purchase.created_at,
+        source=bought.source,
+        since=bought.bought_at,
         until=found.until,
         revoked_at=None,
         reason=found.reason,
-        amount=purchase.amount_total,
-        currency=purchase.currency,
-        reference=purchase.reference,
-        receipt_url=purchase.receipt_url,
+        amount=bought.amount_total,
+        currency=bought.currency,
+        reference=bought.reference,
+        receipt_url=bought.receipt_url,
     )
     grants.add(conn, grant)
     audit.record(conn, grant, "granted", evidence=evidence, now=now)
@@ -191,11 +191,10 @@ def report_unexplained(news: Iterable[Finding]) -> None:
     """Log payments that opened no door, once each."""
     for found in news:
         if found.verdict in {Verdict.QUARANTINED, Verdict.UNCLAIMED}:
-            purchase = found.purchase
             log.warning(
                 "payment not granted",
                 verdict=found.verdict.value,
                 reason=found.reason,
-                source=purchase.source,
-                payment=purchase.reference,
+                source=found.bought.source,
+                payment=found.bought.reference,
             )

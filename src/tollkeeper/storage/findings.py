@@ -1,24 +1,29 @@
-"""Findings: what was last found of every purchase, so that money that opened no door is kept and can be listed."""
+"""Findings: what was last found of every purchase and subscription, so that money that opened no door can be listed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, exists, false, func, not_, or_, select
+from sqlalchemy import Connection, Row, Select, and_, bindparam, case, exists, false, func, not_, or_, select
 
-from tollkeeper.model import Customer, Finding, Person, Realm, Verdict
+from tollkeeper.model import Customer, Finding, Person, Realm, Standing, Subscription, Verdict
 from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.realms import columns_of, within
 from tollkeeper.storage.tables import customers, findings, grants
 
 UNEXPLAINED = (Verdict.UNCLAIMED, Verdict.QUARANTINED)
 
+# Subscriptions that go on by themselves when their period ends.
+RENEWED = (Standing.TRIALING, Standing.ACTIVE)
+
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """One purchase and what was last found of it. ``person_id`` is None where somebody unknown paid.
+    """One purchase or subscription, and what was last found of it. ``person_id`` is None where somebody unknown paid.
 
-    ``amount`` and ``refunded`` are in minor units, ``bought_at`` and ``found_at`` Unix seconds (UTC).
+    ``amount`` and ``refunded`` are in minor units, times are Unix seconds (UTC). What follows ``found_at`` is told of
+    subscriptions alone: how one stands, the price and quantity that sell the product, until when it gives access, when
+    its present period and its trial end, and when it will end or ended itself.
     """
 
     source: str
@@ -34,11 +39,32 @@ class Noted:
     email: str | None
     bought_at: int
     found_at: int
+    standing: Standing | None = None
+    price_id: str | None = None
+    quantity: int | None = None
+    until: int | None = None
+    period_end: int | None = None
+    ends_at: int | None = None
+    trial_end: int | None = None
+    remark: str | None = None
+
+    @property
+    def recurring(self) -> bool:
+        """Whether it is a subscription."""
+        return self.standing is not None
 
     @property
     def payment(self) -> str:
-        """What a person would name it by: the payment's id, or the purchase's where there was no payment."""
-        return self.reference or self.source
+        """What a person would name it by: the payment's id, or that of the purchase where there was no payment.
+
+        A subscription has a payment for each period, and goes by its own id.
+        """
+        return self.source if self.recurring else self.reference or self.source
+
+    @property
+    def renews_at(self) -> int | None:
+        """When a subscription is renewed next; None where it is not."""
+        return self.period_end if self.ends_at is None and self.standing in RENEWED else None
 
     @property
     def unexplained(self) -> bool:
@@ -55,7 +81,7 @@ def note(
     what was found since.
     """
     buyer = {"customer_id": customer.id if customer else None}
-    wanted = {one.purchase.source: (one, _values(one) | buyer) for one in found}
+    wanted = {one.bought.source: (one, _values(one) | buyer) for one in found}
     if not wanted:
         return ()
     known = {row.source: row for row in conn.execute(_KEPT.where(within(findings, realm), _among(wanted)))}
@@ -69,7 +95,7 @@ def note(
             where=None if customer else findings.c.found_at <= fresh.excluded.found_at,
         )
         conn.execute(kept, given)
-    return tuple(one for one, _ in changed.values() if _verdict(known.get(one.purchase.source)) != one.verdict)
+    return tuple(one for one, _ in changed.values() if _verdict(known.get(one.bought.source)) != one.verdict)
 
 
 def source_of(conn: Connection, realm: Realm, reference: str) -> str | None:
@@ -114,12 +140,16 @@ def of_person(conn: Connection, person_id: str, live: bool, limit: int) -> tuple
 
 def noted(found: Finding, person_id: str, now: int) -> Noted:
     """A finding of this moment in the shape in which it is kept."""
-    return Noted(**_values(found) | {"verdict": found.verdict, "person_id": person_id, "found_at": now})
+    values = _values(found)
+    values["standing"] = found.bought.standing if isinstance(found.bought, Subscription) else None
+    return Noted(**values | {"verdict": found.verdict, "person_id": person_id, "found_at": now})
 
 
 _KEPT = select(findings)
 _NOTED = select(findings, customers.c.person_id).select_from(findings.outerjoin(customers))
-_payment = func.coalesce(findings.c.reference, findings.c.source)
+_payment = case(
+    (findings.c.standing.is_not(None), findings.c.source), else_=func.coalesce(findings.c.reference, findings.c.source)
+)
 
 
 def _among(sources: Iterable[str]) -> Any:
@@ -135,19 +165,37 @@ def _verdict(row: Row[Any] | None) -> str | None:
 
 
 def _values(found: Finding) -> dict[str, Any]:
-    purchase = found.purchase
+    bought, line = found.bought, found.line
     return {
-        "source": purchase.source,
-        "order_id": purchase.order_id,
+        "source": bought.source,
+        "order_id": bought.order_id,
         "product": found.product,
         "verdict": found.verdict.value,
         "reason": found.reason,
-        "amount": purchase.amount_total,
-        "refunded": purchase.amount_back,
-        "currency": purchase.currency,
-        "reference": purchase.reference,
-        "email": purchase.email,
-        "bought_at": purchase.paid_at or purchase.created_at,
+        "amount": bought.amount_total,
+        "refunded": bought.amount_back,
+        "currency": bought.currency,
+        "reference": bought.reference,
+        "email": bought.email,
+        "bought_at": bought.bought_at,
+        "until": found.until,
+        "price_id": line.price_id if line else None,
+        "quantity": line.quantity if line else None,
+        "remark": found.remark,
+        **(_terms(bought) if isinstance(bought, Subscription) else dict.fromkeys(TERMS)),
+    }
+
+
+# What is kept of a subscription alone.
+TERMS = ("standing", "period_end", "ends_at", "trial_end")
+
+
+def _terms(subscription: Subscription) -> dict[str, Any]:
+    return {
+        "standing": subscription.standing.value,
+        "period_end": subscription.period_end,
+        "ends_at": subscription.ends_at,
+        "trial_end": subscription.trial_end,
     }
 
 
@@ -188,4 +236,12 @@ def _noted(row: Row[Any]) -> Noted:
         email=row.email,
         bought_at=row.bought_at,
         found_at=row.found_at,
+        standing=Standing(row.standing) if row.standing is not None else None,
+        price_id=row.price_id,
+        quantity=row.quantity,
+        until=row.until,
+        period_end=row.period_end,
+        ends_at=row.ends_at,
+        trial_end=row.trial_end,
+        remark=row.remark,
     )
