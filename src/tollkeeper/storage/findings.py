@@ -68,14 +68,18 @@ class Noted:
 
     @property
     def unexplained(self) -> bool:
-        """Whether it is money that opened no door and was not paid back."""
-        return self.verdict in UNEXPLAINED and self.refunded < self.amount
+        """Whether it is money that opened no door and was not paid back, or a subscription that will take some."""
+        return self.verdict in UNEXPLAINED and (self.recurring or self.refunded < self.amount)
+
+    def gives_access(self, now: int) -> bool:
+        """Whether it gives access at this time (Unix seconds), as far as no operator decided otherwise."""
+        return self.verdict is Verdict.GRANTED and (self.until is None or self.until > now)
 
 
 def note(
     conn: Connection, realm: Realm, customer: Customer | None, found: Iterable[Finding], now: int
 ) -> tuple[Finding, ...]:
-    """Keep what was found at ``now`` (Unix seconds). Answers those whose verdict is news.
+    """Keep what was found at ``now`` (Unix seconds). Answers those whose verdict is news, or what is remarked of them.
 
     A customer's findings are fenced by tickets. Of a stranger's purchase, what was asked for earlier never replaces
     what was found since.
@@ -95,7 +99,7 @@ def note(
             where=None if customer else findings.c.found_at <= fresh.excluded.found_at,
         )
         conn.execute(kept, given)
-    return tuple(one for one, _ in changed.values() if _verdict(known.get(one.bought.source)) != one.verdict)
+    return tuple(one for one, _ in changed.values() if _is_news(one, known.get(one.bought.source)))
 
 
 def source_of(conn: Connection, realm: Realm, reference: str) -> str | None:
@@ -106,7 +110,8 @@ def source_of(conn: Connection, realm: Realm, reference: str) -> str | None:
 
 
 def unexplained(conn: Connection, provider: str, live: bool, limit: int) -> tuple[Noted, ...]:
-    """Payments that opened no door and were not paid back, newest first: unclaimed and quarantined ones.
+    """Payments that opened no door and were not paid back, newest first: unclaimed and quarantined ones. Subscriptions
+    are among them until they are over.
 
     One that an operator's grant names is explained, until that grant is revoked.
     """
@@ -124,6 +129,31 @@ def unexplained_about(conn: Connection, provider: str, live: bool, person: Perso
     unknown = and_(findings.c.customer_id.is_(None), func.lower(findings.c.email) == (person.email or "").lower())
     about = or_(customers.c.person_id == person.id, unknown if person.email else false())
     return _listed(conn, _unexplained(provider, live).where(about), limit)
+
+
+def remarked(
+    conn: Connection, provider: str, live: bool, limit: int, person_id: str | None = None
+) -> tuple[Noted, ...]:
+    """Subscriptions with something for an operator to see to, newest first: of everybody, or of one person."""
+    of_whom = () if person_id is None else (customers.c.person_id == person_id,)
+    about = (findings.c.provider == provider, findings.c.live == live, findings.c.remark.is_not(None))
+    return _listed(conn, _NOTED.where(*about, *of_whom), limit)
+
+
+def running(conn: Connection, person_id: str, product: str, live: bool) -> bool:
+    """Whether a person has a subscription to a product that is not over, whether it gives access or not."""
+    mine = (
+        select(findings.c.id)
+        .select_from(findings.join(customers))
+        .where(
+            customers.c.person_id == person_id,
+            findings.c.live == live,
+            findings.c.product == product,
+            findings.c.standing.is_not(None),
+            findings.c.verdict != Verdict.ENDED,
+        )
+    )
+    return conn.execute(mine.limit(1)).one_or_none() is not None
 
 
 def count_unexplained(conn: Connection, provider: str, live: bool) -> dict[Verdict, int]:
@@ -160,8 +190,10 @@ def _says(row: Row[Any] | None, values: dict[str, Any]) -> bool:
     return row is not None and all(getattr(row, name) == value for name, value in values.items())
 
 
-def _verdict(row: Row[Any] | None) -> str | None:
-    return row.verdict if row is not None else None
+def _is_news(found: Finding, before: Row[Any] | None) -> bool:
+    if before is None or before.verdict != found.verdict:
+        return True
+    return found.remark is not None and before.remark != found.remark
 
 
 def _values(found: Finding) -> dict[str, Any]:
@@ -211,7 +243,7 @@ def _unexplained(provider: str, live: bool) -> Select[Any]:
         findings.c.live == live,
         # In the statement itself, or SQLite does not see that an index holds just these.
         findings.c.verdict.in_(bindparam("unexplained", UNEXPLAINED, expanding=True, literal_execute=True)),
-        findings.c.refunded < findings.c.amount,
+        or_(findings.c.standing.is_not(None), findings.c.refunded < findings.c.amount),
         not_(granted),
     )
 
