@@ -78,7 +78,7 @@ Listing = list[dict[str, Any]]
 
 
 @contextmanager
-def stripe(asked: list[str], **lists: Listing) -> Iterator[str]:
+def stripe(asked: list[str], /, **lists: Listing) -> Iterator[str]:
     """A server with these lists, by the last part of their path; payments by their invoice's id."""
 
     async def answer(request: Request) -> Response:
@@ -93,8 +93,12 @@ def stripe(asked: list[str], **lists: Listing) -> Iterator[str]:
         yield address
 
 
-async def told(world: StripeWorld, asked: list[str] | None = None, **lists: Listing) -> Subscription:
-    with stripe([] if asked is None else asked, **lists) as address:
+async def told(world: StripeWorld, **lists: Listing) -> Subscription:
+    return await told_and_counted(world, [], **lists)
+
+
+async def told_and_counted(world: StripeWorld, asked: list[str], /, **lists: Listing) -> Subscription:
+    with stripe(asked, **lists) as address:
         async with opened(world.provider(at=address)) as provider:
             (one,) = (await provider.snapshot(CUSTOMER)).subscriptions
     return one
@@ -112,10 +116,10 @@ async def test_a_status_that_we_have_no_word_for_is_unknown(
 async def test_few_questions_are_asked_of_what_is_in_order_and_none_of_what_is_over(world: StripeWorld) -> None:
     asked: list[str] = []
     old = [invoice("in_0", start=START - MONTH)]
-    await told(world, asked, subscriptions=[subscription()], invoices=[invoice(), *old], in_1=[payment()])
+    await told_and_counted(world, asked, subscriptions=[subscription()], invoices=[invoice(), *old], in_1=[payment()])
     assert asked == ["sessions", "subscriptions", "invoices", "invoice_payments"]
     asked.clear()
-    await told(world, asked, subscriptions=[subscription(status="canceled", ended_at=END)])
+    await told_and_counted(world, asked, subscriptions=[subscription(status="canceled", ended_at=END)])
     assert asked == ["sessions", "subscriptions"]
 
 
