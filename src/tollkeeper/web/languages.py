@@ -1,12 +1,19 @@
-"""*Pure:* which language a browser's owner reads amounts in. Pages are in English."""
+"""In which language a browser's owner reads amounts. Pages are in English."""
 
 import re
+
+from starlette.requests import Request
 
 from tollkeeper.words import LANGUAGES
 
 # RFC 9110, section 12.5.4. More of them, or longer ones, nobody sets.
 WISH = re.compile(r"\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,3})\s*(?:;\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*)?")
 WISHES = 10
+
+
+def language_of(request: Request) -> str:
+    """One of ``words.LANGUAGES``, by what the browser asks for."""
+    return language_for(request.headers.get("accept-language", ""))
 
 
 def language_for(accept_language: str) -> str:
