@@ -69,7 +69,10 @@ class PaymentProvider(Protocol):
         ...
 
     async def expire_checkout(self, checkout_id: str) -> Checkout:
-        """End a hosted page so that nobody can pay there any more. The answer tells whether somebody just had."""
+        """End a hosted page so that nobody can pay there any more.
+
+        The answer is expired, or complete where somebody has been through it; never open.
+        """
         ...
 
     async def checkout_of_order(self, order: Order, customer: Customer) -> Checkout | None:

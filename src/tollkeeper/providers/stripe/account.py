@@ -181,7 +181,10 @@ class StripeProvider:
             async with self._calling() as client:
                 return checkout_of(await ask(client, "post", f"{path(SESSIONS, checkout_id)}/expire"))
         except ProviderRefused:  # only an open one can be expired
-            return await self.checkout(checkout_id)
+            found = await self.checkout(checkout_id)
+            if found.state == "open":
+                raise
+            return found
 
     async def checkout_of_order(self, order: Order, customer: Customer) -> Checkout | None:
         """See ``PaymentProvider``. Stripe cannot search by reference, so look through the customer's own."""
