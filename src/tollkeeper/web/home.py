@@ -1,6 +1,7 @@
 """The landing page, the page of prices, the protected example page, and what they are dressed in."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
@@ -41,22 +42,25 @@ async def pricing(request: Request) -> Response:
         unlocking or site.books.catalog.products,
         feature=feature if unlocking else None,
         wanted=wanted,
+        here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
         opens=isinstance(site.gate.decide(visitor, feature), Allow) if unlocking else False,
     )
 
 
 async def shop(
-    request: Request, template: str, visitor: Visitor | None, products: Sequence[Product], **more: object
+    request: Request, template: str, visitor: Visitor | None, products: Sequence[Product], **more: Any
 ) -> Response:
     """A page with offers."""
     site = site_of(request)
     plans = await plans_of(site, visitor) if visitor else ()
+    offers = await offers_for(site, products, visitor, plans)
     return site.pages.render(
         template,
         visitor=visitor,
         owns=isinstance(site.gate.decide(visitor, "dashboard"), Allow),
         language=language_of(request),
-        offers=await offers_for(site, products, visitor, plans),
+        offers=offers,
+        recurring=any(choice.price and choice.price.recurring for offer in offers for choice in offer.choices),
         notice=to_mend(plans),
         open_checkout=visitor is not None and await _has_open_checkout(site, visitor),
         **more,

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse
 
 from tollkeeper.config import Config
 from tollkeeper.model import Visitor
-from tollkeeper.words import day, iso, moment, money
+from tollkeeper.words import day, iso, moment, money, per
 
 
 @cache
@@ -27,7 +27,8 @@ def _environment(templates_dir: Path | None, path: str) -> Environment:
     )
     environment.globals["drawn"] = cache(lambda template: Markup(environment.get_template(template).render()))  # noqa: S704 - our own
     # ``url`` is a filter, for those of plain text are worked out when a template is compiled.
-    environment.filters |= {"money": _money, "day": day, "moment": moment, "iso": iso, "url": lambda page: path + page}
+    environment.filters |= {"money": _money, "per": per, "day": day, "moment": moment, "iso": iso}
+    environment.filters["url"] = lambda page: path + page
     return environment
 
 
