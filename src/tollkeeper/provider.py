@@ -108,7 +108,7 @@ class PaymentProvider(Protocol):
     async def cancel_subscriptions(self, customer: Customer) -> None:
         """End all subscriptions of a customer that are not over, at once. Nothing is paid back.
 
-        Trying again does no harm. Raises ``CustomerMissing`` where the customer is gone, and so are they.
+        Trying again does no harm. Where the customer is gone, so are they.
         """
         ...
 

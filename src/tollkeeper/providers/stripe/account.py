@@ -6,7 +6,7 @@ import importlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from tollkeeper.budget import Budget, in_background
 from tollkeeper.config import StripeSettings
 from tollkeeper.errors import (
     BadWebhook,
+    CustomerMissing,
     EmailRefused,
     ProviderFailed,
     ProviderMissing,
@@ -240,8 +241,9 @@ class StripeProvider:
 
     async def cancel_subscriptions(self, customer: Customer) -> None:
         """See ``PaymentProvider``. https://docs.stripe.com/api/subscriptions/cancel"""
-        async with self._calling() as client:
-            await cancel_all(client, customer.external_id)
+        with suppress(CustomerMissing):
+            async with self._calling() as client:
+                await cancel_all(client, customer.external_id)
 
     async def read_webhook(self, headers: Headers, body: bytes, now: int) -> Event:
         """See ``PaymentProvider``. https://docs.stripe.com/webhooks#verify-manually"""
