@@ -155,8 +155,8 @@ def security_headers(config: Config) -> dict[str, str]:
     """Nothing is loaded from elsewhere, nothing is scripted, nobody may frame us.
 
     ``form-action`` also holds for where a posted form is redirected to (CSP level 3, section 6.4.1): the hosted
-    checkout page and the billing portal, the issuers when a form is posted after the login session has ended, and the page behind a gate that
-    the visitor first asked for.
+    checkout page and the billing portal, the issuers when a form is posted after the login session has ended, and the
+    page behind a gate that the visitor first asked for.
     """
     issuers = {origin(issuer.issuer_url) for issuer in config.issuers}
     policy = {
