@@ -23,7 +23,7 @@ from tollkeeper.providers.stripe import StripeProvider
 from tollkeeper.reconcile import Books
 from tollkeeper.signin import AttemptSeal, SignIn
 from tollkeeper.storage.database import open_database
-from tollkeeper.web import account, errors, gate, guards, handover, home, login, purchase, webhooks
+from tollkeeper.web import account, errors, gate, guards, handover, home, login, privacy, purchase, webhooks
 from tollkeeper.web.metrics import metrics as show_metrics
 from tollkeeper.web.pages import Pages
 from tollkeeper.web.rates import Rates
@@ -128,6 +128,7 @@ def routes(*, webhooks_for: str | None, metrics: bool) -> list[Route | Mount]:
     return [
         Route("/dashboard", home.dashboard),  # first, for it is asked for most: each route before it takes its time
         Route("/", home.landing),
+        Route("/pricing", home.pricing),
         Route("/login", login.login),
         Route("/login/{issuer}", login.begin),
         Route("/login/{issuer}/callback", login.callback),
@@ -139,6 +140,11 @@ def routes(*, webhooks_for: str | None, metrics: bool) -> list[Route | Mount]:
         Route(handover.PATH, handover.enter),
         Route("/api/me", account.me),
         Route("/account", account.account),
+        Route("/account/billing", account.back_from_billing),
+        Route("/account/billing", account.billing, methods=["POST"]),
+        Route("/account/export", privacy.export),
+        Route("/account/delete", privacy.before_deletion),
+        Route("/account/delete", privacy.delete, methods=["POST"]),
         Route("/account/sign-out-everywhere", login.sign_out_everywhere, methods=["POST"]),
         Route("/account/login-sessions/{id}/end", login.end_login_session, methods=["POST"]),
         *doors,

@@ -20,6 +20,7 @@ from tollkeeper.settings import KEY, PRODUCT_SETTINGS, SETTINGS, Network, Settin
 GOOGLE_ISSUER = "https://accounts.google.com"
 GITHUB_ISSUER = "https://github.com"
 STRIPE_CHECKOUT = "https://checkout.stripe.com"
+STRIPE_PORTAL = "https://billing.stripe.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class StripeSettings:
     api_base: str | None = None
     """Origin of another server that speaks Stripe's API; None for Stripe itself."""
     checkout_origin: str = STRIPE_CHECKOUT
+
+    @property
+    def hosted_origins(self) -> frozenset[str]:
+        """Where the pages are to which buyers are sent: the checkout, and the portal where cards and plans are kept."""
+        return frozenset({self.checkout_origin, self.api_base or STRIPE_PORTAL})
 
     @property
     def live(self) -> bool:

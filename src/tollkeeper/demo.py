@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from dotenv import dotenv_values
 
@@ -24,11 +24,27 @@ from tollkeeper.storage.migrate import migrate
 
 if TYPE_CHECKING:
     import stripe
+    from stripe.params import PriceCreateParams
 
 API_KEY = "sk_test_sandbox"
-PRODUCT = "The Flying Machine"
-AMOUNT = 1900
 CURRENCY = "eur"
+
+# What is on sale: something that is paid once, and something that goes on, by the month or by the year.
+ONCE, GOES_ON = "The Flying Machine", "Season ticket"
+CATALOG = """# Written by the demo at each start.
+
+[products.dashboard]
+name = "{once_name}"
+unlocks = ["dashboard"]
+stripe = ["{once}"]
+
+[products.season]
+name = "{goes_on_name}"
+unlocks = ["dashboard", "hangar"]
+stripe = ["{month}"]
+stripe_also = ["{year}"]
+trial_days = 14
+"""
 
 # How a browser on this machine names what we listen on. On every interface: for a container with forwarded ports.
 BROWSER_NAMES = {
@@ -40,7 +56,7 @@ BROWSER_NAMES = {
 }
 
 # What the demo makes in its folder, and so what --reset may delete there.
-FILES = (".env", "tollkeeper.sqlite3", "tollkeeper.sqlite3-wal", "tollkeeper.sqlite3-shm")
+FILES = (".env", "tollkeeper.toml", "tollkeeper.sqlite3", "tollkeeper.sqlite3-wal", "tollkeeper.sqlite3-shm")
 SANDBOX_FOLDER = "sandbox"
 
 
@@ -123,7 +139,9 @@ async def _serve(
 
 
 async def set_up(where: Addresses, folder: Path) -> None:
-    """What one does once in a new account: a product, a price, a webhook endpoint; and the settings for them."""
+    """What one does once in a new account: products, prices, a webhook endpoint, what the customer portal offers; and
+    the settings for them.
+    """
     import stripe
 
     file = folder / ".env"
@@ -137,7 +155,6 @@ async def set_up(where: Addresses, folder: Path) -> None:
         "STRIPE_API_KEY": API_KEY,
         "STRIPE_API_BASE": where.sandbox,
         "STRIPE_WEBHOOK_SECRET": await _webhook_secret(client, where.webhooks, before.get("STRIPE_WEBHOOK_SECRET")),
-        "PRODUCT_PRICE_ID": await _price(client, before.get("PRODUCT_PRICE_ID")),
         "OIDC_ISSUER": f"{where.sandbox}/identity",
         "OIDC_CLIENT_ID": CLIENT_ID,
         "OIDC_CLIENT_SECRET": CLIENT_SECRET,
@@ -147,6 +164,10 @@ async def set_up(where: Addresses, folder: Path) -> None:
     }
     file.touch(mode=0o600)
     file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+    prices = await _prices(client)
+    await _let_plans_change(client, prices["month"], prices["year"])
+    catalog = CATALOG.format(once_name=ONCE, goes_on_name=GOES_ON, **{name: one.id for name, one in prices.items()})
+    (folder / "tollkeeper.toml").write_text(catalog)
 
 
 async def _webhook_secret(client: "stripe.StripeClient", address: str, known: str | None) -> str:
@@ -160,11 +181,35 @@ async def _webhook_secret(client: "stripe.StripeClient", address: str, known: st
     return made.secret or ""
 
 
-async def _price(client: "stripe.StripeClient", known: str | None) -> str:
-    """The price on sale, made once."""
-    prices = (await client.v1.prices.list_async({"limit": 100})).data
-    if known in {price.id for price in prices}:
-        return known or ""
-    product = await client.v1.products.create_async({"name": PRODUCT})
-    price = await client.v1.prices.create_async({"product": product.id, "unit_amount": AMOUNT, "currency": CURRENCY})
-    return price.id
+async def _prices(client: "stripe.StripeClient") -> dict[str, "stripe.Price"]:
+    """The prices on sale, made once, and found again by their keys."""
+    found = {price.lookup_key: price for price in (await client.v1.prices.list_async({"limit": 100})).data}
+    if "year" in found:  # which is made last
+        return {key: found[key] for key in ("once", "month", "year")}
+    once = await client.v1.products.create_async({"name": ONCE})
+    goes_on = await client.v1.products.create_async({"name": GOES_ON})
+    return {
+        "once": await _price(client, "once", once, 1900),
+        "month": await _price(client, "month", goes_on, 900),
+        "year": await _price(client, "year", goes_on, 9000),
+    }
+
+
+async def _price(
+    client: "stripe.StripeClient", key: Literal["once", "month", "year"], product: "stripe.Product", amount: int
+) -> "stripe.Price":
+    params: PriceCreateParams = {"product": product.id, "unit_amount": amount, "currency": CURRENCY}
+    params |= {"lookup_key": key, "transfer_lookup_key": True}  # of a start that was broken off
+    if key != "once":
+        params["recurring"] = {"interval": key}
+    return await client.v1.prices.create_async(params)
+
+
+async def _let_plans_change(client: "stripe.StripeClient", *prices: "stripe.Price") -> None:
+    """Have the customer portal offer these prices of one product, as one sets it up in the dashboard."""
+    known = (await client.v1.billing_portal.configurations.list_async({"is_default": True})).data
+    offered = [{"product": str(prices[0].product), "prices": [price.id for price in prices]}]
+    change: Any = {"enabled": True, "default_allowed_updates": ["price"], "products": offered}
+    for configuration in known:
+        features: Any = {"subscription_update": change}
+        await client.v1.billing_portal.configurations.update_async(configuration.id, {"features": features})

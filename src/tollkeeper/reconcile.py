@@ -16,7 +16,7 @@ from tollkeeper.errors import ProviderRefused, ProviderUnavailable
 from tollkeeper.metrics import Metrics
 from tollkeeper.model import Customer, Finding, Grant, Order, OrderState, Purchase, Realm, Snapshot, Verdict
 from tollkeeper.provider import PaymentProvider
-from tollkeeper.storage import audit, customers, grants, orders
+from tollkeeper.storage import audit, customers, grants, orders, privacy
 from tollkeeper.storage import findings as noted
 from tollkeeper.storage.database import Database
 
@@ -107,6 +107,8 @@ def _apply(conn: Connection, snapshot: Snapshot, catalog: Catalog, ticket: int, 
     ordered = {order.id: order for order in orders.of_person(conn, customer.person_id, customer.realm)}
     held = {grant.source: grant for grant in grants.of_person(conn, customer.person_id, customer.realm)}
     findings = derive(snapshot, ordered, catalog, {source: grant.product for source, grant in held.items()})
+    if privacy.is_erased(conn, customer.person_id):
+        findings = tuple(after_deletion(found, found.bought.source in held) for found in findings)
     if not written:
         return Reconciled(findings, superseded=True)
     _close_orders(conn, snapshot, ordered, findings, now)
@@ -114,6 +116,18 @@ def _apply(conn: Connection, snapshot: Snapshot, catalog: Catalog, ticket: int, 
     news = noted.note(conn, customer.realm, customer, findings, now)
     surplus = grants.surplus(conn, customer.realm.live, now, customer.person_id) if changes else ()
     return Reconciled(findings, changes, news=news, surplus=surplus)
+
+
+def after_deletion(found: Finding, known: bool) -> Finding:
+    """What is found of somebody who deleted their account, of whom no e-mail address is kept any more.
+
+    Money that comes now pays for nothing: it is for an operator to give back.
+    """
+    nameless = replace(found, bought=replace(found.bought, email=None))
+    if known or found.verdict is not Verdict.GRANTED:
+        return nameless
+    reason = "Paid on our account after the person had deleted theirs."
+    return replace(nameless, verdict=Verdict.QUARANTINED, reason=reason, until=None)
 
 
 def _close_orders(

@@ -1,5 +1,6 @@
 """PURE. Money, time and names in words, the same on pages and in commands."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -9,12 +10,40 @@ DECIMALS = dict.fromkeys(
 ) | dict.fromkeys(["bhd", "jod", "kwd", "omr", "tnd"], 3)
 SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
 
+# How amounts are written: what stands between thousands, what before the decimals, and whether a currency's sign comes
+# first (with or without a blank), as in CLDR (https://cldr.unicode.org). For languages and places that most buyers with
+# a hosted checkout page in their language have; all others read amounts as in English.
+NARROW, BLANK = "\N{NARROW NO-BREAK SPACE}", "\N{NO-BREAK SPACE}"
+LANGUAGES: Mapping[str, tuple[str, str, str]] = {
+    **dict.fromkeys(["en", "es-mx", "es-us", "ja", "ko", "th", "zh"], (",", ".", "¤")),
+    **dict.fromkeys(["da", "de", "el", "es", "hr", "it", "ro", "sl"], (".", ",", "")),
+    **dict.fromkeys(["bg", "cs", "et", "fi", "hu", "lt", "lv", "nb", "no", "pl", "sk", "sv"], (BLANK, ",", "")),
+    **dict.fromkeys(["fr-ca", "pt-pt", "ru", "uk"], (BLANK, ",", "")),
+    **dict.fromkeys(["de-ch", "it-ch"], ("’", ".", "¤" + BLANK)),
+    **dict.fromkeys(["de-at", "nl", "pt"], (".", ",", "¤" + BLANK)),
+    **dict.fromkeys(["es-ar", "es-co", "id", "tr"], (".", ",", "¤")),
+    "fr": (NARROW, ",", ""),
+}
 
-def money(amount: int, currency: str) -> str:
-    """Minor units in words: ``money(1900, "eur")`` is ``€19.00``."""
+
+def money(amount: int, currency: str, language: str = "en") -> str:
+    """Minor units in words: ``money(1900, "eur")`` is ``€19.00``, and ``19,00 €`` for whoever reads German.
+
+    ``language`` is one of ``LANGUAGES``.
+    """
+    comma, point, symbol_first = LANGUAGES[language]
     decimals = DECIMALS.get(currency, 2)
-    number = f"{Decimal(amount).scaleb(-decimals):,.{decimals}f}"
-    return f"{SYMBOLS[currency]}{number}" if currency in SYMBOLS else f"{number} {currency.upper()}"
+    number = f"{Decimal(amount).scaleb(-decimals):,.{decimals}f}".translate({ord(","): comma, ord("."): point})
+    if currency in SYMBOLS and symbol_first:
+        return f"{SYMBOLS[currency]}{symbol_first[1:]}{number}"
+    return f"{number}{BLANK}{SYMBOLS[currency]}" if currency in SYMBOLS else f"{number} {currency.upper()}"
+
+
+def per(interval: str | None, count: int = 1) -> str:
+    """How often a price is paid: ``per month``, ``every 3 months``; ``once`` where there is no interval."""
+    if interval is None:
+        return "once"
+    return f"per {interval}" if count == 1 else f"every {count} {interval}s"
 
 
 def price(amount: int | None, currency: str | None) -> str:

@@ -109,7 +109,7 @@ def test_h55_a_revocation_is_seen_at_the_next_request(deaf_shop: Site) -> None:
     for door in DOORS:
         answer = ask(payer, door)
         assert tells_nobody(answer)
-        assert answer.headers["Location"].startswith(f"{shop.url}/?feature=dashboard")
+        assert answer.headers["Location"].startswith(f"{shop.url}/pricing?feature=dashboard")
 
 
 def test_h55_signing_out_is_seen_at_the_next_request(shop: Site) -> None:

@@ -33,7 +33,7 @@ def buys(browser: Browser, wanted: str) -> str:
     """From a page that is not open yet, through sign-in and payment. Answers the page where that ends."""
     sold = browser.sign_in("Lea Library", "lea@example.com", wanted)
     assert "Flying lessons" in sold.text
-    assert str(sold.url).startswith(f"{browser.site}/pay/?")
+    assert str(sold.url).startswith(f"{browser.site}/pay/pricing?")
     hosted = browser.follow(browser.submit(sold, "Purchase"))
     page = browser.follow(browser.pay(hosted))
     assert str(page.url) == f"{browser.site}{wanted}"

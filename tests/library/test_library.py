@@ -155,7 +155,7 @@ def test_the_guard_tells_a_program_where_to_buy(shop: Browser) -> None:
     poor.sign_in("Paula Poor", "paula@example.com", "/pay/login")
     answer = ask(poor, "/hut/", **PROGRAM)
     assert (answer.status_code, answer.headers["Content-Type"]) == (402, "application/problem+json")
-    assert answer.json()["buy"] == f"{shop.site}/pay/?feature=dashboard"
+    assert answer.json()["buy"] == f"{shop.site}/pay/pricing?feature=dashboard"
     assert ask(poor, "/waiting", **PROGRAM).status_code == 402
 
 

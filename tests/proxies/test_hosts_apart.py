@@ -214,7 +214,7 @@ def test_a_refund_closes_the_next_request(place: Place) -> None:
     eventually(lambda: next(row for row in place.site.rows(grants) if row.person_id == person).revoked_at)
     assert not enters(place, browser)
     sent = browser.client.get(PAGE).headers["Location"]
-    assert sent.startswith(f"https://{PAY}/?feature=dashboard&return_to=https%3A%2F%2F{APART}%2F")
+    assert sent.startswith(f"https://{PAY}/pricing?feature=dashboard&return_to=https%3A%2F%2F{APART}%2F")
 
 
 def test_where_no_cookie_is_kept_nobody_goes_in_circles(place: Place) -> None:

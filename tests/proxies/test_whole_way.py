@@ -62,7 +62,7 @@ def test_h55_after_a_refund_the_next_request_is_refused(
     third_party.seen.clear()
     refused = browser.client.get(PAGE)
     assert (refused.status_code, third_party.seen) == (302, [])
-    assert refused.headers["Location"].startswith(f"https://{PAY}/?feature=dashboard")
+    assert refused.headers["Location"].startswith(f"https://{PAY}/pricing?feature=dashboard")
 
 
 def test_h55_after_signing_out_the_next_request_is_refused(proxy: Proxy, third_party: ThirdParty) -> None:
@@ -108,7 +108,7 @@ def test_programs_are_told_instead_of_sent_on(proxy: Proxy, third_party: ThirdPa
     poor = browser.client.get(PAGE, headers=PROGRAM)
     assert (poor.status_code, third_party.seen) == (402 if proxy.name == "caddy" else 403, [])
     if proxy.name == "caddy":
-        assert poor.json()["buy"] == f"https://{PAY}/?feature=dashboard"
+        assert poor.json()["buy"] == f"https://{PAY}/pricing?feature=dashboard"
 
 
 def test_what_the_app_itself_refuses_is_its_own_affair(proxy: Proxy, payer: Browser) -> None:

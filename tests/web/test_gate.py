@@ -121,7 +121,7 @@ def test_browsers_are_sent_on_and_programs_are_told(mall: Site, headers: dict[st
 
 def test_a_program_is_told_where_to_sign_in_and_to_buy(mall: Site) -> None:
     out = ask(Browser(mall.url), "/gate", "reports", **PROGRAM)
-    links = {"sign_in": f"{mall.url}/login", "buy": f"{mall.url}/?feature=reports"}
+    links = {"sign_in": f"{mall.url}/login", "buy": f"{mall.url}/pricing?feature=reports"}
     assert out.headers["Content-Type"] == "application/problem+json"
     assert out.headers["WWW-Authenticate"]
     assert out.json() == {
@@ -267,10 +267,10 @@ def test_a_header_said_twice_is_not_believed(mall: Site) -> None:
 def test_the_page_that_sells_the_feature_shows_only_what_unlocks_it(mall: Site) -> None:
     browser = newcomer(mall)
     page = browser.follow(ask(browser, "/gate", "reports", **asked_for("/q3")))
-    assert "Pro opens for you" in page.text
+    assert "To use <strong>reports</strong> you need this" in page.text
     assert "Basic" not in page.text
-    assert "Basic" in browser.get("/?feature=dashboard").text
-    assert "Basic" in browser.get("/?feature=nothing").text
+    assert "Basic" in browser.get("/pricing?feature=dashboard").text
+    assert "Basic" in browser.get("/pricing?feature=nothing").text
 
 
 def test_after_paying_the_visitor_lands_on_the_page_asked_for(mall: Site) -> None:
@@ -284,26 +284,26 @@ def test_after_paying_the_visitor_lands_on_the_page_asked_for(mall: Site) -> Non
     assert "Payment done" in again.text
     held = browser.submit(page, "Purchase")
     assert (held.status_code, held.headers["Location"]) == (303, f"http://{HOST}/q3?a=1")
-    shown = browser.get("/", feature="reports", return_to=f"http://{HOST}/q3?a=1")
+    shown = browser.get("/pricing", feature="reports", return_to=f"http://{HOST}/q3?a=1")
     assert f'href="http://{HOST}/q3?a=1">Enter' in shown.text
 
 
 @pytest.mark.parametrize("evil", ["https://evil.example/", "//evil.example", "javascript:alert(1)"])
 def test_g50_a_page_to_come_back_to_is_judged_wherever_it_comes_from(mall: Site, evil: str) -> None:
     browser = newcomer(mall)
-    page = browser.get("/", feature="reports", return_to=evil)
+    page = browser.get("/pricing", feature="reports", return_to=evil)
     assert "evil" not in page.text
     checkout = browser.follow(browser.submit(page, "Purchase", return_to=evil))
     browser.client.cookies.set("tollkeeper_wanted", quote(evil, safe=""))
     assert "Payment done" in browser.follow(browser.pay(checkout)).text
-    for door in ("/", "/login"):
+    for door in ("/", "/pricing", "/login"):
         assert "evil" not in browser.get(door, return_to=evil).headers.get("Location", "")
 
 
 @pytest.mark.parametrize("before", [b"", *ALIKE])
 def test_g50_a_page_is_kept_under_no_name_that_is_only_alike(mall: Site, before: bytes) -> None:
     browser = newcomer(mall)
-    page = browser.get("/", feature="reports", return_to=f"http://{HOST}/q3")
+    page = browser.get("/pricing", feature="reports", return_to=f"http://{HOST}/q3")
     back = browser.pay(browser.follow(browser.submit(page, "Purchase"))).headers["Location"]
     token, kept = (browser.client.cookies[name].encode() for name in ("tollkeeper", "tollkeeper_wanted"))
     said = {b"Accept": b"text/html", b"Cookie": b"tollkeeper=" + token + b"; " + before + b"tollkeeper_wanted=" + kept}
@@ -311,7 +311,7 @@ def test_g50_a_page_is_kept_under_no_name_that_is_only_alike(mall: Site, before:
 
 
 def test_who_signs_in_from_the_page_that_sells_goes_on_to_the_page_asked_for(mall: Site) -> None:
-    page = Browser(mall.url).get("/", feature="reports", return_to=f"http://{HOST}/q3")
+    page = Browser(mall.url).get("/pricing", feature="reports", return_to=f"http://{HOST}/q3")
     assert f'href="/login?return_to=http%3A//{HOST.replace(":", "%3A")}/q3"' in page.text
 
 
@@ -322,7 +322,7 @@ def test_a_form_may_lead_to_gated_hosts(mall: Site) -> None:
 
 
 def test_api_me(mall: Site, payer: Browser) -> None:
-    links = {"sign_in": f"{mall.url}/login", "buy": f"{mall.url}/"}
+    links = {"sign_in": f"{mall.url}/login", "buy": f"{mall.url}/pricing"}
     nobody = Browser(mall.url).get("/api/me")
     assert (nobody.status_code, nobody.headers["Cache-Control"]) == (200, "no-store")
     assert nobody.json() == {"visitor": None, "features": [], **links}

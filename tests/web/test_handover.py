@@ -126,7 +126,7 @@ def test_whoever_is_signed_in_already_is_handed_over_at_once(shop: Site, visitor
     assert (flags(given[LOGIN]), flags(given[SECRET]), given[SECRET].value) == (ours, ours, "")
     assert 0 < int(given[LOGIN]["max-age"]) <= 30 * 24 * 3600
     assert len({cookie(visitor, APP), cookie(visitor, "pay.example.com"), secret, said(address)["token"]}) == 4
-    assert visitor.client.get(PAGE).headers["Location"].startswith(f"{PUBLIC}/?feature=dashboard&return_to=")
+    assert visitor.client.get(PAGE).headers["Location"].startswith(f"{PUBLIC}/pricing?feature=dashboard&return_to=")
 
 
 def test_nothing_on_the_way_may_be_kept_or_tell_the_token(visitor: Browser) -> None:

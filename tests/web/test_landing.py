@@ -74,4 +74,4 @@ def test_several_products_are_sold_side_by_side(open_site: OpenSite, sandbox: Sa
     assert browser.enters()
     assert "Everything" in done.text
     assert [form.fields["product"] for form in forms(page) if "product" in form.fields] == []
-    assert "Yours already" in page.text
+    assert "You have this. Yours for good." in page.text

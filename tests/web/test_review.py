@@ -22,7 +22,7 @@ from tests.web.conftest import OpenSite
 
 from tollkeeper import heads
 from tollkeeper.storage.tables import customers, orders
-from tollkeeper.web.home import PRICE_PATIENCE
+from tollkeeper.web.offers import PRICE_PATIENCE
 
 FAILURE = Response(
     '{"error": {"type": "api_error", "message": "An unknown error occurred"}}',

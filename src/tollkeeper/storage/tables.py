@@ -61,6 +61,7 @@ people = Table(
     Column("name", Text, nullable=False),
     Column("email", Text),
     Column("created_at", BigInteger, nullable=False),
+    Column("erased_at", BigInteger),  # when they deleted their account: then they have no name, and cannot sign in
 )
 
 identities = Table(

@@ -1,34 +1,68 @@
-"""What I own, and where I am signed in."""
+"""What I own, how it is paid for, and where I am signed in."""
 
 import asyncio
+from contextlib import suppress
 
+import structlog
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from tollkeeper.access import open_until
+from tollkeeper.errors import CustomerMissing, ProviderRefused, ProviderUnavailable, Refused
 from tollkeeper.model import Grant, LoginSession, Visitor
-from tollkeeper.storage import grants, login_sessions, people
-from tollkeeper.web.home import price_of, shown
+from tollkeeper.reconcile import reconcile
+from tollkeeper.storage import customers, grants, login_sessions, people
+from tollkeeper.web.forms import LOOK_RATE, limit, posted
+from tollkeeper.web.languages import language_of
+from tollkeeper.web.offers import name_shown, price_by_id
+from tollkeeper.web.plans import Plan, plans_of, to_mend
 from tollkeeper.web.site import Site, site_of
-from tollkeeper.web.visitors import signed_in, visitor_of
+from tollkeeper.web.visitors import go, signed_in, visitor_of
 from tollkeeper.words import iso
+
+log = structlog.get_logger()
 
 
 @signed_in
 async def account(request: Request, visitor: Visitor) -> Response:
-    """``GET /account``."""
+    """``GET /account``. Nothing is asked of the provider but prices, which are kept."""
     site = site_of(request)
     now = site.books.clock()
+    plans = await plans_of(site, visitor)
     held = await site.books.database.read(grants.held, visitor.person.id, site.books.provider.live, now)
     sessions = await site.books.database.read(login_sessions.of_person, visitor.person.id, now)
     identities = await site.books.database.read(people.identities, visitor.person.id)
+    subscribed = {plan.found.source for plan in plans}
+    owned = [grant for grant in held if grant.source not in subscribed]
     return site.pages.render(
         "account.html",
         visitor=visitor,
-        grants=await asyncio.gather(*(_grant(site, grant) for grant in held)),
+        language=language_of(request),
+        notice=to_mend(plans),
+        plans=await asyncio.gather(*(_plan(site, plan) for plan in plans)),
+        grants=await asyncio.gather(*(_grant(site, grant) for grant in owned)),
         login_sessions=[_browser(session, visitor) for session in sessions],
         issuer_names=[_issuer_name(site, issuer) for issuer, _ in identities],
     )
+
+
+@signed_in
+async def billing(request: Request, visitor: Visitor) -> Response:
+    """``POST /account/billing``: to the provider's own page, where cards, plans and invoices are."""
+    site = site_of(request)
+    await posted(request, visitor)
+    limit(request, site.config.purchase_rate, "billing", visitor.person.id)
+    customer = await site.books.database.read(customers.of_person, visitor.person.id, await site.books.realm())
+    if customer is None:
+        raise Refused(404, "You have not bought anything yet, so there is nothing to manage.")
+    try:
+        url = await site.books.provider.billing_portal(customer, f"{site.config.base_url}/account/billing")
+    except CustomerMissing as error:
+        raise Refused(404, "There is nothing to manage any more: your billing details have been deleted.") from error
+    except (ProviderUnavailable, ProviderRefused) as error:
+        log.warning("no billing portal", reason=str(error), advice=getattr(error, "advice", "") or None)
+        raise Refused(503, "The billing page does not open at the moment. Please try again in a minute.") from error
+    return RedirectResponse(url, 303, {"Cache-Control": "no-store"})
 
 
 async def me(request: Request) -> Response:
@@ -45,7 +79,7 @@ async def me(request: Request) -> Response:
                 {"feature": feature, "until": None if at is None else iso(at)} for feature, at in until.items()
             ],
             "sign_in": f"{base}/login",
-            "buy": f"{base}/",
+            "buy": f"{base}/pricing",
         },
         headers={"Cache-Control": "no-store", **_readable_by(request)},
     )
@@ -59,11 +93,34 @@ def _readable_by(request: Request) -> dict[str, str]:
     return {"Access-Control-Allow-Origin": origin, "Access-Control-Allow-Credentials": "true", "Vary": "Origin"}
 
 
-async def _grant(site: Site, grant: Grant) -> dict[str, object]:
-    product = site.books.catalog.find(grant.product)
-    name = shown(product, await price_of(site, product))["name"] if product else grant.product
+@signed_in
+async def back_from_billing(request: Request, visitor: Visitor) -> Response:
+    """``GET /account/billing``: back from that page, where anything may have changed. To the account, up to date."""
+    site = site_of(request)
+    limit(request, LOOK_RATE, "look", visitor.person.id)
+    with suppress(ProviderUnavailable, ProviderRefused):  # then an event will tell
+        realm = await site.books.realm()
+        customer = await site.books.database.read(customers.of_person, visitor.person.id, realm)
+        if customer is not None:
+            await reconcile(site.books, customer, evidence="back from the billing portal")
+    return go(request, "/account")
+
+
+async def _plan(site: Site, plan: Plan) -> dict[str, object]:
+    found = plan.found
     return {
-        "product_name": name,
+        "product_name": await name_shown(site, found.product),
+        "price": await price_by_id(site, found.price_id),
+        "seats": found.quantity,
+        "since": found.bought_at,
+        "state": plan.state,
+        "reference": found.source,
+    }
+
+
+async def _grant(site: Site, grant: Grant) -> dict[str, object]:
+    return {
+        "product_name": await name_shown(site, grant.product),
         "since": grant.since,
         "until": grant.until,
         "amount": grant.amount,

@@ -7,6 +7,9 @@ from tollkeeper.errors import Refused
 from tollkeeper.model import Visitor
 from tollkeeper.web.site import site_of
 
+# How often one person may have a page ask the provider, whose own limits all buyers share.
+LOOK_RATE = "60/minute"
+
 
 def same_origin(request: Request) -> None:
     """Refuse a request that another site's page sent. Browsers put the origin on every POST (RFC 6454, section 7)."""

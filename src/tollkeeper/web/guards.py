@@ -155,15 +155,15 @@ def security_headers(config: Config) -> dict[str, str]:
     """Nothing is loaded from elsewhere, nothing is scripted, nobody may frame us.
 
     ``form-action`` also holds for where a posted form is redirected to (CSP level 3, section 6.4.1): the hosted
-    checkout page, the issuers when a form is posted after the login session has ended, and the page behind a gate that
-    the visitor first asked for.
+    checkout page and the billing portal, the issuers when a form is posted after the login session has ended, and the
+    page behind a gate that the visitor first asked for.
     """
     issuers = {origin(issuer.issuer_url) for issuer in config.issuers}
     policy = {
         "default-src": "'none'",
         "style-src": "'self'",
         "img-src": "'self'",
-        "form-action": " ".join(["'self'", *sorted(issuers | config.gated_origins | {config.stripe.checkout_origin})]),
+        "form-action": " ".join(["'self'", *sorted(issuers | config.gated_origins | config.stripe.hosted_origins)]),
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
     }

@@ -1,46 +1,69 @@
-"""The landing page, the protected example page, and what they are dressed in."""
+"""The landing page, the page of prices, the protected example page, and what they are dressed in."""
 
-import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from tollkeeper.access import Allow
-from tollkeeper.errors import ProviderRefused, ProviderUnavailable, Refused
-from tollkeeper.model import Price, Product, Visitor
+from tollkeeper.errors import Refused
+from tollkeeper.model import Product, Visitor
 from tollkeeper.storage import orders
+from tollkeeper.web.languages import language_of
+from tollkeeper.web.offers import offers_for
+from tollkeeper.web.plans import plans_of, to_mend
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import paid, visitor_of
 from tollkeeper.web.wanted import wanted_page
 
-# How long a page waits to show a price, in seconds.
-PRICE_PATIENCE = 2
-
 
 async def landing(request: Request) -> Response:
-    """``GET /``: what is sold here, and the visitor's next step.
+    """``GET /``: what is sold here, and the visitor's next step."""
+    site = site_of(request)
+    visitor = await visitor_of(request)
+    return await shop(request, "landing.html", visitor, site.books.catalog.products)
+
+
+async def pricing(request: Request) -> Response:
+    """``GET /pricing``: everything on sale, at every price.
 
     ``feature`` shows only the products that unlock it; ``return_to`` is where it leads, once there is access.
     """
     site = site_of(request)
     visitor = await visitor_of(request)
-    held = {holding.product for holding in visitor.holdings} if visitor else set()
     wanted = wanted_page(site, request.query_params.get("return_to"))
     feature = request.query_params.get("feature", "")
     unlocking = site.books.catalog.unlocking(feature)
-    products = unlocking or site.books.catalog.products
-    prices = await asyncio.gather(*(price_of(site, product) for product in products))
-    offers = [
-        {"product": shown(product, price), "price": price, "owned": product.key in held}
-        for product, price in zip(products, prices, strict=True)
-    ]
-    return site.pages.render(
-        "landing.html",
-        visitor=visitor,
-        owns=isinstance(site.gate.decide(visitor, feature if unlocking and wanted else "dashboard"), Allow),
-        offers=offers,
+    return await shop(
+        request,
+        "pricing.html",
+        visitor,
+        unlocking or site.books.catalog.products,
+        feature=feature if unlocking else None,
         wanted=wanted,
+        here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        opens=isinstance(site.gate.decide(visitor, feature), Allow) if unlocking else False,
+    )
+
+
+async def shop(
+    request: Request, template: str, visitor: Visitor | None, products: Sequence[Product], **more: Any
+) -> Response:
+    """A page with offers."""
+    site = site_of(request)
+    plans = await plans_of(site, visitor) if visitor else ()
+    offers = await offers_for(site, products, visitor, plans)
+    return site.pages.render(
+        template,
+        visitor=visitor,
+        owns=isinstance(site.gate.decide(visitor, "dashboard"), Allow),
+        language=language_of(request),
+        offers=offers,
+        recurring=any(choice.price and choice.price.recurring for offer in offers for choice in offer.choices),
+        notice=to_mend(plans),
         open_checkout=visitor is not None and await _has_open_checkout(site, visitor),
+        **more,
     )
 
 
@@ -51,21 +74,6 @@ async def _has_open_checkout(site: Site, visitor: Visitor) -> bool:
         if order is not None and order.checkout_id is not None:
             return True
     return False
-
-
-async def price_of(site: Site, product: Product) -> Price | None:
-    """The price on sale, or None while the provider cannot say. A page without a price is better than no page."""
-    price_id = site.books.catalog.price_on_sale(product, site.books.provider.name)
-    try:
-        async with asyncio.timeout(PRICE_PATIENCE):
-            return await site.books.provider.price(price_id) if price_id else None
-    except (TimeoutError, ProviderUnavailable, ProviderRefused):
-        return None
-
-
-def shown(product: Product, price: Price | None) -> dict[str, str]:
-    """A product under the name that visitors see: ours, or else the provider's."""
-    return {"key": product.key, "name": product.name or (price.product_name if price else product.key.title())}
 
 
 @paid("dashboard")

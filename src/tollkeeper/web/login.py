@@ -186,10 +186,10 @@ async def _logout(request: Request, visitor: Visitor) -> Response:
     return signed_out(request)
 
 
-def signed_out(request: Request) -> Response:
-    """To the landing page, without the cookie."""
+def signed_out(request: Request, answer: Response | None = None) -> Response:
+    """An answer that takes the login cookie away; to the landing page, unless another one is given."""
     config = site_of(request).config
-    answer = go(request, "/")
+    answer = answer or go(request, "/")
     answer.delete_cookie(
         config.login_cookie, domain=config.cookie_domain, secure=config.secure, httponly=True, samesite="lax"
     )

@@ -6,13 +6,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, select_autoescape
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader, pass_context, select_autoescape
+from jinja2.runtime import Context
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from tollkeeper.config import Config
 from tollkeeper.model import Visitor
-from tollkeeper.words import day, iso, moment, money
+from tollkeeper.words import day, iso, moment, money, per
 
 
 @cache
@@ -26,8 +27,15 @@ def _environment(templates_dir: Path | None, path: str) -> Environment:
     )
     environment.globals["drawn"] = cache(lambda template: Markup(environment.get_template(template).render()))  # noqa: S704 - our own
     # ``url`` is a filter, for those of plain text are worked out when a template is compiled.
-    environment.filters |= {"money": money, "day": day, "moment": moment, "iso": iso, "url": lambda page: path + page}
+    environment.filters |= {"money": _money, "per": per, "day": day, "moment": moment, "iso": iso}
+    environment.filters["url"] = lambda page: path + page
     return environment
+
+
+@pass_context
+def _money(context: Context, amount: int, currency: str) -> str:
+    """An amount as the visitor reads it, where the page knows their ``language``."""
+    return money(amount, currency, context.get("language") or "en")
 
 
 class Pages:

@@ -6,11 +6,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from tollkeeper.checkout import Completed
-from tollkeeper.errors import AlreadyHeld, ProviderRefused, ProviderUnavailable, Refused
+from tollkeeper.errors import AlreadyHeld, NeedsMending, ProviderRefused, ProviderUnavailable, Refused
 from tollkeeper.model import Grant, Order, Product, Verdict, Visitor
 from tollkeeper.storage import grants, orders
-from tollkeeper.web.forms import limit, posted
-from tollkeeper.web.home import price_of, shown
+from tollkeeper.web.forms import LOOK_RATE, limit, posted
+from tollkeeper.web.languages import language_of
+from tollkeeper.web.offers import Choice, name_of, name_shown, price_by_id
+from tollkeeper.web.plans import plans_of
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in
 from tollkeeper.web.wanted import arrive, keep, kept, wanted_page
@@ -19,9 +21,6 @@ from tollkeeper.web.wanted import arrive, keep, kept, wanted_page
 # days.
 LOOK_AGAIN = 3
 LOOK_AGAIN_AT_MOST = 300
-
-# Each look asks the provider, whose own limits all buyers share.
-LOOK_RATE = "60/minute"
 
 # Granted, too: where a reconcile that began later has the writing of it.
 STILL_CONFIRMING = frozenset({Verdict.PENDING, Verdict.GRANTED})
@@ -33,14 +32,17 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     site = site_of(request)
     form = await posted(request, visitor)
     product = chosen(site, form.get("product"))
+    price_id = price_chosen(site, product, form.get("price"))
     wanted = wanted_page(site, form.get("return_to"))
     if any(held.product == product.key for held in visitor.holdings):
         return arrive(request, wanted) if wanted else go(request, "/dashboard")
     limit(request, site.config.purchase_rate, "purchase", visitor.person.id)
     try:
-        found = await site.till.begin(visitor.person, product)
+        found = await site.till.begin(visitor.person, product, price_id)
     except AlreadyHeld:  # since the page was opened
         return arrive(request, wanted) if wanted else go(request, "/dashboard")
+    except NeedsMending:
+        return await to_mend_first(request, visitor, product)
     if isinstance(found, Completed):
         answer = go(request, f"/purchase/success?session_id={found.checkout_id}")
     else:
@@ -51,7 +53,7 @@ async def begin(request: Request, visitor: Visitor) -> Response:
 
 
 def chosen(site: Site, key: object) -> Product:
-    """The product named in the form; the only one if none is. Prices and amounts are never taken from a form."""
+    """The product named in the form; the only one if none is. Amounts are never taken from a form."""
     products = site.books.catalog.products
     if key is None and len(products) == 1:
         return products[0]
@@ -59,6 +61,26 @@ def chosen(site: Site, key: object) -> Product:
     if product is None:
         raise Refused(400, "There is no such product here.")
     return product
+
+
+def price_chosen(site: Site, product: Product, price_id: object) -> str | None:
+    """The price named in the form, which must be one at which this product is on sale; None if none is named."""
+    if price_id is None or price_id in site.books.catalog.prices_on_sale(product, site.books.provider.name):
+        return price_id if isinstance(price_id, str) else None
+    raise Refused(400, "This is not on sale at that price.")
+
+
+async def to_mend_first(request: Request, visitor: Visitor, product: Product) -> Response:
+    """Nobody subscribes twice: who has a subscription that gives no access is led to where it is mended, or ended."""
+    site = site_of(request)
+    plans = await plans_of(site, visitor)
+    return site.pages.render(
+        "mend.html",
+        visitor=visitor,
+        status=409,
+        product_name=await name_shown(site, product.key),
+        plan=next((plan for plan in plans if plan.found.product == product.key and not plan.over), None),
+    )
 
 
 @signed_in
@@ -107,10 +129,9 @@ async def _grant(site: Site, order: Order) -> Grant | None:
 
 async def _done(request: Request, visitor: Visitor, order: Order, grant: Grant) -> Response:
     site = site_of(request)
-    product = site.books.catalog.find(order.product)
-    name = shown(product, await price_of(site, product))["name"] if product else order.product
+    product = site.books.catalog.find(grant.product)
     purchase = {
-        "product_name": name,
+        "product_name": await name_shown(site, grant.product),
         "amount": grant.amount,
         "currency": grant.currency,
         "paid_at": grant.since,
@@ -118,7 +139,15 @@ async def _done(request: Request, visitor: Visitor, order: Order, grant: Grant) 
         "receipt_url": grant.receipt_url,
     }
     opens = product is not None and "dashboard" in product.unlocks
-    return site.pages.render("success.html", visitor=visitor, owns=opens, purchase=purchase)
+    return site.pages.render(
+        "subscribed.html" if order.recurring else "success.html",
+        visitor=visitor,
+        owns=opens,
+        language=language_of(request),
+        purchase=purchase,
+        plan=next((plan for plan in await plans_of(site, visitor) if plan.found.source == grant.source), None),
+        choice=Choice(order.price_id, await price_by_id(site, order.price_id)),
+    )
 
 
 def confirming(request: Request, visitor: Visitor, order: Order) -> Response:
@@ -126,7 +155,9 @@ def confirming(request: Request, visitor: Visitor, order: Order) -> Response:
     here = f"{request.url.path}?{request.url.query}"
     age = site_of(request).books.clock() - order.created_at
     refresh = {"Refresh": str(max(LOOK_AGAIN, min(age // 20, LOOK_AGAIN_AT_MOST)))}
-    return site_of(request).pages.render("confirming.html", visitor=visitor, headers=refresh, check_url=here)
+    return site_of(request).pages.render(
+        "confirming.html", visitor=visitor, headers=refresh, check_url=here, order=order
+    )
 
 
 @signed_in
@@ -141,8 +172,15 @@ async def cancel(request: Request, visitor: Visitor) -> Response:
     state = await _checkout_state(site, order)
     if state != "open":
         return go(request, f"/purchase/success?session_id={order.checkout_id}" if state == "complete" else "/")
-    price = await price_of(site, product)
-    return site.pages.render("cancel.html", visitor=visitor, product=shown(product, price), price=price)
+    choice = Choice(order.price_id, await price_by_id(site, order.price_id), order.trial_days or 0)
+    return site.pages.render(
+        "cancel.html",
+        visitor=visitor,
+        language=language_of(request),
+        product={"key": product.key, "name": name_of(product, choice.price)},
+        choice=choice,
+        on_sale=order.price_id in site.books.catalog.prices_on_sale(product, site.books.provider.name),
+    )
 
 
 async def _checkout_state(site: Site, order: Order) -> str | None:

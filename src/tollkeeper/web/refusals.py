@@ -43,14 +43,14 @@ class Refusal:
 def refusal(decision: SignIn | Pay | Deny, feature: str, *, base_url: str, page: str | None) -> Refusal:
     """What to tell of a decision that lets nobody in. ``page`` is where a browser may come back to, judged already."""
     back = {"return_to": page} if page else {}
-    sign_in, buy = f"{base_url}/login", f"{base_url}/{query({'feature': feature})}"
+    sign_in, pricing = f"{base_url}/login", f"{base_url}/pricing"
+    buy = pricing + query({"feature": feature})
     match decision:
         case SignIn():
             return Refusal(401, "Sign in first.", sign_in, buy, sign_in + query(back))
         case Pay():
-            return Refusal(
-                402, "This has to be bought first.", sign_in, buy, f"{base_url}/{query({'feature': feature} | back)}"
-            )
+            remedy = pricing + query({"feature": feature} | back)
+            return Refusal(402, "This has to be bought first.", sign_in, buy, remedy)
         case Deny():
             return Refusal(403, "Nothing that is sold here opens this.", sign_in, buy, None)
 

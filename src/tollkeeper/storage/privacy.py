@@ -1,0 +1,89 @@
+"""Everything that is kept about a person, to be shown to them; and the end of what need not be kept."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Select, Table, delete, select, update
+
+from tollkeeper.model import OrderState
+from tollkeeper.storage import audit as audits
+from tollkeeper.storage import customers as people_at_providers
+from tollkeeper.storage.grants import in_mode
+from tollkeeper.storage.tables import (
+    audit,
+    customers,
+    events,
+    findings,
+    grants,
+    identities,
+    login_sessions,
+    orders,
+    people,
+)
+
+# What is never shown, not even to whom it is about: who has it could pass for somebody, or for us.
+SECRET = {"token_hash", "idempotency_key"}
+
+# How the fence and the sweep count is about us, not about the person.
+INNER = {"last_ticket", "written_ticket", "checked_at", "customer_id", "due_at", "attempts", "error"}
+
+ERASED_NAME = "Deleted account"
+WITHHELD = "The account was deleted."
+
+
+def everything_about(conn: Connection, person_id: str) -> dict[str, list[dict[str, Any]]]:
+    """All rows about a person, by table, oldest first, without secrets. Times are Unix seconds (UTC)."""
+    mine = select(customers.c.id).where(customers.c.person_id == person_id)
+    named = select(customers.c.external_id).where(customers.c.person_id == person_id)
+    return {
+        "person": _rows(conn, people, people.c.id == person_id),
+        "identities": _rows(conn, identities, identities.c.person_id == person_id),
+        "login_sessions": _rows(conn, login_sessions, login_sessions.c.person_id == person_id),
+        "customers": _rows(conn, customers, customers.c.person_id == person_id),
+        "orders": _rows(conn, orders, orders.c.person_id == person_id),
+        "findings": _rows(conn, findings, findings.c.customer_id.in_(mine)),
+        "grants": _rows(conn, grants, grants.c.person_id == person_id),
+        "events": _rows(conn, events, events.c.customer_id.in_(named)),
+        "audit": _rows(conn, audit, audit.c.person_id == person_id),
+    }
+
+
+def erase(conn: Connection, person_id: str, now: int) -> None:
+    """Forget who a person is: identities, login sessions, name, e-mail addresses. What they hold ends.
+
+    What was ordered, paid and decided stays, about a person without a name. Nobody can sign in as them any more.
+    """
+    people_at_providers.hold(conn, person_id)
+    for table in (login_sessions, identities):  # with a login session end its handovers
+        conn.execute(delete(table).where(table.c.person_id == person_id))
+    conn.execute(update(people).where(people.c.id == person_id).values(name=ERASED_NAME, email=None, erased_at=now))
+    mine = select(customers.c.id).where(customers.c.person_id == person_id)
+    conn.execute(update(findings).where(findings.c.customer_id.in_(mine)).values(email=None))
+    conn.execute(
+        update(orders)
+        .where(orders.c.person_id == person_id, orders.c.state == OrderState.OPEN)
+        .values(state=OrderState.EXPIRED, closed_at=now)
+    )
+    _end_grants(conn, person_id, now)
+
+
+def is_erased(conn: Connection, person_id: str) -> bool:
+    """Whether a person's account was deleted."""
+    return conn.scalar(select(people.c.erased_at).where(people.c.id == person_id)) is not None
+
+
+def _end_grants(conn: Connection, person_id: str, now: int) -> None:
+    """End what gives access, and keep all of it from ever giving access again, whatever a provider says later."""
+    for live in (True, False):
+        for grant in in_mode(conn, person_id, live):
+            if grant.revoked_at is None and (grant.until is None or grant.until > now):
+                audits.record(conn, grant, "revoked", evidence="account deleted by the person", now=now)
+    mine = grants.c.person_id == person_id
+    conn.execute(update(grants).where(mine, grants.c.revoked_at.is_(None)).values(revoked_at=now, reason=WITHHELD))
+    conn.execute(update(grants).where(mine).values(withheld=WITHHELD, receipt_url=None))
+
+
+def _rows(conn: Connection, table: Table, about: ColumnElement[bool]) -> list[dict[str, Any]]:
+    shown = [column for column in table.columns if column.name not in SECRET | INNER]
+    oldest = next(iter(table.primary_key.columns)) if "id" in table.columns else table.c.created_at
+    wanted: Select[Any] = select(*shown).where(about).order_by(oldest)
+    return [dict(row) for row in conn.execute(wanted).mappings()]

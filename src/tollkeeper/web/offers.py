@@ -1,0 +1,140 @@
+"""What is on sale, as it is offered to one visitor: the same on the landing page and on the page of prices."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from tollkeeper.errors import ProviderRefused, ProviderUnavailable
+from tollkeeper.model import Holding, Order, Price, Product, Visitor
+from tollkeeper.storage import orders
+from tollkeeper.web.plans import Plan, trial_left
+from tollkeeper.web.site import Site
+from tollkeeper.words import day, per
+
+# How long a page waits to show a price, in seconds.
+PRICE_PATIENCE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One price at which a product is sold. ``price`` is None while the provider cannot say."""
+
+    price_id: str
+    price: Price | None
+    trial_days: int = 0
+    """How long it would be free for this visitor to begin with."""
+
+    @property
+    def verb(self) -> str:
+        """What one does at this price."""
+        if self.trial_days:
+            return "Start free trial"
+        return "Subscribe" if self.price and self.price.recurring else "Purchase"
+
+    @property
+    def period(self) -> str:
+        """How often it is paid."""
+        return per(self.price.interval, self.price.interval_count) if self.price else ""
+
+    @property
+    def tax(self) -> str:
+        """What the provider says about tax."""
+        said = self.price.tax_behavior if self.price else None
+        return {"inclusive": "incl. tax", "exclusive": "plus tax"}.get(said or "", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One product for one visitor: at which prices, or what they have of it already."""
+
+    key: str
+    name: str
+    features: tuple[str, ...]
+    choices: tuple[Choice, ...]
+    owned: bool = False
+    standing: str = ""
+    """What they have, in words; also where it gives no access, but must not be bought once more."""
+    to_mend: bool = False
+    without_card: bool = False
+
+    @property
+    def price(self) -> Price | None:
+        """The usual price."""
+        return self.choices[0].price if self.choices else None
+
+    @property
+    def buyable(self) -> bool:
+        """Whether this visitor may buy it."""
+        return not self.standing and bool(self.choices)
+
+
+async def offers_for(
+    site: Site, products: Sequence[Product], visitor: Visitor | None, plans: Iterable[Plan] = ()
+) -> list[Offer]:
+    """The products as offered to a visitor, whose subscriptions are ``plans``; or to anybody."""
+    books = site.books
+    recurring = any(product.policy.trial_days for product in products)
+    ordered: tuple[Order, ...] = ()
+    if visitor and recurring:
+        ordered = await books.database.read(orders.in_mode, visitor.person.id, books.provider.live)
+    mine = {plan.found.product: plan for plan in plans if not plan.over}
+    return list(
+        await asyncio.gather(*(_offer(site, product, visitor, mine.get(product.key), ordered) for product in products))
+    )
+
+
+async def _offer(
+    site: Site, product: Product, visitor: Visitor | None, plan: Plan | None, ordered: Iterable[Order]
+) -> Offer:
+    ids = site.books.catalog.prices_on_sale(product, site.books.provider.name)
+    prices = await asyncio.gather(*(price_by_id(site, id) for id in ids))
+    trial = product.policy.trial_days if trial_left(ordered, product.key) else 0
+    held = [holding for holding in visitor.holdings if holding.product == product.key] if visitor else []
+    return Offer(
+        key=product.key,
+        name=name_of(product, prices[0] if prices else None),
+        features=tuple(sorted(product.unlocks)),
+        choices=tuple(
+            Choice(id, price, trial if price and price.recurring else 0) for id, price in zip(ids, prices, strict=True)
+        ),
+        owned=bool(held),
+        standing=_standing(held, plan),
+        to_mend=plan is not None and plan.state.to_mend,
+        without_card=product.policy.trial_without_card,
+    )
+
+
+def _standing(held: Sequence[Holding], plan: Plan | None) -> str:
+    if any(holding.until is None for holding in held):
+        return "Yours for good."
+    if plan:
+        return plan.state.words
+    ends = [holding.until for holding in held if holding.until is not None]
+    return f"Yours until {day(max(ends))}." if ends else ""
+
+
+async def price_by_id(site: Site, price_id: str | None) -> Price | None:
+    """A price, or None while the provider cannot say. A page without a price is better than no page."""
+    try:
+        async with asyncio.timeout(PRICE_PATIENCE):
+            return await site.books.provider.price(price_id) if price_id else None
+    except (TimeoutError, ProviderUnavailable, ProviderRefused):
+        return None
+
+
+async def price_of(site: Site, product: Product) -> Price | None:
+    """The usual price of a product."""
+    return await price_by_id(site, site.books.catalog.price_on_sale(product, site.books.provider.name))
+
+
+async def name_shown(site: Site, key: str | None) -> str:
+    """A product under the name that visitors see, sold any more or not."""
+    product = site.books.catalog.find(key or "")
+    if product is None:
+        return key or "A product"
+    return product.name or name_of(product, await price_of(site, product))
+
+
+def name_of(product: Product, price: Price | None) -> str:
+    """A product's name: ours, or else the provider's."""
+    return product.name or (price.product_name if price else product.key.title())

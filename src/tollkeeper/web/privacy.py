@@ -1,0 +1,106 @@
+"""What is kept about me, as a file; and an end to it."""
+
+from contextlib import suppress
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from tollkeeper.errors import CustomerMissing, ProviderMissing, ProviderRefused, ProviderUnavailable, Refused
+from tollkeeper.model import OrderState, Visitor
+from tollkeeper.reconcile import reconcile
+from tollkeeper.storage import customers, orders, privacy
+from tollkeeper.web.forms import limit, posted
+from tollkeeper.web.login import signed_out
+from tollkeeper.web.offers import name_shown
+from tollkeeper.web.plans import plans_of
+from tollkeeper.web.site import Site, site_of
+from tollkeeper.web.visitors import signed_in
+from tollkeeper.words import iso
+
+log = structlog.get_logger()
+
+# What is kept is read from everywhere, which takes longer than other pages.
+EXPORT_RATE = "10/minute"
+
+# Columns that hold times without being called so.
+TIMES = frozenset({"at", "since", "until", "period_end", "trial_end"})
+
+NOT_NOW = (
+    "Your subscriptions could not be ended, since the payment service does not answer at the moment."
+    " Nothing was deleted. Please try again in a minute."
+)
+
+
+@signed_in
+async def export(request: Request, visitor: Visitor) -> Response:
+    """``GET /account/export``: everything we keep about the person, as JSON. No secrets, nor hashes of any."""
+    site = site_of(request)
+    limit(request, EXPORT_RATE, "export", visitor.person.id)
+    found = await site.books.database.read(privacy.everything_about, visitor.person.id)
+    readable = {
+        table: [{name: _told(name, value) for name, value in row.items()} for row in rows]
+        for table, rows in found.items()
+    }
+    told = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="account.json"'}
+    return JSONResponse({"exported_at": iso(site.books.clock()), **readable}, headers=told)
+
+
+def _told(name: str, value: object) -> object:
+    """A value as a stranger's program reads it: times in RFC 3339."""
+    timed = name in TIMES or name.endswith("_at")
+    return iso(value) if timed and isinstance(value, int) else value
+
+
+@signed_in
+async def before_deletion(request: Request, visitor: Visitor) -> Response:
+    """``GET /account/delete``: what it would mean."""
+    return await _ask(request, visitor)
+
+
+async def _ask(request: Request, visitor: Visitor, *, unconfirmed: bool = False) -> Response:
+    site = site_of(request)
+    running = [plan for plan in await plans_of(site, visitor) if not plan.over]
+    return site.pages.render(
+        "delete.html",
+        visitor=visitor,
+        status=422 if unconfirmed else 200,
+        unconfirmed=unconfirmed,
+        running=[await name_shown(site, plan.found.product) for plan in running],
+        owned=[await name_shown(site, held.product) for held in visitor.holdings],
+    )
+
+
+@signed_in
+async def delete(request: Request, visitor: Visitor) -> Response:
+    """``POST /account/delete``: ends what is running at the provider, then forgets the person; or neither."""
+    site = site_of(request)
+    form = await posted(request, visitor)
+    limit(request, site.config.purchase_rate, "delete", visitor.person.id)
+    if form.get("confirmed") != "yes":
+        return await _ask(request, visitor, unconfirmed=True)
+    try:
+        await _end_everything(site, visitor)
+    except (ProviderUnavailable, ProviderRefused) as error:
+        log.warning("account not deleted", person=visitor.person.id, reason=str(error))
+        raise Refused(503, NOT_NOW, title="Nothing was deleted") from error
+    await site.books.database.write(privacy.erase, visitor.person.id, site.books.clock())
+    log.info("account deleted", person=visitor.person.id)
+    return signed_out(request, site.pages.render("deleted.html"))
+
+
+async def _end_everything(site: Site, visitor: Visitor) -> None:
+    """Nothing of the person's can take money any more, and what is known of it is up to date.
+
+    Raises ``ProviderUnavailable`` or ``ProviderRefused``. Trying again does no harm.
+    """
+    books = site.books
+    realm = await books.realm()
+    for order in await books.database.read(orders.of_person, visitor.person.id, realm):
+        if order.state is OrderState.OPEN and order.checkout_id is not None:
+            with suppress(ProviderMissing):
+                await books.provider.expire_checkout(order.checkout_id)
+    for customer in await books.database.read(customers.all_of_person, visitor.person.id, realm):
+        with suppress(CustomerMissing):  # deleted there, and their subscriptions with them
+            await books.provider.cancel_subscriptions(customer)
+            await reconcile(books, customer, evidence="deletion of the account")
