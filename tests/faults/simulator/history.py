@@ -127,7 +127,10 @@ STEPS_THERE_ARE: dict[str, tuple[float, dict[str, Draw]]] = {
         1,
         {"kind": one_of("refuse", "error", "error after", "drop after", "hang", "limit"), "seconds": one_of(1, 5, 20)},
     ),
-    "stall": (3, {"seconds": one_of(2, 4, 8), "times": one_of(1, 1, 2)}),
+    "stall": (
+        3,
+        {"seconds": one_of(2, 4, 8), "times": one_of(1, 1, 2, 3), "way": one_of("back", "back", "there", "either")},
+    ),
     "busy": (0.5, {"worker": up_to(2), "times": one_of(1, 2, 4)}),
     "crash": (0.5, {"worker": up_to(2), "restart": one_of(0.1, 1.0, 5.0)}),
     "crash_soon": (1.1, {"worker": up_to(2), "after": up_to(16), "restart": one_of(0.1, 1.0, 5.0)}),
@@ -137,6 +140,15 @@ STEPS_THERE_ARE: dict[str, tuple[float, dict[str, Draw]]] = {
     "let_pass": (1.2, {"seconds": one_of(31, 31, 40, 200)}),
     "hours_later": (0.3, {"hours": one_of(1, 2, 23, 25, 96)}),
     "reconcile": (0.6, {"who": WHO}),
+    "ask_at_once": (
+        1.2,
+        {
+            "which": WHICH,
+            "tabs": one_of(1, 2),
+            "seconds": one_of(2, 4, 8),
+            "meanwhile": one_of("refund", "refund", "dispute", "succeed"),
+        },
+    ),
     "replay": (0.3, {}),
 }
 NAMES = tuple(STEPS_THERE_ARE)
