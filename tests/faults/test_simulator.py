@@ -64,7 +64,7 @@ def test_buying_opens_and_refunding_closes(store: Store) -> None:
 def test_a05_a_checkout_made_elsewhere_in_an_orders_name_leaves_the_order_as_it_is(store: Store) -> None:
     """Found by the simulator: paid back, it closed the order, and a second page was opened beside the first."""
     press = Step("press", 2.0, 1, {"who": 0, "product": 0, "tabs": 1})
-    lie = Step("pay_other_session", 1.0, 1, {"which": 0, "lie": "product"})
+    lie = Step("pay_other_session", 1.0, 1, {"which": 0, "lie": "product", "refunded": False})
     assert play(of(press, lie, replace(REFUND, wait=3.0), press), store).violation is None
 
 

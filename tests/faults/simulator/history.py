@@ -116,6 +116,7 @@ STEPS_THERE_ARE: dict[str, tuple[float, dict[str, Draw]]] = {
         {
             "which": WHICH,
             "lie": one_of("price", "quantity", "currency", "product", "person", "no customer", "discount"),
+            "refunded": one_of(True, False, False),
         },
     ),
     "forge": (0.7, {"which": WHICH, "how": one_of("unsigned", "wrong secret", "empty secret", "stale", "future")}),
@@ -138,7 +139,7 @@ STEPS_THERE_ARE: dict[str, tuple[float, dict[str, Draw]]] = {
     "second_worker": (0.3, {}),
     # Time, and whoever looks after it all
     "let_pass": (1.2, {"seconds": one_of(31, 31, 40, 200)}),
-    "hours_later": (0.3, {"hours": one_of(1, 2, 23, 25, 96)}),
+    "hours_later": (0.5, {"hours": one_of(1, 2, 23, 25, 96)}),
     "reconcile": (0.6, {"who": WHO}),
     "ask_at_once": (
         1.2,

@@ -251,8 +251,11 @@ async def buy_by_link(world: World, who: int) -> None:
     await _pay(world, answer.location.rpartition("/")[2], "pays")
 
 
-async def pay_other_session(world: World, which: int, lie: str) -> None:
-    """Somebody with the seller's key makes a session that claims to be an order of ours, and is another thing."""
+async def pay_other_session(world: World, which: int, lie: str, refunded: bool) -> None:
+    """Somebody with the seller's key makes a session that claims to be an order of ours, and is another thing.
+
+    The seller may see it, and pay the money back.
+    """
     one = nth(handed(world), which)
     if one is None:
         return
@@ -263,6 +266,8 @@ async def pay_other_session(world: World, which: int, lie: str) -> None:
     made = await world.call("POST", "/v1/checkout/sessions", **await _lying(world, one, form, lie))
     if "id" in made:
         await _pay(world, made["id"], "pays")
+        if refunded:
+            await _move(world, made["id"], "refund")
 
 
 async def _lying(world: World, one: Handed, form: dict[str, str], lie: str) -> dict[str, str]:
