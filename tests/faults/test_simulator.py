@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import Connection
 from tests.faults.simulator import history
 from tests.faults.simulator.campaign import run, shorter
 from tests.faults.simulator.checker import Handed, Offer
@@ -63,14 +64,14 @@ def test_buying_opens_and_refunding_closes(store: Store) -> None:
 def test_a05_a_checkout_made_elsewhere_in_an_orders_name_leaves_the_order_as_it_is(store: Store) -> None:
     """Found by the simulator: paid back, it closed the order, and a second page was opened beside the first."""
     press = Step("press", 2.0, 1, {"who": 0, "product": 0, "tabs": 1})
-    lie = Step("pay_other_session", 1.0, 1, {"which": 0, "lie": "product"})
+    lie = Step("pay_other_session", 1.0, 1, {"which": 0, "lie": "product", "refunded": False})
     assert play(of(press, lie, replace(REFUND, wait=3.0), press), store).violation is None
 
 
 def test_c22_a_dispute_that_comes_before_its_payment_is_known_is_not_forgotten(store: Store) -> None:
     """Found by the simulator: what was on its way when the dispute came was written after it, and stayed."""
     press = Step("press", 2.0, 1, {"who": 0, "product": 0, "tabs": 1})
-    late = Step("stall", 0.0, 1, {"seconds": 8, "times": 1})
+    late = Step("stall", 0.0, 1, {"seconds": 8, "times": 1, "way": "back"})
     pay = Step("pay", 1.0, 1, {"which": 0, "card": "pays"})
     dispute = Step("dispute", 8.0, 1, {"which": 0, "reason": "fraudulent"})
     outcome = play(replace(of(press, late, pay, dispute), workers=2), store)
@@ -92,11 +93,31 @@ def test_a_missing_rule_is_found(rule: str, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_missing_fence_is_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was read before the refund arrives after it."""
-    late = Step("stall", 0.0, 1, {"seconds": 4, "times": 1})
+    late = Step("stall", 0.0, 1, {"seconds": 4, "times": 1, "way": "back"})
     asked = Step("reconcile", 1.0, 1, {"who": 0})
     crossed = of(BUY, late, asked, replace(REFUND, wait=8.0))
     assert play(crossed, store).violation is None
     monkeypatch.setattr(customers, "pass_fence", lambda *args: True)
+    violation = play(crossed, store).violation
+    assert violation is not None
+    assert violation.invariant == "I7"
+
+
+def test_a_fence_by_who_began_is_found(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who began first is asked for after the refund, and who began second before it; the second writes last."""
+    late, old = (Step("stall", 0.0, 1, {"seconds": 8, "times": 1, "way": way}) for way in ("there", "back"))
+    asked = Step("reconcile", 1.0, 1, {"who": 0})
+    crossed = replace(of(BUY, late, asked, old, asked, replace(REFUND, wait=8.0)), webhooks=False)
+    assert play(crossed, store).violation is None
+    passed: dict[int, int] = {}
+
+    def by_who_began(conn: Connection, customer_id: int, ticket: int, now: int) -> bool:
+        if ticket < passed.get(customer_id, 0):
+            return False
+        passed[customer_id] = ticket
+        return True
+
+    monkeypatch.setattr(customers, "pass_fence", by_who_began)
     violation = play(crossed, store).violation
     assert violation is not None
     assert violation.invariant == "I7"

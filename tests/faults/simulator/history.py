@@ -116,6 +116,7 @@ STEPS_THERE_ARE: dict[str, tuple[float, dict[str, Draw]]] = {
         {
             "which": WHICH,
             "lie": one_of("price", "quantity", "currency", "product", "person", "no customer", "discount"),
+            "refunded": one_of(True, False, False),
         },
     ),
     "forge": (0.7, {"which": WHICH, "how": one_of("unsigned", "wrong secret", "empty secret", "stale", "future")}),
@@ -127,7 +128,10 @@ STEPS_THERE_ARE: dict[str, tuple[float, dict[str, Draw]]] = {
         1,
         {"kind": one_of("refuse", "error", "error after", "drop after", "hang", "limit"), "seconds": one_of(1, 5, 20)},
     ),
-    "stall": (3, {"seconds": one_of(2, 4, 8), "times": one_of(1, 1, 2)}),
+    "stall": (
+        3,
+        {"seconds": one_of(2, 4, 8), "times": one_of(1, 1, 2, 3), "way": one_of("back", "back", "there", "either")},
+    ),
     "busy": (0.5, {"worker": up_to(2), "times": one_of(1, 2, 4)}),
     "crash": (0.5, {"worker": up_to(2), "restart": one_of(0.1, 1.0, 5.0)}),
     "crash_soon": (1.1, {"worker": up_to(2), "after": up_to(16), "restart": one_of(0.1, 1.0, 5.0)}),
@@ -135,8 +139,17 @@ STEPS_THERE_ARE: dict[str, tuple[float, dict[str, Draw]]] = {
     "second_worker": (0.3, {}),
     # Time, and whoever looks after it all
     "let_pass": (1.2, {"seconds": one_of(31, 31, 40, 200)}),
-    "hours_later": (0.3, {"hours": one_of(1, 2, 23, 25, 96)}),
+    "hours_later": (0.5, {"hours": one_of(1, 2, 23, 25, 96)}),
     "reconcile": (0.6, {"who": WHO}),
+    "ask_at_once": (
+        1.2,
+        {
+            "which": WHICH,
+            "tabs": one_of(1, 2),
+            "seconds": one_of(2, 4, 8),
+            "meanwhile": one_of("refund", "refund", "dispute", "succeed"),
+        },
+    ),
     "replay": (0.3, {}),
 }
 NAMES = tuple(STEPS_THERE_ARE)

@@ -192,6 +192,12 @@ async def refund(world: World, which: int, percent: int) -> None:
         await world.post_to_stripe("POST", f"/control/payments/{intent}/refund", form)
 
 
+async def _move(world: World, session: str, how: str) -> None:
+    """What was paid on one page is refunded, disputed or settled. Stripe refuses what makes no sense."""
+    if intent := world.facts.sessions[session].payment_intent:
+        await world.post_to_stripe("POST", f"/control/payments/{intent}/{how}", {})
+
+
 async def refund_ends(world: World, which: int, how: str) -> None:
     waiting = [id_ for id_, (_, _, status) in world.facts.refunds.items() if status != "failed"]
     if id_ := nth(waiting, which):
@@ -245,8 +251,11 @@ async def buy_by_link(world: World, who: int) -> None:
     await _pay(world, answer.location.rpartition("/")[2], "pays")
 
 
-async def pay_other_session(world: World, which: int, lie: str) -> None:
-    """Somebody with the seller's key makes a session that claims to be an order of ours, and is another thing."""
+async def pay_other_session(world: World, which: int, lie: str, refunded: bool) -> None:
+    """Somebody with the seller's key makes a session that claims to be an order of ours, and is another thing.
+
+    The seller may see it, and pay the money back.
+    """
     one = nth(handed(world), which)
     if one is None:
         return
@@ -257,6 +266,8 @@ async def pay_other_session(world: World, which: int, lie: str) -> None:
     made = await world.call("POST", "/v1/checkout/sessions", **await _lying(world, one, form, lie))
     if "id" in made:
         await _pay(world, made["id"], "pays")
+        if refunded:
+            await _move(world, made["id"], "refund")
 
 
 async def _lying(world: World, one: Handed, form: dict[str, str], lie: str) -> dict[str, str]:
@@ -343,9 +354,11 @@ async def outage(world: World, kind: str, seconds: float) -> None:
     world.weather.outage.until = asyncio.get_running_loop().time() + seconds
 
 
-async def stall(world: World, seconds: float, times: int) -> None:
-    """The next snapshots of customers are old when they arrive."""
-    world.weather.stalls = [seconds] * times
+async def stall(world: World, seconds: float, times: int, way: str) -> None:
+    """The next snapshots of customers are old when they arrive, or are asked for late; or some this, some that."""
+    ways = {"back": (0.0, seconds), "there": (seconds / 2, 0.0)}
+    drawn = [way if way in ways else world.luck.choice(tuple(ways)) for _ in range(times)]
+    world.weather.stalls = [ways[one] for one in drawn]
 
 
 async def busy(world: World, worker: int, times: int) -> None:
@@ -421,6 +434,21 @@ async def _reconcile(world: World, person: str) -> None:
         await operators.reconcile_person(books, person)
 
 
+async def ask_at_once(world: World, which: int, tabs: int, seconds: float, meanwhile: str) -> None:
+    """A buyer and an operator ask about the same customer while Stripe is slow, and meanwhile the money moves.
+
+    Whoever asked first may be told last, and may be told what is true no more.
+    """
+    if (one := nth(handed(world, "complete"), which)) is None:
+        return
+    await stall(world, seconds, tabs + 2, "either")  # those below, and whoever hears what happened
+    for _ in range(tabs):
+        world.spawn(_success(world, guest_of(world, one), one.session))
+    world.spawn(_reconcile(world, one.person))
+    await asyncio.sleep(world.luck.random() * seconds / 2)
+    await _move(world, one.session, meanwhile)
+
+
 async def replay(world: World) -> None:
     now = world.whole_clock()
     world.store.write(lambda conn: events.replay_failed(conn, "stripe", False, now))
@@ -433,6 +461,6 @@ ACTIONS: dict[str, Action] = {
         *(refund, refund_ends, debit_ends, dispute, dispute_ends),
         *(expire, delete_customer, buy_by_link, pay_other_session, forge, hear_again),
         *(webhooks, wrong_mode, outage, stall, busy, crash, crash_soon, restart, second_worker),
-        *(let_pass, hours_later, reconcile, replay),
+        *(let_pass, hours_later, reconcile, ask_at_once, replay),
     )
 }

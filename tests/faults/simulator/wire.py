@@ -99,14 +99,14 @@ class Outage:
 class Weather:
     """How calls to Stripe fare: mostly well, sometimes slowly, seldom not at all. ``calm`` ends all trouble.
 
-    ``stalls`` is for how long each of the next snapshots is on its way, growing old. Seconds.
+    ``stalls`` is for how long each of the next snapshots is on its way: asked for late, and growing old. Seconds.
     """
 
     def __init__(self, luck: Random, calls: str) -> None:
         self.luck = luck
         self.calls = calls
         self.outage = Outage()
-        self.stalls: list[float] = []
+        self.stalls: list[tuple[float, float]] = []
         self.calm = False
 
     def delay(self) -> float:
@@ -116,10 +116,10 @@ class Weather:
             return self.luck.choice((0.8, 2.0, 4.0, 7.0, 12.0))
         return 0.0 if drawn > 0.6 else drawn / 2
 
-    def way_back(self, url: str) -> float:
-        """Seconds that an answer takes."""
-        stalled = self.stalls.pop() if self.stalls and "/checkout/sessions?" in url and not self.calm else 0.0
-        return stalled or self.delay()
+    def ways(self, url: str) -> tuple[float, float]:
+        """Seconds that a question takes, and its answer."""
+        stalled = self.stalls.pop() if self.stalls and "/checkout/sessions?" in url and not self.calm else (0.0, 0.0)
+        return stalled[0] or self.delay(), stalled[1] or self.delay()
 
     def trouble(self, now: float) -> str:
         """What happens to one call; empty if nothing."""
@@ -152,14 +152,15 @@ class StripeWire(stripe.HTTPClient):
         """Raises ``stripe.APIConnectionError`` as the SDK's own clients do."""
         await self._process.step()
         trouble = self._weather.trouble(asyncio.get_running_loop().time())
-        await asyncio.sleep(self._weather.delay())
+        there, back = self._weather.ways(url)
+        await asyncio.sleep(there)
         await self._process.step()
         if trouble in BEFORE:
             return await self._met(BEFORE[trouble])
         answer = await self._call(method, url, headers, post_data)
         if trouble:
             return await self._met(trouble.removesuffix(" after"))
-        await asyncio.sleep(self._weather.way_back(url))
+        await asyncio.sleep(back)
         await self._process.step()
         return answer.body, answer.status, _AnyCase(answer.headers)
 
