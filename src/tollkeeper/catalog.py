@@ -14,12 +14,20 @@ class Catalog:
     # Worked out once: the gate asks for them at each request.
     _by_key: Mapping[str, Product] = field(init=False, repr=False, compare=False)
     _unlocking: Mapping[str, tuple[Product, ...]] = field(init=False, repr=False, compare=False)
+    _by_price: Mapping[tuple[str, str], Product] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         features = {feature for product in self.products for feature in product.unlocks}
         by_feature = {
             feature: tuple(product for product in self.products if feature in product.unlocks) for feature in features
         }
+        by_price = {
+            (provider, price): product
+            for product in self.products
+            for provider, prices in product.prices.items()
+            for price in prices
+        }
+        object.__setattr__(self, "_by_price", by_price)
         object.__setattr__(self, "_by_key", {product.key: product for product in self.products})
         object.__setattr__(self, "_unlocking", by_feature)
 
@@ -41,6 +49,14 @@ class Catalog:
         product = self.find(key)
         return product.policy if product else Policy()
 
+    def product_of_price(self, provider: str, price_id: str) -> Product | None:
+        """The product that a provider's price unlocks, on sale any more or not."""
+        return self._by_price.get((provider, price_id))
+
+    def prices_on_sale(self, product: Product, provider: str) -> tuple[str, ...]:
+        """The price ids from which a new order may choose, the usual one first; none where this provider sells none."""
+        return product.on_sale.get(provider) or product.prices.get(provider, ())[:1]
+
     def price_on_sale(self, product: Product, provider: str) -> str | None:
-        """The price id a new order uses, or None where this provider does not sell the product."""
-        return next(iter(product.prices.get(provider, ())), None)
+        """The price id a new order uses where none was chosen; None where this provider does not sell it."""
+        return next(iter(self.prices_on_sale(product, provider)), None)

@@ -150,7 +150,7 @@ class Till:
         """Whether a completed checkout still stands: paid, or about to be. Brings the books up to date first."""
         done = await self.settle(order, "purchase of what was paid already")
         found = done.of_order(order) if done else None
-        if found is not None and found.verdict is Verdict.QUARANTINED and not found.purchase.paid_back:
+        if found is not None and found.verdict is Verdict.QUARANTINED and not found.bought.paid_back:
             raise Refused(409, "We have received a payment of yours that needs a closer look. Please write to us.")
         return found is None or found.verdict in {Verdict.GRANTED, Verdict.PENDING}
 

@@ -327,8 +327,15 @@ def _product(key: str, table: object, faults: list[Fault]) -> Product:
         return Product(key, "", frozenset(), {"stripe": ()})
     texts = _from_toml(table, PRODUCT_SETTINGS, f"{place}.", "tollkeeper.toml", faults)
     values = _parse(PRODUCT_SETTINGS, texts, f"{place}.", faults)
-    prices = {"stripe": values.get("stripe", ())}
-    return Product(key, values.get("name", ""), frozenset(values.get("unlocks", ())), prices, _policy(values))
+    listed, also = values.get("stripe", ()), values.get("stripe_also", ())
+    return Product(
+        key,
+        values.get("name", ""),
+        frozenset(values.get("unlocks", ())),
+        {"stripe": listed + also},
+        _policy(values),
+        {"stripe": listed[:1] + also} if also else {},
+    )
 
 
 def _policy(values: Mapping[str, Any]) -> Policy:
@@ -338,6 +345,9 @@ def _policy(values: Mapping[str, Any]) -> Policy:
         refund_revokes_from=values.get("refund_revokes_from", usual.refund_revokes_from),
         dispute_suspends=values.get("dispute") != "keep",
         promotion_codes=values.get("promotion_codes", usual.promotion_codes),
+        grace_days=values.get("grace_days", usual.grace_days),
+        trial_days=values.get("trial_days", usual.trial_days),
+        trial_without_card=values.get("trial_without_card", usual.trial_without_card),
     )
 
 

@@ -22,7 +22,8 @@ class Explanation:
 
     ``payments`` is what the provider says now; where it could not be asked, what it said last, and then ``trouble``
     says why. ``unexplained`` are payments that opened no door, also those that somebody unknown made with the person's
-    e-mail address. ``surplus`` is what they paid for once more than needed.
+    e-mail address; ``remarked`` are subscriptions that the catalog does not explain. ``surplus`` is what they paid for
+    once more than needed.
     """
 
     person: Person
@@ -35,6 +36,7 @@ class Explanation:
     events: tuple[Kept, ...] = ()
     payments: tuple[Noted, ...] = ()
     unexplained: tuple[Noted, ...] = ()
+    remarked: tuple[Noted, ...] = ()
     surplus: tuple[Grant, ...] = ()
     trouble: str | None = None
 
@@ -51,8 +53,12 @@ class Explanation:
     def outdated(self) -> bool:
         """Whether the provider says something else by now than what the grants say, and no operator withholds them."""
         told = [one for one in self.payments if one.source not in self._withheld] if self.trouble is None else []
-        given = {grant.source for grant in self.grants if self.in_force(grant)}
-        return {one.source for one in told if one.verdict is Verdict.GRANTED} != given & {one.source for one in told}
+        given = {grant.source: grant for grant in self.grants if self.in_force(grant)}
+        giving = {one.source: one for one in told if one.gives_access(self.now)}
+        changed = (
+            one for one in giving.keys() & given if (given[one].product, given[one].until) != _given(giving[one])
+        )
+        return giving.keys() != given.keys() & {one.source for one in told} or any(changed)
 
     @property
     def _withheld(self) -> set[str]:
@@ -80,7 +86,10 @@ class Happening:
 
 @dataclass(frozen=True, slots=True)
 class Oddity:
-    """A payment that an operator should look at, and what to do about it. ``kind`` is its verdict, or bought twice."""
+    """A payment that an operator should look at, and what to do about it.
+
+    ``kind`` is its verdict, bought twice or unknown price.
+    """
 
     kind: str
     at: int
@@ -92,6 +101,10 @@ class Oddity:
     email: str | None
     reason: str
     remedy: str
+
+
+def _given(payment: Noted) -> tuple[str | None, int | None]:
+    return payment.product, payment.until
 
 
 def answers(explained: Explanation, catalog: Catalog) -> tuple[Answer, ...]:
@@ -145,8 +158,9 @@ WAITING = {
     Verdict.PENDING: "; access begins when it succeeds",
     Verdict.GRANTED: ", but has not been taken into account yet",
     Verdict.QUARANTINED: ", and gives no access until somebody has looked at it",
+    Verdict.SUSPENDED: "; access begins when that is mended",
 }
-CLOSED = {Verdict.REVOKED: "", Verdict.UNCLAIMED: "", Verdict.UNPAID: ""}
+CLOSED = {Verdict.REVOKED: "", Verdict.UNCLAIMED: "", Verdict.UNPAID: "", Verdict.ENDED: ""}
 GONE = dict.fromkeys(UNEXPLAINED, "; none of that money is here any more")
 
 
@@ -164,7 +178,8 @@ def _ended(explained: Explanation, held: list[Grant]) -> str:
         note, ended = grant.withheld.rstrip("."), day(grant.revoked_at or explained.now)
         return f"an operator revoked the access that {_origin(grant)} gave: {note}; it ended on {ended}"
     if grant.revoked_at is None:
-        return f"the access that {_origin(grant)} gave ended on {day(grant.until or explained.now)}"
+        why = "" if grant.realm.provider == OPERATOR else f": it {told(grant.reason)}"
+        return f"the access that {_origin(grant)} gave ended on {day(grant.until or explained.now)}{why}"
     reasons = {one.source: one.reason for one in explained.payments if one.verdict is not Verdict.GRANTED}
     reason = told(reasons.get(grant.source, grant.reason))
     return f"{_origin(grant)} {reason}; access ended on {day(grant.revoked_at)}"
@@ -199,6 +214,7 @@ def told(reason: str) -> str:
 # How reasons begin, and how the same begins after the payment. Whatever else a reason says follows as it stands.
 TOLD = {
     "Paid in full": "was paid in full",
+    "Paid until": "is paid until",
     "Paid, less": "was paid, less",
     "Nothing to pay": "took no money",
     "Refunded": "was refunded",
@@ -213,18 +229,32 @@ TOLD = {
     "No payment was asked for": "was not asked for",
     "Paid on our account": "was made on our account",
     "Never ordered here": "was never ordered here",
+    "On trial": "is on trial",
+    "Renewed on": "was renewed on",
+    "The payment that was due": "was not renewed: the payment that was due",
+    "Its payments": "is on hold: its payments",
+    "Its trial ended": "is on hold: its trial ended",
+    "Its first payment": "was never paid: its first payment",
+    "Ended on": "ended on",
+    "How it stands with the provider is": "stands in a way that is",
+    "A subscription on our account": "was made on our account",
+    "What was ordered is paid once": "is no payment for what was ordered: that is paid once",
     "": "stands so: ",
 }
 
 
 def _origin(grant: Grant) -> str:
-    """Where a grant comes from."""
+    """Where a grant comes from. Of those that a provider's word gave, only subscriptions last until a time."""
     if grant.realm.provider == OPERATOR:
         return f"an operator's grant of {day(grant.since)}"
+    if grant.until is not None:
+        return f"subscription {grant.source} of {day(grant.since)}"
     return f"payment {grant.reference or grant.source} of {price(grant.amount, grant.currency)} on {day(grant.since)}"
 
 
 def _payment(one: Noted) -> str:
+    if one.recurring:
+        return f"subscription {one.source} of {day(one.bought_at)}"
     return f"payment {one.payment} of {money(one.amount, one.currency)} on {day(one.bought_at)}"
 
 
@@ -239,10 +269,15 @@ def remarks(explained: Explanation, catalog: Catalog) -> tuple[str, ...]:
 
 
 def oddities(
-    unexplained: Iterable[Noted], surplus: Iterable[Grant], catalog: Catalog, person_id: str = "PERSON"
+    unexplained: Iterable[Noted],
+    surplus: Iterable[Grant],
+    catalog: Catalog,
+    person_id: str = "PERSON",
+    remarked: Iterable[Noted] = (),
 ) -> tuple[Oddity, ...]:
     """Payments to look at, newest first. ``person_id`` is whose they may be where nobody is known to have paid."""
     odd = [_opened_no_door(one, catalog, person_id) for one in unexplained] + [_bought_twice(one) for one in surplus]
+    odd += [_remarked(one) for one in remarked]
     return tuple(sorted(odd, key=lambda one: one.at, reverse=True))
 
 
@@ -259,7 +294,26 @@ def _opened_no_door(one: Noted, catalog: Catalog, person_id: str) -> Oddity:
         person_id=one.person_id,
         email=one.email,
         reason=one.reason,
-        remedy=f"Refund it at the provider, or: tollkeeper grant {whose} {what} --payment {one.payment} --note WHY",
+        remedy=f"{_undo(one)} at the provider, or: tollkeeper grant {whose} {what} --payment {one.payment} --note WHY",
+    )
+
+
+def _undo(one: Noted) -> str:
+    return "End and refund it" if one.recurring else "Refund it"
+
+
+def _remarked(one: Noted) -> Oddity:
+    return Oddity(
+        kind="unknown price",
+        at=one.bought_at,
+        payment=one.payment,
+        amount=one.amount,
+        currency=one.currency,
+        product=one.product,
+        person_id=one.person_id,
+        email=one.email,
+        reason=one.remark or "",
+        remedy="Add the price to a product of the catalog, or change the subscription at the provider.",
     )
 
 
@@ -267,14 +321,14 @@ def _bought_twice(grant: Grant) -> Oddity:
     return Oddity(
         kind="bought twice",
         at=grant.since,
-        payment=grant.reference or grant.source,
+        payment=grant.source if grant.until is not None else grant.reference or grant.source,
         amount=grant.amount,
         currency=grant.currency,
         product=grant.product,
         person_id=grant.person_id,
         email=None,
         reason="An earlier payment for the same product holds good.",
-        remedy="Refund it at the provider: access stays.",
+        remedy=f"{'Refund it' if grant.until is None else 'End and refund it'} at the provider: access stays.",
     )
 
 

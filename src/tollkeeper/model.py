@@ -68,27 +68,46 @@ class Policy:
     """Whether a dispute takes access away when it is opened, until it is won."""
     promotion_codes: bool = False
     """Whether buyers may use promotion codes, so that less than the price, or nothing, counts as paid."""
+    grace_days: int = 7
+    """How long a subscription goes on giving access after a payment for its renewal has failed."""
+    trial_days: int = 0
+    """How long a subscription is free to begin with, once for each person."""
+    trial_without_card: bool = False
+    """Whether a trial begins without a card, and then ends unless the person adds one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What is sold. ``prices`` maps a provider's name to price ids; the first is on sale, the rest keep unlocking."""
+    """What is sold. ``prices`` maps a provider's name to the price ids that unlock it, sold any more or not."""
 
     key: str
     name: str
     unlocks: frozenset[str]
     prices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     policy: Policy = Policy()
+    on_sale: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Those of them that are offered, the usual one first; the first of ``prices`` alone where this says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """A provider's one-time price, as fetched from it."""
+    """A provider's price, as fetched from it. One with an interval is paid again after each."""
 
     id: str
     amount: int
     currency: str
     product_name: str
+    interval: str | None = None
+    """``day``, ``week``, ``month`` or ``year``; None: paid once."""
+    interval_count: int = 1
+    """How many of them make a period."""
+    tax_behavior: str | None = None
+    """``inclusive`` or ``exclusive``, where the provider says whether tax is in the amount or comes on top."""
+
+    @property
+    def recurring(self) -> bool:
+        """Whether it makes a subscription."""
+        return self.interval is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +156,11 @@ class Order:
     checkout_id: str | None = None
     promotion_codes: bool = False
     """Whether its checkout takes promotion codes, so that less than the amount, or nothing, counts as paid."""
+    recurring: bool = False
+    """Whether it is for a subscription; then the amount is that of one period."""
+    trial_days: int | None = None
+    """How long it is free to begin with; None: no trial was offered."""
+    trial_without_card: bool = False
 
 
 class Payment(StrEnum):
@@ -166,23 +190,20 @@ class Line:
     quantity: int
 
 
-@dataclass(frozen=True, slots=True)
-class Purchase:
-    """One completed checkout, as the provider tells it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bought:
+    """What is common to a purchase and a subscription, as the provider tells it."""
 
     source: str
-    """The provider's id of the checkout session: one grant per source, ever."""
+    """The provider's id of the checkout session or the subscription: one grant per source, ever."""
     order_id: str | None
     person_id: str | None
-    lines: tuple[Line, ...]
-    amount_subtotal: int
-    amount_discount: int
-    amount_total: int
-    currency: str
     live: bool
+    currency: str
     payment: Payment
     created_at: int
-    paid_at: int | None = None
+    amount_total: int
+    """What was paid; of a subscription, for the present period."""
     amount_refunded: int = 0
     dispute: Dispute = Dispute.NONE
     reference: str | None = None
@@ -202,6 +223,69 @@ class Purchase:
         return self.amount_total <= self.amount_back
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase(Bought):
+    """One completed checkout of something that is paid once."""
+
+    lines: tuple[Line, ...]
+    amount_subtotal: int
+    amount_discount: int
+    paid_at: int | None = None
+
+    @property
+    def checkout_id(self) -> str | None:
+        """The checkout session that was gone through for it."""
+        return self.source
+
+    @property
+    def bought_at(self) -> int:
+        """When it was paid, or else begun."""
+        return self.paid_at or self.created_at
+
+
+class Standing(StrEnum):
+    """How a subscription stands with the provider. One that we have no word for is unknown."""
+
+    TRIALING = "trialing"
+    ACTIVE = "active"
+    PAST_DUE = "past_due"
+    UNPAID = "unpaid"
+    PAUSED = "paused"
+    CANCELED = "canceled"
+    INCOMPLETE = "incomplete"
+    INCOMPLETE_EXPIRED = "incomplete_expired"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription(Bought):
+    """One subscription as it is now. Its payment, amounts, dispute and reference are those of the present period.
+
+    Of one that is over, nothing is asked but that it is.
+    """
+
+    standing: Standing
+    items: tuple[Line, ...]
+    period_start: int
+    period_end: int
+    trial_end: int | None = None
+    ends_at: int | None = None
+    """When it will end, or ended; None while it goes on."""
+    collection_paused: bool = False
+    """Whether the seller asks for no payments at present."""
+    owed_since: int | None = None
+    """When the oldest invoice that is still owed fell due; None if nothing is."""
+    ever_paid: bool = False
+    """Whether any money was ever paid for it."""
+    checkout_id: str | None = None
+    """The checkout session that was gone through for it, where the provider says so by now."""
+
+    @property
+    def bought_at(self) -> int:
+        """When it was begun."""
+        return self.created_at
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything one customer bought, fetched at one moment."""
@@ -210,28 +294,39 @@ class Snapshot:
     purchases: tuple[Purchase, ...]
     expired_checkouts: frozenset[str] = frozenset()
     """Checkout sessions of the customer that can no longer be paid."""
+    subscriptions: tuple[Subscription, ...] = ()
+    """Those that are over, too."""
 
 
 class Verdict(StrEnum):
-    """What one purchase gives."""
+    """What one purchase or subscription gives."""
 
     GRANTED = "granted"
     PENDING = "pending"
     UNPAID = "unpaid"
+    SUSPENDED = "suspended"
+    """A subscription that goes on, but gives no access until something is mended."""
     REVOKED = "revoked"
+    ENDED = "ended"
+    """A subscription that is over."""
     QUARANTINED = "quarantined"
     UNCLAIMED = "unclaimed"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The verdict on one purchase, with its reason in words."""
+    """The verdict on one purchase or subscription, with its reason in words."""
 
-    purchase: Purchase
+    bought: Purchase | Subscription
     verdict: Verdict
     reason: str
     product: str | None = None
     until: int | None = None
+    """When the access ends that it gives; None: never, or it gives none. The time may be past."""
+    line: Line | None = None
+    """What of a subscription sells the product."""
+    remark: str | None = None
+    """What an operator should see to, although access does not depend on it."""
 
 
 @dataclass(frozen=True, slots=True)

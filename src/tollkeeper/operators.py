@@ -91,6 +91,7 @@ def _kept(conn: Connection, who: str, provider: PaymentProvider, now: int) -> Ex
         events=events.of_person(conn, person.id, live, EVENTS_SHOWN),
         payments=findings.of_person(conn, person.id, live, PAYMENTS_SHOWN),
         unexplained=findings.unexplained_about(conn, provider.name, live, person, PAYMENTS_SHOWN),
+        remarked=findings.remarked(conn, provider.name, live, PAYMENTS_SHOWN, person.id),
         surplus=grants.surplus(conn, live, now, person.id),
     )
 
@@ -99,7 +100,9 @@ async def _payments(books: Books, kept: Explanation) -> tuple[Noted, ...]:
     """What the provider says now of every customer that the person is or was."""
     known = await books.database.read(customers.all_of_person, kept.person.id, await books.realm())
     ordered = {order.id: order for order in kept.orders}
-    found = [one for who in known for one in derive(await books.provider.snapshot(who), ordered, books.catalog)]
+    held = {grant.source: grant.product for grant in kept.grants}
+    told = [await books.provider.snapshot(who) for who in known]
+    found = [one for snapshot in told for one in derive(snapshot, ordered, books.catalog, held)]
     payments = [noted(one, kept.person.id, kept.now) for one in found]
     return tuple(sorted(payments, key=lambda one: one.bought_at, reverse=True))
 
@@ -195,7 +198,8 @@ def payments_to_check(
 ) -> tuple[Oddity, ...]:
     """Payments of everybody that an operator should look at, newest first."""
     unexplained = findings.unexplained(conn, provider, live, limit)
-    return oddities(unexplained, grants.surplus(conn, live, now), catalog)[:limit]
+    remarked = findings.remarked(conn, provider, live, limit)
+    return oddities(unexplained, grants.surplus(conn, live, now), catalog, remarked=remarked)[:limit]
 
 
 def replay(conn: Connection, provider: str, live: bool, ids: Collection[str], now: int) -> tuple[str, ...]:

@@ -26,6 +26,8 @@ log = structlog.get_logger()
 STATE_AFTER = {
     Verdict.GRANTED: OrderState.COMPLETE,
     Verdict.REVOKED: OrderState.COMPLETE,
+    Verdict.SUSPENDED: OrderState.COMPLETE,
+    Verdict.ENDED: OrderState.COMPLETE,
     Verdict.UNPAID: OrderState.EXPIRED,
 }
 
@@ -70,8 +72,8 @@ class Reconciled:
 
     def of_order(self, order: Order) -> Finding | None:
         """What was found for one order, if the customer completed its checkout: of its own page before any other."""
-        found = [one for one in self.findings if one.purchase.order_id == order.id]
-        return min(found, key=lambda one: one.purchase.source != order.checkout_id, default=None)
+        found = [one for one in self.findings if one.bought.order_id == order.id]
+        return min(found, key=lambda one: one.bought.checkout_id != order.checkout_id, default=None)
 
 
 async def reconcile(books: Books, customer: Customer, *, evidence: str) -> Reconciled:
@@ -101,13 +103,14 @@ async def _reconcile(books: Books, customer: Customer, evidence: str) -> Reconci
 
 def _apply(conn: Connection, snapshot: Snapshot, catalog: Catalog, ticket: int, evidence: str, now: int) -> Reconciled:
     customer = snapshot.customer
+    written = customers.pass_fence(conn, customer.id, ticket, now)
     ordered = {order.id: order for order in orders.of_person(conn, customer.person_id, customer.realm)}
-    findings = derive(snapshot, ordered, catalog)
-    if not customers.pass_fence(conn, customer.id, ticket, now):
+    held = {grant.source: grant for grant in grants.of_person(conn, customer.person_id, customer.realm)}
+    findings = derive(snapshot, ordered, catalog, {source: grant.product for source, grant in held.items()})
+    if not written:
         return Reconciled(findings, superseded=True)
     _close_orders(conn, snapshot, ordered, findings, now)
-    held = {grant.source: grant for grant in grants.of_person(conn, customer.person_id, customer.realm)}
-    changes = sum(_settle(conn, customer, found, held.get(found.purchase.source), evidence, now) for found in findings)
+    changes = sum(_settle(conn, customer, found, held.get(found.bought.source), evidence, now) for found in findings)
     news = noted.note(conn, customer.realm, customer, findings, now)
     surplus = grants.surplus(conn, customer.realm.live, now, customer.person_id) if changes else ()
     return Reconciled(findings, changes, news=news, surplus=surplus)
@@ -120,53 +123,91 @@ def _close_orders(
         if order.checkout_id in snapshot.expired_checkouts:
             orders.close(conn, order.id, OrderState.EXPIRED, now)
     for found in findings:
-        named, state = ordered.get(found.purchase.order_id or ""), _state_after(found)
+        named, state = ordered.get(found.bought.order_id or ""), _state_after(found)
         # A checkout made elsewhere may name our order too. What becomes of it leaves our own page as it is: payable.
-        if named is not None and state is not None and named.checkout_id in {None, found.purchase.source}:
+        # So may a subscription, which is not always said at once to be of our page.
+        if named is not None and state is not None and named.checkout_id in {None, found.bought.checkout_id}:
             orders.close(conn, named.id, state, now)
 
 
 def _state_after(found: Finding) -> OrderState | None:
     """What a finding makes of its order; None leaves it as it is."""
-    if found.verdict is Verdict.QUARANTINED and found.purchase.paid_back:
+    if found.verdict is Verdict.QUARANTINED and found.bought.paid_back:
         return OrderState.COMPLETE
     return STATE_AFTER.get(found.verdict)
 
 
 def _settle(conn: Connection, customer: Customer, found: Finding, held: Grant | None, evidence: str, now: int) -> int:
     """Make one grant agree with one finding. Answers how many changes of access that was: 0 or 1."""
-    granted = found.verdict is Verdict.GRANTED
     if held is None:
-        return _begin(conn, customer, found, evidence, now) if granted else 0
+        return _begin(conn, customer, found, evidence, now) if found.verdict is Verdict.GRANTED else 0
     if held.withheld is not None:
         return 0
-    revoked_at = None if granted else held.revoked_at or now
-    after = replace(held, until=found.until, revoked_at=revoked_at, reason=found.reason)
+    after = _renewed(held, found) if found.verdict is Verdict.GRANTED else _ended(held, found, now)
     if after == held:
         return 0
     grants.change(conn, after)
-    if (after.until, after.revoked_at) == (held.until, held.revoked_at):
-        return 0  # another reason for the same access, as when a dispute is lost
-    audit.record(conn, after, "restored" if granted else "revoked", evidence=evidence, now=now)
+    change = _change(held, after, now)
+    if change is None:
+        return 0  # another reason for the same access, as when a dispute is lost; or it had run out before
+    audit.record(conn, after, change, evidence=evidence, now=now)
     return 1
 
 
+def _renewed(held: Grant, found: Finding) -> Grant:
+    """What a grant becomes by a finding that gives access: a renewal moves its end, a change of plan its product."""
+    bought = found.bought
+    return replace(
+        held,
+        product=found.product or held.product,
+        until=found.until,
+        revoked_at=None,
+        reason=found.reason,
+        amount=bought.amount_total,
+        currency=bought.currency,
+        reference=bought.reference,
+        receipt_url=bought.receipt_url,
+    )
+
+
+def _ended(held: Grant, found: Finding, now: int) -> Grant:
+    """What a grant becomes by a finding that gives none. One that had run out ended then."""
+    ended_at = now if held.until is None else min(now, held.until)
+    return replace(held, revoked_at=held.revoked_at or ended_at, reason=found.reason)
+
+
+def _change(before: Grant, after: Grant, now: int) -> str | None:
+    """What the audit calls the change of access from one to the other; None: it is the same."""
+    had, has = _in_force(before, now), _in_force(after, now)
+    if had != has:
+        return "restored" if has else "revoked"
+    if not has or (before.product, before.until) == (after.product, after.until):
+        return None
+    if before.product != after.product:
+        return "changed"
+    return "extended" if (after.until or 0) > (before.until or 0) else "shortened"
+
+
+def _in_force(grant: Grant, now: int) -> bool:
+    return grant.revoked_at is None and (grant.until is None or grant.until > now)
+
+
 def _begin(conn: Connection, customer: Customer, found: Finding, evidence: str, now: int) -> int:
-    purchase = found.purchase
+    bought = found.bought
     grant = Grant(
         id=0,
         person_id=customer.person_id,
         product=found.product or "",
         realm=customer.realm,
-        source=purchase.source,
-        since=purchase.paid_at or purchase.created_at,
+        source=bought.source,
+        since=bought.bought_at,
         until=found.until,
         revoked_at=None,
         reason=found.reason,
-        amount=purchase.amount_total,
-        currency=purchase.currency,
-        reference=purchase.reference,
-        receipt_url=purchase.receipt_url,
+        amount=bought.amount_total,
+        currency=bought.currency,
+        reference=bought.reference,
+        receipt_url=bought.receipt_url,
     )
     grants.add(conn, grant)
     audit.record(conn, grant, "granted", evidence=evidence, now=now)
@@ -188,14 +229,15 @@ def _report(customer: Customer, outcome: Reconciled, evidence: str) -> None:
 
 
 def report_unexplained(news: Iterable[Finding]) -> None:
-    """Log payments that opened no door, once each."""
+    """Log payments that opened no door, and prices that the catalog does not know, once each."""
     for found in news:
         if found.verdict in {Verdict.QUARANTINED, Verdict.UNCLAIMED}:
-            purchase = found.purchase
             log.warning(
                 "payment not granted",
                 verdict=found.verdict.value,
                 reason=found.reason,
-                source=purchase.source,
-                payment=purchase.reference,
+                source=found.bought.source,
+                payment=found.bought.reference,
             )
+        if found.remark is not None:
+            log.warning("subscription to look at", remark=found.remark, source=found.bought.source)

@@ -87,7 +87,7 @@ HISTORY_COLUMNS = ("when", "what", "id", "words")
 
 
 def _odd(explained: Explanation, catalog: Catalog) -> tuple[Oddity, ...]:
-    return oddities(explained.unexplained, explained.surplus, catalog, explained.person.id)
+    return oddities(explained.unexplained, explained.surplus, catalog, explained.person.id, remarked=explained.remarked)
 
 
 def _oddity_row(one: Oddity) -> tuple[str, ...]:

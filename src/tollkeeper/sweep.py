@@ -34,6 +34,6 @@ async def sweep(books: Books, realm: Realm, period: int) -> bool:
         return False
     if done.changes:
         books.metrics.drift.inc(done.changes)
-        found = [f"{one.purchase.source} {one.verdict}: {one.reason}" for one in done.news]
+        found = [f"{one.bought.source} {one.verdict}: {one.reason}" for one in done.news]
         log.warning("drift", customer=customer.external_id, changes=done.changes, found=found)
     return True

@@ -635,7 +635,7 @@ def test_each_purchase_is_judged_by_itself() -> None:
     found = derive(
         Snapshot(CUSTOMER, (PURCHASE, swapped, basic, pending)), {"ord_1": ORDER, "ord_2": second_order}, CATALOG
     )
-    assert [(one.purchase.source, one.verdict, one.product) for one in found] == [
+    assert [(one.bought.source, one.verdict, one.product) for one in found] == [
         ("cs_1", Verdict.GRANTED, "pro"),
         ("cs_4", Verdict.QUARANTINED, "pro"),
         ("cs_2", Verdict.GRANTED, "basic"),
@@ -759,9 +759,10 @@ def test_i2_access_is_granted_exactly_where_everything_matches(
 ) -> None:
     bought, ours = case
     judged = derive(Snapshot(customer, tuple(bought)), ours, under(policy))
-    assert [one.purchase for one in judged] == bought
+    assert [one.bought for one in judged] == bought
     for one in judged:
-        assert (one.verdict is Verdict.GRANTED) == deserves_access(one.purchase, ours, customer, policy)
+        assert isinstance(one.bought, Purchase)
+        assert (one.verdict is Verdict.GRANTED) == deserves_access(one.bought, ours, customer, policy)
         assert one.until is None
-        assert one.verdict is not Verdict.GRANTED or one.product == ours[one.purchase.order_id or ""].product
+        assert one.verdict is not Verdict.GRANTED or one.product == ours[one.bought.order_id or ""].product
         assert not told(one.reason).startswith("stands so")

@@ -8,7 +8,7 @@ from tests.storage.makers import a_grant, an_order
 
 from tollkeeper.catalog import Catalog
 from tollkeeper.explanations import Explanation, answers, event_words, history, oddities, remarks
-from tollkeeper.model import Grant, OrderState, Person, Product, Realm, Verdict
+from tollkeeper.model import Grant, OrderState, Person, Product, Realm, Standing, Verdict
 from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.events import Kept, State
 from tollkeeper.storage.findings import Noted
@@ -92,12 +92,45 @@ LINK = (
         ({}, "may not use dashboard, because nothing was ever bought."),
         ({"grants": (GRANT,)}, f"may use dashboard, because {PAYMENT} was paid in full."),
         (
-            {"grants": (replace(GRANT, until=NOON + 3 * DAY),)},
-            f"may use dashboard until 25 November 2026, because {PAYMENT} was paid in full.",
+            {"grants": (replace(GRANT, source="sub_1", until=NOON + 3 * DAY, reason="Paid until 24 November 2026."),)},
+            "may use dashboard until 25 November 2026, because subscription sub_1 of 22 November 2026"
+            " is paid until 24 November 2026.",
         ),
         (
-            {"grants": (replace(GRANT, until=NOON + 2 * DAY),)},
-            f"may not use dashboard, because the access that {PAYMENT} gave ended on 24 November 2026.",
+            {"grants": (replace(GRANT, source="sub_1", until=NOON + 2 * DAY, reason="Paid until 23 November 2026."),)},
+            "may not use dashboard, because the access that subscription sub_1 of 22 November 2026 gave"
+            " ended on 24 November 2026: it is paid until 23 November 2026.",
+        ),
+        (
+            {
+                "grants": (replace(GRANT, source="sub_1", until=NOON + 9 * DAY, revoked_at=NOON + DAY, reason="x"),),
+                "payments": (
+                    paid(
+                        Verdict.SUSPENDED, "Its first payment has failed.", source="sub_1", standing=Standing.PAST_DUE
+                    ),
+                ),
+            },
+            "may not use dashboard, because subscription sub_1 of 22 November 2026 was never paid: its first payment"
+            " has failed; access ended on 23 November 2026.",
+        ),
+        (
+            {
+                "payments": (
+                    paid(
+                        Verdict.SUSPENDED,
+                        "Its first payment has not been made.",
+                        source="sub_1",
+                        standing=Standing.INCOMPLETE,
+                    ),
+                )
+            },
+            "may not use dashboard, because subscription sub_1 of 22 November 2026 was never paid: its first payment"
+            " has not been made; access begins when that is mended.",
+        ),
+        (
+            {"grants": (replace(GIVEN, until=NOON + DAY),)},
+            "may not use dashboard, because the access that an operator's grant of 22 November 2026 gave"
+            " ended on 23 November 2026.",
         ),
         (
             {"grants": (replace(GRANT, reason="A gift."),)},

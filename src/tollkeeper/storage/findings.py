@@ -1,24 +1,29 @@
-"""Findings: what was last found of every purchase, so that money that opened no door is kept and can be listed."""
+"""Findings: what was last found of every purchase and subscription, so that money that opened no door can be listed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, exists, false, func, not_, or_, select
+from sqlalchemy import Connection, Row, Select, and_, bindparam, case, exists, false, func, not_, or_, select
 
-from tollkeeper.model import Customer, Finding, Person, Realm, Verdict
+from tollkeeper.model import Customer, Finding, Person, Realm, Standing, Subscription, Verdict
 from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.realms import columns_of, within
 from tollkeeper.storage.tables import customers, findings, grants
 
 UNEXPLAINED = (Verdict.UNCLAIMED, Verdict.QUARANTINED)
 
+# Subscriptions that go on by themselves when their period ends.
+RENEWED = (Standing.TRIALING, Standing.ACTIVE)
+
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """One purchase and what was last found of it. ``person_id`` is None where somebody unknown paid.
+    """One purchase or subscription, and what was last found of it. ``person_id`` is None where somebody unknown paid.
 
-    ``amount`` and ``refunded`` are in minor units, ``bought_at`` and ``found_at`` Unix seconds (UTC).
+    ``amount`` and ``refunded`` are in minor units, times are Unix seconds (UTC). What follows ``found_at`` is told of
+    subscriptions alone: how one stands, the price and quantity that sell the product, until when it gives access, when
+    its present period and its trial end, and when it will end or ended itself.
     """
 
     source: str
@@ -34,28 +39,53 @@ class Noted:
     email: str | None
     bought_at: int
     found_at: int
+    standing: Standing | None = None
+    price_id: str | None = None
+    quantity: int | None = None
+    until: int | None = None
+    period_end: int | None = None
+    ends_at: int | None = None
+    trial_end: int | None = None
+    remark: str | None = None
+
+    @property
+    def recurring(self) -> bool:
+        """Whether it is a subscription."""
+        return self.standing is not None
 
     @property
     def payment(self) -> str:
-        """What a person would name it by: the payment's id, or the purchase's where there was no payment."""
-        return self.reference or self.source
+        """What a person would name it by: the payment's id, or that of the purchase where there was no payment.
+
+        A subscription has a payment for each period, and goes by its own id.
+        """
+        return self.source if self.recurring else self.reference or self.source
+
+    @property
+    def renews_at(self) -> int | None:
+        """When a subscription is renewed next; None where it is not."""
+        return self.period_end if self.ends_at is None and self.standing in RENEWED else None
 
     @property
     def unexplained(self) -> bool:
-        """Whether it is money that opened no door and was not paid back."""
-        return self.verdict in UNEXPLAINED and self.refunded < self.amount
+        """Whether it is money that opened no door and was not paid back, or a subscription that will take some."""
+        return self.verdict in UNEXPLAINED and (self.recurring or self.refunded < self.amount)
+
+    def gives_access(self, now: int) -> bool:
+        """Whether it gives access at this time (Unix seconds), as far as no operator decided otherwise."""
+        return self.verdict is Verdict.GRANTED and (self.until is None or self.until > now)
 
 
 def note(
     conn: Connection, realm: Realm, customer: Customer | None, found: Iterable[Finding], now: int
 ) -> tuple[Finding, ...]:
-    """Keep what was found at ``now`` (Unix seconds). Answers those whose verdict is news.
+    """Keep what was found at ``now`` (Unix seconds). Answers those whose verdict is news, or what is remarked of them.
 
     A customer's findings are fenced by tickets. Of a stranger's purchase, what was asked for earlier never replaces
     what was found since.
     """
     buyer = {"customer_id": customer.id if customer else None}
-    wanted = {one.purchase.source: (one, _values(one) | buyer) for one in found}
+    wanted = {one.bought.source: (one, _values(one) | buyer) for one in found}
     if not wanted:
         return ()
     known = {row.source: row for row in conn.execute(_KEPT.where(within(findings, realm), _among(wanted)))}
@@ -69,7 +99,7 @@ def note(
             where=None if customer else findings.c.found_at <= fresh.excluded.found_at,
         )
         conn.execute(kept, given)
-    return tuple(one for one, _ in changed.values() if _verdict(known.get(one.purchase.source)) != one.verdict)
+    return tuple(one for one, _ in changed.values() if _is_news(one, known.get(one.bought.source)))
 
 
 def source_of(conn: Connection, realm: Realm, reference: str) -> str | None:
@@ -80,7 +110,8 @@ def source_of(conn: Connection, realm: Realm, reference: str) -> str | None:
 
 
 def unexplained(conn: Connection, provider: str, live: bool, limit: int) -> tuple[Noted, ...]:
-    """Payments that opened no door and were not paid back, newest first: unclaimed and quarantined ones.
+    """Payments that opened no door and were not paid back, newest first: unclaimed and quarantined ones. Subscriptions
+    are among them until they are over.
 
     One that an operator's grant names is explained, until that grant is revoked.
     """
@@ -100,6 +131,31 @@ def unexplained_about(conn: Connection, provider: str, live: bool, person: Perso
     return _listed(conn, _unexplained(provider, live).where(about), limit)
 
 
+def remarked(
+    conn: Connection, provider: str, live: bool, limit: int, person_id: str | None = None
+) -> tuple[Noted, ...]:
+    """Subscriptions with something for an operator to see to, newest first: of everybody, or of one person."""
+    of_whom = () if person_id is None else (customers.c.person_id == person_id,)
+    about = (findings.c.provider == provider, findings.c.live == live, findings.c.remark.is_not(None))
+    return _listed(conn, _NOTED.where(*about, *of_whom), limit)
+
+
+def running(conn: Connection, person_id: str, product: str, live: bool) -> bool:
+    """Whether a person has a subscription to a product that is not over, whether it gives access or not."""
+    mine = (
+        select(findings.c.id)
+        .select_from(findings.join(customers))
+        .where(
+            customers.c.person_id == person_id,
+            findings.c.live == live,
+            findings.c.product == product,
+            findings.c.standing.is_not(None),
+            findings.c.verdict != Verdict.ENDED,
+        )
+    )
+    return conn.execute(mine.limit(1)).one_or_none() is not None
+
+
 def count_unexplained(conn: Connection, provider: str, live: bool) -> dict[Verdict, int]:
     """How many there are of each kind."""
     found = _unexplained(provider, live).subquery()
@@ -114,12 +170,16 @@ def of_person(conn: Connection, person_id: str, live: bool, limit: int) -> tuple
 
 def noted(found: Finding, person_id: str, now: int) -> Noted:
     """A finding of this moment in the shape in which it is kept."""
-    return Noted(**_values(found) | {"verdict": found.verdict, "person_id": person_id, "found_at": now})
+    values = _values(found)
+    values["standing"] = found.bought.standing if isinstance(found.bought, Subscription) else None
+    return Noted(**values | {"verdict": found.verdict, "person_id": person_id, "found_at": now})
 
 
 _KEPT = select(findings)
 _NOTED = select(findings, customers.c.person_id).select_from(findings.outerjoin(customers))
-_payment = func.coalesce(findings.c.reference, findings.c.source)
+_payment = case(
+    (findings.c.standing.is_not(None), findings.c.source), else_=func.coalesce(findings.c.reference, findings.c.source)
+)
 
 
 def _among(sources: Iterable[str]) -> Any:
@@ -130,24 +190,44 @@ def _says(row: Row[Any] | None, values: dict[str, Any]) -> bool:
     return row is not None and all(getattr(row, name) == value for name, value in values.items())
 
 
-def _verdict(row: Row[Any] | None) -> str | None:
-    return row.verdict if row is not None else None
+def _is_news(found: Finding, before: Row[Any] | None) -> bool:
+    if before is None or before.verdict != found.verdict:
+        return True
+    return found.remark is not None and before.remark != found.remark
 
 
 def _values(found: Finding) -> dict[str, Any]:
-    purchase = found.purchase
+    bought, line = found.bought, found.line
     return {
-        "source": purchase.source,
-        "order_id": purchase.order_id,
+        "source": bought.source,
+        "order_id": bought.order_id,
         "product": found.product,
         "verdict": found.verdict.value,
         "reason": found.reason,
-        "amount": purchase.amount_total,
-        "refunded": purchase.amount_back,
-        "currency": purchase.currency,
-        "reference": purchase.reference,
-        "email": purchase.email,
-        "bought_at": purchase.paid_at or purchase.created_at,
+        "amount": bought.amount_total,
+        "refunded": bought.amount_back,
+        "currency": bought.currency,
+        "reference": bought.reference,
+        "email": bought.email,
+        "bought_at": bought.bought_at,
+        "until": found.until,
+        "price_id": line.price_id if line else None,
+        "quantity": line.quantity if line else None,
+        "remark": found.remark,
+        **(_terms(bought) if isinstance(bought, Subscription) else dict.fromkeys(TERMS)),
+    }
+
+
+# What is kept of a subscription alone.
+TERMS = ("standing", "period_end", "ends_at", "trial_end")
+
+
+def _terms(subscription: Subscription) -> dict[str, Any]:
+    return {
+        "standing": subscription.standing.value,
+        "period_end": subscription.period_end,
+        "ends_at": subscription.ends_at,
+        "trial_end": subscription.trial_end,
     }
 
 
@@ -163,7 +243,7 @@ def _unexplained(provider: str, live: bool) -> Select[Any]:
         findings.c.live == live,
         # In the statement itself, or SQLite does not see that an index holds just these.
         findings.c.verdict.in_(bindparam("unexplained", UNEXPLAINED, expanding=True, literal_execute=True)),
-        findings.c.refunded < findings.c.amount,
+        or_(findings.c.standing.is_not(None), findings.c.refunded < findings.c.amount),
         not_(granted),
     )
 
@@ -188,4 +268,12 @@ def _noted(row: Row[Any]) -> Noted:
         email=row.email,
         bought_at=row.bought_at,
         found_at=row.found_at,
+        standing=Standing(row.standing) if row.standing is not None else None,
+        price_id=row.price_id,
+        quantity=row.quantity,
+        until=row.until,
+        period_end=row.period_end,
+        ends_at=row.ends_at,
+        trial_end=row.trial_end,
+        remark=row.remark,
     )

@@ -39,7 +39,8 @@ def held(conn: Connection, person_id: str, live: bool, now: int) -> tuple[Grant,
 def surplus(conn: Connection, live: bool, now: int, person_id: str | None = None) -> tuple[Grant, ...]:
     """Grants in force that somebody paid for although an earlier payment for the same product holds good: bought twice.
 
-    So does one that an operator granted the product for. Of everybody, newest first, or of one person.
+    So does one that an operator granted the product for. A subscription counts, on trial too, for it will take money.
+    Of everybody, newest first, or of one person.
     """
     earlier = grants.alias()
     paid_before = exists().where(
@@ -47,12 +48,17 @@ def surplus(conn: Connection, live: bool, now: int, person_id: str | None = None
         earlier.c.product == grants.c.product,
         earlier.c.live == grants.c.live,
         earlier.c.revoked_at.is_(None),
-        earlier.c.until.is_(None),
-        earlier.c.reference.is_not(None),  # where nothing was paid there is no payment
+        or_(
+            # Where nothing was paid there is no payment.
+            and_(earlier.c.until.is_(None), earlier.c.reference.is_not(None)),
+            # What an operator grants until a time has no amount.
+            and_(earlier.c.until > now, earlier.c.amount.is_not(None)),
+        ),
         tuple_(earlier.c.since, earlier.c.id) < tuple_(grants.c.since, grants.c.id),
     )
     of_whom = () if person_id is None else (grants.c.person_id == person_id,)
-    return _all(conn, in_force(live, now), grants.c.until.is_(None), grants.c.amount > 0, paid_before, *of_whom)
+    paid = or_(grants.c.amount > 0, and_(grants.c.until.is_not(None), grants.c.amount.is_not(None)))
+    return _all(conn, in_force(live, now), paid, paid_before, *of_whom)
 
 
 def products_held(conn: Connection, person_ids: Collection[str], live: bool, now: int) -> dict[str, tuple[str, ...]]:
@@ -94,11 +100,21 @@ def add(conn: Connection, grant: Grant) -> Grant:
 
 
 def change(conn: Connection, grant: Grant) -> None:
-    """Keep how long a grant lasts now, whether it is revoked or withheld, and the reason why."""
+    """Keep what a grant gives now and how long, whether it is revoked or withheld, why, and what was paid for it."""
     conn.execute(
         update(grants)
         .where(grants.c.id == grant.id)
-        .values(until=grant.until, revoked_at=grant.revoked_at, withheld=grant.withheld, reason=grant.reason)
+        .values(
+            product=grant.product,
+            until=grant.until,
+            revoked_at=grant.revoked_at,
+            withheld=grant.withheld,
+            reason=grant.reason,
+            amount=grant.amount,
+            currency=grant.currency,
+            reference=grant.reference,
+            receipt_url=grant.receipt_url,
+        )
     )
 
 

@@ -31,6 +31,9 @@ def start(conn: Connection, order: Order) -> Order:
         idempotency_key=order.idempotency_key,
         created_at=order.created_at,
         promotion_codes=order.promotion_codes,
+        recurring=order.recurring,
+        trial_days=order.trial_days,
+        trial_without_card=order.trial_without_card,
     )
     # An update that changes nothing, because only an update returns (and locks) the row that was there.
     open_one = fresh.on_conflict_do_update(
@@ -145,4 +148,7 @@ def _order(row: Row[Any]) -> Order:
         created_at=row.created_at,
         checkout_id=row.checkout_id,
         promotion_codes=row.promotion_codes,
+        recurring=row.recurring,
+        trial_days=row.trial_days,
+        trial_without_card=row.trial_without_card,
     )

@@ -145,6 +145,9 @@ orders = Table(
     Column("checkout_id", String(255)),
     Column("closed_at", BigInteger),
     Column("promotion_codes", Boolean, nullable=False, server_default=false()),
+    Column("recurring", Boolean, nullable=False, server_default=false()),
+    Column("trial_days", Integer),  # empty where no trial was offered
+    Column("trial_without_card", Boolean, nullable=False, server_default=false()),
     CheckConstraint("state IN ('open', 'complete', 'expired')", name="state"),
     UniqueConstraint("checkout_id", "provider", "account", "live"),
     Index("ix_orders_person_id", "person_id", "checkout_id"),
@@ -155,6 +158,14 @@ orders = Table(
         "live",
         unique=True,
         info={"where": "state = 'open'"},
+    ),
+    # One trial for each person, whatever the product.
+    Index(
+        "uq_orders_trial",
+        "person_id",
+        "live",
+        unique=True,
+        info={"where": "trial_days IS NOT NULL AND state IN ('open', 'complete')"},
     ),
 )
 
@@ -181,7 +192,8 @@ grants = Table(
     Index("ix_grants_reference", "reference"),
 )
 
-# What was last found of every purchase, granted or not, so that money that opened no door is not forgotten.
+# What was last found of every purchase and subscription, granted or not, so that money that opened no door is not
+# forgotten. The columns from standing on are about subscriptions alone.
 findings = Table(
     "findings",
     metadata,
@@ -200,6 +212,14 @@ findings = Table(
     Column("email", Text),
     Column("bought_at", BigInteger, nullable=False),
     Column("found_at", BigInteger, nullable=False),
+    Column("standing", String(20)),
+    Column("price_id", String(255)),
+    Column("quantity", Integer),
+    Column("until", BigInteger),
+    Column("period_end", BigInteger),
+    Column("ends_at", BigInteger),
+    Column("trial_end", BigInteger),
+    Column("remark", Text),  # what an operator should see to, although access does not depend on it
     UniqueConstraint("source", "provider", "account", "live"),
     Index(
         "ix_findings_unexplained",
@@ -207,6 +227,13 @@ findings = Table(
         "live",
         "bought_at",
         info={"where": "verdict IN ('unclaimed', 'quarantined')"},
+    ),
+    Index(
+        "ix_findings_remarked",
+        "provider",
+        "live",
+        "bought_at",
+        info={"where": "remark IS NOT NULL"},
     ),
 )
 
