@@ -49,6 +49,7 @@ PRICE: JSON = {
     "lookup_key": "standard",
     "metadata": {"a": "b"},
     "nickname": "usual",
+    "recurring": {"interval": "month", "interval_count": 3, "trial_period_days": 14, "usage_type": "licensed"},
     "tax_behavior": "inclusive",
     "transfer_lookup_key": True,
 }
@@ -101,7 +102,9 @@ ENDPOINT: JSON = {
 }
 # Paths whose effect is elsewhere than in the field of the same name, each with a test of its own.
 ELSEWHERE = {
-    "/v1/products": {"id", "type"},
+    "/v1/customers": {"invoice_settings", "payment_method", "test_clock"},
+    "/v1/customers/{id}": {"invoice_settings"},
+    "/v1/products": {"default_price_data", "id", "type"},
     "/v1/products/{id}": {"default_price"},
     "/v1/prices": {"product", "product_data", "unit_amount_decimal", "billing_scheme", "currency", "unit_amount"},
     "/v1/coupons": {"amount_off", "currency"},
@@ -152,7 +155,7 @@ def shows(answer: Any, given: Any, path: str = "") -> None:
         ("/v1/products", {}, PRODUCT),
         ("/v1/products/{id}", {}, PRODUCT),
         ("/v1/prices", {"product_data": {"name": "A"}, "currency": "eur", "unit_amount": 12}, PRICE),
-        ("/v1/prices/{id}", {}, PRICE),
+        ("/v1/prices/{id}", {}, {name: value for name, value in PRICE.items() if name != "recurring"}),
         ("/v1/checkout/sessions", {}, {**SESSION, **GUEST}),
         ("/v1/coupons", {}, COUPON),
         ("/v1/promotion_codes", {}, CODE),
@@ -228,6 +231,53 @@ def test_a_lookup_key_moves_only_when_it_is_transferred(stripe_sandbox: Running)
     assert stripe_sandbox.get(f"/v1/prices/{first.id}").json()["lookup_key"] is None
 
 
+def test_a_product_is_made_with_its_default_price(stripe_sandbox: Running) -> None:
+    data: Any = {
+        "currency": "EUR",
+        "metadata": {"a": "b"},
+        "recurring": {"interval": "year", "interval_count": 1},
+        "tax_behavior": "exclusive",
+        "unit_amount": 9900,
+    }
+    product = stripe_sandbox.sdk.v1.products.create(
+        {"name": "Dashboard", "default_price_data": data, "expand": ["default_price"]}
+    )
+    price: Any = product.default_price
+    shows(price.to_dict(), data | {"currency": "eur"})
+    assert (price.product, price.type, price.active) == (product.id, "recurring", True)
+
+
+@pytest.mark.parametrize(
+    ("recurring", "param"),
+    [
+        ({"interval": "year", "interval_count": 4}, "recurring[interval_count]"),
+        ({"interval": "month", "interval_count": 0}, "recurring[interval_count]"),
+        ({"interval": "month", "trial_period_days": 731}, "recurring[trial_period_days]"),
+        ({"interval": "month", "usage_type": "metered"}, "recurring[usage_type]"),
+        ({"interval": "fortnight"}, "recurring[interval]"),
+        ({}, "recurring"),
+    ],
+)
+def test_a_price_recurs_within_bounds(stripe_sandbox: Running, recurring: JSON, param: str) -> None:
+    values = {"product_data": {"name": "A"}, "currency": "eur", "unit_amount": 12, "recurring": recurring or ""}
+    assert stripe_sandbox.post("/v1/prices", data=flat(values, "")).json()["error"]["param"] == param
+
+
+def test_a_set_up_finds_what_it_has_made(stripe_sandbox: Running) -> None:
+    recurring = {"interval": "month", "interval_count": 2}
+    price = stripe_sandbox.price(recurring=recurring, lookup_key="pro_bimonthly", product_data={"name": "Pro"})
+
+    def found(**params: Any) -> list[str]:
+        listed = stripe_sandbox.get("/v1/prices", params=flat({"active": True, **params}, "")).json()["data"]
+        return [one["id"] for one in listed]
+
+    assert found(lookup_keys=["pro_monthly", "pro_bimonthly"]) == [price.id]
+    assert found(product=str(price.product), type="recurring", recurring={"interval": "month"}) == [price.id]
+    assert found(product=str(price.product), type="one_time") == []
+    shown = stripe_sandbox.sdk.v1.prices.retrieve(price.id, {"expand": ["product"]})
+    assert (shown["product"]["name"], shown.recurring and shown.recurring.interval_count) == ("Pro", 2)
+
+
 def test_a_session_takes_its_price_from_data(stripe_sandbox: Running) -> None:
     data = {
         "currency": "eur",
@@ -295,9 +345,10 @@ NOWHERE: dict[str, JSON] = {
         "currency": "zmw",
         "lookup_keys": ["x"],
         "product": "prod_x",
+        "recurring": {"interval": "week", "usage_type": "metered"},
         "type": "recurring",
     },
-    "/v1/customers": {"email": "nobody@example.com"},
+    "/v1/customers": {"email": "nobody@example.com", "test_clock": "clock_x"},
     "/v1/checkout/sessions": {
         "customer": NOBODY,
         "customer_details": {"email": "nobody@example.com"},
@@ -310,6 +361,25 @@ NOWHERE: dict[str, JSON] = {
     "/v1/charges": {"customer": NOBODY, "payment_intent": "pi_x"},
     "/v1/refunds": {"charge": "ch_x", "payment_intent": "pi_x"},
     "/v1/disputes": {"charge": "ch_x", "payment_intent": "pi_x"},
+    "/v1/subscriptions": {
+        "collection_method": "send_invoice",
+        "customer": NOBODY,
+        "price": "price_x",
+        "status": "unpaid",
+        "test_clock": "clock_x",
+    },
+    "/v1/invoices": {
+        "collection_method": "send_invoice",
+        "customer": NOBODY,
+        "status": "void",
+        "subscription": "sub_x",
+    },
+    "/v1/invoice_payments": {
+        "invoice": "in_x",
+        "payment": {"type": "payment_intent", "payment_intent": "pi_x"},
+        "status": "open",
+    },
+    "/v1/payment_methods": {"customer": NOBODY, "type": "sepa_debit"},
     "/v1/events": {"type": "payout.paid", "types": ["payout.paid"]},
 }
 LISTS = {call.path: call for call in CALLS if call.method == "GET" and "{id}" not in call.path}
@@ -327,12 +397,15 @@ def paid_once() -> Iterator[Running]:
         sandbox.sdk.v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}})
         sandbox.sdk.v1.payment_links.create({"line_items": [{"price": sandbox.price().id, "quantity": 1}]})
         sandbox.sdk.v1.refunds.create({"charge": charge.id, "amount": 1})
+        values: Any = {"customer": customer.id, "items": [{"price": sandbox.price(recurring={"interval": "week"}).id}]}
+        sandbox.sdk.v1.subscriptions.create(values | {"default_payment_method": "pm_card_visa"})
         yield sandbox
 
 
 @pytest.mark.parametrize("path", NOWHERE)
 def test_every_filter_narrows_its_list(paid_once: Running, path: str) -> None:
-    assert LISTS[path].parameters.handled - PAGING == NOWHERE[path].keys()
+    served = {name.split(".")[0] for name in LISTS[path].parameters.handled}
+    assert served - PAGING == NOWHERE[path].keys()
     assert paid_once.get(path).json()["data"]
     nowhere: list[JSON] = [{name: value} for name, value in NOWHERE[path].items()]
     if "created" in LISTS[path].parameters.handled:

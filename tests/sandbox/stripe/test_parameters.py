@@ -7,7 +7,8 @@ from typing import Any, get_args, get_origin
 import pytest
 from typing_extensions import is_typeddict
 
-from tollkeeper.sandbox.stripe.calls import CALLS, Call
+from tollkeeper.sandbox.stripe.call import Call
+from tollkeeper.sandbox.stripe.calls import CALLS
 from tollkeeper.sandbox.stripe.errors import ApiError
 from tollkeeper.sandbox.stripe.forms import Form
 from tollkeeper.sandbox.stripe.parameters import choices, fields_of, members, typed_dict

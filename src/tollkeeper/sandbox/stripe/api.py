@@ -13,8 +13,8 @@ from starlette.routing import Route
 
 from tollkeeper.sandbox.stripe import calls, faults, keys
 from tollkeeper.sandbox.stripe.accounts import account_id
-from tollkeeper.sandbox.stripe.calls import Call
-from tollkeeper.sandbox.stripe.errors import ApiError, api_failure, invalid, unrecognized
+from tollkeeper.sandbox.stripe.call import Call
+from tollkeeper.sandbox.stripe.errors import ApiError, Declined, api_failure, invalid, unrecognized
 from tollkeeper.sandbox.stripe.events import API_VERSION
 from tollkeeper.sandbox.stripe.expansion import expand
 from tollkeeper.sandbox.stripe.forms import Form, decode
@@ -93,10 +93,13 @@ def _one_call(work: Work, request: Request, form: Form, key: str | None) -> Answ
 
 
 def _run(work: Work, call: Call, params: JSON, object_id: str) -> Answer:
-    """A refusal or a failure undoes what the call had done so far."""
+    """A refusal or a failure undoes what the call had done so far; what a bank was asked stays."""
     try:
         with work.ledger.savepoint():
-            body = call.run(work, params, object_id)
+            try:
+                body = call.run(work, params, object_id)
+            except Declined as error:
+                return _refused(error)
             return Answer(200, _json(expand(work, body, params.get("expand", []))))
     except ApiError as error:
         return _refused(error)

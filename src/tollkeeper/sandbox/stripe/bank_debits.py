@@ -5,7 +5,7 @@ https://docs.stripe.com/payments/sepa-debit, https://docs.stripe.com/payments/ch
 
 import hashlib
 
-from tollkeeper.sandbox.stripe import disputes, payments
+from tollkeeper.sandbox.stripe import charges, disputes, payment_methods, payments
 from tollkeeper.sandbox.stripe.debit_form import DebitForm
 from tollkeeper.sandbox.stripe.ibans import IBANS
 from tollkeeper.sandbox.stripe.ledger import JSON
@@ -41,7 +41,7 @@ def _payment_method(work: Work, form: DebitForm) -> JSON:
         "payment_method",
         id=work.new_id("pm"),
         allow_redisplay="limited",
-        billing_details=payments.billing_details(form.name, form.email, form.iban[:2]),
+        billing_details=payment_methods.billing_details(form.name, form.email, form.iban[:2]),
         created=work.now,
         customer=None,
         customer_account=None,
@@ -66,7 +66,7 @@ def _account(iban: str) -> JSON:
 
 
 def _charge(work: Work, payment: JSON, method: JSON, iban: str) -> JSON:
-    charge = payments.charge_of(
+    charge = charges.charge_of(
         work,
         payment,
         method,
@@ -101,10 +101,10 @@ def settle(work: Work, payment: JSON, outcome: str) -> JSON:
 
 
 def _succeeded(work: Work, payment: JSON, charge: JSON, session: JSON) -> tuple[JSON, JSON]:
-    charge = {**charge, "status": "succeeded", "paid": True, "receipt_url": payments.receipt_url(work, charge)}
+    charge = {**charge, "status": "succeeded", "paid": True, "receipt_url": charges.receipt_url(work, charge)}
     work.ledger.save(charge)
     work.emit("charge.succeeded", charge)
-    payment = payments.succeeded(work, payment, work.get("payment_method", payment["payment_method"]))
+    payment = charges.succeeded(work, payment, work.get("payment_method", payment["payment_method"]))
     session = {**session, "payment_status": "paid"}
     work.ledger.save(session)
     work.emit("checkout.session.async_payment_succeeded", session)
@@ -119,6 +119,6 @@ def _failed(work: Work, payment: JSON, charge: JSON, session: JSON) -> JSON:
     work.emit("charge.failed", charge)
     method = work.get("payment_method", payment["payment_method"])
     error = {"charge": charge["id"], "code": code, "message": FAILED, "payment_method": method, "type": "card_error"}
-    payment = payments.failed(work, payment, error)
+    payment = charges.failed(work, payment, error)
     work.emit("checkout.session.async_payment_failed", session)
     return payment

@@ -4,9 +4,6 @@ A parameter that Stripe declares and that is not listed here is refused by name.
 below it: ``metadata`` is all of it, ``automatic_tax.enabled`` is not ``automatic_tax.liability``.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from tollkeeper.sandbox.stripe import (
     accounts,
     catalog,
@@ -18,13 +15,11 @@ from tollkeeper.sandbox.stripe import (
     refunds,
     webhook_endpoints,
 )
+from tollkeeper.sandbox.stripe.billing_calls import BILLING_CALLS
+from tollkeeper.sandbox.stripe.call import PAGING, Call, call, retriever
 from tollkeeper.sandbox.stripe.events import API_VERSION
-from tollkeeper.sandbox.stripe.ledger import JSON
-from tollkeeper.sandbox.stripe.listing import Handler, Params, lister
-from tollkeeper.sandbox.stripe.parameters import Parameters
-from tollkeeper.sandbox.stripe.work import Work
+from tollkeeper.sandbox.stripe.listing import lister
 
-PAGING = "expand limit starting_after ending_before"
 OFF = (False,)
 EVIDENCE = (
     "access_activity_log billing_address cancellation_policy_disclosure cancellation_rebuttal customer_email_address "
@@ -32,34 +27,6 @@ EVIDENCE = (
     "refund_policy_disclosure refund_refusal_explanation service_date shipping_address shipping_carrier "
     "shipping_date shipping_tracking_number uncategorized_text"
 )
-
-
-@dataclass(frozen=True)
-class Call:
-    """``path`` has at most one ``{id}``."""
-
-    method: str
-    path: str
-    run: Handler
-    parameters: Parameters
-
-
-def call(
-    method: str,
-    path: str,
-    run: Handler,
-    typed: str,
-    handled: str = "",
-    served: Mapping[str, tuple[object, ...]] | None = None,
-) -> Call:
-    return Call(method, path, run, Parameters(typed, frozenset(handled.split()), served or {}))
-
-
-def retriever(kind: str) -> Handler:
-    def retrieve(work: Work, _params: Params, id_: str) -> JSON:
-        return work.get(kind, id_)
-
-    return retrieve
 
 
 CALLS = (
@@ -76,7 +43,9 @@ CALLS = (
         "/v1/products",
         catalog.create_product,
         "_product_create_params:ProductCreateParams",
-        "active description expand id images metadata name shippable statement_descriptor tax_code type unit_label url",
+        "active default_price_data.currency default_price_data.metadata default_price_data.recurring "
+        "default_price_data.tax_behavior default_price_data.unit_amount default_price_data.unit_amount_decimal "
+        "description expand id images metadata name shippable statement_descriptor tax_code type unit_label url",
         {"type": ("service",)},
     ),
     call(
@@ -101,9 +70,12 @@ CALLS = (
         "/v1/prices",
         catalog.create_price,
         "_price_create_params:PriceCreateParams",
-        "active billing_scheme currency expand lookup_key metadata nickname product product_data tax_behavior "
-        "transfer_lookup_key unit_amount unit_amount_decimal",
-        {"billing_scheme": ("per_unit",)},
+        "active billing_scheme currency expand lookup_key metadata nickname product product_data.active "
+        "product_data.id product_data.metadata product_data.name product_data.statement_descriptor "
+        "product_data.tax_code product_data.unit_label recurring.interval recurring.interval_count "
+        "recurring.trial_period_days recurring.usage_type tax_behavior transfer_lookup_key "
+        "unit_amount unit_amount_decimal",
+        {"billing_scheme": ("per_unit",), "recurring.usage_type": ("licensed",)},
     ),
     call(
         "POST",
@@ -118,7 +90,7 @@ CALLS = (
         "/v1/prices",
         lister("price", "/v1/prices", {"lookup_keys": "lookup_key"}),
         "_price_list_params:PriceListParams",
-        f"{PAGING} active created currency lookup_keys product type",
+        f"{PAGING} active created currency lookup_keys product recurring.interval recurring.usage_type type",
     ),
     # customers
     call(
@@ -126,8 +98,8 @@ CALLS = (
         "/v1/customers",
         customers.create,
         "_customer_create_params:CustomerCreateParams",
-        "address business_name description email expand individual_name metadata name phone preferred_locales "
-        "shipping tax_exempt",
+        "address business_name description email expand individual_name invoice_settings.default_payment_method "
+        "metadata name payment_method phone preferred_locales shipping tax_exempt test_clock",
         {"tax_exempt": ("none", "")},
     ),
     call(
@@ -135,8 +107,8 @@ CALLS = (
         "/v1/customers/{id}",
         customers.update,
         "_customer_update_params:CustomerUpdateParams",
-        "address business_name description email expand individual_name metadata name phone preferred_locales "
-        "shipping tax_exempt",
+        "address business_name description email expand individual_name invoice_settings.default_payment_method "
+        "metadata name phone preferred_locales shipping tax_exempt",
         {"tax_exempt": ("none", "")},
     ),
     call(
@@ -148,7 +120,7 @@ CALLS = (
         "/v1/customers",
         lister("customer", "/v1/customers"),
         "_customer_list_params:CustomerListParams",
-        f"{PAGING} created email",
+        f"{PAGING} created email test_clock",
     ),
     # checkout sessions
     call(
@@ -378,6 +350,7 @@ CALLS = (
         "_webhook_endpoint_list_params:WebhookEndpointListParams",
         PAGING,
     ),
+    *BILLING_CALLS,
 )
 PATTERNS = [(one, one.path.split("/")) for one in CALLS]
 

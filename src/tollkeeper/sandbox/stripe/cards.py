@@ -19,7 +19,8 @@ class Card:
     """``decline`` is what the bank says; with ``authenticate`` it says so only after the buyer's consent.
 
     ``refund`` is how refunds to it begin and end: succeeded; pending, then succeeded; or succeeded, then failed.
-    ``dispute`` is the reason for which a payment with it is disputed.
+    ``dispute`` is the reason for which a payment with it is disputed. A card that ``attaches`` can be kept for later
+    though it is declined; one that asks ``always`` does so for every payment, and cannot be charged without its owner.
     """
 
     number: str
@@ -30,6 +31,8 @@ class Card:
     authenticate: bool = False
     refund: str = "succeeded"
     dispute: str | None = None
+    attaches: bool = False
+    always: bool = False
 
     @property
     def last4(self) -> str:
@@ -50,6 +53,7 @@ def _declined(decline_code: str) -> Decline:
     return Decline("card_declined", decline_code, "Your card was declined.")
 
 
+DECLINED = _declined("generic_decline")
 INSUFFICIENT_FUNDS = Decline("card_declined", "insufficient_funds", "Your card has insufficient funds.")
 EXPIRED = Decline("expired_card", "expired_card", "Your card has expired.")
 WRONG_CVC = Decline("incorrect_cvc", "incorrect_cvc", "Your card's security code is incorrect.")
@@ -84,7 +88,7 @@ CARDS = (
     Card("3566002020360505", "jcb", country="JP"),
     Card("6200000000000005", "unionpay", country="CN"),
     Card("4000002500003155", "visa", country="FR", authenticate=True),
-    Card("4000002760003184", "visa", country="DE", authenticate=True),
+    Card("4000002760003184", "visa", country="DE", authenticate=True, always=True),
     Card("4000000000003220", "visa", authenticate=True),
     Card("4000008260003178", "visa", country="GB", authenticate=True, decline=INSUFFICIENT_FUNDS),
     Card("4000000000000259", "visa", dispute="fraudulent"),
@@ -92,7 +96,8 @@ CARDS = (
     Card("4000000000001976", "visa", dispute="inquiry"),
     Card("4000000000007726", "visa", refund="pending"),
     Card("4000000000005126", "visa", refund="failed"),
-    Card("4000000000000002", "visa", decline=_declined("generic_decline")),
+    Card("4000000000000341", "visa", decline=DECLINED, attaches=True),
+    Card("4000000000000002", "visa", decline=DECLINED),
     Card("4000000000009995", "visa", decline=INSUFFICIENT_FUNDS),
     Card("4000000000009987", "visa", decline=_declined("lost_card")),
     Card("4000000000009979", "visa", decline=_declined("stolen_card")),
@@ -111,6 +116,21 @@ BRANDS = {
     "visa": "Visa",
 }
 BY_NUMBER = {card.number: card for card in CARDS}
+
+# Cards by the names that code may use for them: pm_card_visa, tok_visa (https://docs.stripe.com/testing#cards).
+NAMED = {
+    "visa": "4242424242424242",
+    "visa_debit": "4000056655665556",
+    "mastercard": "5555555555554444",
+    "amex": "378282246310005",
+    "authenticationRequiredOnSetup": "4000002500003155",
+    "authenticationRequired": "4000002760003184",
+    "chargeCustomerFail": "4000000000000341",
+    "chargeDeclined": "4000000000000002",
+    "chargeDeclinedInsufficientFunds": "4000000000009995",
+    "visa_chargeDeclined": "4000000000000002",
+    "createDispute": "4000000000000259",
+}
 
 SUGGESTED = (
     ("4242424242424242", "pays"),

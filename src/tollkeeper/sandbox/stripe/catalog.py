@@ -11,14 +11,24 @@ from tollkeeper.sandbox.stripe.money import MOST
 from tollkeeper.sandbox.stripe.shapes import make
 from tollkeeper.sandbox.stripe.work import Work
 
+MOST_QUANTITY = 999_999
+MOST_TRIAL_DAYS = 730
+MOST_INTERVALS = {"day": 1095, "week": 156, "month": 36, "year": 3}  # three years
 PLAIN = ("active", "description", "images", "name", "statement_descriptor", "tax_code", "unit_label", "url")
 
 
 def create_product(work: Work, params: Params, _id: str) -> JSON:
+    """With a price of its own that is the default, if ``default_price_data`` says so."""
     id_ = params.get("id") or work.new_id("prod", 7)
     if work.ledger.find(id_):
         raise invalid("Product already exists.", "id", "resource_already_exists")
-    return work.add(_product(work, {**params, "id": id_}))
+    product = _product(work, {**params, "id": id_})
+    if "default_price_data" not in params:
+        return work.add(product)
+    price = price_of(work, id_, params["default_price_data"])
+    work.add({**product, "default_price": price["id"]})
+    work.add(price)
+    return work.get("product", id_)
 
 
 def _product(work: Work, params: Params) -> JSON:
@@ -75,7 +85,7 @@ def _check_product(params: Params) -> None:
 
 
 def create_price(work: Work, params: Params, _id: str) -> JSON:
-    """A one-time price of a product that exists (``product``) or is made with it (``product_data``)."""
+    """A price of a product that exists (``product``) or is made with it (``product_data``)."""
     if ("product" in params) == ("product_data" in params):
         message = "You must specify exactly one of these parameters: product, product_data."
         raise invalid(message, "product", "parameter_missing" if "product" not in params else None)
@@ -99,11 +109,23 @@ def price_of(work: Work, product: str, params: Params, **others: Any) -> JSON:
         metadata=merged_metadata({}, params.get("metadata", {})),
         nickname=params.get("nickname"),
         product=product,
+        recurring=_recurring(params["recurring"]) if "recurring" in params else None,
         tax_behavior=params.get("tax_behavior", "unspecified"),
-        type="one_time",
+        type="recurring" if "recurring" in params else "one_time",
         unit_amount=amount,
         unit_amount_decimal=str(amount),
     )
+
+
+def _recurring(given: Params) -> JSON:
+    count, days = given.get("interval_count", 1), given.get("trial_period_days")
+    if not 1 <= count <= MOST_INTERVALS[given["interval"]]:
+        message = "Prices are billed every three years at least: every 3 years, 36 months, 156 weeks or 1095 days."
+        raise invalid(message, "recurring[interval_count]")
+    if days is not None and not 1 <= days <= MOST_TRIAL_DAYS:
+        raise invalid(f"The trial period must be from 1 to {MOST_TRIAL_DAYS} days.", "recurring[trial_period_days]")
+    usage = given.get("usage_type", "licensed")
+    return {"interval": given["interval"], "interval_count": count, "trial_period_days": days, "usage_type": usage}
 
 
 def unit_amount(params: Params) -> int:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tollkeeper.sandbox.stripe import catalog, discounts
+from tollkeeper.sandbox.stripe import catalog, charges, discounts
 from tollkeeper.sandbox.stripe.accounts import NAME, tax_is_active
 from tollkeeper.sandbox.stripe.common import check_email, check_url, merged_metadata
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
@@ -34,6 +34,7 @@ def create(work: Work, params: Params, _id: str) -> JSON:
     session |= amounts(hidden, session, taxed and located)
     check_total(session)
     work.ledger.add(session, hidden)
+    work.later(session["id"], "expired", session["expires_at"] - work.now)
     return session
 
 
@@ -180,7 +181,7 @@ def _line_item(work: Work, item: Params, number: int) -> JSON:
         raise invalid("You must specify exactly one of `price` and `price_data`.", param)
     if "quantity" not in item:
         raise invalid(f"Quantity is required. Add `quantity` to `{param}`", f"{param}[quantity]")
-    if not 1 <= item["quantity"] <= 999_999:
+    if not 1 <= item["quantity"] <= catalog.MOST_QUANTITY:
         raise invalid("This value must be greater than or equal to 1.", f"{param}[quantity]")
     price = _price(work, item, param)
     product = work.get("product", price["product"])
@@ -319,6 +320,7 @@ def close_expired(work: Work, session: JSON) -> JSON:
     """Also cancels the payment that was begun for it."""
     session = {**session, "status": "expired", "url": None}
     work.ledger.save(session)
+    work.not_later(session["id"])
     cancel_payment(work, session, "expired")
     work.emit("checkout.session.expired", session)
     return session
@@ -326,15 +328,9 @@ def close_expired(work: Work, session: JSON) -> JSON:
 
 def cancel_payment(work: Work, session: JSON, reason: str) -> None:
     if session["payment_intent"]:
-        payment = work.get("payment_intent", session["payment_intent"])
-        changes = {"status": "canceled", "canceled_at": work.now, "cancellation_reason": reason, "next_action": None}
-        payment |= changes
-        work.ledger.save(payment)
-        work.emit("payment_intent.canceled", payment)
+        charges.cancel(work, work.get("payment_intent", session["payment_intent"]), reason)
 
 
-def expire_due(work: Work) -> None:
+def time_out(work: Work, session: JSON, _outcome: str) -> JSON:
     """Sessions end by the clock, whether or not anybody looks at them."""
-    where = ("json_extract(body, '$.status') = :status", "json_extract(body, '$.expires_at') <= :now")
-    for session in work.ledger.page(KIND, where, {"status": "open", "now": work.now}, 100):
-        close_expired(work, session)
+    return close_expired(work, session) if session["status"] == "open" else session

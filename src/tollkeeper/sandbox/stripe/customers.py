@@ -2,19 +2,34 @@
 
 from typing import Any
 
+from tollkeeper.sandbox.stripe import payment_methods, subscriptions
 from tollkeeper.sandbox.stripe.common import address_of, check_email, merged_metadata, null_if_empty
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.listing import Params
 from tollkeeper.sandbox.stripe.shapes import make
 from tollkeeper.sandbox.stripe.work import Work
 
+CLOCK = "test_helpers.test_clock"
 PLAIN = ("business_name", "description", "email", "individual_name", "name", "phone", "preferred_locales", "tax_exempt")
 
 
 def create(work: Work, params: Params, _id: str) -> JSON:
     if "email" in params:
         check_email(params["email"], "email")
-    return work.add(customer_of(work, **params))
+    if "test_clock" in params:
+        work = work.on_clock_of({"test_clock": work.refer(CLOCK, params["test_clock"], "test_clock")["id"]})
+    customer = work.add(customer_of(work, **params))
+    wanted = params.get("invoice_settings", {}).get("default_payment_method")
+    if "payment_method" in params:
+        attached = payment_methods.attach(work, {"customer": customer["id"]}, params["payment_method"])
+        wanted = attached["id"] if wanted == params["payment_method"] else wanted
+    return _with_default(work, customer, wanted) if wanted else customer
+
+
+def _with_default(work: Work, customer: JSON, wanted: str) -> JSON:
+    """``pm_card_visa`` and its like are made for this customer, here as everywhere."""
+    param = "invoice_settings[default_payment_method]"
+    return payment_methods.make_default(work, customer, payment_methods.given(work, wanted, customer, param))
 
 
 def customer_of(work: Work, **params: Any) -> JSON:
@@ -40,6 +55,7 @@ def customer_of(work: Work, **params: Any) -> JSON:
         preferred_locales=params.get("preferred_locales", []),
         shipping=_shipping(params.get("shipping")),
         tax_exempt=params.get("tax_exempt") or "none",
+        test_clock=params.get("test_clock"),
     )
 
 
@@ -56,11 +72,17 @@ def update(work: Work, params: Params, id_: str) -> JSON:
         changes["address"] = address_of(params["address"])
     if "shipping" in params:
         changes["shipping"] = _shipping(params["shipping"])
-    return work.change(customer, changes)
+    customer = work.change(customer, changes)
+    wanted = params.get("invoice_settings", {}).get("default_payment_method")
+    if wanted is not None:
+        none = {**customer["invoice_settings"], "default_payment_method": None}
+        return _with_default(work, customer, wanted) if wanted else work.change(customer, {"invoice_settings": none})
+    return customer
 
 
 def delete(work: Work, _params: Params, id_: str) -> JSON:
     customer = work.get_live("customer", id_)
+    subscriptions.cancel_all(work, id_)
     work.ledger.delete(id_)
     work.emit("customer.deleted", customer)
     return {"id": id_, "object": "customer", "deleted": True}

@@ -15,6 +15,7 @@ class ApiError(Exception):
         *,
         type_: str = "invalid_request_error",
         code: str | None = None,
+        decline_code: str | None = None,
         param: str | None = None,
     ) -> None:
         super().__init__(message)
@@ -22,6 +23,7 @@ class ApiError(Exception):
         self.message = message
         self.type = type_
         self.code = code
+        self.decline_code = decline_code
         self.param = param
 
     def body(self) -> dict[str, Any]:
@@ -31,9 +33,15 @@ class ApiError(Exception):
             error["code"] = self.code
             if not self.code.startswith("sandbox_"):
                 error["doc_url"] = DOCS + self.code.replace("_", "-")
+        if self.decline_code is not None:
+            error["decline_code"] = self.decline_code
         if self.param is not None:
             error["param"] = self.param
         return {"error": error}
+
+
+class Declined(ApiError):
+    """What was tried stays as it is: the bank has been asked, and has said no."""
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> ApiError:

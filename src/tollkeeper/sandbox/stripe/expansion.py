@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from tollkeeper.sandbox.stripe import invoices, subscriptions
 from tollkeeper.sandbox.stripe.checkout_sessions import all_line_items
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
 from tollkeeper.sandbox.stripe.ledger import JSON
@@ -23,11 +24,13 @@ def _none_yet(path: str) -> Callable[[Work, JSON], JSON]:
 
 
 # Fields that are in the answer only when they are expanded.
-INCLUDED: dict[tuple[str, str], Callable[[Work, JSON], JSON]] = {
+INCLUDED: dict[tuple[str, str], Callable[[Work, JSON], JSON | None]] = {
     ("checkout.session", "line_items"): all_line_items,
     ("charge", "refunds"): latest_of_charge,
+    ("invoice", "confirmation_secret"): invoices.secret_of,
+    ("invoice", "payments"): invoices.payments_of,
     ("customer", "sources"): _none_yet("/v1/customers/{id}/sources"),
-    ("customer", "subscriptions"): _none_yet("/v1/customers/{id}/subscriptions"),
+    ("customer", "subscriptions"): subscriptions.of_customer,
     ("customer", "tax_ids"): _none_yet("/v1/customers/{id}/tax_ids"),
 }
 
@@ -80,7 +83,9 @@ def _expanded(work: Work, owner: JSON, of: type | None, name: str, param: str, *
         message = f"Stripe expands {name} of a {kind or of.__name__}, but this sandbox does not serve it."
         raise invalid(message, param, "sandbox_unsupported_parameter")
     if of and name in expandable(of):
-        if isinstance(value, str):
+        if isinstance(value, list):
+            owner[name] = [_referred(work, one, param) if isinstance(one, str) else one for one in value]
+        elif isinstance(value, str):
             owner[name] = _referred(work, value, param)
         return owner[name]
     if last or not isinstance(value, dict | list):

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from tollkeeper.sandbox.stripe import clock, faults
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
+from tollkeeper.sandbox.stripe.happenings import happen
 from tollkeeper.sandbox.stripe.posts import MAX_FORM, check_origin, read_body
 from tollkeeper.sandbox.stripe.work import Work
 
@@ -66,6 +67,7 @@ class FaultApi:
         work = self._begin()
         with work.ledger.transaction():
             clock.move(work.ledger, given)
+            happen(self._begin())
         self._done()
         return await self.tell_time(request)
 

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tollkeeper.sandbox.pages import render
-from tollkeeper.sandbox.stripe import bank_debits, card_form, debit_form, discounts, payments, promotions
+from tollkeeper.sandbox.stripe import bank_debits, card_form, charges, debit_form, discounts, payments, promotions
 from tollkeeper.sandbox.stripe.accounts import NAME
 from tollkeeper.sandbox.stripe.cards import BY_NUMBER, SUGGESTED
 from tollkeeper.sandbox.stripe.checkout_sessions import DEBIT, KIND, amounts
@@ -161,9 +161,9 @@ def _pay(request: Request, work: Work, session: JSON, values: Mapping[str, str])
     if form.errors:
         return _form_page(request, work, session, "card", card_form.kept(values), form.errors, status=422)
     payment = payments.confirm(work, session, form)
-    if payment["status"] == payments.AUTHENTICATE:
+    if payment["status"] == charges.AUTHENTICATE:
         return RedirectResponse(f"{request.url.path}/authenticate", 303)
-    if payment["status"] == payments.PAID:
+    if payment["status"] == charges.PAID:
         return RedirectResponse(address(session, "success_url"), 303)
     errors = payments.errors_of(payment)
     return _form_page(request, work, session, "card", card_form.kept(values), errors, status=402)
@@ -274,14 +274,14 @@ def _answer_bank(request: Request, work: Work, session: JSON, form: Mapping[str,
     if form.get("answer") != "complete":
         payments.authentication_failed(work, payment)
         return back
-    paid = payments.authenticated(work, session, payment)["status"] == payments.PAID
+    paid = payments.authenticated(work, session, payment)["status"] == charges.PAID
     return RedirectResponse(address(session, "success_url"), 303) if paid else back
 
 
 def _asked(work: Work, session: JSON) -> JSON | None:
     """The payment that waits for the buyer's bank."""
     payment = payments.of_session(work, session)
-    return payment if payment and payment["status"] == payments.AUTHENTICATE else None
+    return payment if payment and payment["status"] == charges.AUTHENTICATE else None
 
 
 def _closed(request: Request, session: JSON) -> Response:

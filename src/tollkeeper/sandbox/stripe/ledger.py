@@ -30,6 +30,7 @@ CREATE INDEX IF NOT EXISTS objects_by_email ON objects (kind, json_extract(body,
 CREATE INDEX IF NOT EXISTS objects_by_status ON objects (kind, json_extract(body, '$.status'), seq);
 CREATE INDEX IF NOT EXISTS objects_by_charge ON objects (kind, json_extract(body, '$.charge'), seq);
 CREATE TABLE IF NOT EXISTS later (object TEXT PRIMARY KEY, outcome TEXT NOT NULL, at INTEGER NOT NULL);
+CREATE INDEX IF NOT EXISTS later_by_time ON later (at);
 CREATE TABLE IF NOT EXISTS deliveries (
     id TEXT PRIMARY KEY,
     event TEXT NOT NULL,

@@ -1,7 +1,7 @@
 """Lists: filters and cursor pagination, newest first (https://docs.stripe.com/api/pagination)."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tollkeeper.sandbox.stripe.errors import invalid, no_such
@@ -15,13 +15,23 @@ Params = dict[str, Any]
 Handler = Callable[[Work, Params, str], JSON]
 
 
-def lister(kind: str, url: str, fields: Mapping[str, str] | None = None) -> Handler:
-    """A call that lists this kind. ``fields`` names the object's field for filters called otherwise."""
+def lister(
+    kind: str,
+    url: str,
+    fields: Mapping[str, str] | None = None,
+    where: Sequence[str] = (),
+    values: Mapping[str, object] | None = None,
+) -> Handler:
+    """A call that lists this kind. ``fields`` names the object's field for filters called otherwise.
+
+    ``where`` are conditions of the caller's own, with the ``values`` they bind.
+    """
+    fixed, bound = where, values or {}
 
     def call(work: Work, params: Params, _id: str) -> JSON:
         _check_customer(work, params)
-        where: list[str] = []
-        values: dict[str, object] = {}
+        where: list[str] = [*fixed]
+        values: dict[str, object] = {**bound}
         for name in params.keys() - PAGING:
             condition, value = _condition(name, (fields or {}).get(name, name), params[name])
             where.append(condition)
@@ -87,12 +97,17 @@ def _condition(name: str, at: str, value: Any) -> tuple[str, dict[str, object]]:
             name: json.dumps(value)
         }
     if isinstance(value, dict):
-        ((key, inner),) = value.items() or (("", None),)
-        return _condition(key, f"{at}.{key}", inner)
+        return _all_of(at, value)
     if name == "type" and "*" in value:
         return f"{column} LIKE :type ESCAPE '\\'", {name: value.replace("_", "\\_").replace("*", "%")}
     same = " COLLATE NOCASE" if name == "code" else ""
     return f"{column} = :{name}{same}", {name: value}
+
+
+def _all_of(at: str, inner: Params) -> tuple[str, dict[str, object]]:
+    found = [_condition(f"{at}_{key}".replace(".", "_"), f"{at}.{key}", value) for key, value in inner.items()]
+    values = {name: value for _, bound in found for name, value in bound.items()}
+    return " AND ".join([condition for condition, _ in found] or ["1"]), values
 
 
 def _created(value: int | dict[str, int]) -> tuple[str, dict[str, object]]:

@@ -2,26 +2,37 @@
 
 from functools import cache
 from importlib import import_module
-from typing import Any, ForwardRef, get_args
+from typing import Any, ForwardRef, get_args, get_origin
 
 from tollkeeper.sandbox.stripe.ledger import JSON
 
 CLASSES = {
     "account": ("stripe", "Account"),
+    "billing_portal.configuration": ("stripe.billing_portal", "Configuration"),
+    "billing_portal.session": ("stripe.billing_portal", "Session"),
     "charge": ("stripe", "Charge"),
     "checkout.session": ("stripe.checkout", "Session"),
     "coupon": ("stripe", "Coupon"),
     "customer": ("stripe", "Customer"),
+    "discount": ("stripe", "Discount"),
     "dispute": ("stripe", "Dispute"),
     "event": ("stripe", "Event"),
+    "invoice": ("stripe", "Invoice"),
+    "invoice_payment": ("stripe", "InvoicePayment"),
     "item": ("stripe", "LineItem"),
+    "line_item": ("stripe", "InvoiceLineItem"),
     "payment_intent": ("stripe", "PaymentIntent"),
     "payment_link": ("stripe", "PaymentLink"),
     "payment_method": ("stripe", "PaymentMethod"),
+    "plan": ("stripe", "Plan"),
     "price": ("stripe", "Price"),
     "product": ("stripe", "Product"),
     "promotion_code": ("stripe", "PromotionCode"),
     "refund": ("stripe", "Refund"),
+    "setup_intent": ("stripe", "SetupIntent"),
+    "subscription": ("stripe", "Subscription"),
+    "subscription_item": ("stripe", "SubscriptionItem"),
+    "test_helpers.test_clock": ("stripe.test_helpers", "TestClock"),
     "webhook_endpoint": ("stripe", "WebhookEndpoint"),
 }
 
@@ -39,16 +50,21 @@ ONLY_SOMETIMES = {
         "tax",
         "tax_ids",
     },
+    "Discount": {"deleted"},
     "Event": {"account", "context"},  # events of connected accounts
     "Event.Data": {"previous_attributes"},  # *.updated
+    "Invoice": {"amount_paid_off_stripe", "confirmation_secret", "deleted", "payments"},
     "LineItem": {"discounts", "taxes"},
     "PaymentIntent.AmountDetails": {"error", "line_items"},
     "PaymentLink": {"line_items"},
+    "Plan": {"deleted", "tiers"},
     "Price": {"currency_options", "deleted", "tiers"},
     "Product": {"deleted"},
     "PromotionCode.Restrictions": {"currency_options"},
     "Session": {"line_items"},
     "Session.TotalDetails": {"breakdown"},
+    "SubscriptionItem": {"billed_until", "current_trial", "deleted"},
+    "TestClock": {"deleted"},
     "WebhookEndpoint": {"deleted", "secret"},  # the secret: once, in the answer to its creation
 }
 
@@ -116,12 +132,14 @@ def inner_classes(of: type) -> dict[str, type]:
 
 @cache
 def expandable(of: type) -> frozenset[str]:
-    """The fields that hold an id, or on demand the object: the SDK declares them as one or the other."""
+    """The fields that hold ids, or on demand the objects: the SDK declares them as one or the other."""
     return frozenset(name for name in declared(of) if _is_id_or_object(of.__annotations__[name]))
 
 
 def _is_id_or_object(annotation: object) -> bool:
     members = get_args(annotation)
+    if any(get_origin(one) is list for one in (annotation, *members)):
+        return any(_is_id_or_object(inner) for one in (annotation, *members) for inner in get_args(one))
     return str in members and any(isinstance(one, ForwardRef) for one in members)
 
 

@@ -1,14 +1,19 @@
 """One unit of work: what a call or a page may read and change, inside one transaction."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tollkeeper.sandbox.stripe import faults
 from tollkeeper.sandbox.stripe.errors import no_such
 from tollkeeper.sandbox.stripe.events import event_of
 from tollkeeper.sandbox.stripe.ledger import JSON, Ledger
 
-NOUNS = {"promotion_code": "promotion code", "webhook_endpoint": "webhook endpoint"}
+NOUNS = {
+    "promotion_code": "promotion code",
+    "test_helpers.test_clock": "test clock",
+    "webhook_endpoint": "webhook endpoint",
+}
+TOLD_AS = {"subscription": "customer.subscription"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +29,15 @@ class Work:
 
     def new_id(self, prefix: str, size: int = 12) -> str:
         return f"{prefix}_{self.token(size)}"
+
+    def at(self, moment: int) -> "Work":
+        """Work that nobody asked for, at this moment."""
+        return replace(self, now=moment, request=None, idempotency_key=None)
+
+    def on_clock_of(self, body: JSON) -> "Work":
+        """The same work at the time of the test clock that the object is on, if it is on one."""
+        clock = self.ledger.find(body["test_clock"]) if body.get("test_clock") else None
+        return replace(self, now=clock["frozen_time"]) if clock and not clock.get("deleted") else self
 
     def get(self, kind: str, id_: str) -> JSON:
         """The object that a path names; raises Stripe's 404."""
@@ -49,7 +63,7 @@ class Work:
     def add(self, body: JSON, hidden: JSON | None = None) -> JSON:
         """Keep a new object and tell of it."""
         self.ledger.add(body, hidden)
-        self.emit(f"{body['object']}.created", body)
+        self.emit(f"{_told_as(body)}.created", body)
         return body
 
     def change(self, body: JSON, changes: JSON) -> JSON:
@@ -58,7 +72,7 @@ class Work:
         if previous:
             body = {**body, **changes}
             self.ledger.save(body)
-            self.emit(f"{body['object']}.updated", body, previous)
+            self.emit(f"{_told_as(body)}.updated", body, previous)
         return body
 
     def later(self, id_: str, outcome: str, seconds: int) -> None:
@@ -97,6 +111,11 @@ class Work:
         )
         for fault in met:
             self.ledger.run("INSERT INTO faulted (delivery, effect) VALUES (?, ?)", id_, fault.effect)
+
+
+def _told_as(body: JSON) -> str:
+    kind: str = body["object"]
+    return TOLD_AS.get(kind, kind)
 
 
 def listens(endpoint: JSON, type_: str) -> bool:

@@ -1,0 +1,39 @@
+"""One call of the API: where it is, what it does, and which parameters it serves."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tollkeeper.sandbox.stripe.ledger import JSON
+from tollkeeper.sandbox.stripe.listing import Handler, Params
+from tollkeeper.sandbox.stripe.parameters import Parameters
+from tollkeeper.sandbox.stripe.work import Work
+
+PAGING = "expand limit starting_after ending_before"
+
+
+@dataclass(frozen=True)
+class Call:
+    """``path`` has at most one ``{id}``."""
+
+    method: str
+    path: str
+    run: Handler
+    parameters: Parameters
+
+
+def call(
+    method: str,
+    path: str,
+    run: Handler,
+    typed: str,
+    handled: str = "",
+    served: Mapping[str, tuple[object, ...]] | None = None,
+) -> Call:
+    return Call(method, path, run, Parameters(typed, frozenset(handled.split()), served or {}))
+
+
+def retriever(kind: str) -> Handler:
+    def retrieve(work: Work, _params: Params, id_: str) -> JSON:
+        return work.get(kind, id_)
+
+    return retrieve
