@@ -135,9 +135,9 @@ async def _payer(books: Books, realm: Realm, kept: Sequence[KeptEvent]) -> Custo
 async def _note_unclaimed(books: Books, realm: Realm, source: str) -> str:
     """Keep a payment of somebody who is no customer of ours, for operators to see. It opens no door."""
     asked_at = books.clock()
-    purchase = await books.provider.purchase(source)
-    if purchase is None:
+    bought = await books.provider.bought(source)
+    if bought is None:
         return "no purchase"
-    finding = unclaimed(purchase)
+    finding = unclaimed(bought)
     report_unexplained(await books.database.write(findings.note, realm, None, [finding], asked_at))
     return finding.verdict.value

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tollkeeper.model import Customer, Event, Order, Person, Price, Purchase, Snapshot
+from tollkeeper.model import Customer, Event, Order, Person, Price, Purchase, Snapshot, Subscription
 
 Headers = Sequence[tuple[str, str]]
 
@@ -68,23 +68,45 @@ class PaymentProvider(Protocol):
         """How far a hosted page has come."""
         ...
 
+    async def expire_checkout(self, checkout_id: str) -> Checkout:
+        """End a hosted page so that nobody can pay there any more. The answer tells whether somebody just had."""
+        ...
+
     async def checkout_of_order(self, order: Order, customer: Customer) -> Checkout | None:
         """The hosted page made for an order, when its id was never stored."""
         ...
 
     async def snapshot(self, customer: Customer) -> Snapshot:
-        """Everything the customer bought. Raises ``CustomerMissing`` where the provider no longer tells."""
+        """Everything the customer bought, purchases and subscriptions.
+
+        Raises ``CustomerMissing`` where the provider no longer tells.
+        """
         ...
 
-    async def purchase(self, checkout_id: str) -> Purchase | None:
-        """One completed checkout of the account, whoever made it and paid.
+    async def bought(self, source: str) -> Purchase | Subscription | None:
+        """One completed checkout or one subscription of the account, whoever made it and paid.
 
-        None if there is none by that id, or nobody has completed it, or it is for a subscription.
+        A checkout for a subscription leads to that. None if there is none by that id, or nobody has completed it.
         """
         ...
 
     async def payer(self, reference: str) -> str | None:
         """The customer who made the payment with this id. None: there is no such payment, or nobody's name on it."""
+        ...
+
+    async def billing_portal(self, customer: Customer, return_url: str) -> str:
+        """The address of a page where the customer may change, mend and end subscriptions, and see invoices.
+
+        It is for one visit, soon, and leads back to ``return_url``. Raises ``CustomerMissing``, and
+        ``ProviderRefused`` with advice where the operator has not set the portal up.
+        """
+        ...
+
+    async def cancel_subscriptions(self, customer: Customer) -> None:
+        """End all subscriptions of a customer that are not over, at once. Nothing is paid back.
+
+        Trying again does no harm. Raises ``CustomerMissing`` where the customer is gone, and so are they.
+        """
         ...
 
     async def read_webhook(self, headers: Headers, body: bytes, now: int) -> Event:

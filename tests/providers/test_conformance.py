@@ -193,7 +193,7 @@ async def test_a_snapshot_tells_what_was_paid_what_expired_and_nothing_else(
     assert purchase.reference
     assert purchase.email
     assert purchase.receipt_url
-    assert await provider.purchase(paid.id) == purchase
+    assert await provider.bought(paid.id) == purchase
     assert replace(purchase, created_at=0, paid_at=None, reference=None, email=None, receipt_url=None) == Purchase(
         source=paid.id,
         order_id=order.id,
@@ -215,8 +215,8 @@ async def test_a07_a_purchase_by_a_stranger_is_told_with_their_address_and_names
     world: World, provider: PaymentProvider
 ) -> None:
     checkout_id = world.pay_elsewhere(price_id := world.price(700), "stranger@example.com")
-    found = await provider.purchase(checkout_id)
-    assert found is not None
+    found = await provider.bought(checkout_id)
+    assert isinstance(found, Purchase)
     assert (found.source, found.payment, found.email) == (checkout_id, Payment.PAID, "stranger@example.com")
     assert (found.order_id, found.person_id, found.live) == (None, None, False)
     assert (found.lines, found.amount_total, found.currency) == ((Line(price_id, 1),), 700, "eur")
@@ -229,7 +229,7 @@ async def test_a_payment_leads_to_whoever_made_it(world: World, provider: Paymen
     world.pay(page.url or "")
     (purchase,) = (await provider.snapshot(customer)).purchases
     assert await provider.payer(purchase.reference or "") == customer.external_id
-    stranger = await provider.purchase(world.pay_elsewhere(price_id, "stranger@example.com"))
+    stranger = await provider.bought(world.pay_elsewhere(price_id, "stranger@example.com"))
     assert stranger is not None
     assert await provider.payer(stranger.reference or "") is None
     assert await provider.payer("pi_unknown") is None
@@ -240,7 +240,7 @@ async def test_what_nobody_has_completed_is_no_purchase(world: World, provider: 
     (_, unpaid), (_, left) = [await a_checkout(provider, customer, price_id) for _ in range(2)]
     world.expire(left.id)
     for checkout_id in (unpaid.id, left.id, "cs_test_unknown"):
-        assert await provider.purchase(checkout_id) is None
+        assert await provider.bought(checkout_id) is None
 
 
 async def test_a04_promotion_codes_are_taken_where_the_seller_wants_it(world: World, provider: PaymentProvider) -> None:
@@ -296,7 +296,7 @@ async def test_a12_what_a_customer_bought_is_told_after_they_were_deleted(
     before = await provider.snapshot(customer)
     world.delete_customer(customer.external_id)
     assert await provider.snapshot(customer) == before
-    assert await provider.purchase(checkout.id) == before.purchases[0]
+    assert await provider.bought(checkout.id) == before.purchases[0]
     with pytest.raises(CustomerMissing):
         await provider.create_checkout(replace(order, idempotency_key=secrets.token_hex(16)), customer, RETURNS)
 
@@ -364,7 +364,7 @@ CALLS: dict[str, Call] = {
     "checkout": lambda provider: provider.checkout("cs_test_1"),
     "checkout_of_order": lambda provider: provider.checkout_of_order(ORDER, CUSTOMER),
     "snapshot": lambda provider: provider.snapshot(CUSTOMER),
-    "purchase": lambda provider: provider.purchase("cs_test_1"),
+    "bought": lambda provider: provider.bought("cs_test_1"),
 }
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 

@@ -17,9 +17,9 @@ from tests.support.issuers import serving
 from tests.support.running import Sandbox
 
 from tollkeeper.errors import ProviderRefused
-from tollkeeper.model import Customer, Dispute, Line, Order, OrderState, Payment, Purchase, Realm
+from tollkeeper.model import Customer, Dispute, Line, Order, OrderState, Payment, Price, Purchase, Realm
 from tollkeeper.provider import PaymentProvider, ReturnAddresses
-from tollkeeper.providers.stripe import _dispute
+from tollkeeper.providers.stripe.purchases import gravest
 
 pytestmark = pytest.mark.anyio
 
@@ -62,10 +62,11 @@ def paid_session(sandbox: Sandbox) -> dict[str, Any]:
 
 @contextmanager
 def answering(found: dict[str, Any]) -> Iterator[str]:
-    """A server that gives one answer, whatever is asked."""
+    """A server that gives one answer, whatever is asked; and knows no subscriptions."""
 
-    async def answer(_: Request) -> Response:
-        return JSONResponse(found)
+    async def answer(request: Request) -> Response:
+        nothing = {"object": "list", "url": "/v1/subscriptions", "has_more": False, "data": []}
+        return JSONResponse(nothing if request.url.path == "/v1/subscriptions" else found)
 
     with serving(Starlette(routes=[Route("/{any:path}", answer)])) as address:
         yield address
@@ -148,8 +149,8 @@ async def test_a11_refunds_and_disputes_are_read_from_the_charge(
     ],
 )
 def test_a11_the_gravest_dispute_counts(statuses: list[str], dispute: Dispute) -> None:
-    assert _dispute(statuses, disputed=True) is dispute
-    assert _dispute([], disputed=False) is Dispute.NONE
+    assert gravest(statuses, disputed=True) is dispute
+    assert gravest([], disputed=False) is Dispute.NONE
 
 
 async def test_a07_a_session_that_is_not_ours_names_nobody(world: StripeWorld, paid_session: dict[str, Any]) -> None:
@@ -198,18 +199,48 @@ async def test_a_subscription_or_an_open_checkout_is_no_purchase(
 ) -> None:
     with answering(paid_session | facts) as address:
         async with opened(world.provider(at=address)) as provider:
-            assert await provider.purchase(paid_session["id"]) is None
+            assert await provider.bought(paid_session["id"]) is None
 
 
-PRICE = {"id": "price_1", "object": "price", "currency": "eur", "type": "one_time", "product": {"name": "Lessons"}}
+PRICE = {
+    "id": "price_1",
+    "object": "price",
+    "currency": "eur",
+    "unit_amount": 1900,
+    "billing_scheme": "per_unit",
+    "recurring": None,
+    "tax_behavior": "unspecified",
+    "product": {"name": "Lessons"},
+}
+MONTHLY = {"interval": "month", "interval_count": 3, "usage_type": "licensed"}
 
 
 @pytest.mark.parametrize(
-    "facts", [{"unit_amount": None, "billing_scheme": "tiered"}, {"unit_amount": 1900, "type": "recurring"}]
+    ("facts", "expected"),
+    [
+        ({}, Price("price_1", 1900, "eur", "Lessons")),
+        ({"tax_behavior": "inclusive"}, Price("price_1", 1900, "eur", "Lessons", tax_behavior="inclusive")),
+        ({"recurring": MONTHLY}, Price("price_1", 1900, "eur", "Lessons", "month", 3)),
+    ],
 )
-async def test_a_price_that_cannot_be_paid_once_is_refused_with_advice(
-    world: StripeWorld, facts: dict[str, Any]
-) -> None:
+async def test_a_price_says_how_often_it_is_paid(world: StripeWorld, facts: dict[str, Any], expected: Price) -> None:
+    with answering({**PRICE, **facts}) as address:
+        async with opened(world.provider(at=address)) as provider:
+            found = await provider.price("price_1")
+    assert found == expected
+    assert found.recurring == ("recurring" in facts)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"unit_amount": None, "billing_scheme": "tiered"},
+        {"unit_amount": None},
+        {"recurring": MONTHLY | {"usage_type": "metered"}},
+        {"recurring": MONTHLY, "billing_scheme": "tiered"},
+    ],
+)
+async def test_a_price_without_a_fixed_amount_is_refused_with_advice(world: StripeWorld, facts: dict[str, Any]) -> None:
     with answering({**PRICE, **facts}) as address:
         async with opened(world.provider(at=address)) as provider:
             with pytest.raises(ProviderRefused) as refused:

@@ -174,11 +174,6 @@ LINK = (
             " for payment pi_2: Won it in the raffle.",
         ),
         (
-            {"grants": (replace(GIVEN, until=NOON + DAY),)},
-            "may not use dashboard, because the access that an operator's grant of 22 November 2026 gave"
-            " ended on 23 November 2026.",
-        ),
-        (
             {"grants": (replace(GIVEN, revoked_at=NOON + DAY, withheld="A mistake."),)},
             "may not use dashboard, because an operator revoked the access that an operator's grant of 22 November 2026"
             " gave: A mistake; it ended on 23 November 2026.",

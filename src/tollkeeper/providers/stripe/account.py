@@ -1,0 +1,323 @@
+"""One Stripe account: what it is asked, and how long we wait for the answer."""
+
+import asyncio
+import hashlib
+import importlib
+import json
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from tollkeeper.budget import Budget, in_background
+from tollkeeper.config import StripeSettings
+from tollkeeper.errors import (
+    BadWebhook,
+    EmailRefused,
+    ProviderFailed,
+    ProviderMissing,
+    ProviderRefused,
+    ProviderUnavailable,
+)
+from tollkeeper.model import Customer, Event, Order, Person, Price, Purchase, Realm, Snapshot, Subscription
+from tollkeeper.provider import Checkout, Headers, ReturnAddresses
+from tollkeeper.providers.stripe.calls import account_of, ask, each, path, translated
+from tollkeeper.providers.stripe.events import EVENTS_THAT_MATTER, event_of, hint_of, message_of, plain_id, verify
+from tollkeeper.providers.stripe.purchases import BOUGHT, checkout_of, disputes_of, is_purchase, price_of, purchase_of
+from tollkeeper.providers.stripe.subscriptions import SUBSCRIPTIONS, cancel_all, subscription_of, subscriptions_of
+
+if TYPE_CHECKING:
+    import stripe
+
+# The longest that one request may take, and that a visitor waits for a definite answer. Seconds.
+PATIENCE = 10
+
+# How many times as long background work waits for one, since it lets everybody pass.
+BACKGROUND_PATIENCE = 6
+
+# How long trouble with a price is remembered before it is asked for again. Seconds.
+TROUBLE_SECONDS = 5
+
+SESSIONS = "/v1/checkout/sessions"
+
+PORTAL_ADVICE = "Save the portal's settings once: https://dashboard.stripe.com/settings/billing/portal."
+
+
+def _paying(names: Mapping[str, str]) -> dict[str, Any]:
+    return {"mode": "payment", "payment_intent_data": {"metadata": names}}
+
+
+def _subscribing(order: Order, names: Mapping[str, str]) -> dict[str, Any]:
+    """https://docs.stripe.com/payments/checkout/free-trials. Who begins without a card and adds none is let go."""
+    data: dict[str, Any] = {"metadata": names}
+    if order.trial_days is None:
+        return {"mode": "subscription", "subscription_data": data}
+    data |= {"trial_period_days": order.trial_days}
+    if not order.trial_without_card:
+        return {"mode": "subscription", "subscription_data": data}
+    data |= {"trial_settings": {"end_behavior": {"missing_payment_method": "cancel"}}}
+    return {"mode": "subscription", "subscription_data": data, "payment_method_collection": "if_required"}
+
+
+class StripeProvider:
+    """A ``PaymentProvider`` over one Stripe account and mode."""
+
+    name = "stripe"
+
+    def __init__(
+        self,
+        settings: StripeSettings,
+        *,
+        patience: float = PATIENCE,
+        http: "stripe.HTTPClient | None" = None,
+        budget: Budget | None = None,
+        asked: Callable[[int | None, float], None] = lambda status, seconds: None,
+    ) -> None:
+        """``patience`` is in seconds; ``http`` carries the SDK's requests, over the network if left out.
+
+        ``budget`` is shared by all that ask the same account from here. ``asked`` is told of every request: the status
+        of its answer, None if there was none, and how many seconds it took.
+        """
+        self._settings = settings
+        self._patience = patience
+        self._budget = budget or Budget()
+        self._asked = asked
+        self._client: stripe.StripeClient | None = None
+        self._http = http
+        self._account: str | None = None
+        self._prices: dict[str, Price] = {}
+        self._price_trouble: dict[str, tuple[float, ProviderUnavailable | ProviderRefused]] = {}
+        self._asking_price = asyncio.Lock()
+
+    @property
+    def live(self) -> bool:
+        """Whether the key moves real money."""
+        return self._settings.live
+
+    async def account(self) -> str:
+        """See ``PaymentProvider``. Asked once: a key belongs to one account for good."""
+        if self._account is None:
+            async with self._calling() as client:
+                self._account = await account_of(client)
+        return self._account
+
+    async def price(self, price_id: str) -> Price:
+        """See ``PaymentProvider``. Kept: a price's amount never changes (https://docs.stripe.com/api/prices/update).
+
+        Trouble is kept for a moment too: landing pages ask, and anybody can open those as often as they like.
+        """
+        async with self._asking_price:
+            if price_id in self._prices:
+                return self._prices[price_id]
+            clock = asyncio.get_running_loop().time
+            refused_until, refusal = self._price_trouble.get(price_id, (0.0, None))
+            if refusal is not None and refused_until > clock():
+                raise refusal
+            try:
+                self._prices[price_id] = await self._fetch_price(price_id)
+            except (ProviderUnavailable, ProviderRefused) as error:
+                self._price_trouble[price_id] = (clock() + TROUBLE_SECONDS, error)
+                raise
+            return self._prices[price_id]
+
+    async def _fetch_price(self, price_id: str) -> Price:
+        async with self._calling() as client:
+            return price_of(await ask(client, "get", path("/v1/prices", price_id), expand=["product"]))
+
+    async def create_customer(self, person: Person, replacing: str | None = None) -> str:
+        """See ``PaymentProvider``. The key covers the parameters, so a new name cannot clash with an earlier try."""
+        params: dict[str, Any] = {"name": person.name, "metadata": {"person": person.id}}
+        if person.email:
+            params["email"] = person.email
+        digest = hashlib.sha256(json.dumps([params, replacing], sort_keys=True).encode()).hexdigest()[:16]
+        key = f"customer-{person.id}-{digest}"
+        try:
+            return await self._create_customer(key, params)
+        except EmailRefused:  # an issuer may know addresses that mean nothing outside its own network
+            return await self.create_customer(replace(person, email=None), replacing)
+        except ProviderFailed:  # which is remembered with its key for a day; a customer too many does no harm
+            return await self._create_customer(f"{key}-{secrets.token_hex(8)}", params)
+
+    async def _create_customer(self, key: str, params: Mapping[str, Any]) -> str:
+        async with self._calling() as client:
+            made = await ask(client, "post", "/v1/customers", idempotency_key=key, **params)
+        return str(made["id"])
+
+    async def create_checkout(self, order: Order, customer: Customer, returns: ReturnAddresses) -> Checkout:
+        """See ``PaymentProvider``. https://docs.stripe.com/api/checkout/sessions/create"""
+        params = self._checkout_params(order, customer, returns)
+        if order.promotion_codes:
+            params["allow_promotion_codes"] = True
+        async with self._calling() as client:
+            return checkout_of(await ask(client, "post", SESSIONS, idempotency_key=order.idempotency_key, **params))
+
+    def _checkout_params(self, order: Order, customer: Customer, returns: ReturnAddresses) -> dict[str, Any]:
+        names = {"order": order.id, "person": order.person_id, "product": order.product}
+        params: dict[str, Any] = {
+            "customer": customer.external_id,
+            "client_reference_id": order.id,
+            "line_items": [{"price": order.price_id, "quantity": order.quantity}],
+            # A price may have other currencies too, of which Stripe would choose one by where the buyer is.
+            "currency": order.currency,
+            "success_url": returns.success,
+            "cancel_url": returns.cancel,
+            "metadata": names,
+            **(_subscribing(order, names) if order.recurring else _paying(names)),
+        }
+        if self._settings.automatic_tax:
+            # Tax needs an address, which the buyer types on the hosted page.
+            params |= {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
+        return params
+
+    async def checkout(self, checkout_id: str) -> Checkout:
+        """See ``PaymentProvider``."""
+        async with self._calling() as client:
+            return checkout_of(await ask(client, "get", path(SESSIONS, checkout_id)))
+
+    async def expire_checkout(self, checkout_id: str) -> Checkout:
+        """See ``PaymentProvider``. https://docs.stripe.com/api/checkout/sessions/expire"""
+        try:
+            async with self._calling() as client:
+                return checkout_of(await ask(client, "post", f"{path(SESSIONS, checkout_id)}/expire"))
+        except ProviderRefused:  # only an open one can be expired
+            return await self.checkout(checkout_id)
+
+    async def checkout_of_order(self, order: Order, customer: Customer) -> Checkout | None:
+        """See ``PaymentProvider``. Stripe cannot search by reference, so look through the customer's own."""
+        async with self._calling() as client:
+            async for found in each(client, SESSIONS, customer=customer.external_id):
+                if found["client_reference_id"] == order.id:
+                    return checkout_of(found)
+        return None
+
+    async def snapshot(self, customer: Customer) -> Snapshot:
+        """See ``PaymentProvider``. https://docs.stripe.com/api/checkout/sessions/list"""
+        async with self._calling() as client:
+            expand = [f"data.{part}" for part in BOUGHT]
+            found = [one async for one in each(client, SESSIONS, customer=customer.external_id, expand=expand)]
+            purchases = [await _purchase(client, one) for one in found if is_purchase(one)]
+            through = {one["subscription"]: one["id"] for one in found if one["status"] == "complete"}
+            subscriptions = await subscriptions_of(client, customer.external_id, through)
+        return Snapshot(
+            customer,
+            purchases=tuple(purchases),
+            expired_checkouts=frozenset(session["id"] for session in found if session["status"] == "expired"),
+            subscriptions=subscriptions,
+        )
+
+    async def bought(self, source: str) -> Purchase | Subscription | None:
+        """See ``PaymentProvider``."""
+        try:
+            async with self._calling() as client:
+                if source.startswith("cs_"):
+                    return await _gone_through(client, source)
+                return await _subscription(client, source) if source.startswith("sub_") else None
+        except ProviderMissing:
+            return None
+
+    async def payer(self, reference: str) -> str | None:
+        """See ``PaymentProvider``. https://docs.stripe.com/api/payment_intents/retrieve"""
+        try:
+            async with self._calling() as client:
+                return plain_id((await ask(client, "get", path("/v1/payment_intents", reference)))["customer"])
+        except ProviderMissing:
+            return None
+
+    async def billing_portal(self, customer: Customer, return_url: str) -> str:
+        """See ``PaymentProvider``. https://docs.stripe.com/api/customer_portal/sessions/create"""
+        params = {"customer": customer.external_id, "return_url": return_url}
+        try:
+            async with self._calling() as client:
+                return str((await ask(client, "post", "/v1/billing_portal/sessions", **params))["url"])
+        except ProviderRefused as refusal:
+            if not refusal.advice:
+                refusal.advice = PORTAL_ADVICE
+            raise
+
+    async def cancel_subscriptions(self, customer: Customer) -> None:
+        """See ``PaymentProvider``. https://docs.stripe.com/api/subscriptions/cancel"""
+        async with self._calling() as client:
+            await cancel_all(client, customer.external_id)
+
+    async def read_webhook(self, headers: Headers, body: bytes, now: int) -> Event:
+        """See ``PaymentProvider``. https://docs.stripe.com/webhooks#verify-manually"""
+        await self._sdk()
+        verify(headers, body, self._settings.webhook_secrets, now)
+        message = message_of(body)
+        if message["livemode"] != self.live:
+            raise BadWebhook("an event of the other mode (live or test)")
+        account = await self.account()
+        if message["account"] not in (None, account):
+            raise BadWebhook("an event of another account")
+        return event_of(message, Realm(self.name, account, self.live))
+
+    async def events(self, since: int) -> AsyncIterator[Sequence[Event]]:
+        """See ``PaymentProvider``. Stripe keeps 30 days (https://docs.stripe.com/api/events/list)."""
+        realm = Realm(self.name, await self.account(), self.live)
+        params: dict[str, Any] = {"created": {"gte": since}, "types": sorted(EVENTS_THAT_MATTER), "limit": 100}
+        more = True
+        while more:
+            async with self._calling() as client:
+                page = await ask(client, "get", "/v1/events", **params)
+            yield [event_of(hint_of(event), realm) for event in page["data"]]
+            more = page["has_more"]
+            params |= {"starting_after": page["data"][-1]["id"]} if more else {}
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        if self._http is not None:
+            await self._http.close_async()  # type: ignore[no-untyped-call]
+
+    async def _sdk(self) -> "stripe.StripeClient":
+        """The SDK's client. Importing the SDK takes a while, so it happens at first need and off the event loop."""
+        if self._client is None:
+            await asyncio.to_thread(importlib.import_module, "stripe")
+            self._client = self._client or self._connect()
+        return self._client
+
+    def _connect(self) -> "stripe.StripeClient":
+        import stripe
+
+        from tollkeeper.providers.paced import Paced
+
+        stripe.enable_telemetry = False  # or the SDK writes a file in the home folder
+        self._http = self._http or stripe.HTTPXClient(timeout=self._patience)
+        return stripe.StripeClient(
+            self._settings.api_key,
+            max_network_retries=2,
+            http_client=Paced(self._http, self._budget, self._patience, self._asked),
+            base_addresses={"api": self._settings.api_base} if self._settings.api_base else {},
+        )
+
+    @asynccontextmanager
+    async def _calling(self) -> AsyncIterator["stripe.StripeClient"]:
+        """Call the SDK within the time limit, and translate what it raises."""
+        client = await self._sdk()
+        import stripe
+
+        try:
+            async with asyncio.timeout(self._patience * (BACKGROUND_PATIENCE if in_background() else 1)):
+                yield client
+        except (TimeoutError, stripe.APIConnectionError, stripe.RateLimitError) as error:
+            raise ProviderUnavailable("Stripe did not answer in time.") from error
+        except stripe.StripeError as error:
+            raise translated(error) from error
+
+
+async def _purchase(client: "stripe.StripeClient", session: Mapping[str, Any]) -> Purchase:
+    return purchase_of(session, await disputes_of(client, session["payment_intent"] or {}))
+
+
+async def _gone_through(client: "stripe.StripeClient", checkout_id: str) -> Purchase | Subscription | None:
+    """What a checkout session led to. https://docs.stripe.com/api/checkout/sessions/retrieve"""
+    session = await ask(client, "get", path(SESSIONS, checkout_id), expand=list(BOUGHT))
+    if is_purchase(session):
+        return await _purchase(client, session)
+    begun = session["subscription"] if (session["mode"], session["status"]) == ("subscription", "complete") else None
+    return await _subscription(client, begun) if begun else None
+
+
+async def _subscription(client: "stripe.StripeClient", id: str) -> Subscription:
+    """https://docs.stripe.com/api/subscriptions/retrieve"""
+    return await subscription_of(client, await ask(client, "get", path(SUBSCRIPTIONS, id)))

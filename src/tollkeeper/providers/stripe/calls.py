@@ -1,0 +1,81 @@
+"""One call to Stripe's API, answered with plain data, and what its errors mean."""
+
+import re
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from tollkeeper.errors import (
+    CustomerMissing,
+    EmailRefused,
+    IdempotencyConflict,
+    ProviderFailed,
+    ProviderMissing,
+    ProviderRefused,
+    ProviderUnavailable,
+)
+
+if TYPE_CHECKING:
+    import stripe
+
+TAX_ADVICE = "Turn on Stripe Tax (https://dashboard.stripe.com/settings/tax), or set STRIPE_AUTOMATIC_TAX=false."
+KEY_ADVICE = "Check STRIPE_API_KEY, and what a restricted key is allowed to do."
+
+
+async def ask(client: "stripe.StripeClient", method: str, path: str, **params: Any) -> dict[str, Any]:
+    """One call, answered with plain data: to make the SDK's typed objects takes most of the time of a reconcile, and
+    we read a few of their fields. ``idempotency_key`` is the SDK's own option among the parameters.
+    """
+    answer: dict[str, Any] = (await client.raw_request_async(method, path, **params)).data
+    return answer
+
+
+async def each(client: "stripe.StripeClient", path: str, **params: Any) -> AsyncIterator[dict[str, Any]]:
+    """Everything in a list, newest first. https://docs.stripe.com/api/pagination"""
+    more = True
+    while more:
+        page = await ask(client, "get", path, limit=100, **params)
+        for one in page["data"]:
+            yield one
+        more = page["has_more"]
+        params |= {"starting_after": page["data"][-1]["id"]} if more else {}
+
+
+def path(listing: str, id: str) -> str:
+    """The path of one object. Ids come with events too, and must lead nowhere else."""
+    return f"{listing}/{quote(id, safe='')}"
+
+
+async def account_of(client: "stripe.StripeClient") -> str:
+    """Whose key it is. Restricted keys may not ask, but Stripe names the account in the refusal."""
+    import stripe
+
+    try:
+        return str((await ask(client, "get", "/v1/account"))["id"])
+    except stripe.PermissionError as refusal:
+        named = re.search(r"on account '(acct_[A-Za-z0-9]+)'", refusal.user_message or "")
+        if named is None:
+            raise
+        return named[1]
+
+
+def translated(error: "stripe.StripeError") -> ProviderRefused | ProviderUnavailable:
+    """Map an SDK error. https://docs.stripe.com/error-handling"""
+    import stripe
+
+    # A 5xx, a 409 (the same request is under way elsewhere), or an answer that is not Stripe's: nothing definite.
+    if isinstance(error, stripe.APIError):
+        failed = ProviderFailed if (error.http_status or 0) >= 500 else ProviderUnavailable
+        return failed("Stripe had trouble answering.")
+    message = error.user_message or "Stripe refused the request."
+    param = getattr(error, "param", None)
+    if isinstance(error, stripe.IdempotencyError):
+        return IdempotencyConflict(message)
+    if error.code == "resource_missing":
+        missing = CustomerMissing if param == "customer" else ProviderMissing
+        return missing(message, "Check that the id belongs to the account and mode of STRIPE_API_KEY.")
+    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
+        return ProviderRefused("Stripe did not accept the key.", KEY_ADVICE)
+    if param == "email":
+        return EmailRefused(message)
+    return ProviderRefused(message, TAX_ADVICE if "Stripe Tax" in message else "")

@@ -1,0 +1,128 @@
+"""Stripe's events: which of them matter, whether a webhook is to be believed, and the hint that each of them is."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from tollkeeper.errors import BadWebhook
+from tollkeeper.model import Event, Realm
+from tollkeeper.provider import Headers
+
+# A signature is believed for 300 s (https://docs.stripe.com/webhooks#replay-attacks), and clocks may differ by 60 s.
+OLDEST_SIGNATURE = 300
+CLOCK_DIFFERENCE = 60
+
+# At most 20 can be asked for at a time (https://docs.stripe.com/api/events/list#list_events-types).
+EVENTS_THAT_MATTER = frozenset(
+    {
+        "checkout.session.completed",
+        "checkout.session.async_payment_succeeded",
+        "checkout.session.async_payment_failed",
+        "checkout.session.expired",
+        "charge.refunded",
+        "charge.dispute.created",
+        "charge.dispute.updated",
+        "charge.dispute.closed",
+        "charge.dispute.funds_reinstated",
+        "charge.dispute.funds_withdrawn",
+        "refund.created",
+        "refund.updated",
+        "refund.failed",
+        "customer.subscription.created",
+        "customer.subscription.updated",
+        "customer.subscription.deleted",
+        "customer.subscription.paused",
+        "customer.subscription.resumed",
+        "invoice.paid",
+        "invoice.payment_failed",
+    }
+)
+
+
+def verify(headers: Headers, body: bytes, secrets: tuple[str, ...], now: int) -> None:
+    """Check the signature against every secret, and its time against the clock, both ways."""
+    import stripe
+
+    signatures = [value for name, value in headers if name.lower() == "stripe-signature"]
+    if len(signatures) != 1:
+        raise BadWebhook("there must be one Stripe-Signature header")
+    signed_at = _signed_at(signatures[0])
+    if signed_at is None or not -CLOCK_DIFFERENCE <= now - signed_at <= OLDEST_SIGNATURE:
+        raise BadWebhook("the signature is too old, or from the future")
+    if not any(_signed(signatures[0], body, secret, stripe) for secret in secrets):
+        raise BadWebhook("the signature does not match")
+
+
+def _signed_at(header: str) -> int | None:
+    """The one time in a signature, in plain digits. The SDK reads more loosely, but must not read another time."""
+    times = [entry.removeprefix("t=") for entry in header.split(",") if entry.startswith("t=")]
+    return int(times[0]) if len(times) == 1 and re.fullmatch(r"[0-9]{1,12}", times[0]) else None
+
+
+def _signed(header: str, body: bytes, secret: str, sdk: Any) -> bool:
+    try:
+        return bool(secret.strip() and sdk.WebhookSignature.verify_header(body, header, secret))
+    except (sdk.SignatureVerificationError, ValueError, TypeError):  # not UTF-8, or junk that the SDK trips over
+        return False
+
+
+def message_of(body: bytes) -> dict[str, Any]:
+    """Parse a verified body. Raises ``BadWebhook`` for anything that is not an event as Stripe documents it."""
+    try:
+        event = hint_of(json.loads(body))
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise BadWebhook("not an event") from error
+    if not _sound(event):
+        raise BadWebhook("not an event")
+    return event
+
+
+def hint_of(message: Any) -> dict[str, Any]:
+    """The few fields of an event that we read."""
+    subject = message["data"]["object"]
+    event = {name: message[name] for name in ("id", "type", "livemode", "created")}
+    event |= {"account": message.get("account"), "object": _subject(subject), "customer": subject.get("customer")}
+    return event | {"payment_intent": subject.get("payment_intent")}
+
+
+def _subject(subject: Mapping[str, Any]) -> Any:
+    """What an event is about: of an invoice, its subscription, if it has one."""
+    parent = subject.get("parent")
+    details = parent.get("subscription_details") if isinstance(parent, dict) else None
+    return (details.get("subscription") if isinstance(details, dict) else None) or subject.get("id")
+
+
+def _sound(event: Mapping[str, Any]) -> bool:
+    """Whether what we read of an event has the types that Stripe documents (https://docs.stripe.com/api/events)."""
+    created, subject = event["created"], event["object"]
+    return (
+        _plain(event["id"], event["type"])
+        and isinstance(event["livemode"], bool)
+        and (type(created) is int and 0 < created < 2**40)
+        # A balance has no id, and merchants choose those of products and coupons.
+        and (subject is None or (isinstance(subject, str) and len(subject) <= 255 and subject.isprintable()))
+    )
+
+
+def _plain(*values: object) -> bool:
+    """Whether every value is a short string of the characters that Stripe's ids and event types use."""
+    return all(isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_.]{1,255}", value) for value in values)
+
+
+def event_of(message: Mapping[str, Any], realm: Realm) -> Event:
+    return Event(
+        realm=realm,
+        id=message["id"],
+        type=message["type"],
+        created_at=message["created"],
+        object_id=message["object"] or "",
+        customer_id=plain_id(message["customer"]),
+        relevant=message["type"] in EVENTS_THAT_MATTER,
+        reference=plain_id(message["payment_intent"]),
+    )
+
+
+def plain_id(value: Any) -> str | None:
+    """An id that an event names; None where it names none, or holds the whole object."""
+    return value if _plain(value) else None

@@ -1,0 +1,120 @@
+"""Purchases, prices and checkout sessions as Stripe tells them, in our own words."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tollkeeper.errors import ProviderRefused
+from tollkeeper.model import Dispute, Line, Payment, Price, Purchase
+from tollkeeper.provider import Checkout
+from tollkeeper.providers.stripe.calls import each
+
+if TYPE_CHECKING:
+    import stripe
+
+# What of a checkout session tells a purchase, and comes only when it is asked for.
+BOUGHT = ("line_items", "payment_intent.latest_charge")
+
+# Where the provider says nothing definite, nothing is said of tax.
+TAX_BEHAVIORS = frozenset({"inclusive", "exclusive"})
+
+# What a payment of a completed checkout waits for: a bank, or a buyer who was given a voucher to pay in a shop.
+# Or it has just ended well, and the checkout does not say so yet. https://docs.stripe.com/payments/paymentintents/lifecycle
+UNDER_WAY = frozenset({"processing", "requires_action", "succeeded"})
+
+# https://docs.stripe.com/api/disputes/object#dispute_object-status. Where the money has gone back for now, as while a
+# lost one is appealed against, or was given back so that there was no dispute, it is lost.
+DISPUTES = {
+    "warning_needs_response": Dispute.WARNING,
+    "warning_under_review": Dispute.WARNING,
+    "warning_closed": Dispute.WARNING,
+    "needs_response": Dispute.OPEN,
+    "under_review": Dispute.OPEN,
+    "won": Dispute.WON,
+    "lost": Dispute.LOST,
+    "prevented": Dispute.LOST,
+    "appeal_needs_response": Dispute.LOST,
+    "appeal_under_review": Dispute.LOST,
+}
+GRAVITY = (Dispute.NONE, Dispute.WARNING, Dispute.WON, Dispute.OPEN, Dispute.LOST)
+
+
+def price_of(found: Mapping[str, Any]) -> Price:
+    """A price in our own words. https://docs.stripe.com/api/prices/object"""
+    recurring = found["recurring"] or {}
+    if recurring.get("usage_type") == "metered":
+        raise ProviderRefused(f"Price {found['id']} is metered: it is paid by use.", "Use a price that is licensed.")
+    if found["unit_amount"] is None or found["billing_scheme"] != "per_unit":
+        raise ProviderRefused(f"Price {found['id']} has no fixed amount.", "Use a price with one amount per unit.")
+    return Price(
+        id=found["id"],
+        amount=found["unit_amount"],
+        currency=found["currency"],
+        product_name=found["product"]["name"],
+        interval=recurring.get("interval"),
+        interval_count=recurring.get("interval_count", 1),
+        tax_behavior=found["tax_behavior"] if found["tax_behavior"] in TAX_BEHAVIORS else None,
+    )
+
+
+def checkout_of(found: Mapping[str, Any]) -> Checkout:
+    return Checkout(id=found["id"], url=found["url"], state=found["status"])
+
+
+def is_purchase(session: Mapping[str, Any]) -> bool:
+    """Whether a checkout session is for a payment, and not for a subscription, and was gone through to its end."""
+    return (session["mode"], session["status"]) == ("payment", "complete")
+
+
+def purchase_of(session: Mapping[str, Any], disputes: Sequence[str] = ()) -> Purchase:
+    """A completed checkout session in our own words. https://docs.stripe.com/api/checkout/sessions/object"""
+    intent = session["payment_intent"] or {}
+    charge = intent.get("latest_charge") or {}
+    names = session["metadata"] or {}
+    return Purchase(
+        source=session["id"],
+        order_id=session["client_reference_id"],
+        person_id=names.get("person"),
+        lines=tuple(_line(item) for item in session["line_items"]["data"]),
+        amount_subtotal=session["amount_subtotal"],
+        amount_discount=session["total_details"]["amount_discount"],
+        amount_total=session["amount_total"],
+        currency=session["currency"],
+        live=session["livemode"],
+        payment=_payment(session["payment_status"], intent.get("status")),
+        created_at=session["created"],
+        paid_at=charge.get("created"),
+        amount_refunded=charge.get("amount_refunded", 0),
+        dispute=gravest(disputes, bool(charge.get("disputed"))),
+        reference=intent.get("id"),
+        email=(session["customer_details"] or {}).get("email"),
+        receipt_url=charge.get("receipt_url"),
+    )
+
+
+def _line(item: Mapping[str, Any]) -> Line:
+    """A line of somebody else's checkout may have neither price nor quantity. Then it is nothing that is sold here."""
+    return Line((item["price"] or {}).get("id", ""), item["quantity"] or 0)
+
+
+def _payment(status: str, intent_status: str | None) -> Payment:
+    """An allow-list: what is not known to be paid is not. https://docs.stripe.com/payments/payment-intents/verifying-status"""
+    if status == "paid":
+        return Payment.PAID
+    if status == "no_payment_required":
+        return Payment.FREE
+    return Payment.PENDING if intent_status in UNDER_WAY else Payment.UNPAID
+
+
+async def disputes_of(client: "stripe.StripeClient", intent: Mapping[str, Any]) -> list[str]:
+    """The statuses of all disputes of a payment. The charge only says that there were any."""
+    if not (intent.get("latest_charge") or {}).get("disputed"):
+        return []
+    return [dispute["status"] async for dispute in each(client, "/v1/disputes", payment_intent=intent["id"])]
+
+
+def gravest(statuses: Sequence[str], disputed: bool) -> Dispute:
+    """The gravest of a payment's disputes. One that is not listed, or has a status we do not know, counts as open."""
+    found = [DISPUTES.get(status, Dispute.OPEN) for status in statuses]
+    if disputed and not found:
+        return Dispute.OPEN
+    return max(found, key=GRAVITY.index, default=Dispute.NONE)
