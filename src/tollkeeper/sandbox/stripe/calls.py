@@ -135,19 +135,23 @@ CALLS = (
         "line_items.metadata line_items.price line_items.price_data.currency line_items.price_data.product "
         "line_items.price_data.product_data.name line_items.price_data.product_data.description "
         "line_items.price_data.product_data.images line_items.price_data.product_data.metadata "
-        "line_items.price_data.tax_behavior line_items.price_data.unit_amount "
+        "line_items.price_data.recurring line_items.price_data.tax_behavior line_items.price_data.unit_amount "
         "line_items.price_data.unit_amount_decimal line_items.quantity locale metadata mode "
         "payment_intent_data.description payment_intent_data.metadata payment_intent_data.receipt_email "
-        "phone_number_collection.enabled submit_type success_url tax_id_collection.enabled ui_mode",
+        "payment_method_collection "
+        "phone_number_collection.enabled submit_type subscription_data.description subscription_data.metadata "
+        "subscription_data.trial_end subscription_data.trial_period_days "
+        "subscription_data.trial_settings.end_behavior.missing_payment_method success_url tax_id_collection.enabled "
+        "ui_mode",
         {
             "adaptive_pricing.enabled": OFF,
             "allowed_payment_method_types": ("card", "sepa_debit"),
             "billing_address_collection": ("auto",),
             "invoice_creation.enabled": OFF,
             "locale": ("auto", "en"),
-            "mode": ("payment",),
+            "mode": ("payment", "subscription"),
             "phone_number_collection.enabled": OFF,
-            "submit_type": ("auto", "pay"),
+            "submit_type": ("auto", "pay", "subscribe"),
             "tax_id_collection.enabled": OFF,
             "ui_mode": ("hosted_page",),
         },
@@ -164,7 +168,7 @@ CALLS = (
         "/v1/checkout/sessions",
         lister("checkout.session", "/v1/checkout/sessions"),
         "checkout._session_list_params:SessionListParams",
-        f"{PAGING} created customer customer_details payment_intent status",
+        f"{PAGING} created customer customer_details payment_intent status subscription",
     ),
     call(
         "POST",

@@ -1,8 +1,8 @@
-"""Checkout sessions in payment mode, hosted (https://docs.stripe.com/api/checkout/sessions)."""
+"""Checkout sessions, hosted, in payment and in subscription mode (https://docs.stripe.com/api/checkout/sessions)."""
 
 from typing import Any
 
-from tollkeeper.sandbox.stripe import catalog, charges, discounts
+from tollkeeper.sandbox.stripe import catalog, discounts, intents, subscription_checkout
 from tollkeeper.sandbox.stripe.accounts import NAME, tax_is_active
 from tollkeeper.sandbox.stripe.common import check_email, check_url, merged_metadata
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
@@ -15,6 +15,7 @@ from tollkeeper.sandbox.stripe.work import Work
 KIND = "checkout.session"
 MINUTE, HOUR = 60, 3600
 DEBIT = "sepa_debit"
+HIDDEN = ("customer_update", "payment_intent_data", "subscription_data")
 
 
 def create(work: Work, params: Params, _id: str) -> JSON:
@@ -26,9 +27,11 @@ def create(work: Work, params: Params, _id: str) -> JSON:
         _check_tax(work, params, customer)
     items = items_of(work, params)
     currency = currency_of(params, items)
+    subscription_checkout.check(work, params, items)
+    if subscription_checkout.has_trial(params.get("subscription_data", {})):
+        subscription_checkout.free_of_charge(items)
     applied, coupon = discounts.given(work, params, customer, currency)
-    hidden = {"line_items": items, "coupon": coupon, "payment_intent_data": params.get("payment_intent_data", {})}
-    hidden["customer_update"] = params.get("customer_update", {})
+    hidden = {"line_items": items, "coupon": coupon, **{name: params.get(name, {}) for name in HIDDEN}}
     session = {**_session(work, params, customer, currency, taxed), "discounts": applied}
     located = bool(customer and (customer["address"] or {}).get("country"))
     session |= amounts(hidden, session, taxed and located)
@@ -41,7 +44,9 @@ def create(work: Work, params: Params, _id: str) -> JSON:
 def _session(work: Work, params: Params, customer: JSON | None, currency: str, taxed: bool) -> JSON:
     id_ = work.new_id("cs_test", 29)
     email = (customer or {}).get("email") or params.get("customer_email")
-    types = _method_types(currency, params.get("allowed_payment_method_types"))
+    subscribing = params["mode"] == subscription_checkout.MODE
+    types = _method_types(currency, params.get("allowed_payment_method_types"), debits=not subscribing)
+    creation = "always" if subscribing else params.get("customer_creation", "if_required")
     return make(
         KIND,
         id=id_,
@@ -65,17 +70,17 @@ def _session(work: Work, params: Params, customer: JSON | None, currency: str, t
         custom_fields=[],
         custom_text={},
         customer=customer["id"] if customer else None,
-        customer_creation=None if customer else params.get("customer_creation", "if_required"),
+        customer_creation=None if customer else creation,
         customer_details=details_of(customer, email=email) if email else None,
         customer_email=params.get("customer_email"),
         expires_at=params.get("expires_at", work.now + 24 * HOUR),
-        invoice_creation={"enabled": False, "invoice_data": {"metadata": {}}},
+        invoice_creation=None if subscribing else {"enabled": False, "invoice_data": {"metadata": {}}},
         livemode=False,
         locale=params.get("locale"),
         managed_payments={"enabled": False},
         metadata=merged_metadata({}, params.get("metadata", {})),
-        mode="payment",
-        payment_method_collection="if_required",
+        mode=params["mode"],
+        payment_method_collection=params.get("payment_method_collection", "always" if subscribing else "if_required"),
         payment_method_options=method_options(types),
         payment_method_types=types,
         payment_status="unpaid",
@@ -89,9 +94,9 @@ def _session(work: Work, params: Params, customer: JSON | None, currency: str, t
     )
 
 
-def _method_types(currency: str, allowed: list[str] | None) -> list[str]:
+def _method_types(currency: str, allowed: list[str] | None, *, debits: bool) -> list[str]:
     """SEPA Direct Debit takes euros alone (https://docs.stripe.com/payments/sepa-debit)."""
-    types = ["card", DEBIT] if currency == "eur" else ["card"]
+    types = ["card", DEBIT] if currency == "eur" and debits else ["card"]
     possible = [one for one in types if allowed is None or one in allowed]
     if not possible:
         message = f"None of the allowed payment method types can be paid with in {currency}."
@@ -326,9 +331,16 @@ def close_expired(work: Work, session: JSON) -> JSON:
     return session
 
 
+def intent_of(work: Work, session: JSON) -> JSON | None:
+    """What the buyer's confirmation began. Of a subscription Stripe shows it in the invoice alone."""
+    id_ = session["payment_intent"] or work.ledger.hidden(session["id"]).get("intent")
+    return work.ledger.find(id_) if id_ else None
+
+
 def cancel_payment(work: Work, session: JSON, reason: str) -> None:
-    if session["payment_intent"]:
-        charges.cancel(work, work.get("payment_intent", session["payment_intent"]), reason)
+    intent = intent_of(work, session)
+    if intent and intent["status"] != "canceled":
+        intents.of(intent).cancel(work, intent, reason)
 
 
 def time_out(work: Work, session: JSON, _outcome: str) -> JSON:

@@ -9,10 +9,19 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tollkeeper.sandbox.pages import render
-from tollkeeper.sandbox.stripe import bank_debits, card_form, charges, debit_form, discounts, payments, promotions
+from tollkeeper.sandbox.stripe import (
+    bank_debits,
+    card_form,
+    charges,
+    debit_form,
+    discounts,
+    payments,
+    promotions,
+    subscription_checkout,
+)
 from tollkeeper.sandbox.stripe.accounts import NAME
 from tollkeeper.sandbox.stripe.cards import BY_NUMBER, SUGGESTED
-from tollkeeper.sandbox.stripe.checkout_sessions import DEBIT, KIND, amounts
+from tollkeeper.sandbox.stripe.checkout_sessions import DEBIT, KIND, amounts, intent_of
 from tollkeeper.sandbox.stripe.countries import COUNTRIES
 from tollkeeper.sandbox.stripe.errors import ApiError
 from tollkeeper.sandbox.stripe.happenings import happen
@@ -122,7 +131,7 @@ def _offering(way: str, step: Step) -> Step:
 def _ways(session: JSON) -> list[str]:
     """The types of payment methods that it can be paid with; without a sum to pay, no type is needed."""
     types: list[str] = session["payment_method_types"]
-    return types if session["amount_total"] else [FREE]
+    return types if session["amount_total"] or session["payment_method_collection"] == "always" else [FREE]
 
 
 def _page_for(way: str, session: JSON) -> str:
@@ -152,7 +161,7 @@ def _begin_page(request: Request, work: Work, session: JSON, way: str, **more: A
     name = buyer.get("name", "")
     values = {"email": buyer.get("email", ""), "cardholder_name": name, "account_holder": name}
     values["country"] = buyer.get("country", "US")
-    errors = payments.errors_of(payments.of_session(work, session)) if way == "card" else {}
+    errors = payments.errors_of(intent_of(work, session)) if way == "card" else {}
     return _form_page(request, work, session, way, values, errors, **more)
 
 
@@ -256,6 +265,7 @@ def _summary(work: Work, session: JSON) -> dict[str, Any]:
         "discount": formatted(off, currency) if off else None,
         "discount_words": discounts.shown(hidden["coupon"]),
         "promotion": promotions.shown(work, session),
+        "recurs": subscription_checkout.spoken_terms(work, session),
         "total": formatted(sums["amount_total"], currency),
     }
 
@@ -280,7 +290,7 @@ def _answer_bank(request: Request, work: Work, session: JSON, form: Mapping[str,
 
 def _asked(work: Work, session: JSON) -> JSON | None:
     """The payment that waits for the buyer's bank."""
-    payment = payments.of_session(work, session)
+    payment = intent_of(work, session)
     return payment if payment and payment["status"] == charges.AUTHENTICATE else None
 
 

@@ -133,15 +133,16 @@ def finalize(work: Work, invoice: JSON, payment: JSON | None = None) -> JSON:
     """Its sums stand from now on. What costs nothing is paid; for the rest a payment intent is there or is made."""
     work.not_later(invoice["id"])
     customer = work.get("customer", invoice["customer"])
-    number = customer["next_invoice_sequence"]
-    left = invoice["total"] + customer["balance"]
-    work.ledger.save({**customer, "next_invoice_sequence": number + 1, "balance": min(left, 0)})
+    number, balance = customer["next_invoice_sequence"], 0 if payment else customer["balance"]
+    left = invoice["total"] + balance
+    kept = customer["balance"] if payment else min(left, 0)
+    work.ledger.save({**customer, "next_invoice_sequence": number + 1, "balance": kept})
     _use_up(work, invoice)
     page = f"{work.base_url}/i/{invoice['id']}"
     invoice = {
         **invoice,
-        **_due(invoice["total"], customer["balance"]),
-        "ending_balance": min(left, 0),
+        **_due(invoice["total"], balance),
+        "ending_balance": kept,
         "automatically_finalizes_at": None,
         "effective_at": work.now,
         "hosted_invoice_url": page,

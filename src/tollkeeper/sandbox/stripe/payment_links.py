@@ -5,12 +5,13 @@ https://docs.stripe.com/api/payment-link, https://docs.stripe.com/payment-links/
 
 from collections.abc import Mapping
 
-from tollkeeper.sandbox.stripe import checkout_sessions
+from tollkeeper.sandbox.stripe import checkout_sessions, subscription_checkout
 from tollkeeper.sandbox.stripe.common import EMAIL, check_url, merged_metadata
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.listing import Params
 from tollkeeper.sandbox.stripe.shapes import make
+from tollkeeper.sandbox.stripe.subscription_checkout import MODE
 from tollkeeper.sandbox.stripe.work import Work
 
 KIND = "payment_link"
@@ -19,6 +20,7 @@ KIND = "payment_link"
 def create(work: Work, params: Params, _id: str) -> JSON:
     after = _after_completion(params)
     items = checkout_sessions.items_of(work, params)
+    recurs = bool(subscription_checkout.recurring_of(items))
     id_ = work.new_id("plink")
     link = make(
         KIND,
@@ -34,14 +36,14 @@ def create(work: Work, params: Params, _id: str) -> JSON:
         customer_creation=params.get("customer_creation", "if_required"),
         livemode=False,
         metadata=merged_metadata({}, params.get("metadata", {})),
-        payment_method_collection="if_required",
+        payment_method_collection="always" if recurs else "if_required",
         phone_number_collection={"enabled": False},
         shipping_options=[],
         submit_type="auto",
         tax_id_collection={"enabled": False, "required": "never"},
         url=f"{work.base_url}/buy/{id_}",
     )
-    return work.add(link, {"line_items": params["line_items"]})
+    return work.add(link, {"line_items": params["line_items"], "mode": MODE if recurs else "payment"})
 
 
 def _after_completion(params: Params) -> JSON:
@@ -69,14 +71,14 @@ def visit(work: Work, id_: str, query: Mapping[str, str]) -> JSON:
         raise ApiError(410, "This link is no longer active.")
     redirect = link["after_completion"]["redirect"]
     params: Params = {
-        "mode": "payment",
-        "line_items": work.ledger.hidden(id_)["line_items"],
+        **work.ledger.hidden(id_),
         "automatic_tax": {"enabled": link["automatic_tax"]["enabled"]},
-        "customer_creation": link["customer_creation"],
         "metadata": link["metadata"],
         "success_url": redirect["url"] if redirect else link["url"],
         **_given_by_address(query),
     }
+    if params["mode"] != MODE:
+        params["customer_creation"] = link["customer_creation"]
     made = checkout_sessions.create(work, params, "")
     session = {**made, "payment_link": id_, "success_url": redirect["url"] if redirect else None}
     work.ledger.save(session)

@@ -7,13 +7,14 @@ reads the state it decides on there: a second confirmation finds the first one's
 
 from typing import Any
 
-from tollkeeper.sandbox.stripe import charges, coupons, payment_methods
+from tollkeeper.sandbox.stripe import charges, coupons, intents, payment_methods, setups, subscription_checkout
 from tollkeeper.sandbox.stripe.card_form import CardForm
 from tollkeeper.sandbox.stripe.cards import Card, card_of
 from tollkeeper.sandbox.stripe.charges import DECLINED, PAID
-from tollkeeper.sandbox.stripe.checkout_sessions import amounts, cancel_payment, details_of, method_options
+from tollkeeper.sandbox.stripe.checkout_sessions import amounts, cancel_payment, details_of, intent_of, method_options
 from tollkeeper.sandbox.stripe.customers import customer_of
 from tollkeeper.sandbox.stripe.ledger import JSON
+from tollkeeper.sandbox.stripe.subscription_checkout import MODE
 from tollkeeper.sandbox.stripe.work import Work
 
 
@@ -26,7 +27,7 @@ def confirm(work: Work, session: JSON, form: CardForm) -> JSON:
     if card.authenticate:
         there = {"return_url": session["success_url"], "url": f"{session['url']}/authenticate"}
         work.ledger.hide(payment["id"], {"payment_method": method["id"], "card": card.number})
-        return charges.ask(work, payment, method, there)
+        return intents.of(payment).ask(work, payment, method, there)
     return _settle(work, session, payment, method, card)
 
 
@@ -38,16 +39,12 @@ def authenticated(work: Work, session: JSON, payment: JSON) -> JSON:
 
 def authentication_failed(work: Work, payment: JSON) -> None:
     method, _ = _waiting(work, payment)
-    charges.failed(work, payment, charges.unauthenticated(method))
-
-
-def of_session(work: Work, session: JSON) -> JSON | None:
-    return work.ledger.find(session["payment_intent"]) if session["payment_intent"] else None
+    intents.of(payment).failed(work, payment, charges.unauthenticated(method))
 
 
 def errors_of(payment: JSON | None) -> dict[str, str]:
     """The field of the buyer's form that the last try failed for, and why."""
-    error = (payment or {}).get("last_payment_error")
+    error = intents.error_of(payment)
     if not error:
         return {}
     field = {"expired_card": "expiration", "incorrect_cvc": "cvc"}.get(error["code"], "card_number")
@@ -64,13 +61,26 @@ def begun(work: Work, session: JSON, buyer: dict[str, str]) -> tuple[JSON, JSON]
     hidden = work.ledger.hidden(session["id"])
     session = {**session, **amounts(hidden, session, session["automatic_tax"]["enabled"])}
     work.ledger.hide(session["id"], {**hidden, "buyer": buyer})
-    payment = of_session(work, session)
-    if payment is None:
-        payment = _payment_intent(work, session, hidden["payment_intent_data"])
-        session["payment_intent"] = payment["id"]
-        work.add(payment)
+    payment = intent_of(work, session)
+    if payment is None or payment["status"] == "canceled":
+        session, payment = _begin(work, session)
     work.ledger.save(session)
     return session, payment
+
+
+def _begin(work: Work, session: JSON) -> tuple[JSON, JSON]:
+    """A new intent: to pay, or to keep a card for when there is something to pay."""
+    hidden = work.ledger.hidden(session["id"])
+    if session["mode"] != MODE:
+        payment = work.add(_payment_intent(work, session, hidden["payment_intent_data"]))
+        return {**session, "payment_intent": payment["id"]}, payment
+    if session["amount_total"]:
+        words = {"description": "Subscription creation", "setup_future_usage": "off_session"}
+        intent = work.add({**_payment_intent(work, session, {}), **words})
+    else:
+        intent = setups.begun(work, session["customer"])
+    work.ledger.hide(session["id"], {**hidden, "intent": intent["id"]})
+    return session, intent
 
 
 def _payment_intent(work: Work, session: JSON, data: dict[str, Any]) -> JSON:
@@ -88,12 +98,15 @@ def _payment_intent(work: Work, session: JSON, data: dict[str, Any]) -> JSON:
 
 
 def _settle(work: Work, session: JSON, payment: JSON, method: JSON, card: Card) -> JSON:
-    if card.decline is None:
+    paying = payment["object"] == "payment_intent"
+    if card.decline is None or (card.attaches and not paying):
         session = {**session, "customer": customer_for(work, session, method["billing_details"])}
-    payment = charges.charge(work, payment, method, card, session["customer"])
+    payment = intents.of(payment).charge(work, payment, method, card, session["customer"])
     if payment["status"] == PAID:
-        complete(work, {**session, "payment_status": "paid"}, method["billing_details"])
-    charges.contest(work, payment, card)
+        status = "paid" if paying else "no_payment_required"
+        complete(work, {**session, "payment_status": status}, method["billing_details"], method)
+    if paying:
+        charges.contest(work, payment, card)
     return payment
 
 
@@ -125,10 +138,10 @@ def complete_free(work: Work, session: JSON, email: str) -> None:
 
 def reprice(work: Work, session: JSON) -> JSON:
     """The session with a payment that follows its total, if one was begun. The buyer is asked again for a card."""
-    payment = of_session(work, session)
-    if payment is None:
+    payment = intent_of(work, session)
+    if payment is None or payment["status"] == "canceled":
         return session
-    if not session["amount_total"]:
+    if payment["object"] != "payment_intent" or not session["amount_total"]:
         cancel_payment(work, session, "abandoned")
         return {**session, "payment_intent": None}
     changes = {"status": DECLINED, "payment_method": None, "next_action": None}
@@ -136,7 +149,12 @@ def reprice(work: Work, session: JSON) -> JSON:
     return session
 
 
-def complete(work: Work, session: JSON, buyer: JSON) -> None:
+def complete(work: Work, session: JSON, buyer: JSON, method: JSON | None = None) -> None:
+    """``method`` is what the buyer paid with, or will."""
+    if session["mode"] == MODE:
+        intent = intent_of(work, session)
+        paid_by = intent if intent and session["payment_status"] == "paid" else None
+        session = subscription_checkout.begin(work, session, paid_by, method)
     known = {name: buyer[name] for name in ("address", "email", "name")}
     session = {
         **session,

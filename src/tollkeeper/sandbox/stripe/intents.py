@@ -1,0 +1,36 @@
+"""What a buyer's confirmation is about: a payment, or the set-up of a card that is charged later.
+
+Both wait for the buyer's bank, succeed and fail in the same words.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tollkeeper.sandbox.stripe import charges, setups
+from tollkeeper.sandbox.stripe.cards import Card
+from tollkeeper.sandbox.stripe.ledger import JSON
+from tollkeeper.sandbox.stripe.work import Work
+
+
+@dataclass(frozen=True)
+class Intent:
+    ask: Callable[[Work, JSON, JSON, JSON], JSON]
+    charge: Callable[[Work, JSON, JSON, Card, str | None], JSON]
+    failed: Callable[[Work, JSON, JSON], JSON]
+    cancel: Callable[[Work, JSON, str], None]
+
+
+INTENTS = {
+    "payment_intent": Intent(charges.ask, charges.charge, charges.failed, charges.cancel),
+    setups.KIND: Intent(setups.ask, setups.charge, setups.failed, setups.cancel),
+}
+
+
+def of(intent: JSON) -> Intent:
+    return INTENTS[intent["object"]]
+
+
+def error_of(intent: JSON | None) -> JSON | None:
+    """Why the last try failed."""
+    found: JSON | None = (intent or {}).get("last_payment_error") or (intent or {}).get("last_setup_error")
+    return found
