@@ -73,7 +73,7 @@ def _of_prices(found: Account, placed: Sequence[Shelf]) -> Iterator[str]:
                 told = words(offer) if offer else "no plain amount"
                 yield (
                     f"{price} ({told}) of {shelf.product.key} is on sale no longer, and goes on unlocking for whoever"
-                    f" has it. It could be archived: https://dashboard.stripe.com/prices/{price}. That takes nothing away."
+                    f" has it. It could be archived: https://dashboard.stripe.com/prices/{price}. Nobody loses by that."
                 )
 
 
