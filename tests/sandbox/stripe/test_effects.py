@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.sandbox.stripe.support import CANCEL, SUCCESS, Running, paid, running
+from tests.sandbox.stripe.support import CANCEL, SUCCESS, VISA, Running, card_form, paid, running
 
 from tollkeeper.sandbox.stripe.calls import CALLS
 from tollkeeper.sandbox.stripe.calls import EVIDENCE as SERVED_EVIDENCE
@@ -382,6 +382,8 @@ NOWHERE: dict[str, JSON] = {
         "status": "open",
     },
     "/v1/payment_methods": {"customer": NOBODY, "type": "sepa_debit"},
+    "/v1/setup_intents": {"customer": NOBODY, "payment_method": "pm_x"},
+    "/v1/billing_portal/configurations": {"active": False, "is_default": False},
     "/v1/events": {"type": "payout.paid", "types": ["payout.paid"]},
 }
 LISTS = {call.path: call for call in CALLS if call.method == "GET" and "{id}" not in call.path}
@@ -401,6 +403,8 @@ def paid_once() -> Iterator[Running]:
         sandbox.sdk.v1.refunds.create({"charge": charge.id, "amount": 1})
         values: Any = {"customer": customer.id, "items": [{"price": sandbox.price(recurring={"interval": "week"}).id}]}
         sandbox.sdk.v1.subscriptions.create(values | {"default_payment_method": "pm_card_visa"})
+        link = sandbox.sdk.v1.billing_portal.sessions.create({"customer": customer.id})
+        sandbox.browser.post(f"{link.url}/card", data=card_form(VISA))
         yield sandbox
 
 

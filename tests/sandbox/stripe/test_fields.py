@@ -4,6 +4,7 @@ from types import NoneType
 from typing import Any, get_args
 
 import pytest
+from tests.sandbox.stripe.subscribing import DAY, monthly, subscriber
 from tests.sandbox.stripe.support import Running
 from tests.sandbox.stripe.support import paid as paid_with
 
@@ -76,6 +77,7 @@ def ids(stripe_sandbox: Running) -> dict[str, str]:
         {"url": "http://127.0.0.1:9/", "enabled_events": ["charge.refunded"]}
     )
     return {
+        **_billing_ids(stripe_sandbox),
         "customer": customer.id,
         "price": price.id,
         "product": str(price.product),
@@ -99,9 +101,61 @@ def ids(stripe_sandbox: Running) -> dict[str, str]:
     }
 
 
+def _billing_ids(sandbox: Running) -> dict[str, str]:
+    """What recurs: with tax, discounts, prorations, a trial without a card that was paused, and a renewal that failed."""
+    stripe = sandbox.sdk.v1
+    buyer = subscriber(sandbox, "authenticationRequired")
+    coupon = stripe.coupons.create({"percent_off": 10, "duration": "repeating", "duration_in_months": 9})
+    discounts = [{"coupon": coupon.id}]
+    made = buyer.subscribe(discounts=discounts, automatic_tax={"enabled": True}, trial_period_days=3)
+    buyer.go(3 * DAY + 3600)
+    asked = buyer.invoices(made)[-1].id
+    pause = {"end_behavior": {"missing_payment_method": "pause"}}
+    penniless = subscriber(sandbox, card=None)
+    paused = penniless.subscribe(trial_period_days=3, trial_settings=pause)
+    penniless.go(3 * DAY)
+    buyer.use_card("visa")
+    other = buyer.subscribe()
+    buyer.go(DAY)
+    update = [{"id": other["items"].data[0].id, "quantity": 2}]
+    buyer.update(other, items=update, proration_behavior="always_invoice", pause_collection={"behavior": "void"})
+    session = sandbox.checkout(monthly(sandbox), mode="subscription", subscription_data={"trial_period_days": 3})
+    sandbox.pay(session, "4000 0025 0000 3155")
+    change: Any = {"enabled": True, "default_allowed_updates": ["price"]}
+    price = monthly(sandbox)
+    change["products"] = [{"product": str(price.product), "prices": [price.id]}]
+    configuration = stripe.billing_portal.configurations.create({"features": {"subscription_update": change}})
+    return {
+        "subscription": made.id,
+        "paused": paused.id,
+        "changed": other.id,
+        "invoice": asked,
+        "prorated": buyer.invoices(other)[-1].id,
+        "invoice_payment": stripe.invoice_payments.list({"invoice": asked}).data[0].id,
+        "method": stripe.payment_methods.list({"customer": buyer.customer}).data[0].id,
+        "setup": stripe.setup_intents.list({"limit": 1}).data[0].id,
+        "clock": buyer.clock,
+        "configuration": configuration.id,
+        "subscribing": session.id,
+        "recurring": price.id,
+    }
+
+
 @pytest.mark.parametrize(
     ("path", "of"),
     [
+        ("/v1/subscriptions/{}", "subscription"),
+        ("/v1/subscriptions/{}", "paused"),
+        ("/v1/subscriptions/{}", "changed"),
+        ("/v1/invoices/{}", "invoice"),
+        ("/v1/invoices/{}", "prorated"),
+        ("/v1/invoice_payments/{}", "invoice_payment"),
+        ("/v1/payment_methods/{}", "method"),
+        ("/v1/setup_intents/{}", "setup"),
+        ("/v1/test_helpers/test_clocks/{}", "clock"),
+        ("/v1/billing_portal/configurations/{}", "configuration"),
+        ("/v1/checkout/sessions/{}", "subscribing"),
+        ("/v1/prices/{}", "recurring"),
         ("/v1/products/{}", "product"),
         ("/v1/prices/{}", "price"),
         ("/v1/customers/{}", "customer"),
@@ -132,6 +186,25 @@ def test_a_retrieved_object_has_the_declared_fields(
 
 def test_the_account_has_the_declared_fields(stripe_sandbox: Running) -> None:
     check_object(stripe_sandbox.get("/v1/account").json())
+
+
+def test_what_is_inside_a_subscription_has_the_declared_fields(stripe_sandbox: Running, ids: dict[str, str]) -> None:
+    params = {"expand[0]": "discounts", "expand[1]": "latest_invoice.payments"}
+    subscription = stripe_sandbox.get(f"/v1/subscriptions/{ids['subscription']}", params=params).json()
+    (item,) = subscription["items"]["data"]
+    for body in (item, item["plan"], item["price"], *subscription["discounts"]):
+        check_object(body)
+    check_object(subscription["latest_invoice"], "payments")
+    prorated = stripe_sandbox.get(f"/v1/invoices/{ids['prorated']}").json()
+    for line in subscription["latest_invoice"]["lines"]["data"] + prorated["lines"]["data"]:
+        check_object(line)
+
+
+def test_a_preview_and_a_portal_link_have_the_declared_fields(stripe_sandbox: Running, ids: dict[str, str]) -> None:
+    preview = {"subscription": ids["changed"]}
+    check_object(stripe_sandbox.post("/v1/invoices/create_preview", data=preview).json())
+    link = {"customer": ids["customer"], "flow_data[type]": "payment_method_update"}
+    check_object(stripe_sandbox.post("/v1/billing_portal/sessions", data=link).json())
 
 
 def test_line_items_have_the_declared_fields(stripe_sandbox: Running, ids: dict[str, str]) -> None:

@@ -16,8 +16,10 @@ from tollkeeper.sandbox.stripe.deliveries import DEFAULT_DELAYS, Deliveries
 from tollkeeper.sandbox.stripe.fault_api import FaultApi
 from tollkeeper.sandbox.stripe.happenings import happen
 from tollkeeper.sandbox.stripe.hosted import Hosted
+from tollkeeper.sandbox.stripe.invoice_page import invoice_routes
 from tollkeeper.sandbox.stripe.ledger import Ledger
 from tollkeeper.sandbox.stripe.link_page import LinkPage
+from tollkeeper.sandbox.stripe.portal_page import portal_routes
 from tollkeeper.sandbox.stripe.work import Work
 
 __all__ = ["DEFAULT_DELAYS", "StripeSandbox"]
@@ -53,6 +55,8 @@ class StripeSandbox:
             *Api(self._begin, wake).routes,
             *Hosted(self._begin, wake).routes,
             *LinkPage(self._begin).routes,
+            *invoice_routes(self._begin, wake),
+            *portal_routes(self._begin, wake),
             *Control(self._begin).routes,
             *Actions(self._begin, wake).routes,
             *FaultApi(self._begin, wake).routes,

@@ -1,4 +1,4 @@
-"""What the control page's forms do to payments; the same addresses serve scripts.
+"""What the control page's forms do to payments and subscriptions; the same addresses serve scripts.
 
 A browser is sent back to the page it came from, anybody else gets the changed object as JSON.
 """
@@ -10,12 +10,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from tollkeeper.sandbox.pages import render
-from tollkeeper.sandbox.stripe import bank_debits, disputes, refunds
+from tollkeeper.sandbox.stripe import bank_debits, disputes, refunds, subscription_actions
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
 from tollkeeper.sandbox.stripe.happenings import happen
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.money import minor_units
-from tollkeeper.sandbox.stripe.posts import check_origin, read_form
+from tollkeeper.sandbox.stripe.posts import check_origin, is_browser, read_form
 from tollkeeper.sandbox.stripe.work import Work
 
 Action = Callable[[Work, str, Mapping[str, str]], JSON]
@@ -49,19 +49,15 @@ class Actions:
 
 
 def _done(request: Request, changed: JSON) -> Response:
-    if _is_browser(request):
+    if is_browser(request):
         return RedirectResponse(f"/control/objects/{changed.get('payment_intent') or changed['id']}", 303)
     return JSONResponse(changed)
 
 
 def _refused(request: Request, error: ApiError) -> Response:
-    if not _is_browser(request):
+    if not is_browser(request):
         return JSONResponse(error.body(), error.status)
     return render(request, "message.html", error.status, heading="That cannot be done", words=error.message)
-
-
-def _is_browser(request: Request) -> bool:
-    return "text/html" in request.headers.get("accept", "")
 
 
 def _refund(work: Work, id_: str, form: Mapping[str, str]) -> JSON:
@@ -126,4 +122,8 @@ ACTIONS: dict[str, Action] = {
     "/control/disputes/{id}/escalate": _settle_dispute("escalated"),
     "/control/refunds/{id}/succeed": _settle_refund("succeeded"),
     "/control/refunds/{id}/fail": _settle_refund("failed"),
+    "/control/subscriptions/{id}/renew": subscription_actions.renew,
+    "/control/subscriptions/{id}/fail": subscription_actions.let_fail,
+    "/control/subscriptions/{id}/mend": subscription_actions.mend,
+    "/control/subscriptions/{id}/cancel": subscription_actions.cancel,
 }

@@ -3,6 +3,7 @@
 from tollkeeper.sandbox.stripe import (
     invoices,
     payment_methods,
+    portal,
     previews,
     subscription_changes,
     subscriptions,
@@ -12,6 +13,21 @@ from tollkeeper.sandbox.stripe.call import PAGING, call, retriever
 from tollkeeper.sandbox.stripe.listing import lister
 
 OFF = (False,)
+PORTAL_FEATURES = (
+    "features.customer_update.enabled features.customer_update.allowed_updates features.invoice_history "
+    "features.payment_method_update.enabled features.subscription_cancel.cancellation_reason.enabled "
+    "features.subscription_cancel.cancellation_reason.options features.subscription_cancel.enabled "
+    "features.subscription_cancel.mode features.subscription_cancel.proration_behavior "
+    "features.subscription_pause.enabled features.subscription_update.default_allowed_updates "
+    "features.subscription_update.enabled features.subscription_update.products.prices "
+    "features.subscription_update.products.product features.subscription_update.proration_behavior"
+)
+SERVED_BY_PORTAL: dict[str, tuple[object, ...]] = {
+    "features.customer_update.enabled": OFF,
+    "features.subscription_cancel.proration_behavior": ("none",),
+    "features.subscription_pause.enabled": OFF,
+    "login_page.enabled": OFF,
+}
 
 BILLING_CALLS = (
     # subscriptions
@@ -217,5 +233,61 @@ BILLING_CALLS = (
         "/v1/test_helpers/test_clocks/{id}",
         test_clocks.delete,
         "test_helpers._test_clock_delete_params:TestClockDeleteParams",
+    ),
+    # setup intents
+    call(
+        "GET",
+        "/v1/setup_intents/{id}",
+        retriever("setup_intent"),
+        "_setup_intent_retrieve_params:SetupIntentRetrieveParams",
+        "expand",
+    ),
+    call(
+        "GET",
+        "/v1/setup_intents",
+        lister("setup_intent", "/v1/setup_intents"),
+        "_setup_intent_list_params:SetupIntentListParams",
+        f"{PAGING} created customer payment_method",
+    ),
+    # customer portal
+    call(
+        "POST",
+        "/v1/billing_portal/configurations",
+        portal.create,
+        "billing_portal._configuration_create_params:ConfigurationCreateParams",
+        f"business_profile default_return_url expand {PORTAL_FEATURES} login_page.enabled metadata name",
+        SERVED_BY_PORTAL,
+    ),
+    call(
+        "POST",
+        "/v1/billing_portal/configurations/{id}",
+        portal.update,
+        "billing_portal._configuration_update_params:ConfigurationUpdateParams",
+        f"active business_profile default_return_url expand {PORTAL_FEATURES} login_page.enabled metadata name",
+        SERVED_BY_PORTAL,
+    ),
+    call(
+        "GET",
+        "/v1/billing_portal/configurations/{id}",
+        retriever("billing_portal.configuration"),
+        "billing_portal._configuration_retrieve_params:ConfigurationRetrieveParams",
+        "expand",
+    ),
+    call(
+        "GET",
+        "/v1/billing_portal/configurations",
+        lister("billing_portal.configuration", "/v1/billing_portal/configurations"),
+        "billing_portal._configuration_list_params:ConfigurationListParams",
+        f"{PAGING} active is_default",
+    ),
+    call(
+        "POST",
+        "/v1/billing_portal/sessions",
+        portal.create_session,
+        "billing_portal._session_create_params:SessionCreateParams",
+        "configuration customer expand flow_data.after_completion.hosted_confirmation "
+        "flow_data.after_completion.redirect flow_data.after_completion.type "
+        "flow_data.subscription_cancel.subscription flow_data.subscription_update.subscription flow_data.type locale return_url",
+        {"flow_data.type": tuple(portal.FLOWS), "locale": ("auto", "en")},
     ),
 )

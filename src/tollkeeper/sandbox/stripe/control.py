@@ -10,14 +10,16 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tollkeeper.sandbox.pages import render
-from tollkeeper.sandbox.stripe import accounts, clock, disputes, faults, refunds
+from tollkeeper.sandbox.stripe import accounts, clock, disputes, faults, refunds, standing
 from tollkeeper.sandbox.stripe.cards import BRANDS, CARDS, SUGGESTED, Card
 from tollkeeper.sandbox.stripe.errors import ApiError
 from tollkeeper.sandbox.stripe.events import API_VERSION
 from tollkeeper.sandbox.stripe.ibans import IBANS, spaced
 from tollkeeper.sandbox.stripe.ledger import JSON, Ledger
 from tollkeeper.sandbox.stripe.money import TAX_PERCENT, formatted, plain
+from tollkeeper.sandbox.stripe.periods import spoken
 from tollkeeper.sandbox.stripe.posts import check_origin, read_form
+from tollkeeper.sandbox.stripe.subscription_actions import MOVES
 from tollkeeper.sandbox.stripe.work import Work
 
 SHOWN = 20
@@ -40,6 +42,14 @@ FAULTS = {
     "reorder": "gather for {seconds:g} seconds, and send in reverse",
     "wrong_mode": "send as if in live mode",
 }
+SUBSCRIPTION_TONES = {
+    "active": "badge-good",
+    "trialing": "badge-good",
+    "unpaid": "badge-bad",
+    "canceled": "",
+    "incomplete_expired": "",
+}
+UNPAID = {"canceled": "cancel it", "unpaid": "mark it unpaid", "past_due": "leave it past due"}
 DELIVERIES = """
 SELECT d.id, d.event, d.endpoint, d.created, d.next_at, d.delivered,
     json_extract(e.body, '$.type') AS type, json_extract(w.body, '$.url') AS url,
@@ -72,8 +82,8 @@ class Control:
             return _nothing(request)
         text = json.dumps(found, indent=2, ensure_ascii=False)
         deliveries = _deliveries(ledger, "WHERE d.event = ?", found["id"])
-        payment = _paid(ledger, found) if found["object"] == "payment_intent" else None
-        return render(request, "object.html", object=found, json=text, deliveries=deliveries, payment=payment)
+        more = DETAILS[found["object"]](ledger, found) if found["object"] in DETAILS else {}
+        return render(request, "object.html", object=found, json=text, deliveries=deliveries, **more)
 
     async def a_delivery(self, request: Request) -> Response:
         ledger = self._begin().ledger
@@ -117,12 +127,16 @@ def _overview(work: Work) -> dict[str, Any]:
         "tax_percent": TAX_PERCENT,
         "version": API_VERSION,
         "payments": [_listed(ledger, one) for one in ledger.page("payment_intent", (), {}, SHOWN)],
+        "subscriptions": [_subscribed(ledger, one) for one in ledger.page("subscription", (), {}, SHOWN)],
+        "unpaid_outcome": standing.unpaid_outcome(ledger),
+        "unpaid_outcomes": UNPAID,
         "customers": [_dated(one) for one in ledger.page("customer", (), {}, SHOWN)],
         "events": [_dated(one) for one in ledger.page("event", (), {}, SHOWN)],
         "endpoints": [_dated(one) for one in ledger.page("webhook_endpoint", (), {}, SHOWN)],
         "deliveries": _deliveries(ledger, f"ORDER BY d.rowid DESC LIMIT {SHOWN}"),
         "faults": [_fault(one) for one in faults.active(ledger)],
         "ahead": timedelta(seconds=clock.ahead(ledger)),
+        "now": moment(work.now),
         "shown": SHOWN,
     }
 
@@ -147,6 +161,37 @@ def _paid(ledger: Ledger, body: JSON) -> JSON:
         "left": formatted(left, body["currency"]) if left else None,
         "left_plain": plain(left, body["currency"]),
     }
+
+
+def _subscribed(ledger: Ledger, body: JSON) -> JSON:
+    """A subscription with what is next, and what can be done to it."""
+    items = body["items"]["data"]
+    sums = sum(item["price"]["unit_amount"] * item["quantity"] for item in items)
+    product = ledger.find(items[0]["price"]["product"]) or {}
+    over = body["status"] in standing.ENDED
+    renews = body["status"] in standing.RENEWING
+    return {
+        **_dated(body),
+        "name": product.get("name", items[0]["price"]["product"]),
+        "sum": f"{formatted(sums, body['currency'])} {spoken(items[0]['price']['recurring'])}",
+        "state": body["status"].replace("_", " "),
+        "tone": SUBSCRIPTION_TONES.get(body["status"], "badge-wait"),
+        "until": _until(body) if renews else "",
+        "moves": {} if over else {name: words for name, words in MOVES.items() if renews or name != "renew"},
+    }
+
+
+def _until(body: JSON) -> str:
+    end = standing.period_of(body)[1]
+    if body["cancel_at"] is not None and body["cancel_at"] <= end:
+        return f"ends {moment(body['cancel_at'])}"
+    return f"renews {moment(end)}"
+
+
+DETAILS: dict[str, Callable[[Ledger, JSON], dict[str, Any]]] = {
+    "payment_intent": lambda ledger, body: {"payment": _paid(ledger, body)},
+    "subscription": lambda ledger, body: {"subscription": _subscribed(ledger, body)},
+}
 
 
 def _contest(body: JSON) -> JSON:

@@ -1,4 +1,4 @@
-"""The control API for faults and for the clock, in JSON."""
+"""The control API for faults, for the clock and for what comes of who does not pay."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -8,10 +8,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tollkeeper.sandbox.stripe import clock, faults
+from tollkeeper.sandbox.stripe import clock, faults, standing, subscription_actions
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
 from tollkeeper.sandbox.stripe.happenings import happen
-from tollkeeper.sandbox.stripe.posts import MAX_FORM, check_origin, read_body
+from tollkeeper.sandbox.stripe.posts import MAX_FORM, check_origin, is_browser, read_body, read_form
 from tollkeeper.sandbox.stripe.work import Work
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -31,6 +31,8 @@ class FaultApi:
             Route("/control/faults/{id}", refusing(self.remove), methods=["DELETE"]),
             Route("/control/clock", refusing(self.tell_time), methods=["GET"]),
             Route("/control/clock", refusing(self.move_clock), methods=["POST"]),
+            Route("/control/clock/forward", refusing(self.forward), methods=["POST"]),
+            Route("/control/unpaid", refusing(self.set_unpaid), methods=["POST"]),
         ]
 
     async def list(self, _request: Request) -> Response:
@@ -70,6 +72,30 @@ class FaultApi:
             happen(self._begin())
         self._done()
         return await self.tell_time(request)
+
+    async def forward(self, request: Request) -> Response:
+        """By so many ``days`` and ``hours``, as a form gives them."""
+        form = await read_form(request)
+        seconds = sum(_whole(form, name) * length for name, length in (("days", 86400), ("hours", 3600)))
+        work = self._begin()
+        with work.ledger.transaction():
+            subscription_actions.forward(work, seconds)
+        self._done()
+        return RedirectResponse("/#time", 303) if is_browser(request) else await self.tell_time(request)
+
+    async def set_unpaid(self, request: Request) -> Response:
+        """What comes of a subscription whose last try to collect has failed."""
+        outcome, ledger = (await read_form(request)).get("outcome", ""), self._begin().ledger
+        with ledger.transaction():
+            standing.set_unpaid_outcome(ledger, outcome)
+        return RedirectResponse("/#settings", 303) if is_browser(request) else JSONResponse({"outcome": outcome})
+
+
+def _whole(form: dict[str, str], name: str) -> int:
+    text = form.get(name, "").strip() or "0"
+    if not (text.isascii() and text.isdigit() and len(text) < 6):
+        raise invalid(f"{name} must be a whole number.", name)
+    return int(text)
 
 
 def refusing(endpoint: Endpoint) -> Endpoint:

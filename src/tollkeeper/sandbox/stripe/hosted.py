@@ -15,6 +15,7 @@ from tollkeeper.sandbox.stripe import (
     charges,
     debit_form,
     discounts,
+    intents,
     payments,
     promotions,
     subscription_checkout,
@@ -161,7 +162,7 @@ def _begin_page(request: Request, work: Work, session: JSON, way: str, **more: A
     name = buyer.get("name", "")
     values = {"email": buyer.get("email", ""), "cardholder_name": name, "account_holder": name}
     values["country"] = buyer.get("country", "US")
-    errors = payments.errors_of(intent_of(work, session)) if way == "card" else {}
+    errors = intents.errors_of(intent_of(work, session)) if way == "card" else {}
     return _form_page(request, work, session, way, values, errors, **more)
 
 
@@ -174,7 +175,7 @@ def _pay(request: Request, work: Work, session: JSON, values: Mapping[str, str])
         return RedirectResponse(f"{request.url.path}/authenticate", 303)
     if payment["status"] == charges.PAID:
         return RedirectResponse(address(session, "success_url"), 303)
-    errors = payments.errors_of(payment)
+    errors = intents.errors_of(payment)
     return _form_page(request, work, session, "card", card_form.kept(values), errors, status=402)
 
 
@@ -273,7 +274,9 @@ def _summary(work: Work, session: JSON) -> dict[str, Any]:
 def _bank(request: Request, work: Work, session: JSON, _form: Mapping[str, str]) -> Response:
     if not _asked(work, session):
         return RedirectResponse(f"/c/pay/{session['id']}", 303)
-    return render(request, "authenticate.html", **_summary(work, session))
+    summary = _summary(work, session)
+    question = f"pay {summary['total']} to" if session["amount_total"] else "let your card be charged later by"
+    return render(request, "authenticate.html", merchant=NAME, question=question)
 
 
 def _answer_bank(request: Request, work: Work, session: JSON, form: Mapping[str, str]) -> Response:

@@ -30,7 +30,10 @@ def of(intent: JSON) -> Intent:
     return INTENTS[intent["object"]]
 
 
-def error_of(intent: JSON | None) -> JSON | None:
-    """Why the last try failed."""
-    found: JSON | None = (intent or {}).get("last_payment_error") or (intent or {}).get("last_setup_error")
-    return found
+def errors_of(intent: JSON | None) -> dict[str, str]:
+    """The field of the buyer's form that the last try failed for, and why."""
+    error = (intent or {}).get("last_payment_error") or (intent or {}).get("last_setup_error")
+    if not error:
+        return {}
+    field = {"expired_card": "expiration", "incorrect_cvc": "cvc"}.get(error["code"], "card_number")
+    return {field: error["message"]}

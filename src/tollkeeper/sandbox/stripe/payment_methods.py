@@ -107,6 +107,13 @@ def let_fail(work: Work, method: JSON) -> None:
     work.ledger.hide(method["id"], {"fails": True})
 
 
+def use_for(work: Work, subscription: JSON, method: JSON) -> JSON:
+    """Keep the card, for this subscription and for whatever else the customer is charged for. Raises a bank's no."""
+    method = kept(work, method, subscription["customer"])
+    make_default(work, work.get("customer", subscription["customer"]), method)
+    return work.change(subscription, {"default_payment_method": method["id"]})
+
+
 def default_of(customer: JSON) -> str | None:
     """The one that the customer's invoices are paid with."""
     id_: str | None = (customer["invoice_settings"] or {}).get("default_payment_method")
@@ -121,8 +128,13 @@ def make_default(work: Work, customer: JSON, method: JSON) -> JSON:
 def _named_or_made(work: Work, id_: str) -> JSON:
     if not id_.startswith(PREFIX):
         return work.get(KIND, id_)
+    return of_test_card(work, _named(id_, PREFIX, KIND))
+
+
+def of_test_card(work: Work, card: Card) -> JSON:
+    """One that nobody has typed."""
     year = datetime.fromtimestamp(work.now, UTC).year
-    return of_card(work, _named(id_, PREFIX, KIND), 12, year + 5, {"address": _address(None)})
+    return of_card(work, card, 12, year + 5, {"address": _address(None)})
 
 
 def _named(id_: str, prefix: str, param: str) -> Card:

@@ -42,15 +42,6 @@ def authentication_failed(work: Work, payment: JSON) -> None:
     intents.of(payment).failed(work, payment, charges.unauthenticated(method))
 
 
-def errors_of(payment: JSON | None) -> dict[str, str]:
-    """The field of the buyer's form that the last try failed for, and why."""
-    error = intents.error_of(payment)
-    if not error:
-        return {}
-    field = {"expired_card": "expiration", "incorrect_cvc": "cvc"}.get(error["code"], "card_number")
-    return {field: error["message"]}
-
-
 def _waiting(work: Work, payment: JSON) -> tuple[JSON, Card]:
     hidden = work.ledger.hidden(payment["id"])
     return work.get("payment_method", hidden["payment_method"]), card_of(hidden["card"])

@@ -44,3 +44,8 @@ def check_origin(request: Request) -> None:
     elsewhere = origin.netloc and origin.netloc != request.headers.get("host")
     if elsewhere or request.headers.get("sec-fetch-site") == "cross-site":
         raise ApiError(403, "This form was sent from another site.")
+
+
+def is_browser(request: Request) -> bool:
+    """A browser is shown a page; anybody else gets JSON."""
+    return "text/html" in request.headers.get("accept", "")
