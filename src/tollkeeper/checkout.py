@@ -14,15 +14,16 @@ from tollkeeper.errors import (
     AlreadyHeld,
     CustomerMissing,
     IdempotencyConflict,
+    NeedsMending,
     ProviderFailed,
     ProviderMissing,
     ProviderRefused,
     Refused,
 )
-from tollkeeper.model import Customer, Order, OrderState, Person, Product, Realm, Verdict
+from tollkeeper.model import Customer, Finding, Order, OrderState, Person, Price, Product, Purchase, Realm, Verdict
 from tollkeeper.provider import Checkout, ReturnAddresses
 from tollkeeper.reconcile import Books, Reconciled, reconcile
-from tollkeeper.storage import customers, grants, orders
+from tollkeeper.storage import customers, findings, grants, orders
 
 # Idempotency keys live for at least 24 hours (https://docs.stripe.com/api/idempotent_requests). Seconds.
 KEY_LIFETIME = 23 * 3600
@@ -49,27 +50,44 @@ class Till:
     books: Books
     base_url: str
 
-    async def begin(self, person: Person, product: Product) -> Hosted | Completed:
+    async def begin(self, person: Person, product: Product, price_id: str | None = None) -> Hosted | Completed:
         """Find or make the page where this person pays for this product.
 
-        Raises ``AlreadyHeld``, ``ProviderUnavailable`` (nothing is charged by trying again), ``ProviderRefused``,
-        ``Refused`` or ``StorageBusy``.
+        ``price_id`` is one of the product's prices that are on sale; None: the one chosen before, or the usual one.
+        Raises ``AlreadyHeld``, ``NeedsMending``, ``ProviderUnavailable`` (nothing is charged by trying again),
+        ``ProviderRefused``, ``Refused`` or ``StorageBusy``.
         """
+        if price_id not in {None, *self._on_sale(product)}:
+            raise Refused(404, "This is not on sale here.")
         realm = await self.books.realm()
+        try:
+            return await self._begin(person, product, price_id, realm)
+        except NeedsMending:  # as far as we know: it may be mended, or over
+            for customer in await self.books.database.read(customers.all_of_person, person.id, realm):
+                with suppress(CustomerMissing):
+                    await reconcile(self.books, customer, evidence="purchase beside a subscription")
+            return await self._begin(person, product, price_id, realm)
+
+    async def _begin(self, person: Person, product: Product, price_id: str | None, realm: Realm) -> Hosted | Completed:
         customer = await self._customer(person, realm)
         try:
-            return await self._open(person, product, customer)
+            return await self._open(person, product, price_id, customer)
         except CustomerMissing:  # deleted at the provider
             external_id = await self.books.provider.create_customer(person, replacing=customer.external_id)
             renewed = await self.books.database.write(customers.replace, customer, external_id, self.books.clock())
-            return await self._open(person, product, renewed)
+            return await self._open(person, product, price_id, renewed)
 
-    async def _open(self, person: Person, product: Product, customer: Customer) -> Hosted | Completed:
-        for _ in range(2):  # an order that has come to its end makes room for one new one
-            order = await self._open_order(person, product, customer.realm)
+    async def _open(
+        self, person: Person, product: Product, price_id: str | None, customer: Customer
+    ) -> Hosted | Completed:
+        # An order that has come to its end makes room for one new one, and so does one for what is no longer chosen.
+        for _ in range(3):
+            order = await self._open_order(person, product, price_id, customer.realm)
             checkout = await self._checkout(order, customer)
             if checkout is not None and checkout.url is not None:
-                return Hosted(checkout.url)
+                if price_id in {None, order.price_id}:
+                    return Hosted(checkout.url)
+                checkout = await self.books.provider.expire_checkout(checkout.id)
             if checkout is not None and checkout.state == "complete":
                 if await self._holds_good(order):
                     return Completed(checkout.id)
@@ -94,15 +112,22 @@ class Till:
         external_id = await self.books.provider.create_customer(person)
         return await self.books.database.write(customers.add, person.id, realm, external_id, self.books.clock())
 
-    async def _open_order(self, person: Person, product: Product, realm: Realm) -> Order:
-        found = await self.books.database.read(orders.open_order, person.id, product.key, realm.live)
+    def _on_sale(self, product: Product) -> tuple[str, ...]:
+        return self.books.catalog.prices_on_sale(product, self.books.provider.name)
+
+    async def _open_order(self, person: Person, product: Product, price_id: str | None, realm: Realm) -> Order:
+        found = await self.books.database.read(_resume, person.id, product.key, realm.live, self.books.clock())
         if found is not None:
             return found
-        price_id = self.books.catalog.price_on_sale(product, self.books.provider.name)
-        if price_id is None:
+        chosen = price_id or next(iter(self._on_sale(product)), None)
+        if chosen is None:
             raise Refused(404, "This product is not on sale here.")
-        price = await self.books.provider.price(price_id)
-        order = Order(
+        order = self._order(person, product, await self.books.provider.price(chosen), realm)
+        return await self.books.database.write(_start, order, self.books.clock())
+
+    def _order(self, person: Person, product: Product, price: Price, realm: Realm) -> Order:
+        trial = product.policy.trial_days if price.recurring else 0
+        return Order(
             id=f"ord_{secrets.token_hex(12)}",
             person_id=person.id,
             product=product.key,
@@ -115,8 +140,10 @@ class Till:
             idempotency_key=f"order-{secrets.token_hex(16)}",
             created_at=self.books.clock(),
             promotion_codes=product.policy.promotion_codes,
+            recurring=price.recurring,
+            trial_days=trial or None,
+            trial_without_card=bool(trial) and product.policy.trial_without_card,
         )
-        return await self.books.database.write(_start, order, self.books.clock())
 
     async def _checkout(self, order: Order, customer: Customer) -> Checkout | None:
         """The order's hosted page, made now if it never was. None: it cannot be used and was never completed."""
@@ -150,7 +177,7 @@ class Till:
         """Whether a completed checkout still stands: paid, or about to be. Brings the books up to date first."""
         done = await self.settle(order, "purchase of what was paid already")
         found = done.of_order(order) if done else None
-        if found is not None and found.verdict is Verdict.QUARANTINED and not found.bought.paid_back:
+        if found is not None and _needs_a_look(found):
             raise Refused(409, "We have received a payment of yours that needs a closer look. Please write to us.")
         return found is None or found.verdict in {Verdict.GRANTED, Verdict.PENDING}
 
@@ -163,6 +190,20 @@ class Till:
         )
 
 
+def _needs_a_look(found: Finding) -> bool:
+    """Whether it is quarantined, and there is money of the buyer in it, or a subscription that will take some."""
+    there = not (isinstance(found.bought, Purchase) and found.bought.paid_back)
+    return found.verdict is Verdict.QUARANTINED and there
+
+
+def _resume(conn: Connection, person_id: str, product: str, live: bool, now: int) -> Order | None:
+    """The order that a person has open for a product, if what it is for can be bought."""
+    found = orders.open_order(conn, person_id, product, live)
+    if found is not None:
+        _allow(conn, found, now)
+    return found
+
+
 def _start(conn: Connection, order: Order, now: int) -> Order:
     """Open an order, unless what it is for is held.
 
@@ -172,4 +213,16 @@ def _start(conn: Connection, order: Order, now: int) -> Order:
     opened = orders.start(conn, order)
     if any(grant.product == order.product for grant in grants.held(conn, order.person_id, order.realm.live, now)):
         raise AlreadyHeld(order.product)
+    _allow(conn, opened, now)
     return opened
+
+
+def _allow(conn: Connection, order: Order, now: int) -> None:
+    """Nobody subscribes twice. Raises ``NeedsMending`` where another subscription to the product is not over, or
+    ``AlreadyHeld`` where that gives access.
+    """
+    if not findings.running(conn, order):
+        return
+    if any(grant.product == order.product for grant in grants.held(conn, order.person_id, order.realm.live, now)):
+        raise AlreadyHeld(order.product)
+    raise NeedsMending(order.product)

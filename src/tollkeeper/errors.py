@@ -87,6 +87,17 @@ class AlreadyHeld(TollkeeperError):
     """The person holds the product, so there is nothing to buy."""
 
 
+class NeedsMending(TollkeeperError):
+    """The person has a subscription to the product that is not over, but gives no access.
+
+    It is to be mended, or ended, before there is anything to buy. ``product`` is the key of the product.
+    """
+
+    def __init__(self, product: str) -> None:
+        super().__init__(product)
+        self.product = product
+
+
 class BadWebhook(TollkeeperError):
     """A webhook that must not be believed: 400, and nothing is written."""
 

@@ -107,7 +107,10 @@ class PaymentProvider(Protocol):
         ...
 
     async def expire_checkout(self, checkout_id: str) -> Checkout:
-        """End a hosted page so that nobody can pay there any more. The answer tells whether somebody just had."""
+        """End a hosted page so that nobody can pay there any more.
+
+        The answer is expired, or complete where somebody has been through it; never open.
+        """
         ...
 
     async def checkout_of_order(self, order: Order, customer: Customer) -> Checkout | None:
@@ -143,7 +146,7 @@ class PaymentProvider(Protocol):
     async def cancel_subscriptions(self, customer: Customer) -> None:
         """End all subscriptions of a customer that are not over, at once. Nothing is paid back.
 
-        Trying again does no harm. Raises ``CustomerMissing`` where the customer is gone, and so are they.
+        Trying again does no harm. Where the customer is gone, so are they.
         """
         ...
 

@@ -14,7 +14,7 @@ from tollkeeper.catalog import Catalog
 from tollkeeper.entitlements import derive
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable
 from tollkeeper.metrics import Metrics
-from tollkeeper.model import Customer, Finding, Grant, Order, OrderState, Realm, Snapshot, Verdict
+from tollkeeper.model import Customer, Finding, Grant, Order, OrderState, Purchase, Realm, Snapshot, Verdict
 from tollkeeper.provider import PaymentProvider
 from tollkeeper.storage import audit, customers, grants, orders
 from tollkeeper.storage import findings as noted
@@ -132,7 +132,7 @@ def _close_orders(
 
 def _state_after(found: Finding) -> OrderState | None:
     """What a finding makes of its order; None leaves it as it is."""
-    if found.verdict is Verdict.QUARANTINED and found.bought.paid_back:
+    if found.verdict is Verdict.QUARANTINED and isinstance(found.bought, Purchase) and found.bought.paid_back:
         return OrderState.COMPLETE
     return STATE_AFTER.get(found.verdict)
 

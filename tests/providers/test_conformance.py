@@ -364,6 +364,9 @@ CALLS: dict[str, Call] = {
     "checkout": lambda provider: provider.checkout("cs_test_1"),
     "checkout_of_order": lambda provider: provider.checkout_of_order(ORDER, CUSTOMER),
     "snapshot": lambda provider: provider.snapshot(CUSTOMER),
+    "expire_checkout": lambda provider: provider.expire_checkout("cs_test_1"),
+    "billing_portal": lambda provider: provider.billing_portal(CUSTOMER, "https://pay.example/account"),
+    "cancel_subscriptions": lambda provider: provider.cancel_subscriptions(CUSTOMER),
     "bought": lambda provider: provider.bought("cs_test_1"),
 }
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)

@@ -2,14 +2,17 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Protocol
+from typing import Literal, Protocol
 
-from tests.support.running import API_KEY, Browser, Sandbox
+from stripe.params import SubscriptionUpdateParams
+from tests.support.running import API_KEY, Browser, Sandbox, forms
 
 from tollkeeper.budget import Budget
 from tollkeeper.config import StripeSettings
 from tollkeeper.provider import PaymentProvider
 from tollkeeper.providers.stripe import PATIENCE, StripeProvider
+
+Interval = Literal["day", "week", "month", "year"]
 
 
 class World(Protocol):
@@ -31,12 +34,14 @@ class World(Protocol):
         """A new provider. ``at`` is another server than its other side, ``patience`` in seconds."""
         ...
 
-    def price(self, amount: int = 1900, currency: str = "eur", name: str = "Flying lessons") -> str:
-        """A new price of a new product."""
+    def price(
+        self, amount: int = 1900, currency: str = "eur", name: str = "Flying lessons", interval: Interval | None = None
+    ) -> str:
+        """A new price of a new product; paid again after each interval, if one is given."""
         ...
 
     def pay(self, page: str, code: str | None = None) -> None:
-        """Pay on a hosted page, as a buyer in Germany; with a promotion code, if any. Pay nothing if nothing is due."""
+        """Pay on a hosted page, as a buyer in Germany; with a promotion code, if any. No card where none is asked."""
         ...
 
     def promotion_code(self, percent: int) -> str:
@@ -67,6 +72,38 @@ class World(Protocol):
         """Whether the account can reckon tax by itself."""
         ...
 
+    def now(self) -> int:
+        """What time it is there."""
+        ...
+
+    def pass_time(self, seconds: int) -> None:
+        """Let time go by there, with all that happens in it."""
+        ...
+
+    def let_renewals(self, subscription: str, succeed: bool) -> None:
+        """Whether a subscription's payments succeed from now on; what is owed is paid at once if they do."""
+        ...
+
+    def change_plan(self, subscription: str, price_id: str) -> None:
+        """Put a subscription on another price, at once."""
+        ...
+
+    def end(self, subscription: str, *, at_period_end: bool) -> None:
+        """Have a subscription end."""
+        ...
+
+    def pause_payments(self, subscription: str, paused: bool) -> None:
+        """Ask for no payments of a subscription, or ask again."""
+        ...
+
+    def refund(self, reference: str, amount: int) -> None:
+        """Give back a part of a payment."""
+        ...
+
+    def subscribe_by_hand(self, customer: str, price_id: str) -> str:
+        """Make a subscription as an operator does it at the provider. Answers its id."""
+        ...
+
 
 class StripeWorld:
     name = "stripe"
@@ -93,16 +130,19 @@ class StripeWorld:
         # A budget that nobody meets: the sandbox takes as many requests as it can.
         return StripeProvider(settings, patience=patience or PATIENCE, budget=Budget(rate=10_000))
 
-    def price(self, amount: int = 1900, currency: str = "eur", name: str = "Flying lessons") -> str:
-        return self.sandbox.price(amount, currency, name)
+    def price(
+        self, amount: int = 1900, currency: str = "eur", name: str = "Flying lessons", interval: Interval | None = None
+    ) -> str:
+        return self.sandbox.price(amount, currency, name, interval)
 
     def pay(self, page: str, code: str | None = None) -> None:
         buyer = Browser(self.sandbox.url)
         hosted = buyer.follow(buyer.get(page))
         if code:
             hosted = buyer.follow(buyer.submit(hosted, "Apply", promotion_code=code))
-        free = "Complete order" in hosted.text
-        paid = buyer.submit(hosted, "Complete order", email="buyer@example.com") if free else buyer.pay(hosted)
+        cardless = not any("card_number" in form.fields for form in forms(hosted))
+        button = next(button for button in ("Complete order", "Subscribe", "Pay") if button in hosted.text)
+        paid = buyer.submit(hosted, button, email="buyer@example.com") if cardless else buyer.pay(hosted)
         assert paid.status_code == 303
 
     def promotion_code(self, percent: int) -> str:
@@ -132,6 +172,50 @@ class StripeWorld:
     def set_tax(self, active: bool) -> None:
         told = {"active": "yes" if active else "no"}
         assert Browser(self.sandbox.url).client.post(f"{self.sandbox.url}/control/tax", data=told).status_code == 303
+
+    def now(self) -> int:
+        return self.sandbox.clock()
+
+    def pass_time(self, seconds: int) -> None:
+        self.sandbox.clock.ahead += seconds
+        self.sandbox.stripe.v1.events.list({"limit": 1})  # what is due happens before anything is answered
+
+    def let_renewals(self, subscription: str, succeed: bool) -> None:
+        v1 = self.sandbox.stripe.v1
+        found = v1.subscriptions.retrieve(subscription)
+        card = "pm_card_visa" if succeed else "pm_card_chargeCustomerFail"
+        method = v1.payment_methods.attach(card, {"customer": str(found.customer)})
+        v1.subscriptions.update(subscription, {"default_payment_method": method.id})
+        if succeed:
+            for owed in v1.invoices.list({"subscription": subscription, "status": "open"}).data:
+                v1.invoices.pay(owed.id)
+
+    def change_plan(self, subscription: str, price_id: str) -> None:
+        v1 = self.sandbox.stripe.v1
+        item = v1.subscriptions.retrieve(subscription)["items"]["data"][0]["id"]
+        v1.subscriptions.update(subscription, {"items": [{"id": item, "price": price_id}]})
+
+    def end(self, subscription: str, *, at_period_end: bool) -> None:
+        v1 = self.sandbox.stripe.v1
+        if at_period_end:
+            v1.subscriptions.update(subscription, {"cancel_at_period_end": True})
+        else:
+            v1.subscriptions.cancel(subscription)
+
+    def pause_payments(self, subscription: str, paused: bool) -> None:
+        behavior: SubscriptionUpdateParams = {"pause_collection": {"behavior": "void"} if paused else ""}
+        self.sandbox.stripe.v1.subscriptions.update(subscription, behavior)
+
+    def refund(self, reference: str, amount: int) -> None:
+        self.sandbox.stripe.v1.refunds.create({"payment_intent": reference, "amount": amount})
+
+    def subscribe_by_hand(self, customer: str, price_id: str) -> str:
+        v1 = self.sandbox.stripe.v1
+        method = v1.payment_methods.attach("pm_card_visa", {"customer": customer})
+        made = v1.subscriptions.create(
+            {"customer": customer, "items": [{"price": price_id}], "default_payment_method": method.id}
+        )
+        return made.id
 
 
 # One line for each provider: everything in test_conformance runs for all of them.

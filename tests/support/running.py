@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
 from sqlalchemy import Connection, Engine
 from starlette.types import ASGIApp
 from stripe import StripeClient, StripeError
+from stripe.params import PriceCreateParams
 
 from tollkeeper import config, server
 from tollkeeper.app import OpenBooks, create_app, open_books
@@ -99,10 +100,18 @@ class Account:
     def __post_init__(self) -> None:
         self.stripe = StripeClient(API_KEY, base_addresses={"api": self.url}, max_network_retries=2)
 
-    def price(self, amount: int = AMOUNT, currency: str = "eur", name: str = "Flying lessons") -> str:
+    def price(
+        self,
+        amount: int = AMOUNT,
+        currency: str = "eur",
+        name: str = "Flying lessons",
+        interval: Literal["day", "week", "month", "year"] | None = None,
+    ) -> str:
         product = self.stripe.v1.products.create({"name": name})
-        made = self.stripe.v1.prices.create({"product": product.id, "unit_amount": amount, "currency": currency})
-        return made.id
+        params: PriceCreateParams = {"product": product.id, "unit_amount": amount, "currency": currency}
+        if interval:
+            params["recurring"] = {"interval": interval}
+        return self.stripe.v1.prices.create(params).id
 
     def webhook_secret(self, app_url: str) -> str:
         made = self.stripe.v1.webhook_endpoints.create({"url": f"{app_url}/webhooks/stripe", "enabled_events": ["*"]})
@@ -309,7 +318,8 @@ class Browser:
         """Type a card on the hosted page and press Pay. Answers what the hosted page said: a redirect if it worked."""
         page = page or self.checkout()
         card_fields = {"card_number": card, "expiration": "12 / 40", "cvc": "123", "cardholder_name": "A. Example"}
-        return self.submit(page, "Pay", **card_fields, country="DE", **self._email(page))
+        button = "Subscribe" if any("Subscribe" in form.buttons for form in forms(page)) else "Pay"
+        return self.submit(page, button, **card_fields, country="DE", **self._email(page))
 
     def _email(self, page: httpx2.Response) -> dict[str, str]:
         typed = next(form.fields.get("email") for form in forms(page) if "card_number" in form.fields)

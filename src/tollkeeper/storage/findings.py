@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, and_, bindparam, case, exists, false, func, not_, or_, select
 
-from tollkeeper.model import Customer, Finding, Person, Realm, Standing, Subscription, Verdict
+from tollkeeper.model import Customer, Finding, Order, Person, Realm, Standing, Subscription, Verdict
 from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.realms import columns_of, within
 from tollkeeper.storage.tables import customers, findings, grants
@@ -140,17 +140,21 @@ def remarked(
     return _listed(conn, _NOTED.where(*about, *of_whom), limit)
 
 
-def running(conn: Connection, person_id: str, product: str, live: bool) -> bool:
-    """Whether a person has a subscription to a product that is not over, whether it gives access or not."""
+def running(conn: Connection, order: Order) -> bool:
+    """Whether the person has a subscription to what they order that is not over, and is not what came of this order.
+
+    Whether it gives access does not matter.
+    """
     mine = (
         select(findings.c.id)
         .select_from(findings.join(customers))
         .where(
-            customers.c.person_id == person_id,
-            findings.c.live == live,
-            findings.c.product == product,
+            customers.c.person_id == order.person_id,
+            findings.c.live == order.realm.live,
+            findings.c.product == order.product,
             findings.c.standing.is_not(None),
             findings.c.verdict != Verdict.ENDED,
+            findings.c.order_id != order.id,
         )
     )
     return conn.execute(mine.limit(1)).one_or_none() is not None

@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, insert, or_, select, tuple_, update
 
-from tollkeeper.model import Grant, Realm
-from tollkeeper.storage.realms import columns_of, in_realm, realm_of
-from tollkeeper.storage.tables import grants
+from tollkeeper.model import Grant, Order, Realm
+from tollkeeper.storage.realms import columns_of, in_realm, realm_of, within
+from tollkeeper.storage.tables import findings, grants
 
 
 def in_force(live: bool | ColumnElement[bool], now: int | ColumnElement[int]) -> ColumnElement[bool]:
@@ -34,6 +34,13 @@ def in_mode(conn: Connection, person_id: str, live: bool) -> tuple[Grant, ...]:
 def held(conn: Connection, person_id: str, live: bool, now: int) -> tuple[Grant, ...]:
     """The grants that give a person access now, from every provider, newest first."""
     return _all(conn, grants.c.person_id == person_id, in_force(live, now))
+
+
+def of_order(conn: Connection, order: Order) -> tuple[Grant, ...]:
+    """What an order led to: the grant of its checkout session, or of its subscriptions, newest first."""
+    told = select(findings.c.source).where(findings.c.order_id == order.id, within(findings, order.realm))
+    source = grants.c.source.in_(told) if order.recurring else grants.c.source == order.checkout_id
+    return _all(conn, grants.c.person_id == order.person_id, within(grants, order.realm), source)
 
 
 def surplus(conn: Connection, live: bool, now: int, person_id: str | None = None) -> tuple[Grant, ...]:

@@ -1,8 +1,24 @@
-"""Orders: our own rows for intents to buy. At most one per person, product and mode is open."""
+"""Orders: our own rows for intents to buy. At most one per person, product and mode is open, and one offers a trial."""
 
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    null,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
 
 from tollkeeper.model import Order, OrderState, Realm
 from tollkeeper.storage.inserts import insert_into
@@ -17,7 +33,23 @@ CLOSES_FROM = {
 
 
 def start(conn: Connection, order: Order) -> Order:
-    """Keep a new open order; or, when the person has one open for this product and mode already, that one."""
+    """Keep a new open order; or, when the person has one open for this product and mode already, that one.
+
+    It offers no trial if the person was offered one before, unless nothing came of that.
+    """
+    if order.trial_days is None:
+        return _start(conn, order)
+    without = replace(order, trial_days=None, trial_without_card=False)
+    if conn.scalar(select(_tried(order.person_id, order.realm.live))):
+        return _start(conn, without)
+    try:
+        with conn.begin_nested():
+            return _start(conn, order)
+    except IntegrityError:  # another order has begun one at this moment
+        return _start(conn, without)
+
+
+def _start(conn: Connection, order: Order) -> Order:
     fresh = insert_into(conn, orders).values(
         id=order.id,
         person_id=order.person_id,
@@ -91,11 +123,17 @@ def set_checkout(conn: Connection, order_id: str, checkout_id: str) -> bool:
 
 
 def close(conn: Connection, order_id: str, state: OrderState, now: int) -> bool:
-    """Complete an open or expired order, or expire an open one. False when it was in no such state."""
+    """Complete an open or expired order, or expire an open one. False when it was in no such state.
+
+    One that was thought expired gives up its trial to an order that has been offered one since.
+    """
+    since = orders.alias()
+    same = (since.c.person_id == orders.c.person_id, since.c.live == orders.c.live, since.c.id != orders.c.id)
+    tried = exists().where(*same, _offers(since))
     closed = conn.execute(
         update(orders)
         .where(orders.c.id == order_id, orders.c.state.in_(CLOSES_FROM[state]))
-        .values(state=state, closed_at=now)
+        .values(state=state, closed_at=now, trial_days=case((tried, null()), else_=orders.c.trial_days))
     )
     return closed.rowcount == 1
 
@@ -115,6 +153,15 @@ def give_up(conn: Connection, order_id: str, checkout_id: str | None, now: int) 
         .values(state=OrderState.EXPIRED, closed_at=now)
     )
     return expired.rowcount == 1
+
+
+def _tried(person_id: str, live: bool) -> ColumnElement[bool]:
+    """Whether the person was offered a trial, and may take it or has."""
+    return exists().where(orders.c.person_id == person_id, orders.c.live == live, _offers(orders))
+
+
+def _offers(orders: FromClause) -> ColumnElement[bool]:
+    return and_(orders.c.trial_days.is_not(None), orders.c.state.in_([OrderState.OPEN, OrderState.COMPLETE]))
 
 
 _OF_PERSON = (

@@ -89,19 +89,20 @@ async def _verdict(site: Site, order: Order) -> Verdict | None:
     except (ProviderUnavailable, ProviderRefused):
         return Verdict.PENDING
     found = done.of_order(order) if done else None
+    if found is None and order.recurring and await _checkout_state(site, order) == "complete":
+        return Verdict.PENDING  # a subscription may be told of a little later
     return found.verdict if found else None
 
 
 async def _withheld(site: Site, order: Order) -> bool:
     """Whether an operator took back what the order gave, so that nothing is left to be confirmed."""
-    ever = await site.books.database.read(grants.of_person, order.person_id, order.realm)
-    return any(grant.source == order.checkout_id and grant.withheld is not None for grant in ever)
+    return any(grant.withheld is not None for grant in await site.books.database.read(grants.of_order, order))
 
 
 async def _grant(site: Site, order: Order) -> Grant | None:
     """The grant that the order led to, if it holds now."""
-    held = await site.books.database.read(grants.held, order.person_id, order.realm.live, site.books.clock())
-    return next((grant for grant in held if grant.source == order.checkout_id), None)
+    given, now = await site.books.database.read(grants.of_order, order), site.books.clock()
+    return next((one for one in given if one.revoked_at is None and (one.until is None or one.until > now)), None)
 
 
 async def _done(request: Request, visitor: Visitor, order: Order, grant: Grant) -> Response:

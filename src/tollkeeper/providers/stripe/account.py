@@ -6,7 +6,7 @@ import importlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from tollkeeper.budget import Budget, in_background
 from tollkeeper.config import StripeSettings
 from tollkeeper.errors import (
     BadWebhook,
+    CustomerMissing,
     EmailRefused,
     ProviderFailed,
     ProviderMissing,
@@ -181,7 +182,10 @@ class StripeProvider:
             async with self._calling() as client:
                 return checkout_of(await ask(client, "post", f"{path(SESSIONS, checkout_id)}/expire"))
         except ProviderRefused:  # only an open one can be expired
-            return await self.checkout(checkout_id)
+            found = await self.checkout(checkout_id)
+            if found.state == "open":
+                raise
+            return found
 
     async def checkout_of_order(self, order: Order, customer: Customer) -> Checkout | None:
         """See ``PaymentProvider``. Stripe cannot search by reference, so look through the customer's own."""
@@ -237,8 +241,9 @@ class StripeProvider:
 
     async def cancel_subscriptions(self, customer: Customer) -> None:
         """See ``PaymentProvider``. https://docs.stripe.com/api/subscriptions/cancel"""
-        async with self._calling() as client:
-            await cancel_all(client, customer.external_id)
+        with suppress(CustomerMissing):
+            async with self._calling() as client:
+                await cancel_all(client, customer.external_id)
 
     async def read_webhook(self, headers: Headers, body: bytes, now: int) -> Event:
         """See ``PaymentProvider``. https://docs.stripe.com/webhooks#verify-manually"""

@@ -1,0 +1,241 @@
+"""What every payment provider must tell of subscriptions, whoever it is: their whole life, as a snapshot shows it."""
+
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+
+import pytest
+from tests.providers.test_conformance import RETURNS, a_customer, an_order
+from tests.providers.worlds import WORLDS, World, opened
+from tests.support.running import Sandbox, running_sandbox
+
+from tollkeeper.errors import ProviderMissing
+from tollkeeper.model import Customer, Line, Order, Payment, Standing, Subscription
+from tollkeeper.provider import PaymentProvider
+
+pytestmark = pytest.mark.anyio
+
+HOUR = 3600
+DAY = 24 * HOUR
+WEEK = 7 * DAY
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    """One of their own, for time goes by in it."""
+    with running_sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(params=WORLDS)
+def world(request: pytest.FixtureRequest, sandbox: Sandbox) -> World:
+    return WORLDS[request.param](sandbox)
+
+
+@pytest.fixture
+async def provider(world: World) -> AsyncIterator[PaymentProvider]:
+    async with opened(world.provider()) as provider:
+        yield provider
+
+
+async def ordered(
+    provider: PaymentProvider, world: World, customer: Customer, trial_days: int | None = None, card: bool = True
+) -> Order:
+    order = await an_order(provider, customer, world.price(900, interval="week"))
+    return replace(order, recurring=True, trial_days=trial_days, trial_without_card=not card)
+
+
+async def begun(
+    provider: PaymentProvider, world: World, trial_days: int | None = None, card: bool = True
+) -> tuple[Customer, Order, Subscription]:
+    customer = await a_customer(provider)
+    order = await ordered(provider, world, customer, trial_days, card)
+    checkout = await provider.create_checkout(order, customer, RETURNS)
+    assert checkout.url is not None
+    world.pay(checkout.url)
+    one = await told(provider, customer)
+    assert one.checkout_id == checkout.id
+    return customer, order, one
+
+
+async def told(provider: PaymentProvider, customer: Customer) -> Subscription:
+    snapshot = await provider.snapshot(customer)
+    assert snapshot.purchases == ()
+    (one,) = snapshot.subscriptions
+    return one
+
+
+async def test_a_recurring_price_says_how_often_it_is_paid(world: World, provider: PaymentProvider) -> None:
+    weekly, once = world.price(900, interval="week"), world.price(900)
+    assert ((price := await provider.price(weekly)).interval, price.interval_count) == ("week", 1)
+    assert (await provider.price(once)).interval is None
+
+
+async def test_what_was_subscribed_to_is_told(world: World, provider: PaymentProvider) -> None:
+    customer, order, one = await begun(provider, world)
+    assert world.now() - 60 < one.created_at <= world.now()
+    assert one.reference
+    assert one.email
+    assert one.receipt_url
+    assert replace(one, created_at=0, reference=None, email=None, receipt_url=None) == Subscription(
+        source=one.source,
+        order_id=order.id,
+        person_id=customer.person_id,
+        live=False,
+        currency="eur",
+        payment=Payment.PAID,
+        created_at=0,
+        amount_total=900,
+        standing=Standing.ACTIVE,
+        items=(Line(order.price_id, 1),),
+        period_start=one.created_at,
+        period_end=one.created_at + WEEK,
+        ever_paid=True,
+        checkout_id=one.checkout_id,
+    )
+    assert one.checkout_id is not None
+    assert await provider.bought(one.source) == await provider.bought(one.checkout_id) == replace(one, checkout_id=None)
+    assert await provider.payer(one.reference) == customer.external_id
+    assert (await provider.snapshot(await a_customer(provider))).subscriptions == ()
+
+
+async def test_a_checkout_that_nobody_went_through_is_no_subscription(world: World, provider: PaymentProvider) -> None:
+    customer = await a_customer(provider)
+    left = await provider.create_checkout(await ordered(provider, world, customer), customer, RETURNS)
+    assert (await provider.snapshot(customer)).subscriptions == ()
+    assert await provider.bought(left.id) is None
+    assert await provider.bought("sub_unknown") is None
+
+
+@pytest.mark.parametrize("card", [True, False])
+async def test_a_trial_is_free_until_it_ends(world: World, provider: PaymentProvider, card: bool) -> None:
+    customer, _, one = await begun(provider, world, trial_days=3, card=card)
+    assert (one.standing, one.payment, one.amount_total, one.ever_paid) == (Standing.TRIALING, Payment.FREE, 0, False)
+    assert one.trial_end == one.period_end
+    assert one.period_end - one.created_at == 3 * DAY
+    world.pass_time(3 * DAY + 2 * HOUR)
+    after = await told(provider, customer)
+    if card:
+        assert (after.standing, after.payment, after.amount_total) == (Standing.ACTIVE, Payment.PAID, 900)
+    else:
+        assert (after.standing, after.ends_at) == (Standing.CANCELED, one.trial_end)
+
+
+async def test_a_renewal_moves_the_period_and_its_money(world: World, provider: PaymentProvider) -> None:
+    customer, _, one = await begun(provider, world)
+    assert one.reference
+    world.refund(one.reference, 900)
+    assert (await told(provider, customer)).amount_refunded == 900
+    world.pass_time(WEEK + 2 * HOUR)
+    after = await told(provider, customer)
+    assert (after.period_start, after.period_end) == (one.period_end, one.period_end + WEEK)
+    assert (after.payment, after.amount_total, after.amount_refunded) == (Payment.PAID, 900, 0)
+    assert after.reference not in (None, one.reference)
+    assert (after.source, after.created_at) == (one.source, one.created_at)
+
+
+async def test_a_renewal_that_fails_is_owed_until_it_is_paid(world: World, provider: PaymentProvider) -> None:
+    customer, _, one = await begun(provider, world)
+    world.let_renewals(one.source, succeed=False)
+    world.pass_time(WEEK + 2 * HOUR)
+    failed = await told(provider, customer)
+    assert (failed.standing, failed.payment, failed.amount_total) == (Standing.PAST_DUE, Payment.UNPAID, 0)
+    assert failed.ever_paid
+    assert failed.owed_since is not None
+    assert one.period_end <= failed.owed_since <= one.period_end + 2 * HOUR
+    world.pass_time(4 * DAY)
+    assert (await told(provider, customer)).owed_since == failed.owed_since
+    world.let_renewals(one.source, succeed=True)
+    mended = await told(provider, customer)
+    assert (mended.standing, mended.payment, mended.owed_since) == (Standing.ACTIVE, Payment.PAID, None)
+
+
+async def test_another_plan_is_told_at_once(world: World, provider: PaymentProvider) -> None:
+    customer, _, one = await begun(provider, world)
+    dearer = world.price(2900, interval="week")
+    world.change_plan(one.source, dearer)
+    after = await told(provider, customer)
+    assert (after.items, after.standing, after.payment) == ((Line(dearer, 1),), Standing.ACTIVE, Payment.PAID)
+    assert after.period_end == one.period_end
+
+
+async def test_an_end_that_is_set_is_told_and_then_comes(world: World, provider: PaymentProvider) -> None:
+    customer, _, one = await begun(provider, world)
+    world.end(one.source, at_period_end=True)
+    assert (set_ := await told(provider, customer)).ends_at == one.period_end
+    assert set_.standing is Standing.ACTIVE
+    world.pass_time(WEEK + HOUR)
+    assert ((over := await told(provider, customer)).standing, over.ends_at) == (Standing.CANCELED, one.period_end)
+
+
+async def test_paused_payments_are_told_and_leave_the_next_period_unpaid(
+    world: World, provider: PaymentProvider
+) -> None:
+    customer, _, one = await begun(provider, world)
+    world.pause_payments(one.source, True)
+    paused = await told(provider, customer)
+    assert (paused.collection_paused, paused.payment) == (True, Payment.PAID)
+    world.pass_time(WEEK + 2 * HOUR)
+    later = await told(provider, customer)
+    assert (later.collection_paused, later.payment, later.amount_total) == (True, Payment.UNPAID, 0)
+    assert later.ever_paid
+    world.pause_payments(one.source, False)
+    assert not (await told(provider, customer)).collection_paused
+
+
+async def test_what_was_made_by_hand_names_nobody_here(world: World, provider: PaymentProvider) -> None:
+    customer = await a_customer(provider)
+    made = world.subscribe_by_hand(customer.external_id, world.price(900, interval="month"))
+    one = await told(provider, customer)
+    assert (one.source, one.order_id, one.person_id, one.checkout_id) == (made, None, None, None)
+    assert (one.standing, one.amount_total) == (Standing.ACTIVE, 900)
+
+
+async def test_all_that_a_customer_has_is_ended_at_once(world: World, provider: PaymentProvider) -> None:
+    customer, _, _ = await begun(provider, world)
+    world.subscribe_by_hand(customer.external_id, world.price(900, interval="month"))
+    neighbour, _, _ = await begun(provider, world)
+    for _ in range(2):
+        await provider.cancel_subscriptions(customer)
+        standings = [one.standing for one in (await provider.snapshot(customer)).subscriptions]
+        assert standings == [Standing.CANCELED] * 2
+    assert (await told(provider, neighbour)).standing is Standing.ACTIVE
+    world.delete_customer(customer.external_id)
+    await provider.cancel_subscriptions(customer)
+
+
+async def test_an_open_page_can_be_closed_and_one_that_was_gone_through_cannot(
+    world: World, provider: PaymentProvider
+) -> None:
+    customer = await a_customer(provider)
+    made = [
+        await provider.create_checkout(await ordered(provider, world, customer), customer, RETURNS) for _ in range(2)
+    ]
+    assert made[0].url is not None
+    world.pay(made[0].url)
+    for _ in range(2):
+        assert (await provider.expire_checkout(made[0].id)).state == "complete"
+        assert (await provider.expire_checkout(made[1].id)).state == "expired"
+    assert (await provider.snapshot(customer)).expired_checkouts == {made[1].id}
+    with pytest.raises(ProviderMissing):
+        await provider.expire_checkout("cs_test_unknown")
+
+
+async def test_what_happens_to_a_subscription_is_told_in_events_that_name_it_and_its_customer(
+    world: World, provider: PaymentProvider
+) -> None:
+    began = world.now()
+    customer, _, one = await begun(provider, world)
+    world.let_renewals(one.source, succeed=False)
+    world.pass_time(WEEK + 2 * HOUR)
+    world.end(one.source, at_period_end=False)
+    listed = [event async for page in provider.events(began - 1) for event in page]
+    ours = [event for event in listed if event.object_id == one.source]
+    assert {event.customer_id for event in ours} == {customer.external_id}
+    assert all(event.relevant for event in ours)
+    assert {event.type for event in ours} >= {
+        "customer.subscription.created",
+        "customer.subscription.updated",
+        "customer.subscription.deleted",
+        "invoice.paid",
+        "invoice.payment_failed",
+    }
