@@ -217,8 +217,7 @@ _EXAMPLE = """Write what you sell into tollkeeper.toml, for example:
       [products.pro]
       name = "Pro"
       unlocks = ["dashboard"]
-      offers = ["9.99 EUR per month", "99 EUR per year"]
-"""
+      offers = ["9.99 EUR per month", "99 EUR per year"]"""
 
 
 def _sources(environ: Mapping[str, str], folder: Path, faults: list[Fault]) -> tuple[Texts, dict[str, Any]]:

@@ -58,8 +58,9 @@ def _amount(whole: str, part: str | None, currency: str) -> int:
     """Minor units, as Stripe counts them."""
     places, code = DECIMALS.get(currency, 2), currency.upper()
     if part is not None and len(part) != places:
-        exact = f"1.{'0' * places}" if places else "1"
-        raise NoOffer(f"has {len(part)} decimals, but {code} has {places}", f"Write it as in {exact} {code}")
+        example = f"1.{'0' * places}" if places else "1"
+        kind = f"not the {places} decimals of {code}" if places else f"decimals, and {code} has none"
+        raise NoOffer(f"has {kind}", f"Write it as in {example} {code}")
     amount = int(whole + (part or "0" * places))
     if places == 3 and amount % 10:
         raise NoOffer("is not rounded to the nearest ten", f"Stripe takes {code} with a 0 at the end, as in 1.230")

@@ -288,17 +288,21 @@ def _change(entry: Entry) -> dict[str, Any]:
     return {"product": entry.product, "change": entry.change, "source": entry.source, "reason": entry.reason}
 
 
+DONE = {"make": "made", "change": "changed"}
+
+
 def set_up_in_words(done: SetUp, *, dry_run: bool) -> None:
     """What was made, what to set, and what else to know."""
     _say(f"Stripe account {done.account}, {'live' if done.live else 'test'} mode\n", style="bold")
-    verb = "would " if dry_run else ""
-    _section("", ("", "what", "", "id"), [(verb + one.action, one.what, one.words, one.id) for one in done.steps])
-    if done.trouble is not None:
+    for step in done.steps:
+        verb = f"would {step.action}" if dry_run else DONE[step.action]
+        _say(f"  {verb} {step.what}  {step.words}{'' if step.id is None else f'  {step.id}'}")
+    if done.trouble is None:
+        _say("" if done.steps else "Everything is there already: nothing was changed.\n", style="green")
+    else:
         _say(f"{done.trouble}\n", style="red")
         _say("Mend that, then say it again: what is made is found, and nothing is made twice.\n")
-    elif not done.steps:
-        _say("Everything is there already. Nothing was changed.\n", style="green")
-    elif dry_run:
+    if dry_run and done.steps:
         _say("Nothing was changed: this is what would be done without --dry-run.\n")
     for notice in done.notices:
         _say(f"* {notice}\n")

@@ -93,6 +93,7 @@ def _wanted(wishes: Wishes, new_endpoint: bool) -> Wanted:
         secret_known=bool(wishes.stripe.webhook_secrets),
         events=EVENTS_THAT_MATTER,
         api_version=stripe.api_version,
+        live=wishes.stripe.live,
         new_endpoint=new_endpoint,
     )
 

@@ -15,14 +15,12 @@ from tollkeeper.providers.stripe.setup_plan import (
     plans,
 )
 
-WEBHOOKS = "https://dashboard.stripe.com/webhooks"
-
 
 def notices(wanted: Wanted, found: Account, placed: Sequence[Shelf]) -> tuple[str, ...]:
     """Everything to be said, the most important first."""
     return (
         *_of_endpoints(wanted, found),
-        *_of_prices(found, placed),
+        *_of_prices(wanted, found, placed),
         *_of_products(wanted, found),
         *_of_plans(found, placed),
     )
@@ -35,30 +33,30 @@ def _of_endpoints(wanted: Wanted, found: Account) -> Iterator[str]:
             " STRIPE_WEBHOOK_SECRET: Stripe's list of events is read every 30 seconds, and does the same work."
         )
         return
-    there, beside = endpoint_of(wanted, found), endpoints_of(wanted, found)
+    there, beside, where = endpoint_of(wanted, found), endpoints_of(wanted, found), f"{wanted.dashboard}/webhooks"
     if there is None:
         return
     if wanted.new_endpoint:
         old = ", ".join(one["id"] for one in beside)
-        yield f"Once the new secret is set and the server runs with it, delete the older endpoint at {WEBHOOKS}: {old}"
+        yield f"Once the new secret is set and the server runs with it, delete the older endpoint at {where}: {old}"
         return
     if not wanted.secret_known:
         yield (
             f"STRIPE_WEBHOOK_SECRET is not set, and Stripe's API tells it only when the endpoint is made. Look it up at"
-            f" {WEBHOOKS}/{there['id']}, or say --new-endpoint to make another endpoint, and delete this one then."
+            f" {where}/{there['id']}, or say --new-endpoint to make another endpoint, and delete this one then."
         )
     if there["api_version"] != wanted.api_version:
         yield (
             f"Webhook endpoint {there['id']} sends events of API version {there['api_version'] or 'the account'}, not"
             f" {wanted.api_version}, and Stripe lets nobody change that. Say --new-endpoint to make another one, set"
-            f" its secret, then delete this one at {WEBHOOKS}."
+            f" its secret, then delete this one at {where}."
         )
     others = ", ".join(one["id"] for one in beside if one["id"] != there["id"])
     if others:
-        yield f"There are more webhook endpoints with the same address, which could be deleted at {WEBHOOKS}: {others}"
+        yield f"There are more webhook endpoints with the same address, which could be deleted at {where}: {others}"
 
 
-def _of_prices(found: Account, placed: Sequence[Shelf]) -> Iterator[str]:
+def _of_prices(wanted: Wanted, found: Account, placed: Sequence[Shelf]) -> Iterator[str]:
     by_id = {price["id"]: price for price in found.prices}
     for shelf in placed:
         for price in shelf.product.prices["stripe"]:
@@ -73,7 +71,7 @@ def _of_prices(found: Account, placed: Sequence[Shelf]) -> Iterator[str]:
                 told = words(offer) if offer else "no plain amount"
                 yield (
                     f"{price} ({told}) of {shelf.product.key} is on sale no longer, and goes on unlocking for whoever"
-                    f" has it. It could be archived: https://dashboard.stripe.com/prices/{price}. Nobody loses by that."
+                    f" has it. It could be archived: {wanted.dashboard}/prices/{price}. Nobody loses by that."
                 )
 
 

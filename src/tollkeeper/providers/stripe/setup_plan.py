@@ -39,8 +39,14 @@ class Wanted:
     """Whether a secret of the webhook endpoint is set already."""
     events: frozenset[str]
     api_version: str
+    live: bool = False
     new_endpoint: bool = False
     """Make a webhook endpoint even if there is one."""
+
+    @property
+    def dashboard(self) -> str:
+        """Where a seller finds all this at Stripe."""
+        return f"https://dashboard.stripe.com{'' if self.live else '/test'}"
 
 
 @dataclass(frozen=True, slots=True)
