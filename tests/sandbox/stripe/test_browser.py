@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
@@ -167,4 +168,75 @@ def test_the_control_page_and_its_details(shop: Running, page: Page) -> None:
     check(page)
     page.goto(shop.url)
     page.locator('a[href^="/control/objects/evt"]').first.click()
+    check(page)
+
+
+def test_the_way_of_a_subscriber(shop: Running, page: Page) -> None:
+    basic = shop.price(recurring={"interval": "month"})
+    pro = shop.price(recurring={"interval": "month"}, unit_amount=5000, product_data={"name": "Pro"})
+    after = f"{shop.url}/control/objects/{{CHECKOUT_SESSION_ID}}"
+    trial = {"trial_period_days": 7}
+    session = shop.checkout(basic, mode="subscription", success_url=after, subscription_data=trial)
+    page.goto(str(session.url))
+    expect(page.get_by_text("7 days free.")).to_be_visible()
+    check(page)
+    fill(page, "4000 0025 0000 3155")
+    page.get_by_role("button", name="Subscribe", exact=True).click()
+    check(page)
+    page.get_by_role("button", name="Complete", exact=True).click()
+    expect(page).to_have_url(f"{shop.url}/control/objects/{session.id}")
+    subscription = str(shop.read(session).subscription)
+    page.goto(f"{shop.url}/control/objects/{subscription}")
+    page.get_by_role("button", name="Let the next renewal fail").click()
+    check(page)
+    page.get_by_role("button", name="Go to just after the next renewal").click()
+    expect(page.get_by_text("past due")).to_be_visible()
+    _at_the_portal(shop, page, shop.sdk.v1.subscriptions.retrieve(subscription), [basic, pro])
+
+
+def _at_the_portal(shop: Running, page: Page, subscription: Any, prices: list[Any]) -> None:
+    """What is owed is paid, the card and the plan are changed, and the subscription is canceled."""
+    products = [{"product": str(price.product), "prices": [price.id]} for price in prices]
+    features: Any = {
+        "invoice_history": {"enabled": True},
+        "payment_method_update": {"enabled": True},
+        "subscription_cancel": {"enabled": True, "cancellation_reason": {"enabled": True, "options": ["unused"]}},
+        "subscription_update": {"enabled": True, "default_allowed_updates": ["price"], "products": products},
+    }
+    configuration = shop.sdk.v1.billing_portal.configurations.create({"features": features})
+    link = shop.sdk.v1.billing_portal.sessions.create(
+        {"customer": str(subscription.customer), "configuration": configuration.id, "return_url": shop.url}
+    )
+    page.goto(link.url)
+    check(page)
+    page.get_by_role("link", name="-0002").click()
+    check(page)
+    page.get_by_role("link", name="Pay this invoice").click()
+    check(page)
+    fill(page, "4242 4242 4242 4242")
+    page.get_by_role("button", name="Pay $20.00").click()
+    expect(page.get_by_text("paid", exact=True)).to_be_visible()
+    page.goto(link.url)
+    page.get_by_role("link", name="Update your card").click()
+    page.get_by_role("button", name="Save card").click()
+    expect(page.get_by_role("alert")).to_contain_text("Please check")
+    check(page)
+    fill(page, "5555 5555 5555 4444")
+    page.get_by_role("button", name="Save card").click()
+    expect(page.get_by_text("Mastercard ending in 4444")).to_be_visible()
+    page.get_by_role("button", name="Change plan").click()
+    check(page)
+    page.get_by_label("Plan").select_option("Pro, $50.00 per month")
+    page.get_by_role("button", name="Change plan").click()
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    check(page)
+    page.get_by_label("Why?").select_option("I do not use it enough")
+    page.get_by_role("button", name="Cancel subscription").click()
+    page.get_by_role("button", name="Do not cancel").click()
+    expect(page.get_by_text("Renews on")).to_be_visible()
+    check(page)
+    page.goto(shop.url)
+    page.get_by_label("Days to move forward").fill("1")
+    page.get_by_role("button", name="Move time").click()
+    expect(page.get_by_text("ahead of the real time")).to_be_visible()
     check(page)

@@ -70,6 +70,7 @@ def check_outcome(sandbox: Running) -> None:
     assert [session.payment_status for session in sessions] == [
         "unpaid",
         "no_payment_required",
+        "no_payment_required",
         "paid",
         "paid",
     ]
@@ -77,4 +78,14 @@ def check_outcome(sandbox: Running) -> None:
     assert [refund.amount for refund in sandbox.sdk.v1.refunds.list().data] == [500, 500]
     assert [dispute.status for dispute in sandbox.sdk.v1.disputes.list().data] == ["won"]
     assert sandbox.browser.get(f"{sandbox.url}/control/faults").json() == {"faults": []}
-    assert sandbox.browser.get(f"{sandbox.url}/control/clock").json()["ahead"] == 86400
+    assert sandbox.browser.get(f"{sandbox.url}/control/clock").json()["ahead"] > 60 * 86400
+    check_subscriptions(sandbox)
+
+
+def check_subscriptions(sandbox: Running) -> None:
+    traveller, beside, subscribed = sandbox.sdk.v1.subscriptions.list({"status": "all"}).data
+    assert (subscribed.status, subscribed.cancel_at) == ("active", None)
+    assert [item.price.recurring and item.price.recurring.interval for item in subscribed["items"].data] == ["year"]
+    assert beside.status == "active"
+    totals = [one.amount_paid for one in sandbox.sdk.v1.invoices.list({"subscription": traveller.id}).data]
+    assert totals == [900, 900, 900]

@@ -102,7 +102,7 @@ def ids(stripe_sandbox: Running) -> dict[str, str]:
 
 
 def _billing_ids(sandbox: Running) -> dict[str, str]:
-    """What recurs: with tax, discounts, prorations, a trial without a card that was paused, and a renewal that failed."""
+    """What recurs: with tax, a discount, prorations, a trial that was paused, and a renewal that failed."""
     stripe = sandbox.sdk.v1
     buyer = subscriber(sandbox, "authenticationRequired")
     coupon = stripe.coupons.create({"percent_off": 10, "duration": "repeating", "duration_in_months": 9})

@@ -287,7 +287,8 @@ BILLING_CALLS = (
         "billing_portal._session_create_params:SessionCreateParams",
         "configuration customer expand flow_data.after_completion.hosted_confirmation "
         "flow_data.after_completion.redirect flow_data.after_completion.type "
-        "flow_data.subscription_cancel.subscription flow_data.subscription_update.subscription flow_data.type locale return_url",
+        "flow_data.subscription_cancel.subscription flow_data.subscription_update.subscription "
+        "flow_data.type locale return_url",
         {"flow_data.type": tuple(portal.FLOWS), "locale": ("auto", "en")},
     ),
 )
