@@ -1,0 +1,470 @@
+"""J: subscriptions over time, on the real sandbox: renewed, failed and mended, changed, paused, given back, ended."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+from tests.providers.worlds import StripeWorld, opened
+from tests.support.running import Sandbox, running_sandbox
+
+from tollkeeper import operators
+from tollkeeper.catalog import Catalog
+from tollkeeper.checkout import Completed, Hosted, Till
+from tollkeeper.entitlements import LATE
+from tollkeeper.errors import AlreadyHeld, NeedsMending, Refused
+from tollkeeper.explanations import Oddity, answers
+from tollkeeper.inbox import drain
+from tollkeeper.model import Grant, Identity, OrderState, Person, Policy, Product, Verdict
+from tollkeeper.reconcile import Books
+from tollkeeper.storage import audit, customers, events, findings, grants, orders, people
+from tollkeeper.storage.database import Database
+from tollkeeper.storage.findings import Noted
+from tollkeeper.sweep import sweep
+
+pytestmark = pytest.mark.anyio
+
+HOUR = 3600
+DAY = 24 * HOUR
+WEEK = 7 * DAY
+RENEWED = WEEK + 2 * HOUR  # a renewal is paid an hour after the period began
+GRACE = 3 * DAY
+
+
+@pytest.fixture
+def sandbox() -> Iterator[Sandbox]:
+    """One for each test, for time goes by in it."""
+    with running_sandbox() as sandbox:
+        yield sandbox
+
+
+@dataclass
+class Shop:
+    """Everything but pages: what is sold, the till, and the seller's side of the provider."""
+
+    world: StripeWorld
+    books: Books
+    weekly: str
+    yearly: str
+    once: str
+    plain: str
+
+    @property
+    def till(self) -> Till:
+        return Till(self.books, "https://pay.example")
+
+    def product(self, key: str = "pro") -> Product:
+        found = self.books.catalog.find(key)
+        assert found is not None
+        return found
+
+    def sell(self, **policy: Any) -> None:
+        """Change the policy of every product."""
+        changed = tuple(replace(one, policy=replace(one.policy, **policy)) for one in self.books.catalog.products)
+        self.books = replace(self.books, catalog=Catalog(changed))
+
+    async def newcomer(self) -> Person:
+        token = secrets.token_hex(6)
+        identity = Identity("https://id.example", token, "Nova Example", f"{token}@example.com")
+        now = self.books.clock()
+        return await self.books.database.write(lambda conn: people.person_of(conn, identity, new_id=token, now=now))
+
+    async def page(self, person: Person, key: str = "pro", price_id: str | None = None) -> str:
+        found = await self.till.begin(person, self.product(key), price_id)
+        assert isinstance(found, Hosted)
+        return found.url
+
+    async def subscriber(self, key: str = "pro", price_id: str | None = None) -> tuple[Person, str]:
+        """Somebody who has just subscribed, and the subscription's id."""
+        person = await self.newcomer()
+        self.world.pay(await self.page(person, key, price_id))
+        await self.hear()
+        (grant,) = await self.grants(person)
+        return person, grant.source
+
+    async def hear(self) -> None:
+        """Hear of everything that ever happened."""
+        realm = await self.books.realm()
+        async for page in self.books.provider.events(0):
+            await self.books.database.write(events.keep_all, page, self.books.clock())
+        while await drain(self.books, realm):
+            pass
+
+    async def held(self, person: Person) -> list[str]:
+        found = await self.books.database.read(grants.held, person.id, False, self.books.clock())
+        return sorted(grant.product for grant in found)
+
+    async def grants(self, person: Person) -> tuple[Grant, ...]:
+        return await self.books.database.read(grants.in_mode, person.id, False)
+
+    async def until(self, person: Person) -> int:
+        (grant,) = await self.grants(person)
+        assert grant.until is not None
+        return grant.until
+
+    async def changes(self, person: Person) -> list[str]:
+        return [entry.change for entry in await self.books.database.read(audit.of_person, person.id)]
+
+    async def found(self, person: Person) -> Noted:
+        """What was last found of their newest subscription."""
+        return (await self.books.database.read(findings.of_person, person.id, False, 10))[0]
+
+    async def to_check(self) -> tuple[Oddity, ...]:
+        books = self.books
+        return await books.database.read(operators.payments_to_check, books.catalog, "stripe", False, books.clock(), 10)
+
+
+@pytest.fixture
+async def shop(sandbox: Sandbox, database: Database) -> AsyncIterator[Shop]:
+    world = StripeWorld(sandbox)
+    weekly, yearly = world.price(900, interval="week"), world.price(29_900, interval="year")
+    once, plain = world.price(99_000), world.price(300, interval="week")
+    policy = Policy(grace_days=3)
+    pro = Product("pro", "Pro", frozenset({"dashboard", "reports"}), {"stripe": (weekly, yearly, once)}, policy)
+    basic = Product("basic", "Basic", frozenset({"dashboard"}), {"stripe": (plain,)}, policy)
+    on_sale = replace(pro, on_sale={"stripe": (weekly, yearly, once)})
+    async with opened(world.provider()) as provider:
+        books = Books(database, provider, Catalog((on_sale, basic)), sandbox.clock)
+        yield Shop(world, books, weekly, yearly, once, plain)
+
+
+async def test_j01_a_renewal_moves_the_end_and_nobody_is_locked_out_before_it_is_heard_of(shop: Shop) -> None:
+    person, subscription = await shop.subscriber()
+    found = await shop.found(person)
+    assert found.period_end is not None
+    assert await shop.until(person) == found.until == found.period_end + LATE
+    assert (found.standing, found.price_id, found.quantity) == ("active", shop.weekly, 1)
+    assert (found.renews_at, found.ends_at, found.payment) == (found.period_end, None, subscription)
+    first = (await shop.grants(person))[0].reference
+    shop.world.pass_time(RENEWED)
+    assert await shop.held(person) == ["pro"]
+    await shop.hear()
+    assert await shop.until(person) == found.until + WEEK
+    ((grant, *none), changes) = (await shop.grants(person), await shop.changes(person))
+    assert (grant.reference != first, none, changes) == (True, [], ["granted", "extended"])
+    await shop.hear()
+    assert await shop.changes(person) == changes
+
+
+async def test_j02_a_renewal_that_fails_leads_through_the_grace_to_suspension_until_it_is_mended(shop: Shop) -> None:
+    person, subscription = await shop.subscriber()
+    shop.world.let_renewals(subscription, succeed=False)
+    shop.world.pass_time(RENEWED)
+    await shop.hear()
+    failed = await shop.found(person)
+    assert (failed.verdict, failed.standing, failed.until) == (Verdict.GRANTED, "past_due", await shop.until(person))
+    assert failed.renews_at is None
+    assert await shop.held(person) == ["pro"]
+    with pytest.raises(AlreadyHeld):
+        await shop.page(person)
+    shop.world.pass_time(GRACE)
+    await shop.hear()
+    assert (await shop.found(person)).until == failed.until
+    assert await shop.held(person) == []
+    with pytest.raises(NeedsMending) as refused:
+        await shop.page(person)
+    assert refused.value.product == "pro"
+    shop.world.let_renewals(subscription, succeed=True)
+    await shop.hear()
+    assert await shop.held(person) == ["pro"]
+    assert await shop.changes(person) == ["granted", "extended", "restored"]
+
+
+async def test_j02_whoever_comes_back_to_buy_after_mending_is_let_in_although_no_event_told(shop: Shop) -> None:
+    person, subscription = await shop.subscriber()
+    shop.world.let_renewals(subscription, succeed=False)
+    shop.world.pass_time(RENEWED + GRACE)
+    await shop.hear()
+    shop.world.let_renewals(subscription, succeed=True)
+    with pytest.raises(AlreadyHeld):
+        await shop.page(person)
+
+
+async def test_j03_an_end_that_is_set_is_kept_to_the_second_and_then_one_may_subscribe_again(shop: Shop) -> None:
+    person, subscription = await shop.subscriber()
+    shop.world.end(subscription, at_period_end=True)
+    await shop.hear()
+    ending = await shop.found(person)
+    assert await shop.until(person) == ending.ends_at == ending.period_end == ending.until
+    assert (ending.renews_at, await shop.changes(person)) == (None, ["granted", "shortened"])
+    shop.world.pass_time(WEEK)
+    assert await shop.held(person) == []
+    await shop.hear()
+    assert (await shop.found(person)).verdict is Verdict.ENDED
+    assert await shop.changes(person) == ["granted", "shortened"]
+    shop.world.pay(await shop.page(person))
+    await shop.hear()
+    assert await shop.held(person) == ["pro"]
+
+
+async def test_j03_one_that_is_ended_at_once_closes_the_door_at_once(shop: Shop) -> None:
+    person, subscription = await shop.subscriber()
+    shop.world.end(subscription, at_period_end=False)
+    await shop.hear()
+    assert (await shop.held(person), await shop.changes(person)) == ([], ["granted", "revoked"])
+    assert (await shop.found(person)).verdict is Verdict.ENDED
+
+
+async def test_j04_another_plan_counts_at_once_in_the_same_grant(shop: Shop) -> None:
+    person, subscription = await shop.subscriber("basic")
+    shop.world.change_plan(subscription, shop.weekly)
+    await shop.hear()
+    assert await shop.held(person) == ["pro"]
+    shop.world.change_plan(subscription, shop.plain)
+    await shop.hear()
+    assert await shop.held(person) == ["basic"]
+    assert await shop.changes(person) == ["granted", "changed", "changed"]
+    assert len(await shop.grants(person)) == 1
+
+
+async def test_j05_a_price_that_the_catalog_does_not_know_keeps_access_and_is_shown(shop: Shop) -> None:
+    person, subscription = await shop.subscriber()
+    stray = shop.world.price(1, interval="week")
+    shop.world.change_plan(subscription, stray)
+    await shop.hear()
+    assert (await shop.held(person), await shop.changes(person)) == (["pro"], ["granted"])
+    (odd,) = await shop.to_check()
+    assert (odd.kind, odd.payment, odd.person_id) == ("unknown price", subscription, person.id)
+    assert stray in odd.reason
+    explained = await operators.why(shop.books, person.id)
+    assert [one.source for one in explained.remarked] == [subscription]
+    assert not explained.outdated
+    shop.world.end(subscription, at_period_end=False)
+    await shop.hear()
+    assert await shop.to_check() == ()
+
+
+async def test_j06_while_payments_are_paused_what_is_paid_counts_and_nothing_beyond(shop: Shop) -> None:
+    person, subscription = await shop.subscriber()
+    shop.world.pause_payments(subscription, True)
+    await shop.hear()
+    paid = (await shop.found(person)).period_end
+    assert paid == await shop.until(person)
+    shop.world.pass_time(RENEWED)
+    await shop.hear()
+    assert ((await shop.found(person)).verdict, await shop.held(person)) == (Verdict.SUSPENDED, [])
+    shop.world.pause_payments(subscription, False)
+    shop.world.pass_time(RENEWED)
+    await shop.hear()
+    assert await shop.held(person) == ["pro"]
+
+
+async def test_j07_what_goes_back_of_this_period_ends_access_until_the_next_is_paid(shop: Shop) -> None:
+    person, _ = await shop.subscriber()
+    (grant,) = await shop.grants(person)
+    assert grant.reference
+    shop.world.refund(grant.reference, 900)
+    await shop.hear()
+    assert (await shop.held(person), (await shop.found(person)).verdict) == ([], Verdict.REVOKED)
+    with pytest.raises(NeedsMending):
+        await shop.page(person)
+    shop.world.pass_time(RENEWED)
+    await shop.hear()
+    assert await shop.held(person) == ["pro"]
+    assert await shop.changes(person) == ["granted", "revoked", "restored"]
+
+
+async def test_j07_money_of_a_period_that_is_over_changes_nothing_when_it_goes_back(shop: Shop) -> None:
+    person, _ = await shop.subscriber()
+    (grant,) = await shop.grants(person)
+    shop.world.pass_time(RENEWED)
+    await shop.hear()
+    assert grant.reference
+    shop.world.refund(grant.reference, 900)
+    await shop.hear()
+    assert (await shop.held(person), await shop.changes(person)) == (["pro"], ["granted", "extended"])
+
+
+async def test_j08_a_trial_is_offered_once_and_costs_nothing_until_it_ends(shop: Shop) -> None:
+    shop.sell(trial_days=2)
+    person, subscription = await shop.subscriber()
+    trial = await shop.found(person)
+    assert (trial.standing, trial.trial_end, trial.amount) == ("trialing", trial.period_end, 0)
+    shop.world.pass_time(2 * DAY + 2 * HOUR)
+    await shop.hear()
+    assert ((await shop.found(person)).standing, (await shop.found(person)).amount) == ("active", 900)
+    shop.world.end(subscription, at_period_end=False)
+    await shop.hear()
+    for key in ("pro", "basic"):
+        await shop.page(person, key)
+    ordered = await shop.books.database.read(orders.in_mode, person.id, False)
+    assert sorted((one.state, one.trial_days) for one in ordered) == [("complete", 2), ("open", None), ("open", None)]
+
+
+async def test_j08_a_trial_without_a_card_ends_unless_there_is_one(shop: Shop) -> None:
+    shop.sell(trial_days=2, trial_without_card=True)
+    person, _ = await shop.subscriber()
+    assert await shop.held(person) == ["pro"]
+    shop.world.pass_time(2 * DAY + 2 * HOUR)
+    await shop.hear()
+    assert (await shop.held(person), (await shop.found(person)).verdict) == ([], Verdict.ENDED)
+
+
+async def test_j08_two_tabs_cannot_begin_two_trials(shop: Shop) -> None:
+    shop.sell(trial_days=2)
+    for _ in range(3):
+        person = await shop.newcomer()
+        await asyncio.gather(*(shop.page(person, key) for key in ("pro", "basic", "pro", "basic")))
+        ordered = await shop.books.database.read(orders.in_mode, person.id, False)
+        assert sorted(one.trial_days or 0 for one in ordered) == [0, 2]
+
+
+async def test_j08_a_trial_that_nobody_took_is_offered_again(shop: Shop) -> None:
+    shop.sell(trial_days=2)
+    person = await shop.newcomer()
+    await shop.page(person)
+    (left,) = await shop.books.database.read(orders.in_mode, person.id, False)
+    assert left.checkout_id
+    shop.world.expire(left.checkout_id)
+    await shop.hear()
+    await shop.page(person, "basic")
+    offered = await shop.books.database.read(orders.in_mode, person.id, False)
+    assert sorted((one.product, one.state, one.trial_days) for one in offered) == [
+        ("basic", "open", 2),
+        ("pro", "expired", 2),
+    ]
+
+
+async def test_j09_another_choice_closes_the_page_of_the_first(shop: Shop) -> None:
+    person = await shop.newcomer()
+    first = await shop.page(person, price_id=shop.weekly)
+    assert await shop.page(person) == first
+    second = await shop.page(person, price_id=shop.yearly)
+    assert second != first
+    assert await shop.page(person) == second
+    assert await open_pages(shop) == 1
+    shop.world.pay(second)
+    await shop.hear()
+    assert (await shop.found(person)).price_id == shop.yearly
+    with pytest.raises(AlreadyHeld):
+        await shop.page(person, price_id=shop.weekly)
+
+
+async def test_j09_a_choice_that_was_paid_already_stands(shop: Shop) -> None:
+    person = await shop.newcomer()
+    shop.world.pay(await shop.page(person, price_id=shop.weekly))
+    found = await shop.till.begin(person, shop.product(), shop.yearly)
+    assert isinstance(found, Completed)
+    assert (await shop.found(person)).price_id == shop.weekly
+    assert await open_pages(shop) == 0
+
+
+async def test_j09_tabs_with_several_choices_leave_one_page_at_most(shop: Shop) -> None:
+    person = await shop.newcomer()
+    await asyncio.gather(
+        *(shop.page(person, price_id=price) for price in (shop.weekly, shop.yearly, shop.once) * 2),
+        return_exceptions=True,
+    )
+    assert await open_pages(shop) == 1
+
+
+async def open_pages(shop: Shop) -> int:
+    return len(shop.world.sandbox.stripe.v1.checkout.sessions.list({"status": "open", "limit": 100}).data)
+
+
+@pytest.mark.parametrize("price", ["plain", "price_unknown"])
+async def test_j09_only_what_is_on_sale_can_be_chosen(shop: Shop, price: str) -> None:
+    person = await shop.newcomer()
+    with pytest.raises(Refused) as refused:
+        await shop.page(person, price_id=getattr(shop, price, price))
+    assert refused.value.status == 404
+    assert await shop.books.database.read(orders.in_mode, person.id, False) == ()
+
+
+async def test_j10_one_made_by_hand_opens_no_door_until_an_operator_decides(shop: Shop) -> None:
+    person = await shop.newcomer()
+    await shop.page(person)
+    customer = await shop.books.database.read(customers.of_person, person.id, await shop.books.realm())
+    assert customer is not None
+    made = shop.world.subscribe_by_hand(customer.external_id, shop.weekly)
+    await shop.hear()
+    assert (await shop.held(person), (await shop.found(person)).verdict) == ([], Verdict.UNCLAIMED)
+    (odd,) = await shop.to_check()
+    assert (odd.kind, odd.payment, odd.person_id) == ("unclaimed", made, person.id)
+    assert "End and refund it" in odd.remedy
+    await operators.grant(shop.books, person.id, "pro", note="By hand.", payment=made)
+    shop.world.pass_time(RENEWED)
+    await shop.hear()
+    assert (await shop.to_check(), await shop.held(person)) == ((), ["pro"])
+
+
+async def test_j10_one_of_a_stranger_is_shown_too(shop: Shop) -> None:
+    stranger = shop.world.sandbox.stripe.v1.customers.create({"email": "stranger@example.com"}).id
+    made = shop.world.subscribe_by_hand(stranger, shop.weekly)
+    await shop.hear()
+    (odd,) = await shop.to_check()
+    assert (odd.kind, odd.payment, odd.email) == ("unclaimed", made, "stranger@example.com")
+    assert (odd.amount, odd.person_id) == (900, None)
+
+
+async def test_j11_what_no_event_told_the_sweep_finds(shop: Shop) -> None:
+    person, subscription = await shop.subscriber()
+    realm = await shop.books.realm()
+    shop.world.pass_time(RENEWED)
+    assert await sweep(shop.books, realm, HOUR)
+    assert await shop.changes(person) == ["granted", "extended"]
+    shop.world.end(subscription, at_period_end=False)
+    shop.world.pass_time(HOUR)
+    assert await sweep(shop.books, realm, HOUR)
+    assert await shop.held(person) == []
+    before = await shop.changes(person)
+    await shop.hear()  # of everything, late and in the wrong order
+    assert await shop.changes(person) == before == ["granted", "extended", "revoked"]
+
+
+async def test_j12_a_subscription_beside_what_is_held_for_good_is_bought_twice(shop: Shop) -> None:
+    person = await shop.newcomer()
+    shop.world.pay(await shop.page(person, price_id=shop.once))
+    other = await shop.newcomer()
+    await shop.hear()
+    assert await shop.held(person) == ["pro"]
+    shop.world.pay(await shop.page(person, "basic"))
+    shop.world.pay(await shop.page(other, "basic"))
+    await shop.hear()
+    assert await shop.to_check() == ()
+    (basic,) = [one for one in await shop.grants(person) if one.product == "basic"]
+    shop.world.change_plan(basic.source, shop.weekly)
+    await shop.hear()
+    (odd,) = await shop.to_check()
+    assert (odd.kind, odd.payment, odd.person_id) == ("bought twice", basic.source, person.id)
+    assert odd.remedy == "End and refund it at the provider: access stays."
+
+
+async def test_j13_what_an_operator_took_back_no_renewal_gives_again(shop: Shop) -> None:
+    person, _ = await shop.subscriber()
+    await operators.revoke(shop.books, person.id, "pro", note="Shared a login.")
+    shop.world.pass_time(RENEWED)
+    await shop.hear()
+    assert (await shop.held(person), await shop.changes(person)) == ([], ["granted", "revoked"])
+    with pytest.raises(NeedsMending):
+        await shop.page(person)
+
+
+async def test_j14_an_operator_is_told_in_a_sentence(shop: Shop) -> None:
+    person, subscription = await shop.subscriber()
+    shop.world.let_renewals(subscription, succeed=False)
+    shop.world.pass_time(RENEWED + GRACE)
+    explained = await operators.why(shop.books, person.id)
+    assert not explained.outdated
+    (dashboard, _) = answers(explained, shop.books.catalog)
+    assert dashboard.sentence.startswith("Nova Example may not use dashboard, because the access that subscription")
+    await shop.hear()
+    (dashboard, _) = answers(await operators.why(shop.books, person.id), shop.books.catalog)
+    assert "it was not renewed: the payment that was due on" in dashboard.sentence
+    shop.world.let_renewals(subscription, succeed=True)
+    explained = await operators.why(shop.books, person.id)
+    assert explained.outdated
+    await shop.hear()
+    (dashboard, _) = answers(await operators.why(shop.books, person.id), shop.books.catalog)
+    assert (dashboard.allowed, f"because subscription {subscription} of" in dashboard.sentence) == (True, True)
+    assert "is paid until" in dashboard.sentence
+
+
+async def test_j15_an_order_is_complete_when_its_own_page_was_gone_through(shop: Shop) -> None:
+    person, _ = await shop.subscriber()
+    (order,) = await shop.books.database.read(orders.in_mode, person.id, False)
+    assert (order.state, order.recurring, order.trial_days) == (OrderState.COMPLETE, True, None)
+    (given,) = await shop.books.database.read(grants.of_order, order)
+    assert given.product == "pro"
