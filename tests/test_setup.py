@@ -187,6 +187,18 @@ def test_what_a_seller_lost_is_found_again(seller: Seller) -> None:
     assert new != old
 
 
+def test_whoever_sells_no_subscriptions_any_more_keeps_one_portal_for_those_there_are(seller: Seller) -> None:
+    seller.sells(PRO)
+    seller.told()
+    seller.sells(PRO.replace('"9.99 EUR per month", "99 EUR per year"', '"49 EUR"'))
+    changed = seller.told()
+    assert [step["what"] for step in changed["steps"]] == ["price", "billing portal configuration"]
+    assert len(changed["settings"]["products"]["pro"]["stripe"]) == 3
+    assert seller.told()["steps"] == []
+    (portal,) = seller.account()["portals"]
+    assert not portal["features"]["subscription_update"]["enabled"]
+
+
 def test_what_was_changed_by_hand_is_mended(seller: Seller) -> None:
     seller.sells(ONCE)
     seller.told()

@@ -1,9 +1,15 @@
 """Offers in a seller's words: every form there is, and what could be meant in two ways."""
 
+import re
+from pathlib import Path
+
 import pytest
 
+from tollkeeper.config import load_wishes
 from tollkeeper.model import Offer
 from tollkeeper.offers import NoOffer, lookup_key, parse, words
+
+GUIDE = Path(__file__).parents[2] / "docs" / "stripe.md"
 
 READ = [
     ("9.99 EUR", Offer(999, "eur"), "€9.99, once", "999-eur-once"),
@@ -58,3 +64,11 @@ def test_what_could_be_meant_in_two_ways_is_refused(text: str, problem: str) -> 
     with pytest.raises(NoOffer, match=problem) as refused:
         parse(text)
     assert refused.value.remedy
+
+
+def test_what_the_guide_sells_can_be_set_up(tmp_path: Path) -> None:
+    (toml,) = re.findall(r"```toml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    (tmp_path / "tollkeeper.toml").write_text(toml, "utf-8")
+    wishes = load_wishes({"PUBLIC_URL": "http://localhost:8000", "STRIPE_API_KEY": "sk_test_1"}, tmp_path)
+    assert [len(product.offers) for product in wishes.products] == [2, 1]
+    assert wishes.products[0].offers[0] == Offer(999, "eur", "month")

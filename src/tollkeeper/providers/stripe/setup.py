@@ -131,14 +131,16 @@ def _in_words(error: "stripe.StripeError") -> ProviderRefused | ProviderUnavaila
 async def _look(client: "stripe.StripeClient", wanted: Wanted) -> Account:
     """Everything that concerns us. Raises ``ProviderRefused`` with all permissions that are missing."""
     denied: list[str] = []
+    products: dict[str, Any] = {}
     prices: dict[str, Any] = {}
-    products: list[Any] = []
     endpoints: list[Any] = []
     portals: list[Any] = []
     with _noting(PRODUCTS, denied):
-        products = [one async for one in each(client, PRODUCTS) if one["metadata"].get(MARK)]
+        products = {one["id"]: one async for one in each(client, PRODUCTS) if one["metadata"].get(MARK)}
     with _noting(PRICES, denied):
         prices = await _known_prices(client, wanted)
+    if not denied:
+        await _complete(client, products, prices)
     with _noting(ENDPOINTS, denied):
         endpoints = [one async for one in each(client, ENDPOINTS)]
     if _by_subscription(wanted, prices):
@@ -146,16 +148,19 @@ async def _look(client: "stripe.StripeClient", wanted: Wanted) -> Account:
             portals = [one async for one in each(client, PORTALS, active=True)]
     if denied:
         raise ProviderRefused(_lacking("read", denied))
-    homes = {one["id"]: one for one in products}
-    for id in sorted({price["product"] for price in prices.values()} - homes.keys()):
-        homes[id] = await ask(client, "get", path(PRODUCTS, id))
-    for id in homes:
+    return Account(tuple(products.values()), tuple(prices.values()), endpoints, portals)
+
+
+async def _complete(client: "stripe.StripeClient", products: dict[str, Any], prices: dict[str, Any]) -> None:
+    """Add the products of the prices that are known, and then all prices of those products."""
+    for id in sorted({price["product"] for price in prices.values()} - products.keys()):
+        products[id] = await ask(client, "get", path(PRODUCTS, id))
+    for id in products:
         prices |= {one["id"]: one async for one in each(client, PRICES, product=id)}
-    return Account(tuple(homes.values()), tuple(prices.values()), endpoints, portals)
 
 
 def _by_subscription(wanted: Wanted, prices: Mapping[str, Any]) -> bool:
-    """Whether anything is sold by subscription, so that there is something to do in a billing portal."""
+    """Whether anything is or was sold by subscription, so that there is something to do in a billing portal."""
     offered = any(offer.interval for product in wanted.products for offer in product.offers)
     return offered or any(price["recurring"] for price in prices.values())
 
@@ -164,22 +169,23 @@ async def _known_prices(client: "stripe.StripeClient", wanted: Wanted) -> dict[s
     """The prices that our settings name, and those that have a lookup key of ours."""
     named = [id for product in wanted.products for id in product.prices["stripe"]]
     keys = [lookup_key(product.key, offer) for product in wanted.products for offer in product.offers]
-    found = [price for id in named async for price in _price(client, id)]
+    found = [price for id in named for price in await _price(client, id)]
     for start in range(0, len(keys), MOST_LOOKUP_KEYS):
         some = keys[start : start + MOST_LOOKUP_KEYS]
         found += [price async for price in each(client, PRICES, lookup_keys=some)]
     return {price["id"]: price for price in found}
 
 
-async def _price(client: "stripe.StripeClient", id: str) -> AsyncIterator[dict[str, Any]]:
+async def _price(client: "stripe.StripeClient", id: str) -> list[dict[str, Any]]:
     """The price, if there is one."""
     import stripe
 
     try:
-        yield await ask(client, "get", path(PRICES, id))
+        return [await ask(client, "get", path(PRICES, id))]
     except stripe.InvalidRequestError as error:
         if error.code != "resource_missing":
             raise
+        return []
 
 
 @contextmanager
