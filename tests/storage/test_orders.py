@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, false
 from sqlalchemy.exc import IntegrityError
 from tests.storage.makers import LIVE_MODE, NOW, OTHER_ACCOUNT, OTHER_PROVIDER, TEST_MODE, an_order, keep_person
 
@@ -136,3 +136,44 @@ def test_orders_of_a_person_in_one_mode_at_every_account(conn: Connection, order
     elsewhere = orders.start(conn, an_order("o2", "ada", realm=OTHER_ACCOUNT, product="reports", created_at=NOW + 5))
     orders.start(conn, an_order("o3", "ada", realm=LIVE_MODE))
     assert orders.in_mode(conn, "ada", live=False) == (elsewhere, order)
+
+
+def test_a_subscription_s_order_is_kept_as_given(conn: Connection) -> None:
+    keep_person(conn, "ada")
+    given = an_order("o1", "ada", recurring=True, trial_days=14, trial_without_card=True)
+    assert orders.start(conn, given) == given == orders.find(conn, "o1")
+
+
+def test_one_trial_for_each_person_and_mode(conn: Connection) -> None:
+    trial = {"recurring": True, "trial_days": 14, "trial_without_card": True}
+    for person in ("ada", "bob"):
+        keep_person(conn, person)
+    first = orders.start(conn, an_order("o1", "ada", **trial))
+    assert orders.start(conn, an_order("o2", "ada", **trial)) == first
+    second = orders.start(conn, an_order("o3", "ada", product="reports", **trial))
+    assert (second.trial_days, second.trial_without_card) == (None, False)
+    for another in (an_order("o4", "bob", **trial), an_order("o5", "ada", realm=LIVE_MODE, **trial)):
+        assert orders.start(conn, another) == another
+    assert orders.close(conn, "o1", OrderState.COMPLETE, NOW)
+    assert orders.start(conn, an_order("o6", "ada", product="books", **trial)).trial_days is None
+
+
+def test_an_order_that_was_thought_expired_leaves_the_trial_to_the_next(conn: Connection) -> None:
+    keep_person(conn, "ada")
+    trial = {"recurring": True, "trial_days": 14}
+    orders.start(conn, an_order("o1", "ada", **trial))
+    orders.close(conn, "o1", OrderState.EXPIRED, NOW)
+    assert orders.start(conn, an_order("o2", "ada", product="reports", **trial)).trial_days == 14
+    assert orders.close(conn, "o1", OrderState.COMPLETE, NOW)
+    found = [orders.find(conn, id) for id in ("o1", "o2")]
+    assert [one and (one.state, one.trial_days) for one in found] == [("complete", None), ("open", 14)]
+
+
+def test_whoever_began_a_trial_at_this_moment_was_not_seen_and_still_is_the_only_one(
+    conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_person(conn, "ada")
+    trial = {"recurring": True, "trial_days": 14}
+    orders.start(conn, an_order("o1", "ada", **trial))
+    monkeypatch.setattr(orders, "_tried", lambda person_id, live: false())
+    assert orders.start(conn, an_order("o2", "ada", product="reports", **trial)).trial_days is None
