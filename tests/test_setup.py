@@ -244,8 +244,9 @@ def test_a_lost_secret_is_told_of_and_replaced_when_asked(seller: Seller) -> Non
     assert re.search(r"^STRIPE_WEBHOOK_SECRET=whsec_\w+$", shown, re.MULTILINE)
 
 
-def test_with_the_printed_settings_a_purchase_opens_the_dashboard(seller: Seller, tmp_path: Path) -> None:
-    seller.sells(ONCE)
+@pytest.mark.parametrize("toml", [ONCE, PRO], ids=["once", "by subscription"])
+def test_with_the_printed_settings_a_purchase_opens_the_dashboard(seller: Seller, tmp_path: Path, toml: str) -> None:
+    seller.sells(toml)
     url = f"http://127.0.0.1:{free_port()}"
     shown = seller.says(PUBLIC_URL=url).stdout
     secret = shown.partition("STRIPE_WEBHOOK_SECRET=")[2].split()[0]
