@@ -20,6 +20,7 @@ from tollkeeper.config import Config
 from tollkeeper.gate import Gate
 from tollkeeper.metrics import Metrics
 from tollkeeper.providers.stripe import StripeProvider
+from tollkeeper.providers.stripe.setup import set_up_stripe as set_up_stripe
 from tollkeeper.reconcile import Books
 from tollkeeper.signin import AttemptSeal, SignIn
 from tollkeeper.storage.database import open_database

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from tollkeeper.errors import ConfigurationError, TollkeeperError
+from tollkeeper.errors import ConfigurationError, NotDone, TollkeeperError
 
 if TYPE_CHECKING:
     from tollkeeper.catalog import Catalog
@@ -31,7 +31,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+setup = typer.Typer(no_args_is_help=True, help="Set up an account at a payment provider.")
+app.add_typer(setup, name="setup")
+
 DAY = 24 * 3600
+
+SETUP_EXAMPLES = "\n\n".join(
+    [
+        "Example: tollkeeper setup stripe --dry-run",
+        "where tollkeeper.toml says",
+        r"  \[products.pro]",
+        '  name = "Pro"',
+        '  unlocks = ["dashboard"]',
+        '  offers = ["9.99 EUR per month", "99 EUR per year"]',
+    ]
+)
+LIVE_NOT_SAID = (
+    "STRIPE_API_KEY is a live key: this would set up the account that takes real money. Say --live if you mean that,"
+    " with --dry-run to look first, or use a test key. Nothing was asked or changed."
+)
+NOT_LIVE = "You said --live, but STRIPE_API_KEY is a test key. Nothing was asked or changed."
 
 
 def seconds(duration: str) -> int:
@@ -269,6 +288,40 @@ def migrate(folder: Folder = Path(), as_json: Json = False) -> None:
         typer.echo(f"The database is at {after} already.")
     else:
         typer.echo(f"The database is now at {after}.")
+
+
+@setup.command("stripe", epilog=SETUP_EXAMPLES)
+def setup_stripe(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, and say what would be done.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="The key is a live one, and meant: real money is taken.")
+    ] = False,
+    new_endpoint: Annotated[
+        bool, typer.Option("--new-endpoint", help="Make another webhook endpoint, for a secret that was lost.")
+    ] = False,
+    folder: Folder = Path(),
+    as_json: Json = False,
+) -> None:
+    """Make at Stripe what tollkeeper.toml sells, and say which settings to use.
+
+    Products, prices, the webhook endpoint, the billing portal's configuration.
+
+    What is there already is used: running it again changes nothing.
+
+    Nothing is ever deleted or archived at Stripe, nor written to disk here.
+    """
+    from tollkeeper import config, reports
+    from tollkeeper.app import set_up_stripe
+
+    with clear_errors(as_json):
+        wishes = config.load_wishes(os.environ, folder)
+        if wishes.stripe.live != live:
+            raise NotDone(LIVE_NOT_SAID if wishes.stripe.live else NOT_LIVE)
+        done = asyncio.run(set_up_stripe(wishes, dry_run=dry_run, new_endpoint=new_endpoint))
+    show = reports.set_up_in_json if as_json else reports.set_up_in_words
+    show(done, dry_run=dry_run)
+    if done.trouble is not None:
+        raise typer.Exit(1)
 
 
 def beside_the_server(folder: Path, work: "Callable[[Books], Awaitable[T]]", as_json: bool = False) -> T:

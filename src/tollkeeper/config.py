@@ -4,8 +4,8 @@ import difflib
 import io
 import os
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -144,6 +144,17 @@ class Config:
         return self.stripe.live
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a provider's account is to be set up for. ``load_wishes`` makes it."""
+
+    base_url: str
+    """What every address of ours begins with."""
+    stripe: StripeSettings
+    products: tuple[Product, ...]
+    """Some may have no prices yet, but then they have offers."""
+
+
 Texts = dict[str, tuple[str, ...]]
 """What is set, by the name of the setting: one text, or several for a list; stripped, never blank."""
 
@@ -159,10 +170,7 @@ def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
     """
     environ, folder = os.environ if environ is None else environ, folder or Path()
     faults: list[Fault] = []
-    env_file = _read_env_file(folder / ".env", faults)
-    toml_file, tables = _read_toml(folder / "tollkeeper.toml", faults)
-    faults += _near_misses(environ)
-    texts = toml_file | env_file | _texts(environ)
+    texts, tables = _sources(environ, folder, faults)
     values = _parse(SETTINGS, texts, "", faults)
     products = _catalog(tables, texts, values, faults)
     _place_files(values, folder.absolute(), faults)
@@ -172,6 +180,58 @@ def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -
     if faults:
         raise ConfigurationError(tuple(faults))
     return _config(values, products)
+
+
+def load_wishes(environ: Mapping[str, str], folder: Path) -> Wishes:
+    """The part of the configuration that an account is set up by, before there is any price. Faults as in ``load``."""
+    faults: list[Fault] = []
+    texts, tables = _sources(environ, folder, faults)
+    values = _parse([setting for setting in SETTINGS if setting.name in _TO_SET_UP], texts, "", faults)
+    if tables or "PRODUCT_PRICE_ID" in texts:
+        products = _catalog(tables, texts, values, faults, _WISHED)
+    else:
+        products = ()
+        faults.append(Fault("products", "are not there: nothing is for sale", _EXAMPLE))
+    faults += [
+        Fault(f"products.{key}.offers", "is not set, and there are no prices", _EXAMPLE)
+        for key, table in tables.items()
+        if isinstance(table, dict) and not {"offers", "stripe"} & {name.lower() for name in table}
+    ]
+    faults += _mode_faults(values)
+    if faults:
+        raise ConfigurationError(tuple(faults))
+    address = values["PUBLIC_URL"].origin + values["PUBLIC_URL"].path
+    return Wishes(address, _stripe(values), products)
+
+
+_TO_SET_UP = {
+    "PUBLIC_URL",
+    "STRIPE_API_KEY",
+    "STRIPE_PUBLIC",
+    "STRIPE_WEBHOOK_SECRET",
+    "PRODUCT_PRICE_ID",
+    "STRIPE_AUTOMATIC_TAX",
+    "ALLOW_TEST_MODE",
+    "STRIPE_API_BASE",
+    "STRIPE_CHECKOUT_URL",
+}
+_WISHED = tuple(
+    replace(setting, required=setting.required and setting.name != "stripe") for setting in PRODUCT_SETTINGS
+)
+_EXAMPLE = """Write what you sell into tollkeeper.toml, for example:
+
+      [products.pro]
+      name = "Pro"
+      unlocks = ["dashboard"]
+      offers = ["9.99 EUR per month", "99 EUR per year"]"""
+
+
+def _sources(environ: Mapping[str, str], folder: Path, faults: list[Fault]) -> tuple[Texts, dict[str, Any]]:
+    """What is set anywhere, and the tables of products by their keys."""
+    env_file = _read_env_file(folder / ".env", faults)
+    toml_file, tables = _read_toml(folder / "tollkeeper.toml", faults)
+    faults += _near_misses(environ)
+    return toml_file | env_file | _texts(environ), tables
 
 
 def _read(path: Path, faults: list[Fault]) -> str:
@@ -303,7 +363,11 @@ def _value(setting: Setting, items: tuple[str, ...]) -> tuple[Any, list[Unfit]]:
 
 
 def _catalog(
-    tables: Mapping[str, Any], texts: Texts, values: Mapping[str, Any], faults: list[Fault]
+    tables: Mapping[str, Any],
+    texts: Texts,
+    values: Mapping[str, Any],
+    faults: list[Fault],
+    settings: Sequence[Setting] = PRODUCT_SETTINGS,
 ) -> tuple[Product, ...]:
     """The products, from ``[products]`` or from the one price."""
     one = "PRODUCT_PRICE_ID" in texts
@@ -315,14 +379,14 @@ def _catalog(
         remedy = "Set it to the id of a price, or write [products.KEY] in tollkeeper.toml"
         faults.append(Fault("PRODUCT_PRICE_ID", "is not set, and there are no products: nothing is for sale", remedy))
     if tables:
-        products = [_product(key, table, faults) for key, table in tables.items()]
+        products = [_product(key, table, faults, settings) for key, table in tables.items()]
         faults += _shared_prices(products)
         return tuple(products)
     prices = (values.get("PRODUCT_PRICE_ID"),)
     return tuple(Product("dashboard", "", frozenset({"dashboard"}), {"stripe": (price,)}) for price in prices if price)
 
 
-def _product(key: str, table: object, faults: list[Fault]) -> Product:
+def _product(key: str, table: object, faults: list[Fault], settings: Sequence[Setting]) -> Product:
     """One product; where it has faults, as much of it as has none."""
     place = f"products.{key if KEY.fullmatch(key) else repr(key[:64])}"
     if not KEY.fullmatch(key):
@@ -331,9 +395,11 @@ def _product(key: str, table: object, faults: list[Fault]) -> Product:
     if not isinstance(table, dict):
         faults.append(Fault(place, "is not a table", f"Write [{place}] with name, unlocks and stripe"))
         return Product(key, "", frozenset(), {"stripe": ()})
-    texts = _from_toml(table, PRODUCT_SETTINGS, f"{place}.", "tollkeeper.toml", faults)
-    values = _parse(PRODUCT_SETTINGS, texts, f"{place}.", faults)
-    listed, also = values.get("stripe", ()), values.get("stripe_also", ())
+    texts = _from_toml(table, settings, f"{place}.", "tollkeeper.toml", faults)
+    values = _parse(settings, texts, f"{place}.", faults)
+    listed, also, offers = (values.get(name, ()) for name in ("stripe", "stripe_also", "offers"))
+    if len(set(offers)) < len(offers):
+        faults.append(Fault(f"{place}.offers", "has the same offer twice", "Keep one of them"))
     return Product(
         key,
         values.get("name", ""),
@@ -341,6 +407,7 @@ def _product(key: str, table: object, faults: list[Fault]) -> Product:
         {"stripe": listed + also},
         _policy(values),
         {"stripe": listed[:1] + also} if also else {},
+        offers,
     )
 
 

@@ -77,6 +77,17 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Offer:
+    """What a seller wants to sell a product for: an amount in minor units, once or for each period."""
+
+    amount: int
+    currency: str
+    interval: str | None = None
+    """``day``, ``week``, ``month`` or ``year``; None: once."""
+    interval_count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Product:
     """What is sold. ``prices`` maps a provider's name to the price ids that unlock it, sold any more or not."""
 
@@ -87,6 +98,8 @@ class Product:
     policy: Policy = Policy()
     on_sale: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Those of them that are offered, the usual one first; the first of ``prices`` alone where this says nothing."""
+    offers: tuple[Offer, ...] = ()
+    """What prices are made of when a provider's account is set up, the usual one first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The payment provider, in our own types. Only rooms under ``providers/`` know an SDK."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,6 +26,44 @@ class Checkout:
     """Set while the page can be used."""
     state: str
     """``open``, ``complete`` or ``expired``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetUpStep:
+    """One thing that is made or changed in a provider's account, once done with its id."""
+
+    action: str
+    """``make`` or ``change``."""
+    what: str
+    words: str
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PricesToSet:
+    """The price ids to set for one product."""
+
+    settings: Mapping[str, tuple[str, ...]]
+    """By the name of the product's setting."""
+    as_set: bool
+    """Whether they are set so already."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """A provider's account after it was set up, or what would have to be done to it."""
+
+    account: str
+    live: bool
+    steps: tuple[SetUpStep, ...]
+    notices: tuple[str, ...]
+    """What else the operator should know, or do."""
+    prices: Mapping[str, PricesToSet]
+    """By product, as far as they are there."""
+    webhook_secret: str | None = None
+    """Told once: when the webhook endpoint is made."""
+    trouble: str | None = None
+    """Why it came to a stop before it was through."""
 
 
 class PaymentProvider(Protocol):

@@ -24,6 +24,7 @@ from tollkeeper.explanations import (
 )
 from tollkeeper.model import Grant, Person
 from tollkeeper.operators import Listed, Reconciliation
+from tollkeeper.provider import SetUp
 from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.events import Kept
 from tollkeeper.storage.findings import Noted
@@ -285,6 +286,59 @@ def _reconciled(done: Reconciliation) -> dict[str, Any]:
 
 def _change(entry: Entry) -> dict[str, Any]:
     return {"product": entry.product, "change": entry.change, "source": entry.source, "reason": entry.reason}
+
+
+DONE = {"make": "made", "change": "changed"}
+
+
+def set_up_in_words(done: SetUp, *, dry_run: bool) -> None:
+    """What was made, what to set, and what else to know."""
+    _say(f"Stripe account {done.account}, {'live' if done.live else 'test'} mode\n", style="bold")
+    for step in done.steps:
+        verb = f"would {step.action}" if dry_run else DONE[step.action]
+        _say(f"  {verb} {step.what}  {step.words}{'' if step.id is None else f'  {step.id}'}")
+    if done.trouble is None:
+        _say("" if done.steps else "Everything is there already: nothing was changed.\n", style="green")
+    else:
+        _say(f"{done.trouble}\n", style="red")
+        _say("Mend that, then say it again: what is made is found, and nothing is made twice.\n")
+    if dry_run and done.steps:
+        _say("Nothing was changed: this is what would be done without --dry-run.\n")
+    for notice in done.notices:
+        _say(f"* {notice}\n")
+    _settings_in_words(done)
+
+
+def _settings_in_words(done: SetUp) -> None:
+    """Lines to copy, with nothing before or after them."""
+    changed = {key: prices.settings for key, prices in done.prices.items() if not prices.as_set}
+    if changed:
+        _say("In tollkeeper.toml, in place of the lines with these names:\n", style="bold")
+    for key, settings in changed.items():
+        _say("\n".join([f"[products.{key}]", *(f"{name} = {json.dumps(ids)}" for name, ids in settings.items()), ""]))
+    if done.webhook_secret is not None:
+        _say("In .env, or where you keep secrets. Stripe tells this once:\n", style="bold")
+        _say(f"STRIPE_WEBHOOK_SECRET={done.webhook_secret}\n")
+    if done.trouble is None and (changed or done.webhook_secret):
+        _say("Then: tollkeeper check")
+
+
+def set_up_in_json(done: SetUp, *, dry_run: bool) -> None:
+    """The same for machines."""
+    secret = {} if done.webhook_secret is None else {"STRIPE_WEBHOOK_SECRET": done.webhook_secret}
+    steps = [{"action": one.action, "what": one.what, "words": one.words, "id": one.id} for one in done.steps]
+    _json(
+        {
+            "ok": done.trouble is None,
+            "dry_run": dry_run,
+            "account": done.account,
+            "mode": "live" if done.live else "test",
+            "steps": steps,
+            "trouble": done.trouble,
+            "notices": done.notices,
+            "settings": {"products": {key: prices.settings for key, prices in done.prices.items()}, **secret},
+        }
+    )
 
 
 def _tell_more(more: bool) -> None:

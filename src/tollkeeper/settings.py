@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from tollkeeper import offers
+from tollkeeper.model import Offer
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -284,6 +287,13 @@ def _bearer_token(text: str) -> str:
     return _secret_key(text)
 
 
+def _offer(text: str) -> Offer:
+    try:
+        return offers.parse(text)
+    except offers.NoOffer as error:
+        raise Unfit(error.problem, error.remedy) from error
+
+
 _token = _matching(r"(?!\.+\Z)[\x21-\x7e]{1,512}", "is a placeholder, or has characters that no such value has")
 _colour = _matching("#[0-9A-Fa-f]{6}", "is not a colour of the form #rrggbb")
 _price_id = _matching(r"price_[A-Za-z0-9_]+", "is not a price id, which starts with price_")
@@ -296,9 +306,17 @@ PRODUCT_SETTINGS: tuple[Setting, ...] = (
     Setting("name", _words, "What visitors read.", '"Pro"', required=True),
     Setting("unlocks", _feature, "The features it unlocks.", '["dashboard", "reports"]', required=True, many=True),
     Setting(
+        "offers",
+        _offer,
+        "What it is sold for, the usual offer first: `tollkeeper setup stripe` makes prices of these.",
+        '["9.99 EUR per month", "99 EUR per year"]',
+        many=True,
+    ),
+    Setting(
         "stripe",
         _price_id,
-        "Price ids at Stripe. The first is on sale, the rest keep unlocking.",
+        "Price ids at Stripe. The first is on sale, the rest keep unlocking."
+        " `tollkeeper setup stripe` makes them of offers.",
         '["price_..."]',
         required=True,
         many=True,

@@ -8,7 +8,7 @@ from typer.core import TyperCommand, TyperGroup, TyperOption
 
 from tollkeeper.cli import app
 
-SECTION = re.compile(r"^## `tollkeeper (\S+)`$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+SECTION = re.compile(r"^## `tollkeeper ([^`]+)`$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
 def options(command: TyperCommand) -> set[str]:
@@ -18,7 +18,17 @@ def options(command: TyperCommand) -> set[str]:
 def existing() -> dict[str, set[str]]:
     group = typer.main.get_command(app)
     assert isinstance(group, TyperGroup)
-    return {name: options(command) for name, command in group.commands.items() if isinstance(command, TyperCommand)}
+    return commands_of(group)
+
+
+def commands_of(group: TyperGroup, prefix: str = "") -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            found |= commands_of(command, f"{prefix}{name} ")
+        elif isinstance(command, TyperCommand):
+            found[f"{prefix}{name}"] = options(command)
+    return found
 
 
 def documented() -> dict[str, set[str]]:

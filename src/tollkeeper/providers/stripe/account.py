@@ -26,6 +26,7 @@ from tollkeeper.provider import Checkout, Headers, ReturnAddresses
 from tollkeeper.providers.stripe.calls import account_of, ask, each, path, translated
 from tollkeeper.providers.stripe.events import EVENTS_THAT_MATTER, event_of, hint_of, message_of, plain_id, verify
 from tollkeeper.providers.stripe.purchases import BOUGHT, checkout_of, disputes_of, is_purchase, price_of, purchase_of
+from tollkeeper.providers.stripe.setup_plan import PORTALS, portal_of
 from tollkeeper.providers.stripe.subscriptions import SUBSCRIPTIONS, cancel_all, subscription_of, subscriptions_of
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ TROUBLE_SECONDS = 5
 
 SESSIONS = "/v1/checkout/sessions"
 
-PORTAL_ADVICE = "Save the portal's settings once: https://dashboard.stripe.com/settings/billing/portal."
+PORTAL_ADVICE = "Run `tollkeeper setup stripe`, or save the portal's settings once: https://dashboard.stripe.com/settings/billing/portal."
 
 
 def _paying(names: Mapping[str, str]) -> dict[str, Any]:
@@ -229,10 +230,15 @@ class StripeProvider:
             return None
 
     async def billing_portal(self, customer: Customer, return_url: str) -> str:
-        """See ``PaymentProvider``. https://docs.stripe.com/api/customer_portal/sessions/create"""
+        """See ``PaymentProvider``. https://docs.stripe.com/api/customer_portal/sessions/create
+
+        With the configuration that setting up the account made; if there is none, with the account's own default.
+        """
         params = {"customer": customer.external_id, "return_url": return_url}
         try:
             async with self._calling() as client:
+                ours = portal_of([one async for one in each(client, PORTALS, active=True)])
+                params |= {"configuration": ours["id"]} if ours else {}
                 return str((await ask(client, "post", "/v1/billing_portal/sessions", **params))["url"])
         except ProviderRefused as refusal:
             if not refusal.advice:

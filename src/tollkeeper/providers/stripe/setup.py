@@ -1,0 +1,270 @@
+"""Set up an account at Stripe for the catalog: look what is there, decide, then do it, call by call."""
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from tollkeeper.config import StripeSettings, Wishes
+from tollkeeper.errors import ProviderRefused, ProviderUnavailable
+from tollkeeper.offers import lookup_key
+from tollkeeper.provider import PricesToSet, SetUp, SetUpStep
+from tollkeeper.providers.stripe.calls import account_of, ask, each, path, translated
+from tollkeeper.providers.stripe.events import EVENTS_THAT_MATTER
+from tollkeeper.providers.stripe.setup_notices import notices
+from tollkeeper.providers.stripe.setup_plan import (
+    MARK,
+    PORTALS,
+    Account,
+    Call,
+    Shelf,
+    Wanted,
+    catalog_calls,
+    endpoint_calls,
+    portal_calls,
+    shelves,
+)
+from tollkeeper.settings import on_this_machine
+
+if TYPE_CHECKING:
+    import stripe
+
+# The longest that one request may take. Seconds.
+PATIENCE = 30
+
+PRODUCTS, PRICES, ENDPOINTS = "/v1/products", "/v1/prices", "/v1/webhook_endpoints"
+
+# What Stripe's dashboard calls the permissions of restricted keys.
+PERMISSIONS = {
+    PRODUCTS: "Products",
+    PRICES: "Prices",
+    ENDPOINTS: "Webhook Endpoints",
+    PORTALS: "Customer portal",
+}
+# https://docs.stripe.com/api/prices/list
+MOST_LOOKUP_KEYS = 10
+
+
+async def set_up_stripe(wishes: Wishes, *, dry_run: bool = False, new_endpoint: bool = False) -> SetUp:
+    """Make what the account lacks, or only tell what that would be.
+
+    Raises ``ProviderUnavailable`` and ``ProviderRefused`` if it cannot be looked into; trouble after that is told.
+    """
+    async with _connected(wishes.stripe) as client:
+        wanted = _wanted(wishes, new_endpoint)
+        with _translating():
+            account = await account_of(client)
+            found = await _look(client, wanted)
+        work = _Work(client, dry_run)
+        placed = await work.through(wanted, found)
+    return SetUp(
+        account=account,
+        live=wishes.stripe.live,
+        steps=tuple(work.steps),
+        notices=notices(wanted, found, placed),
+        prices={shelf.product.key: _to_set(shelf) for shelf in placed if shelf.product.offers and _is_there(shelf)},
+        webhook_secret=work.secret,
+        trouble=work.trouble,
+    )
+
+
+@asynccontextmanager
+async def _connected(settings: StripeSettings) -> AsyncIterator["stripe.StripeClient"]:
+    import stripe
+
+    stripe.enable_telemetry = False  # or the SDK writes a file in the home folder
+    http = stripe.HTTPXClient(timeout=PATIENCE)
+    try:
+        yield stripe.StripeClient(
+            settings.api_key,
+            max_network_retries=2,
+            http_client=http,
+            base_addresses={"api": settings.api_base} if settings.api_base else {},
+        )
+    finally:
+        await http.close_async()  # type: ignore[no-untyped-call]
+
+
+def _wanted(wishes: Wishes, new_endpoint: bool) -> Wanted:
+    import stripe
+
+    return Wanted(
+        products=wishes.products,
+        webhook_url=f"{wishes.base_url}/webhooks/stripe" if can_reach(wishes) else None,
+        secret_known=bool(wishes.stripe.webhook_secrets),
+        events=EVENTS_THAT_MATTER,
+        api_version=stripe.api_version,
+        live=wishes.stripe.live,
+        new_endpoint=new_endpoint,
+    )
+
+
+def can_reach(wishes: Wishes) -> bool:
+    """Whether events can be sent to us: Stripe cannot send them to this machine, the sandbox on it can."""
+    return not _is_here(wishes.base_url) or _is_here(wishes.stripe.api_base or "")
+
+
+def _is_here(address: str) -> bool:
+    return on_this_machine("/".join(address.split("/")[:3]))
+
+
+@contextmanager
+def _translating() -> Iterator[None]:
+    import stripe
+
+    try:
+        yield
+    except (stripe.APIConnectionError, stripe.RateLimitError) as error:
+        raise ProviderUnavailable("Stripe did not answer in time.") from error
+    except stripe.StripeError as error:
+        raise _in_words(error) from error
+
+
+def _in_words(error: "stripe.StripeError") -> ProviderRefused | ProviderUnavailable:
+    """As everywhere, but an operator may read what Stripe says of a key."""
+    import stripe
+
+    if isinstance(error, stripe.AuthenticationError):
+        return ProviderRefused("Stripe does not know STRIPE_API_KEY. Copy it again from Developers > API keys.")
+    return translated(error)
+
+
+async def _look(client: "stripe.StripeClient", wanted: Wanted) -> Account:
+    """Everything that concerns us. Raises ``ProviderRefused`` with all permissions that are missing."""
+    denied: list[str] = []
+    products: dict[str, Any] = {}
+    prices: dict[str, Any] = {}
+    endpoints: list[Any] = []
+    portals: list[Any] = []
+    with _noting(PRODUCTS, denied):
+        products = {one["id"]: one async for one in each(client, PRODUCTS) if one["metadata"].get(MARK)}
+    with _noting(PRICES, denied):
+        prices = await _known_prices(client, wanted)
+    if not denied:
+        await _complete(client, products, prices)
+    with _noting(ENDPOINTS, denied):
+        endpoints = [one async for one in each(client, ENDPOINTS)]
+    if _by_subscription(wanted, prices):
+        with _noting(PORTALS, denied):
+            portals = [one async for one in each(client, PORTALS, active=True)]
+    if denied:
+        raise ProviderRefused(_lacking("read", denied))
+    return Account(tuple(products.values()), tuple(prices.values()), endpoints, portals)
+
+
+async def _complete(client: "stripe.StripeClient", products: dict[str, Any], prices: dict[str, Any]) -> None:
+    """Add the products of the prices that are known, and then all prices of those products."""
+    for id in sorted({price["product"] for price in prices.values()} - products.keys()):
+        products[id] = await ask(client, "get", path(PRODUCTS, id))
+    for id in products:
+        prices |= {one["id"]: one async for one in each(client, PRICES, product=id)}
+
+
+def _by_subscription(wanted: Wanted, prices: Mapping[str, Any]) -> bool:
+    """Whether anything is or was sold by subscription, so that there is something to do in a billing portal."""
+    offered = any(offer.interval for product in wanted.products for offer in product.offers)
+    return offered or any(price["recurring"] for price in prices.values())
+
+
+async def _known_prices(client: "stripe.StripeClient", wanted: Wanted) -> dict[str, Any]:
+    """The prices that our settings name, and those that have a lookup key of ours."""
+    named = [id for product in wanted.products for id in product.prices["stripe"]]
+    keys = [lookup_key(product.key, offer) for product in wanted.products for offer in product.offers]
+    found = [price for id in named for price in await _price(client, id)]
+    for start in range(0, len(keys), MOST_LOOKUP_KEYS):
+        some = keys[start : start + MOST_LOOKUP_KEYS]
+        found += [price async for price in each(client, PRICES, lookup_keys=some)]
+    return {price["id"]: price for price in found}
+
+
+async def _price(client: "stripe.StripeClient", id: str) -> list[dict[str, Any]]:
+    """The price, if there is one."""
+    import stripe
+
+    try:
+        return [await ask(client, "get", path(PRICES, id))]
+    except stripe.InvalidRequestError as error:
+        if error.code != "resource_missing":
+            raise
+        return []
+
+
+@contextmanager
+def _noting(where: str, denied: list[str]) -> Iterator[None]:
+    """Note what the key may not do, to tell all of it at once."""
+    import stripe
+
+    try:
+        yield
+    except stripe.PermissionError:
+        denied.append(PERMISSIONS[where])
+
+
+def _lacking(what: str, denied: Iterable[str]) -> str:
+    return (
+        f"STRIPE_API_KEY is a restricted key that may not {what} {', '.join(denied)}. To set up an account, a key has"
+        f" to be allowed to write {', '.join(PERMISSIONS.values())}. It may be another one than the server uses."
+    )
+
+
+class _Work:
+    """The calls, made one after the other until one fails. On a dry run none is made."""
+
+    def __init__(self, client: "stripe.StripeClient", dry_run: bool) -> None:
+        self._client = client
+        self._dry_run = dry_run
+        self._made: dict[str, str] = {}
+        self.steps: list[SetUpStep] = []
+        self.secret: str | None = None
+        self.trouble: str | None = None
+
+    async def through(self, wanted: Wanted, found: Account) -> tuple[Shelf, ...]:
+        """The webhook endpoint comes last: its secret is told once, so nothing may fail after it."""
+        placed = shelves(wanted, found)
+        await self._do(catalog_calls(placed, found))
+        placed = tuple(shelf.settled(self._made) for shelf in placed)
+        await self._do(portal_calls(placed, found))
+        await self._do(endpoint_calls(wanted, found))
+        return placed
+
+    async def _do(self, calls: Iterable[Call]) -> None:
+        for call in calls:
+            if self.trouble is not None:
+                return
+            id = None if self._dry_run else await self._one(call)
+            if self.trouble is None:
+                self.steps.append(SetUpStep(call.action, call.what, call.words, id))
+
+    async def _one(self, call: Call) -> str | None:
+        import stripe
+
+        try:
+            with _translating():
+                answer = await ask(self._client, "post", call.path, **self._resolved(call.params))
+        except (ProviderRefused, ProviderUnavailable) as error:
+            denied = isinstance(error.__cause__, stripe.PermissionError)
+            why = _lacking("write", [PERMISSIONS[_listing(call.path)]]) if denied else str(error)
+            self.trouble = f"{call.words}: {why}"
+            return None
+        self.secret = answer.get("secret", self.secret)
+        self._made[call.makes] = id = str(answer["id"])
+        return id
+
+    def _resolved(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """With the id of the product that a price is for, if it was made just now."""
+        return {name: self._made.get(value, value) if name == "product" else value for name, value in params.items()}
+
+
+def _listing(call_path: str) -> str:
+    return next(listing for listing in PERMISSIONS if call_path.startswith(listing))
+
+
+def _is_there(shelf: Shelf) -> bool:
+    return not any(price.startswith(f"{MARK}/") for _, price in shelf.on_sale)
+
+
+def _to_set(shelf: Shelf) -> PricesToSet:
+    first, *others = (price for _, price in shelf.on_sale)
+    listed, also = (first, *shelf.kept), tuple(others)
+    all_now, also_now = shelf.product.prices["stripe"], shelf.product.on_sale.get("stripe", ())[1:]
+    settings = {"stripe": listed, "stripe_also": also} if also or also_now else {"stripe": listed}
+    return PricesToSet(settings, as_set=(all_now, also_now) == ((*listed, *also), also))

@@ -1,0 +1,100 @@
+"""PURE. What the operator should know of an account besides what is done to it."""
+
+from collections.abc import Iterator, Sequence
+
+from tollkeeper.offers import words
+from tollkeeper.providers.stripe.setup_plan import (
+    MARK,
+    MOST_PLANS,
+    Account,
+    Shelf,
+    Wanted,
+    endpoint_of,
+    endpoints_of,
+    offer_of,
+    plans,
+)
+
+
+def notices(wanted: Wanted, found: Account, placed: Sequence[Shelf]) -> tuple[str, ...]:
+    """Everything to be said, the most important first."""
+    return (
+        *_of_endpoints(wanted, found),
+        *_of_prices(wanted, found, placed),
+        *_of_products(wanted, found),
+        *_of_plans(found, placed),
+    )
+
+
+def _of_endpoints(wanted: Wanted, found: Account) -> Iterator[str]:
+    if wanted.webhook_url is None:
+        yield (
+            "Stripe cannot reach PUBLIC_URL on this machine, so there is no webhook endpoint. Leave out"
+            " STRIPE_WEBHOOK_SECRET: Stripe's list of events is read every 30 seconds, and does the same work."
+        )
+        return
+    there, beside, where = endpoint_of(wanted, found), endpoints_of(wanted, found), f"{wanted.dashboard}/webhooks"
+    if there is None:
+        return
+    if wanted.new_endpoint:
+        old = ", ".join(one["id"] for one in beside)
+        yield f"Once the new secret is set and the server runs with it, delete the older endpoint at {where}: {old}"
+        return
+    if not wanted.secret_known:
+        yield (
+            f"STRIPE_WEBHOOK_SECRET is not set, and Stripe's API tells it only when the endpoint is made. Look it up at"
+            f" {where}/{there['id']}, or say --new-endpoint to make another endpoint, and delete this one then."
+        )
+    if there["api_version"] != wanted.api_version:
+        yield (
+            f"Webhook endpoint {there['id']} sends events of API version {there['api_version'] or 'the account'}, not"
+            f" {wanted.api_version}, and Stripe lets nobody change that. Say --new-endpoint to make another one, set"
+            f" its secret, then delete this one at {where}."
+        )
+    others = ", ".join(one["id"] for one in beside if one["id"] != there["id"])
+    if others:
+        yield f"There are more webhook endpoints with the same address, which could be deleted at {where}: {others}"
+
+
+def _of_prices(wanted: Wanted, found: Account, placed: Sequence[Shelf]) -> Iterator[str]:
+    by_id = {price["id"]: price for price in found.prices}
+    for shelf in placed:
+        for price in shelf.product.prices["stripe"]:
+            if price not in by_id:
+                yield (
+                    f"{price} of {shelf.product.key} is not in this account and mode. It is kept in the settings; "
+                    "remove it if it is a slip, or is of test mode and this is live."
+                )
+        for price in shelf.kept:
+            if price in by_id and by_id[price]["active"]:
+                offer = offer_of(by_id[price])
+                told = words(offer) if offer else "no plain amount"
+                yield (
+                    f"{price} ({told}) of {shelf.product.key} is on sale no longer, and goes on unlocking for whoever"
+                    f" has it. It could be archived: {wanted.dashboard}/prices/{price}. Nobody loses by that."
+                )
+
+
+def _of_products(wanted: Wanted, found: Account) -> Iterator[str]:
+    keys = {product.key for product in wanted.products}
+    for one in found.products:
+        key = one["metadata"].get(MARK)
+        if key and key not in keys and one["active"]:
+            yield (
+                f"Stripe product {one['id']} was made for {key}, which tollkeeper.toml does not have. Whoever holds it"
+                f" cannot use it while it is missing there. If it is over, the Stripe product could be archived."
+            )
+
+
+def _of_plans(found: Account, placed: Sequence[Shelf]) -> Iterator[str]:
+    offered = plans(placed, found)
+    if len(offered) > MOST_PLANS:
+        yield f"In the billing portal customers can change to the first {MOST_PLANS} products: Stripe allows no more."
+    changeable = {price for plan in offered for price in plan["prices"]}
+    for shelf in placed:
+        for offer, price in shelf.on_sale:
+            if offer and offer.interval and price not in changeable:
+                yield (
+                    f"In the billing portal nobody can change to {words(offer)} of {shelf.product.key}: Stripe allows"
+                    " one price of a product for each period and currency, and an earlier offer has it."
+                )
