@@ -253,10 +253,12 @@ Ask = Callable[[Any], Any]
 async def test_a_portal_that_was_never_set_up_tells_the_operator_what_to_do(
     world: StripeWorld, code: str | None, status: int
 ) -> None:
-    async def answer(_: Request) -> Response:
+    async def answer(request: Request) -> Response:
+        if request.method == "GET":  # which configurations there are: none
+            return JSONResponse({"data": [], "has_more": False})
         return JSONResponse({"error": REFUSAL | ({"code": code} if code else {})}, status)
 
-    with serving(Starlette(routes=[Route("/{any:path}", answer, methods=["POST"])])) as address:
+    with serving(Starlette(routes=[Route("/{any:path}", answer, methods=["GET", "POST"])])) as address:
         async with opened(world.provider(at=address)) as provider:
             with pytest.raises(ProviderRefused) as refused:
                 await provider.billing_portal(CUSTOMER, "https://pay.example/account")

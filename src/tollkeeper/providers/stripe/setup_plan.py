@@ -217,7 +217,7 @@ def portal_calls(placed: Sequence[Shelf], found: Account) -> Iterator[Call]:
 
 def portal_of(portals: Iterable[Found]) -> Found | None:
     """The billing portal configuration that is ours."""
-    ours = [one for one in portals if (one["metadata"] or {}).get(MARK) == PORTAL]
+    ours = [one for one in portals if one["active"] and (one["metadata"] or {}).get(MARK) == PORTAL]
     return min(ours, key=lambda one: (one["created"], one["id"]), default=None)
 
 
