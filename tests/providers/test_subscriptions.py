@@ -203,6 +203,12 @@ async def test_all_that_a_customer_has_is_ended_at_once(world: World, provider: 
     await provider.cancel_subscriptions(customer)
 
 
+async def test_the_portal_is_a_page_for_the_customer(world: World, provider: PaymentProvider) -> None:
+    customer, _, _ = await begun(provider, world)
+    pages = [await provider.billing_portal(customer, "https://pay.example/account") for _ in range(2)]
+    assert all(page.startswith("http") for page in pages)
+
+
 async def test_an_open_page_can_be_closed_and_one_that_was_gone_through_cannot(
     world: World, provider: PaymentProvider
 ) -> None:

@@ -18,6 +18,8 @@ from tollkeeper.model import (
     Person,
     Purchase,
     Realm,
+    Standing,
+    Subscription,
     Verdict,
 )
 from tollkeeper.storage import grants, handovers, login_sessions, people
@@ -109,6 +111,28 @@ def a_finding(source: str, *, verdict: Verdict = Verdict.GRANTED, reason: str = 
         "created_at": NOW,
     }
     return Finding(Purchase(**{**fields, **changes}), verdict, reason, product="dashboard")
+
+
+def a_subscription_finding(
+    source: str, *, verdict: Verdict = Verdict.GRANTED, remark: str | None = None, **changes: Any
+) -> Finding:
+    fields: dict[str, Any] = {
+        "source": source,
+        "order_id": "ord_1",
+        "person_id": "ada",
+        "live": False,
+        "currency": "eur",
+        "payment": Payment.PAID,
+        "created_at": NOW,
+        "amount_total": 990,
+        "standing": Standing.ACTIVE,
+        "items": (Line("price_1", 1),),
+        "period_start": NOW,
+        "period_end": NOW + 30 * DAY,
+    }
+    bought = Subscription(**{**fields, **changes})
+    until = bought.period_end + DAY if verdict is Verdict.GRANTED else None
+    return Finding(bought, verdict, "paid", "dashboard", until, bought.items[0], remark)
 
 
 def an_event(id: str, **changes: Any) -> Event:

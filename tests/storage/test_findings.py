@@ -3,9 +3,20 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection
-from tests.storage.makers import DAY, LIVE_MODE, NOW, OTHER_ACCOUNT, TEST_MODE, a_finding, keep_grant, keep_person
+from tests.storage.makers import (
+    DAY,
+    LIVE_MODE,
+    NOW,
+    OTHER_ACCOUNT,
+    TEST_MODE,
+    a_finding,
+    a_subscription_finding,
+    an_order,
+    keep_grant,
+    keep_person,
+)
 
-from tollkeeper.model import Customer, Dispute, Person, Realm, Verdict
+from tollkeeper.model import Customer, Dispute, Person, Realm, Standing, Verdict
 from tollkeeper.storage import customers, findings, grants
 from tollkeeper.storage.findings import Noted, noted
 
@@ -136,3 +147,54 @@ def test_the_unexplained_are_found_by_an_index_of_their_own(conn: Connection) ->
     query = findings._unexplained("stripe", False).compile(conn, compile_kwargs={"render_postcompile": True})
     plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", ("stripe",)).all()
     assert any("ix_findings_unexplained" in row.detail for row in plan)
+
+
+def test_what_is_found_of_a_subscription_is_kept_as_it_was_made(conn: Connection, ada: Customer) -> None:
+    made = a_subscription_finding("sub_1", reference="pi_1", ends_at=NOW + DAY, trial_end=NOW, remark="Odd.")
+    findings.note(conn, TEST_MODE, ada, [made], NOW)
+    (kept,) = findings.of_person(conn, "ada", False, 10)
+    assert kept == noted(made, "ada", NOW)
+    assert (kept.standing, kept.price_id, kept.quantity, kept.payment) == (Standing.ACTIVE, "price_1", 1, "sub_1")
+    assert (kept.renews_at, kept.gives_access(NOW + 31 * DAY - 1), kept.gives_access(NOW + 31 * DAY)) == (
+        None,
+        True,
+        False,
+    )
+    assert noted(a_subscription_finding("sub_1"), "ada", NOW).renews_at == NOW + 30 * DAY
+    assert noted(a_subscription_finding("sub_1", standing=Standing.PAST_DUE), "ada", NOW).renews_at is None
+
+
+def test_what_is_remarked_is_news_once_and_listed_while_it_lasts(conn: Connection, ada: Customer) -> None:
+    def news(**changes: Any) -> int:
+        return len(findings.note(conn, TEST_MODE, ada, [a_subscription_finding("sub_1", **changes)], NOW))
+
+    assert (news(), news(remark="Odd."), news(remark="Odd."), news(remark="Odder.")) == (1, 1, 0, 1)
+    assert [one.remark for one in findings.remarked(conn, "stripe", False, 10)] == ["Odder."]
+    assert len(findings.remarked(conn, "stripe", False, 10, "ada")) == 1
+    assert findings.remarked(conn, "stripe", False, 10, "bob") == findings.remarked(conn, "stripe", True, 10) == ()
+    assert (news(), findings.remarked(conn, "stripe", False, 10)) == (0, ())
+
+
+def test_a_subscription_that_opened_no_door_is_listed_until_it_is_over(conn: Connection, ada: Customer) -> None:
+    for verdict, amount, unexplained in ((UNCLAIMED, 0, True), (QUARANTINED, 990, True), (Verdict.ENDED, 0, False)):
+        one = a_subscription_finding("sub_1", verdict=verdict, amount_total=amount, amount_refunded=amount)
+        findings.note(conn, TEST_MODE, ada, [one], NOW)
+        assert listed(conn) == (["sub_1"] if unexplained else [])
+        assert noted(one, "ada", NOW).unexplained is unexplained
+    assert findings.unexplained_payment(conn, "stripe", False, "sub_1") is None
+
+
+def test_what_runs_stands_in_the_way_of_another_order(conn: Connection, ada: Customer) -> None:
+    order = an_order("ord_2", "ada")
+    assert not findings.running(conn, order)
+    for verdict, runs in ((Verdict.GRANTED, True), (Verdict.SUSPENDED, True), (Verdict.ENDED, False)):
+        findings.note(conn, TEST_MODE, ada, [a_subscription_finding("sub_1", verdict=verdict)], NOW)
+        assert findings.running(conn, order) is runs
+    findings.note(conn, TEST_MODE, ada, [a_subscription_finding("sub_1"), a_finding("cs_1", order_id="ord_3")], NOW)
+    others = (
+        replace(order, id="ord_1"),
+        replace(order, person_id="bob"),
+        replace(order, product="pro"),
+        replace(order, realm=LIVE_MODE),
+    )
+    assert not any(findings.running(conn, other) for other in others)

@@ -12,12 +12,14 @@ from tests.storage.makers import (
     OTHER_PROVIDER,
     OTHER_REALMS,
     TEST_MODE,
+    a_finding,
+    an_order,
     keep_grant,
     keep_person,
 )
 
 from tollkeeper.model import Grant, Realm
-from tollkeeper.storage import grants
+from tollkeeper.storage import customers, findings, grants
 
 
 @pytest.fixture
@@ -112,3 +114,33 @@ def test_bought_twice_is_every_payment_after_the_first_that_holds_good(conn: Con
     grants.change(conn, replace(refunded, revoked_at=NOW))
     keep_grant(conn, "bob", "given-for-a-payment", reference="pi_9", **operators)
     assert [one.source for one in grants.surplus(conn, live=False, now=NOW + 1, person_id="bob")] == ["cs_5"]
+
+
+def test_a_change_of_plan_and_a_renewal_are_kept(conn: Connection, grant: Grant) -> None:
+    facts = {"amount": 1, "currency": "usd", "reference": "pi_2", "receipt_url": None}
+    renewed = replace(grant, product="reports", until=NOW + DAY, reason="renewed", **facts)  # type: ignore[arg-type]
+    grants.change(conn, renewed)
+    assert grants.of_person(conn, "ada", TEST_MODE) == (renewed,)
+
+
+def test_a_subscription_beside_what_holds_good_is_surplus_on_trial_too(conn: Connection) -> None:
+    keep_person(conn, "ada")
+    bought = keep_grant(conn, "ada", "cs_1")
+    trial = keep_grant(conn, "ada", "sub_1", since=NOW + 1, until=NOW + DAY, amount=0, reference=None)
+    assert grants.surplus(conn, live=False, now=NOW + 2) == (trial,)
+    assert grants.surplus(conn, live=False, now=NOW + DAY) == ()
+    grants.change(conn, replace(bought, revoked_at=NOW))
+    assert grants.surplus(conn, live=False, now=NOW + 2) == ()
+    second = keep_grant(conn, "ada", "sub_2", since=NOW + 2, until=NOW + DAY)
+    assert grants.surplus(conn, live=False, now=NOW + 3) == (second,)
+
+
+def test_what_an_order_led_to(conn: Connection) -> None:
+    keep_person(conn, "ada")
+    customer = customers.add(conn, "ada", TEST_MODE, "cus_1", NOW)
+    bought, subscribed = keep_grant(conn, "ada", "cs_1"), keep_grant(conn, "ada", "sub_1", until=NOW + DAY)
+    findings.note(conn, TEST_MODE, customer, [a_finding("sub_1", order_id="o2")], NOW)
+    once, again = an_order("o1", "ada", checkout_id="cs_1"), an_order("o2", "ada", recurring=True, checkout_id="cs_2")
+    assert grants.of_order(conn, once) == (bought,)
+    assert grants.of_order(conn, again) == (subscribed,)
+    assert grants.of_order(conn, replace(again, id="o3")) == grants.of_order(conn, replace(again, person_id="b")) == ()

@@ -1,8 +1,10 @@
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
+from tests.storage.conftest import Begin
 from tests.storage.makers import LIVE_MODE, NOW, OTHER_ACCOUNT, OTHER_PROVIDER, TEST_MODE, an_order, keep_person
 
 from tollkeeper.model import Order, OrderState
@@ -136,3 +138,53 @@ def test_orders_of_a_person_in_one_mode_at_every_account(conn: Connection, order
     elsewhere = orders.start(conn, an_order("o2", "ada", realm=OTHER_ACCOUNT, product="reports", created_at=NOW + 5))
     orders.start(conn, an_order("o3", "ada", realm=LIVE_MODE))
     assert orders.in_mode(conn, "ada", live=False) == (elsewhere, order)
+
+
+def test_a_subscription_s_order_is_kept_as_given(conn: Connection) -> None:
+    keep_person(conn, "ada")
+    given = an_order("o1", "ada", recurring=True, trial_days=14, trial_without_card=True)
+    assert orders.start(conn, given) == given == orders.find(conn, "o1")
+
+
+def test_one_trial_for_each_person_and_mode(conn: Connection) -> None:
+    trial = {"recurring": True, "trial_days": 14, "trial_without_card": True}
+    for person in ("ada", "bob"):
+        keep_person(conn, person)
+    first = orders.start(conn, an_order("o1", "ada", **trial))
+    assert orders.start(conn, an_order("o2", "ada", **trial)) == first
+    second = orders.start(conn, an_order("o3", "ada", product="reports", **trial))
+    assert (second.trial_days, second.trial_without_card) == (None, False)
+    for another in (an_order("o4", "bob", **trial), an_order("o5", "ada", realm=LIVE_MODE, **trial)):
+        assert orders.start(conn, another) == another
+    assert orders.close(conn, "o1", OrderState.COMPLETE, NOW)
+    assert orders.start(conn, an_order("o6", "ada", product="books", **trial)).trial_days is None
+
+
+def test_an_order_that_was_thought_expired_leaves_the_trial_to_the_next(conn: Connection) -> None:
+    keep_person(conn, "ada")
+    trial = {"recurring": True, "trial_days": 14}
+    orders.start(conn, an_order("o1", "ada", **trial))
+    orders.close(conn, "o1", OrderState.EXPIRED, NOW)
+    assert orders.start(conn, an_order("o2", "ada", product="reports", **trial)).trial_days == 14
+    assert orders.close(conn, "o1", OrderState.COMPLETE, NOW)
+    found = [orders.find(conn, id) for id in ("o1", "o2")]
+    assert [one and (one.state, one.trial_days) for one in found] == [("complete", None), ("open", 14)]
+
+
+@pytest.mark.parametrize("engine", ["postgresql"])
+def test_of_two_who_begin_a_trial_at_once_one_has_it(begin: Begin) -> None:
+    """SQLite has one writer at a time."""
+    with begin() as conn:
+        keep_person(conn, "ada")
+
+    def start(id: str, product: str) -> int | None:
+        with begin() as other:
+            return orders.start(other, an_order(id, "ada", product=product, recurring=True, trial_days=14)).trial_days
+
+    with ThreadPoolExecutor() as pool:
+        with begin() as conn:
+            assert orders.start(conn, an_order("o1", "ada", recurring=True, trial_days=14)).trial_days == 14
+            waiting = pool.submit(start, "o2", "reports")
+            with pytest.raises(TimeoutError):
+                waiting.result(0.3)
+        assert waiting.result(10) is None

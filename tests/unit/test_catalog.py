@@ -65,3 +65,25 @@ def test_an_empty_catalog_sells_and_unlocks_nothing() -> None:
     assert empty.find("pro") is None
     assert empty.unlocking("dashboard") == ()
     assert empty.features(["pro"]) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("provider", "price", "product"),
+    [
+        ("stripe", "price_new", PRO),
+        ("stripe", "price_old", PRO),
+        ("paddle", "pri_basic", BASIC),
+        ("stripe", "pri_basic", None),
+        ("stripe", "", None),
+    ],
+)
+def test_a_price_leads_to_its_product(provider: str, price: str, product: Product | None) -> None:
+    assert CATALOG.product_of_price(provider, price) is product
+
+
+def test_several_prices_may_be_on_sale() -> None:
+    both = Product("both", "Both", frozenset(), {"stripe": ("a", "b", "c")}, on_sale={"stripe": ("c", "a")})
+    assert CATALOG.prices_on_sale(both, "stripe") == ("c", "a")
+    assert CATALOG.price_on_sale(both, "stripe") == "c"
+    assert CATALOG.prices_on_sale(PRO, "stripe") == ("price_new",)
+    assert CATALOG.prices_on_sale(GIFT, "stripe") == CATALOG.prices_on_sale(both, "paddle") == ()

@@ -433,6 +433,16 @@ def test_products(tmp_path: Path) -> None:
     )
 
 
+def test_what_is_on_sale_beside_the_first_price(tmp_path: Path) -> None:
+    toml = '[products.pro]\nname = "Pro"\nunlocks = "reports"\nstripe = ["price_1", "price_0"]\n'
+    (pro,) = load(with_products(tmp_path, f'{toml}stripe_also = ["price_year", "price_once"]\n'), tmp_path).products
+    assert pro.prices == {"stripe": ("price_1", "price_0", "price_year", "price_once")}
+    assert pro.on_sale == {"stripe": ("price_1", "price_year", "price_once")}
+    assert variables(faults_of(with_products(tmp_path, f'{toml}stripe_also = "price_0"\n'), tmp_path)) == [
+        "products.pro.stripe"
+    ]
+
+
 @pytest.mark.parametrize(
     ("lines", "policy"),
     [
@@ -447,6 +457,9 @@ def test_products(tmp_path: Path) -> None:
         ("promotion_codes = false", Policy()),
         ('Promotion_Codes = "yes"', Policy(promotion_codes=True)),
         ('refund_revokes_from = 50\ndispute = "keep"\npromotion_codes = 1', Policy(50, False, True)),
+        ("grace_days = 0", Policy(grace_days=0)),
+        ("trial_days = 14", Policy(trial_days=14)),
+        ("trial_days = 14\ntrial_without_card = true", Policy(trial_days=14, trial_without_card=True)),
     ],
 )
 def test_the_policy_of_a_product(tmp_path: Path, lines: str, policy: Policy) -> None:
@@ -473,6 +486,10 @@ def test_the_policy_of_a_product(tmp_path: Path, lines: str, policy: Policy) -> 
         ("dispute = false", "neither suspend nor keep"),
         ('promotion_codes = "SUMMER"', "neither true nor false"),
         ("promotion_codes = 100", "neither true nor false"),
+        ("grace_days = 91", "from 0 to 90"),
+        ("trial_days = 731", "from 0 to 730"),
+        ('trial_without_card = "maybe"', "neither true nor false"),
+        ('stripe_also = ["prod_1"]', "not a price id"),
         ("promotion_codes = ['SUMMER', 'WINTER']", "is a list"),
     ],
 )
