@@ -16,7 +16,7 @@ from playwright.sync_api import (
     Response,
     expect,
 )
-from tests.support.running import PAYS
+from tests.support.running import PAYS, eventually
 
 PATIENCE_MS = 15_000
 
@@ -160,6 +160,42 @@ class Visitor:
     def pay(self, number: str = PAYS) -> None:
         self.fill_card(number)
         self.press("Pay")
+
+    def subscribe(self, number: str = PAYS) -> None:
+        self.fill_card(number)
+        self.press("Subscribe")
+
+    def begin(self, button: str, product: str) -> None:
+        """From the page of prices to the hosted checkout."""
+        self.open("/pricing")
+        self.press(button)
+        self.sees(product)
+
+    def reads_in_the_end(self, path: str, words: str) -> None:
+        """A page, as soon as what the provider sent has arrived."""
+
+        def told() -> bool:
+            self.open(path)
+            return self.page.get_by_text(words).first.is_visible()
+
+        eventually(told, seconds=PATIENCE_MS / 1000)
+
+    def send(self, path: str, **fields: str) -> None:
+        """Send a form as from a page that was opened before, with what was on it then."""
+        self.page.evaluate(
+            """([path, fields]) => {
+                const form = document.createElement("form")
+                form.method = "post"
+                form.action = path
+                fields.csrf_token = document.querySelector("[name=csrf_token]").value
+                for (const [name, value] of Object.entries(fields)) {
+                    form.append(Object.assign(document.createElement("input"), {name, value}))
+                }
+                document.body.append(form)
+                form.submit()
+            }""",
+            [path, fields],
+        )
 
     def buy(self) -> None:
         """The whole way in."""
