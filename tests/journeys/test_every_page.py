@@ -80,9 +80,12 @@ def test_pages_with_several_of_everything(browser: Browser, sqlite_url: str, tmp
 
 
 def test_pages_of_a_subscription(browser: Browser, sqlite_url: str, tmp_path: Path) -> None:
-    with running_sandbox() as sandbox, running_shop(sandbox, sqlite_url, tmp_path) as shop:
-        with Lobby(browser, shop.url, bypass_csp=True) as visit:
-            assert_nothing(inspect(from_trial_to_deletion(visit, shop)))
+    with (
+        running_sandbox() as sandbox,
+        running_shop(sandbox, sqlite_url, tmp_path) as shop,
+        Lobby(browser, shop.url, bypass_csp=True) as visit,
+    ):
+        assert_nothing(inspect(from_trial_to_deletion(visit, shop)))
 
 
 def shop(sandbox: Sandbox, database_url: str, folder: Path) -> AbstractContextManager[Site]:

@@ -1,4 +1,4 @@
-"""Subscriptions as their owners live through them: trial, renewal, failure, mending, ending. Time moves on both sides."""
+"""Subscriptions as their owners live through them: trial, renewal, failure, mending, end. Time moves on both sides."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -136,7 +136,7 @@ def test_a_coupon_for_everything_lets_in_for_nothing(browser: Browser, sqlite_ur
             someone.begin("Subscribe Pro, per month", "Pro")
             someone.type("Promotion code", code)
             someone.press("Apply")
-            someone.press("Subscribe")
+            someone.subscribe()
             someone.sees("You are subscribed")
             someone.reads("Nothing was charged today.")
             someone.gets_in()
