@@ -15,13 +15,18 @@ from tollkeeper.sandbox.stripe.forms import decode
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 few = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 PATHS = (
+    "/v1/billing_portal/configurations",
+    "/v1/billing_portal/sessions",
     "/v1/checkout/sessions",
     "/v1/customers",
     "/v1/disputes/du_x",
     "/v1/payment_links",
     "/v1/prices",
+    "/v1/payment_methods",
     "/v1/products",
     "/v1/refunds",
+    "/v1/subscriptions",
+    "/v1/test_helpers/test_clocks",
     "/v1/webhook_endpoints",
 )
 ACTED_ON = ("payments/{payment}/refund", "payments/{payment}/dispute", "payments/{payment}/fail", "refunds/re_x/fail")

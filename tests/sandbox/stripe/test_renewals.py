@@ -155,6 +155,15 @@ def test_a_voided_or_written_off_invoice_is_owed_no_more(stripe_sandbox: Running
             close(buyer.invoices(made)[0].id)
 
 
+def test_without_a_first_payment_nothing_begins(stripe_sandbox: Running) -> None:
+    invoices = stripe_sandbox.sdk.v1.invoices
+    for close in (invoices.void_invoice, invoices.mark_uncollectible):
+        buyer = subscriber(stripe_sandbox, "chargeCustomerFail")
+        made = buyer.subscribe()
+        close(str(made.latest_invoice))
+        assert buyer.read(made).status == "incomplete_expired"
+
+
 def test_money_from_elsewhere_counts(stripe_sandbox: Running) -> None:
     buyer = subscriber(stripe_sandbox, "chargeCustomerFail")
     made = buyer.subscribe()

@@ -228,7 +228,8 @@ def _fate(card: Card) -> str:
     if card.decline is None:
         pays = f"pays{LATER_FATES[card.dispute or card.refund]}"
         return f"{asked}, then {pays}" if asked else pays
-    refused = f"declined: {card.decline.decline_code.replace('_', ' ')}"
+    kept = "can be kept, then is " if card.attaches else ""
+    refused = f"{kept}declined: {card.decline.decline_code.replace('_', ' ')}"
     return f"{asked}, then {refused}" if asked else refused
 
 

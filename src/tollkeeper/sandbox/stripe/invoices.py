@@ -372,7 +372,7 @@ def void(work: Work, _params: Params, id_: str) -> JSON:
 def voided(work: Work, invoice: JSON) -> JSON:
     invoice = _closed(work, invoice, "void", "voided_at")
     work.emit("invoice.voided", invoice)
-    standing.settled(work, invoice)
+    standing.dropped(work, invoice)
     return invoice
 
 
@@ -384,7 +384,7 @@ def mark_uncollectible(work: Work, _params: Params, id_: str) -> JSON:
 def uncollectible(work: Work, invoice: JSON) -> JSON:
     invoice = _closed(work, invoice, "uncollectible", "marked_uncollectible_at")
     work.emit("invoice.marked_uncollectible", invoice)
-    standing.settled(work, invoice)
+    standing.dropped(work, invoice)
     return invoice
 
 

@@ -70,7 +70,7 @@ def of_invoice(work: Work, invoice: JSON) -> JSON | None:
 
 
 def settled(work: Work, invoice: JSON) -> None:
-    """The invoice is paid, or nobody asks for it any more. The newest one decides."""
+    """The invoice is paid. The newest one decides."""
     subscription = of_invoice(work, invoice)
     if subscription is None or subscription["latest_invoice"] != invoice["id"]:
         return
@@ -79,6 +79,17 @@ def settled(work: Work, invoice: JSON) -> None:
     elif subscription["status"] == "paused":
         resumed = changed(work, subscription, {"status": "active", "status_details": None})
         work.emit("customer.subscription.resumed", resumed)
+
+
+def dropped(work: Work, invoice: JSON) -> None:
+    """Nobody asks for the invoice any more. Without its first payment a subscription never begins."""
+    subscription = of_invoice(work, invoice)
+    if subscription is None or subscription["latest_invoice"] != invoice["id"]:
+        return
+    if subscription["status"] == "incomplete":
+        changed(work, subscription, {"status": "incomplete_expired", "ended_at": work.now})
+    elif subscription["status"] in OWING:
+        changed(work, subscription, {"status": "active"})
 
 
 def failed(work: Work, invoice: JSON) -> None:
