@@ -771,8 +771,10 @@ def test_the_toml_in_docs_settings_loads(tmp_path: Path) -> None:
     assert len(blocks) == 1
     (tmp_path / "tollkeeper.toml").write_text(blocks[0], "utf-8")
     config = load(without("PRODUCT_PRICE_ID", "PUBLIC_URL") | {"STRIPE_API_KEY": "sk_live_1"}, tmp_path)
-    assert [product.key for product in config.products] == ["basic", "pro"]
-    assert [product.policy for product in config.products] == [Policy(), Policy(50, False, True)]
+    assert [product.key for product in config.products] == ["basic", "pro", "club"]
+    policies = [Policy(), Policy(50, False, True), Policy(grace_days=3, trial_days=14)]
+    assert [product.policy for product in config.products] == policies
+    assert config.products[2].on_sale == {"stripe": ("price_club_monthly", "price_club_yearly")}
     assert config.gated_hosts == {"app.example.com", "reports.example.com:8443"}
 
 

@@ -44,8 +44,8 @@ class Provider:
             raise self.trouble[customer.external_id]
         return Snapshot(customer, ())
 
-    async def purchase(self, checkout_id: str) -> None:
-        self.asked.append(checkout_id)
+    async def bought(self, source: str) -> None:
+        self.asked.append(source)
 
 
 async def round_at(database: Database, provider: Provider, now: int = 1000) -> int:
