@@ -159,12 +159,16 @@ def demo(
 
 def demo_words(app_url: str, sandbox_url: str, folder: Path) -> str:
     """What a newcomer needs to know."""
+    from tollkeeper import demo as goods
+
     return f"""
   {typer.style("Tollkeeper demo", bold=True)}: no real money, no real accounts
 
   Open this        {typer.style(app_url, bold=True, fg="green")}
   Behind it        {sandbox_url}  (payments, customers, events, deliveries)
   Its files        {folder}
+
+  For sale         {goods.ONCE}, paid once; {goods.GOES_ON}, by the month or the year, 14 days free
 
 {sandbox_words()}
   Ctrl-C stops it.

@@ -81,6 +81,6 @@ def test_logging_out_in_one_tab_leaves_the_other_with_clear_ways_on(visit: Lobby
     someone.press("Logout")
     expect(someone.link("Login")).to_be_visible()
     someone.page = stale
-    someone.press("Purchase")
+    someone.purchase_button.click()
     someone.introduce()
     someone.sees(f"Hello, {someone.name}")

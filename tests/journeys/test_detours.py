@@ -34,7 +34,7 @@ def test_cancel_charges_nothing_and_purchase_resumes(buyer: Visitor) -> None:
 
     assert buyer.purchase() == checkout
     buyer.open()
-    buyer.reads("Your checkout is under way.")
+    buyer.reads("A checkout of yours is under way.")
     assert buyer.purchase() == checkout
     buyer.pay()
     buyer.gets_in()
@@ -86,7 +86,7 @@ def test_a_double_click_on_pay_charges_once(buyer: Visitor, demo: Demo) -> None:
 
 
 def test_a_double_click_on_purchase_opens_one_checkout(buyer: Visitor, demo: Demo) -> None:
-    buyer.button("Purchase").dblclick()
+    buyer.purchase_button.dblclick()
     buyer.sees("The Flying Machine")
     customer = demo.stripe.v1.customers.list({"email": buyer.email}).data[0]
     assert len(demo.stripe.v1.checkout.sessions.list({"customer": customer.id}).data) == 1
@@ -116,7 +116,7 @@ def test_purchase_in_a_tab_from_before_leads_a_payer_in(buyer: Visitor, demo: De
     buyer.pay()
     buyer.sees("Payment done")
     buyer.page = stale
-    buyer.press("Purchase")
+    buyer.purchase_button.click()
     buyer.is_at("/dashboard")
     assert len(demo.charges(buyer.email)) == 1
 

@@ -10,9 +10,17 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page
 from tests.journeys.demo import Demo
-from tests.journeys.tours import Stops, behind_the_counter, several_of_everything, way_in, wrong_turns
+from tests.journeys.tours import (
+    Stops,
+    behind_the_counter,
+    from_trial_to_deletion,
+    several_of_everything,
+    way_in,
+    wrong_turns,
+)
 from tests.journeys.visitor import Lobby
 from tests.support.running import Sandbox, Site, running_sandbox, running_site
+from tests.support.shops import running_shop
 
 SIZES = ((390, 844), (1280, 800))
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -69,6 +77,15 @@ def test_pages_with_several_of_everything(browser: Browser, sqlite_url: str, tmp
         sandbox = provider.enter_context(running_sandbox())
         with shop(sandbox, sqlite_url, tmp_path) as site, Lobby(browser, site.url, bypass_csp=True) as visit:
             assert_nothing(inspect(several_of_everything(visit, provider.close)))
+
+
+def test_pages_of_a_subscription(browser: Browser, sqlite_url: str, tmp_path: Path) -> None:
+    with (
+        running_sandbox() as sandbox,
+        running_shop(sandbox, sqlite_url, tmp_path) as shop,
+        Lobby(browser, shop.url, bypass_csp=True) as visit,
+    ):
+        assert_nothing(inspect(from_trial_to_deletion(visit, shop)))
 
 
 def shop(sandbox: Sandbox, database_url: str, folder: Path) -> AbstractContextManager[Site]:

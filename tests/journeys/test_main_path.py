@@ -14,8 +14,8 @@ from tests.support.running import PAYS
 def test_a_stranger_signs_in_pays_and_gets_in(visit: Lobby, demo: Demo, scripts: bool) -> None:
     someone = visit(scripts=scripts)
     someone.open()
-    someone.sees("The Flying Machine")
-    expect(someone.button("Purchase")).to_have_count(0)
+    someone.reads("The Flying Machine")
+    expect(someone.purchase_button).to_have_count(0)
     expect(someone.link("Enter")).to_have_count(0)
 
     someone.follow("Login")
@@ -36,7 +36,7 @@ def test_a_stranger_signs_in_pays_and_gets_in(visit: Lobby, demo: Demo, scripts:
 
     someone.open()
     expect(someone.link("Enter")).to_be_visible()
-    expect(someone.button("Purchase")).to_have_count(0)
+    expect(someone.purchase_button).to_have_count(0)
     assert len(demo.charges(someone.email)) == 1
 
     someone.press("Logout")
@@ -50,7 +50,7 @@ def test_a_ready_person_is_greeted_by_name(visit: Lobby) -> None:
     someone.follow("Login")
     someone.page.get_by_role("button", name="Bob Example bob@example.com").click()
     someone.sees("Hello, Bob Example")
-    expect(someone.button("Purchase")).to_be_visible()
+    expect(someone.purchase_button).to_be_visible()
 
 
 def test_the_dashboard_leads_through_sign_in_and_back(visit: Lobby) -> None:
@@ -69,7 +69,7 @@ def test_the_dashboard_leads_who_has_not_paid_to_where_it_is_sold(visit: Lobby) 
     someone.open("/dashboard")
     someone.introduce()
     someone.is_at("/")
-    expect(someone.button("Purchase")).to_be_visible()
+    expect(someone.purchase_button).to_be_visible()
 
 
 def test_the_keyboard_is_enough(visit: Lobby) -> None:
@@ -79,7 +79,7 @@ def test_the_keyboard_is_enough(visit: Lobby) -> None:
     someone.type_on(someone.page.get_by_label("Name", exact=True), someone.name)
     someone.type_on(someone.page.get_by_label("Email", exact=True), someone.email)
     someone.type_on(someone.button("Continue"), "Enter")
-    someone.type_on(someone.button("Purchase"), "Enter")
+    someone.type_on(someone.purchase_button, "Enter")
     someone.type_on(someone.page.get_by_label("Card number", exact=True), PAYS)
     someone.type_on(someone.page.get_by_label("Expiration", exact=True), "12 / 40")
     someone.type_on(someone.page.get_by_label("CVC", exact=True), "123")

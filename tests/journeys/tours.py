@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from playwright.sync_api import Page, expect
 from tests.journeys.demo import Demo
 from tests.journeys.visitor import Lobby, Visitor, checkout_id
-from tests.support.running import ASKS, DECLINED
+from tests.support.running import ASKS, DECLINED, eventually
+from tests.support.shops import DAY, HOUR, Shop
 
 Stops = Iterator[tuple[str, Page]]
 
@@ -141,3 +142,57 @@ def several_of_everything(visit: Lobby, silence_provider: Callable[[], None]) ->
     someone.press("Purchase Reports")
     someone.sees("Back in a moment")
     yield "503", someone.page
+
+
+def from_trial_to_deletion(visit: Lobby, shop: Shop) -> Stops:
+    """A subscription from the page of prices through a trial and a renewal that fails; and an end to it all."""
+    someone = visit()
+    someone.open("/pricing")
+    yield "pricing, signed out", someone.page
+    someone.follow("Login")
+    someone.introduce()
+    someone.sees("Pricing")
+    yield "pricing", someone.page
+    someone.open("/pricing?feature=reports")
+    yield "pricing of a feature", someone.page
+    someone.press("Start free trial Pro, per month")
+    someone.sees("Pro")
+    checkout = someone.page.url
+    someone.follow("Cancel")
+    someone.reads("before starting your trial")
+    yield "cancel, trial", someone.page
+    someone.open(checkout)
+    someone.subscribe()
+    someone.sees("Your trial has begun")
+    yield "trial begun", someone.page
+    someone.open("/account")
+    yield "account, on trial", someone.page
+    someone.open("/pricing")
+    yield "pricing, on trial", someone.page
+    shop.let_card("pm_card_chargeCustomerFail")
+    shop.pass_time(14 * DAY + 2 * HOUR)
+    eventually(lambda: shop.subscription().status == "past_due")
+    yield from _to_mend(someone, shop)
+
+
+def _to_mend(someone: Visitor, shop: Shop) -> Stops:
+    someone.reads_in_the_end("/account", "On hold")
+    yield "account, payment failed", someone.page
+    someone.open()
+    yield "landing, payment failed", someone.page
+    someone.forgive("409 ")
+    someone.forgive("422 ")
+    someone.send("/purchase/checkout-session", product="pro", price=shop.prices["year"])
+    someone.sees("You have a subscription already")
+    yield "to mend first", someone.page
+    someone.open("/account")
+    someone.follow("Delete account")
+    yield "before deletion", someone.page
+    someone.page.locator("form.confirm").evaluate("form => { form.noValidate = true }")
+    someone.press("Delete account")
+    someone.reads("Nothing was deleted.")
+    yield "deletion not confirmed", someone.page
+    someone.page.get_by_role("checkbox").check()
+    someone.press("Delete account")
+    someone.sees("Your account is deleted")
+    yield "deleted", someone.page

@@ -16,12 +16,15 @@ from playwright.sync_api import (
     Response,
     expect,
 )
-from tests.support.running import PAYS
+from tests.support.running import PAYS, eventually
 
 PATIENCE_MS = 15_000
 
 # The browser's own echo of an error status, which is noted where the answer arrives.
 ECHO = "Failed to load resource: the server responded with a status of"
+
+# Whatever is read out after it, where several things are sold.
+PURCHASE = re.compile(r"^Purchase\b")
 
 # A page was left, or a form sent again, before all of it had arrived.
 LEFT = "net::ERR_ABORTED"
@@ -87,6 +90,10 @@ class Visitor:
     def button(self, name: str) -> Locator:
         return self.page.get_by_role("button", name=name, exact=True)
 
+    @property
+    def purchase_button(self) -> Locator:
+        return self.page.get_by_role("button", name=PURCHASE)
+
     def link(self, name: str) -> Locator:
         return self.page.get_by_role("link", name=name, exact=True)
 
@@ -138,8 +145,8 @@ class Visitor:
         self.sees(f"Hello, {self.name}")
 
     def purchase(self, product: str = "The Flying Machine") -> str:
-        """From the landing page to the hosted checkout. Answers its address."""
-        self.press("Purchase")
+        """From the landing page, or from wherever one thing is sold, to the hosted checkout. Answers its address."""
+        self.purchase_button.click()
         self.sees(product)
         return self.page.url
 
@@ -153,6 +160,42 @@ class Visitor:
     def pay(self, number: str = PAYS) -> None:
         self.fill_card(number)
         self.press("Pay")
+
+    def subscribe(self, number: str = PAYS) -> None:
+        self.fill_card(number)
+        self.press("Subscribe")
+
+    def begin(self, button: str, product: str) -> None:
+        """From the page of prices to the hosted checkout."""
+        self.open("/pricing")
+        self.press(button)
+        self.sees(product)
+
+    def reads_in_the_end(self, path: str, words: str) -> None:
+        """A page, as soon as what the provider sent has arrived."""
+
+        def told() -> bool:
+            self.open(path)
+            return self.page.get_by_text(words).first.is_visible()
+
+        eventually(told, seconds=PATIENCE_MS / 1000)
+
+    def send(self, path: str, **fields: str) -> None:
+        """Send a form as from a page that was opened before, with what was on it then."""
+        self.page.evaluate(
+            """([path, fields]) => {
+                const form = document.createElement("form")
+                form.method = "post"
+                form.action = path
+                fields.csrf_token = document.querySelector("[name=csrf_token]").value
+                for (const [name, value] of Object.entries(fields)) {
+                    form.append(Object.assign(document.createElement("input"), {name, value}))
+                }
+                document.body.append(form)
+                form.submit()
+            }""",
+            [path, fields],
+        )
 
     def buy(self) -> None:
         """The whole way in."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx2
 from stripe.params import PriceCreateParams
@@ -38,9 +38,9 @@ stripe = ["{basic}"]
 """
 
 
-def recurring(sandbox: Sandbox, amount: int, interval: str, product: str, **more: Any) -> str:
+def recurring(sandbox: Sandbox, amount: int, interval: Literal["month", "year"], product: str, **more: Any) -> str:
     params: PriceCreateParams = {"product": product, "unit_amount": amount, "currency": "eur"}
-    params["recurring"] = {"interval": interval}  # type: ignore[typeddict-item]
+    params["recurring"] = {"interval": interval}
     return sandbox.stripe.v1.prices.create({**params, **more}).id  # type: ignore[typeddict-item]
 
 
@@ -97,11 +97,8 @@ class Shop:
     def shows(self, browser: Browser, path: str, words: str) -> httpx2.Response:
         """A page, as soon as what the provider sent has arrived."""
 
-        def page() -> httpx2.Response | None:
-            answer = browser.get(path)
-            return answer if words in answer.text else None
-
-        return eventually(page)
+        eventually(lambda: words in browser.get(path).text)
+        return browser.get(path)
 
 
 @contextmanager

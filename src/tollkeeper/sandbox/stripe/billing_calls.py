@@ -276,7 +276,7 @@ BILLING_CALLS = (
     call(
         "GET",
         "/v1/billing_portal/configurations",
-        lister("billing_portal.configuration", "/v1/billing_portal/configurations"),
+        portal.list_configurations,
         "billing_portal._configuration_list_params:ConfigurationListParams",
         f"{PAGING} active is_default",
     ),

@@ -6,7 +6,7 @@ https://docs.stripe.com/api/customer_portal/configurations, https://docs.stripe.
 from tollkeeper.sandbox.stripe.common import check_url, merged_metadata, null_if_empty
 from tollkeeper.sandbox.stripe.errors import invalid
 from tollkeeper.sandbox.stripe.ledger import JSON
-from tollkeeper.sandbox.stripe.listing import Params
+from tollkeeper.sandbox.stripe.listing import Params, lister
 from tollkeeper.sandbox.stripe.shapes import make, part
 from tollkeeper.sandbox.stripe.work import Work
 
@@ -135,6 +135,12 @@ def default(work: Work) -> JSON:
     """The one that Stripe's dashboard saves; it is made when it is first needed."""
     found = work.ledger.page(CONFIGURATION, IS_DEFAULT, {}, 1)
     return found[0] if found else work.add(_configuration(work, {"features": USUAL}, is_default=True))
+
+
+def list_configurations(work: Work, params: Params, id_: str) -> JSON:
+    """The default one is there from the start."""
+    default(work)
+    return lister(CONFIGURATION, "/v1/billing_portal/configurations")(work, params, id_)
 
 
 def create_session(work: Work, params: Params, _id: str) -> JSON:
