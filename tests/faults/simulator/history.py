@@ -145,9 +145,10 @@ STEPS_THERE_ARE: dict[str, tuple[float, dict[str, Draw]]] = {
         1.2,
         {
             "which": WHICH,
-            "tabs": one_of(1, 2),
+            "tabs": one_of(0, 1, 2),
+            "operator": one_of(True, False),
             "seconds": one_of(2, 4, 8),
-            "meanwhile": one_of("refund", "refund", "dispute", "succeed"),
+            "meanwhile": one_of("refund", "refund", "dispute", "dispute", "succeed"),
         },
     ),
     "replay": (0.3, {}),

@@ -254,7 +254,7 @@ async def buy_by_link(world: World, who: int) -> None:
 async def pay_other_session(world: World, which: int, lie: str, refunded: bool) -> None:
     """Somebody with the seller's key makes a session that claims to be an order of ours, and is another thing.
 
-    The seller may see it, and pay the money back.
+    The seller may see it, and pay the money back. Then the buyer tries again.
     """
     one = nth(handed(world), which)
     if one is None:
@@ -268,6 +268,12 @@ async def pay_other_session(world: World, which: int, lie: str, refunded: bool) 
         await _pay(world, made["id"], "pays")
         if refunded:
             await _move(world, made["id"], "refund")
+            world.spawn(_try_again(world, one))
+
+
+async def _try_again(world: World, one: Handed) -> None:
+    await asyncio.sleep(world.luck.random() * 40)
+    await _press(world, guest_of(world, one), world.offers.index(one.offer))
 
 
 async def _lying(world: World, one: Handed, form: dict[str, str], lie: str) -> dict[str, str]:
@@ -434,17 +440,20 @@ async def _reconcile(world: World, person: str) -> None:
         await operators.reconcile_person(books, person)
 
 
-async def ask_at_once(world: World, which: int, tabs: int, seconds: float, meanwhile: str) -> None:
-    """A buyer and an operator ask about the same customer while Stripe is slow, and meanwhile the money moves.
+async def ask_at_once(world: World, which: int, tabs: int, operator: bool, seconds: float, meanwhile: str) -> None:
+    """A buyer, who may have paid just now, and an operator ask about the same customer while Stripe is slow, and
+    meanwhile the money moves. Or nobody asks but the app itself, which has heard of the payment.
 
     Whoever asked first may be told last, and may be told what is true no more.
     """
-    if (one := nth(handed(world, "complete"), which)) is None:
+    if (one := nth(handed(world), which)) is None:
         return
-    await stall(world, seconds, tabs + 2, "either")  # those below, and whoever hears what happened
+    await stall(world, seconds, tabs + operator + 1, "either")  # those below, and whoever hears what happened
+    await _pay(world, one.session, "pays")
     for _ in range(tabs):
         world.spawn(_success(world, guest_of(world, one), one.session))
-    world.spawn(_reconcile(world, one.person))
+    if operator:
+        world.spawn(_reconcile(world, one.person))
     await asyncio.sleep(world.luck.random() * seconds / 2)
     await _move(world, one.session, meanwhile)
 
