@@ -292,8 +292,11 @@ class Browser:
         raise AssertionError("too many redirects")
 
     def submit(self, page: httpx2.Response, button: str, **fields: str) -> httpx2.Response:
-        """Press a button of a page; the browser names the page's origin, as it does on every post."""
-        form = next(form for form in forms(page) if any(button in words for words in form.buttons))
+        """Press a button of a page, that of a product if several have one; the browser names the page's origin, as it
+        does on every post.
+        """
+        pressed = [form for form in forms(page) if any(button in words for words in form.buttons)]
+        form = next((form for form in pressed if form.fields.get("product") == fields.get("product")), pressed[0])
         where = urljoin(str(page.url), form.action)
         parts = urlsplit(str(page.url))
         origin = {"Origin": f"{parts.scheme}://{parts.netloc}"}
