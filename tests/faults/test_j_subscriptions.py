@@ -357,7 +357,7 @@ async def test_j09_tabs_with_several_choices_leave_one_page_at_most(shop: Shop) 
         *(shop.page(person, price_id=price) for price in (shop.weekly, shop.yearly, shop.once) * 2),
         return_exceptions=True,
     )
-    assert await open_pages(shop) == 1
+    assert await open_pages(shop) <= 1  # none, where each tab gave up for another
 
 
 async def open_pages(shop: Shop) -> int:

@@ -1,5 +1,7 @@
 """Rates: per address for signing in, per person for paying. Whose address it is, a proxy may say only if trusted."""
 
+from itertools import takewhile
+
 import httpx2
 import pytest
 from tests.support.running import Browser, Site
@@ -46,8 +48,9 @@ def test_looking_how_far_a_checkout_is_has_a_rate_per_person(open_site: OpenSite
     browser.sign_in("Alice Example")
     browser.checkout()
     (order,) = site.rows(orders)
-    looks = [browser.get("/purchase/cancel", session_id=order.checkout_id).status_code for _ in range(61)]
-    assert looks == [200] * 60 + [429]
+    looks = (browser.get("/purchase/cancel", session_id=order.checkout_id).status_code for _ in range(121))
+    allowed = list(takewhile(lambda status: status == 200, looks))
+    assert 60 <= len(allowed) <= 119  # a new minute may begin meanwhile
 
 
 def test_strangers_may_not_say_where_they_come_from(open_site: OpenSite) -> None:
