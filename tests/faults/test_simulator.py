@@ -18,7 +18,7 @@ from tests.faults.simulator.shrink import shrink
 from tests.faults.simulator.steps import ACTIONS
 from tests.faults.simulator.storage import Store, sqlite_store
 
-from tollkeeper import entitlements
+from tollkeeper import entitlements, inbox
 from tollkeeper.storage import customers
 
 # Telling which lines run would take as long as the histories do.
@@ -76,6 +76,20 @@ def test_c22_a_dispute_that_comes_before_its_payment_is_known_is_not_forgotten(s
     dispute = Step("dispute", 8.0, 1, {"which": 0, "reason": "fraudulent"})
     outcome = play(replace(of(press, late, pay, dispute), workers=2), store)
     assert (outcome.violation, outcome.held) == (None, 0)
+
+
+def test_an_event_that_counts_as_handled_and_was_not_acted_on_is_found(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, although the success page puts it right."""
+
+    async def does_nothing(*args: object) -> str:
+        return "nothing was done"
+
+    monkeypatch.setattr(inbox, "_outcome", does_nothing)
+    outcome = play(of(BUY, Step("look_in", 1.0, 1, {"who": 0})), store)
+    assert outcome.violation is not None
+    assert (outcome.violation.invariant, outcome.steps) == ("I5", 1)
 
 
 def without(monkeypatch: pytest.MonkeyPatch, rule: str) -> None:

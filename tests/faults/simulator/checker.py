@@ -14,6 +14,7 @@ from tests.faults.simulator.storage import Store
 GRANTS = "SELECT source, person_id, product, revoked_at, until FROM grants WHERE provider = 'stripe' AND account = ?"
 AUDIT = "SELECT source, person_id, change, evidence FROM audit WHERE provider = 'stripe' AND account = ? ORDER BY id"
 EVENT = "SELECT count(*) FROM events WHERE provider = 'stripe' AND account = ? AND event_id = ?"
+HANDLED = "SELECT event_id FROM events WHERE provider = 'stripe' AND account = ? AND handled_at IS NOT NULL"
 EVENTS = "SELECT event_id, handled_at, due_at, error FROM events WHERE provider = 'stripe' AND account = ?"
 
 MATTERS = ("checkout.session.", "charge.refunded", "charge.dispute.", "refund.")
@@ -88,6 +89,7 @@ class Checker:
         self.handed: dict[str, Handed] = {}
         self.grants: dict[str, tuple[str, str, bool]] = {}
         self._looked_at: Sequence[Any] = ()
+        self._handled: set[str] = set()
         facts.changed = self._ledger_changed
 
     # What happens in the ledger
@@ -181,6 +183,25 @@ class Checker:
         if self._store.look(EVENT, self._account, event)[0][0] != 1:
             raise Violation("I5", f"{event} was answered with 2xx and is not in the inbox")
 
+    def handled(self) -> None:
+        """I5: what is marked as handled was acted on, and the app goes by nothing any more that it read before."""
+        for (id_,) in self._store.look(HANDLED, self._account):
+            if id_ in self._handled:
+                continue
+            self._handled.add(id_)
+            type_, about = self._facts.events.get(id_, ("", frozenset()))
+            if type_.startswith(MATTERS):
+                for handed in self.handed.values():
+                    if handed.session in about or self._facts.sessions[handed.session].payment_intent in about:
+                        self._acted_on(id_, handed)
+
+    def _acted_on(self, id_: str, handed: Handed) -> None:
+        handed.known = max(handed.known, self._facts.told[id_])
+        _, _, held = self.grants.get(handed.session, ("", "", False))
+        if not handed.learn(held):
+            words = "still holds" if held else "does not hold"
+            raise Violation("I5", f"{handed.person} {words} what {handed.session} gives, and {id_} counts as handled")
+
     # Once faults have stopped
 
     def waiting(self) -> bool:
@@ -205,16 +226,16 @@ class Checker:
                 raise Violation("I4", f"{person} paid for {product} {len(sessions)} times, flagged: {sorted(flagged)}")
 
     def _events_that_matter(self) -> list[str]:
-        return [id_ for id_, type_ in self._facts.events.items() if type_.startswith(MATTERS)]
+        return [id_ for id_, (type_, _) in self._facts.events.items() if type_.startswith(MATTERS)]
 
     def _inbox(self) -> None:
         kept = {row[0]: row for row in self._store.look(EVENTS, self._account)}
         for id_ in self._events_that_matter():
             if id_ not in kept:
-                raise Violation("I5", f"{id_} ({self._facts.events[id_]}) was never heard of")
+                raise Violation("I5", f"{id_} ({self._facts.events[id_][0]}) was never heard of")
             _, handled_at, due_at, error = kept[id_]
             if handled_at is None and (due_at is not None or error is None):
-                raise Violation("I5", f"{id_} ({self._facts.events[id_]}) is neither handled nor parked: {error}")
+                raise Violation("I5", f"{id_} ({self._facts.events[id_][0]}) is neither handled nor parked: {error}")
 
     def _access(self) -> None:
         self.look()

@@ -130,7 +130,7 @@ STEPS_THERE_ARE: dict[str, tuple[float, dict[str, Draw]]] = {
     ),
     "stall": (
         3,
-        {"seconds": one_of(2, 4, 8), "times": one_of(1, 1, 2, 3), "way": one_of("back", "back", "there", "either")},
+        {"seconds": one_of(2, 4, 8), "times": one_of(1, 1, 2, 3), "way": one_of("back", "back", "back", "either")},
     ),
     "busy": (0.5, {"worker": up_to(2), "times": one_of(1, 2, 4)}),
     "crash": (0.5, {"worker": up_to(2), "restart": one_of(0.1, 1.0, 5.0)}),

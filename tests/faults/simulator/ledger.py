@@ -44,8 +44,10 @@ class Facts:
     """Charge, amount and status."""
     disputes: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Charge and status."""
-    events: dict[str, str] = field(default_factory=dict)
-    """Types."""
+    events: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
+    """Type, and ids of what it is about: a checkout session, a payment."""
+    told: dict[str, int] = field(default_factory=dict)
+    """The version in which each event was made."""
     made: dict[str, int] = field(default_factory=dict)
     """The version in which each checkout session was made."""
     over: dict[str, int] = field(default_factory=dict)
@@ -57,6 +59,9 @@ class Facts:
         for kind, id_, fact in facts:
             getattr(self, kind)[id_] = fact
         self.version += 1
+        for kind, id_, _ in facts:
+            if kind == "events":
+                self.told.setdefault(id_, self.version)
         for id_ in self.sessions:
             self.made.setdefault(id_, self.version)
             if id_ not in self.over and not self._matters(id_):
@@ -139,13 +144,17 @@ def _session(ledger: WatchedLedger, body: JSON, hidden: JSON) -> SessionFact:
     )
 
 
+def _about(subject: JSON) -> frozenset[str]:
+    return frozenset({subject["id"], subject.get("payment_intent") or subject["id"]})
+
+
 READ: dict[str, Callable[[WatchedLedger, JSON, JSON], Any]] = {
     "checkout.session": _session,
     "payment_intent": lambda ledger, body, hidden: (body["status"], body["latest_charge"]),
     "charge": lambda ledger, body, hidden: (body["paid"], body["amount"]),
     "refund": lambda ledger, body, hidden: (body["charge"], body["amount"], body["status"]),
     "dispute": lambda ledger, body, hidden: (body["charge"], body["status"]),
-    "event": lambda ledger, body, hidden: body["type"],
+    "event": lambda ledger, body, hidden: (body["type"], _about(body["data"]["object"])),
 }
 PLACE = {
     "checkout.session": "sessions",
