@@ -31,21 +31,25 @@ class Gate:
 
         ``host`` is the host asked for, if it has login sessions of its own: no other counts there, nor they elsewhere.
         """
-        token = cookie_in(headers, self.cookie_apart if host else self.cookie)
-        if len(token) != TOKEN_LENGTH:
+        token_hash = self._token_hash(headers, self.cookie_apart if host else self.cookie)
+        if token_hash is None:
             return None
-        return await self.database.find_visitor(digest(token), host=host, live=self.live, now=self.clock())
+        return await self.database.find_visitor(token_hash, host=host, live=self.live, now=self.clock())
 
     def allow_at_once(self, headers: Iterable[tuple[bytes, bytes]], feature: str) -> Allow | None:
         """The same and the decision, without waiting: None if they may not pass, or the database must be waited for.
 
         Not for hosts that have login sessions of their own.
         """
-        find, token = self.database.find_at_once, cookie_in(headers, self.cookie)
-        if find is None or len(token) != TOKEN_LENGTH:
+        find, token_hash = self.database.find_at_once, self._token_hash(headers, self.cookie)
+        if find is None or token_hash is None:
             return None
-        decision = self.decide(find(digest(token), live=self.live, now=self.clock()), feature)
+        decision = self.decide(find(token_hash, live=self.live, now=self.clock()), feature)
         return decision if isinstance(decision, Allow) else None
+
+    def _token_hash(self, headers: Iterable[tuple[bytes, bytes]], cookie: str) -> str | None:
+        token = cookie_in(headers, cookie)
+        return digest(token) if len(token) == TOKEN_LENGTH else None
 
     def decide(self, visitor: Visitor | None, feature: str) -> Decision:
         """Whether the visitor may use a feature now."""

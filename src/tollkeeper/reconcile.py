@@ -154,7 +154,8 @@ def _state_after(found: Finding) -> OrderState | None:
 def _settle(conn: Connection, customer: Customer, found: Finding, held: Grant | None, evidence: str, now: int) -> int:
     """Make one grant agree with one finding. Answers how many changes of access that was: 0 or 1."""
     if held is None:
-        return _begin(conn, customer, found, evidence, now) if found.verdict is Verdict.GRANTED else 0
+        runs = found.verdict is Verdict.GRANTED and (found.until is None or found.until > now)
+        return _begin(conn, customer, found, evidence, now) if runs else 0
     if held.withheld is not None:
         return 0
     after = _renewed(held, found) if found.verdict is Verdict.GRANTED else _ended(held, found, now)
