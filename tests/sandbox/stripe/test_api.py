@@ -114,7 +114,7 @@ def test_what_the_sandbox_does_not_serve_is_refused_by_name(stripe_sandbox: Runn
         stripe_sandbox.checkout(billing_address_collection="required")
     assert (refused.value.code, refused.value.param) == ("sandbox_unsupported_value", "billing_address_collection")
     with pytest.raises(stripe.InvalidRequestError) as refused:
-        stripe_sandbox.checkout(mode="subscription")
+        stripe_sandbox.checkout(mode="setup")
     assert (refused.value.code, refused.value.param) == ("sandbox_unsupported_value", "mode")
     with pytest.raises(stripe.InvalidRequestError) as refused:
         stripe_sandbox.checkout(shipping_options=[{"shipping_rate": "shr_1"}])
