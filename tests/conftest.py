@@ -81,6 +81,10 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 def pytest_configure(config: pytest.Config) -> None:
     if not _is_worker(config):
         announce_shared_cluster()
+    elif coverage := config.pluginmanager.getplugin("_cov"):
+        # A worker begins as if it were the master, with a measurement that nobody reads. It would go on, and slow every
+        # test down, whenever the worker's own is paused.
+        coverage.cov_controller.cov.stop()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
