@@ -131,7 +131,7 @@ class Visit:
     def _until_it_works(self, attempt: Callable[[], T | None]) -> T:
         """Try again while the app is dead, or shows a page of trouble without the button that is looked for."""
         while not self._load.stopping.is_set():
-            with suppress(httpx2.TransportError, StopIteration, AssertionError):
+            with suppress(httpx2.TransportError, AssertionError):
                 if found := attempt():
                     return found
             time.sleep(AGAIN)

@@ -84,10 +84,10 @@ def test_e40_an_event_that_always_fails_is_parked_and_the_others_flow(site: Site
         pay_and_leave(other)
         eventually(other.enters)
         parked = eventually(partial(parked_after_its_tries, site, unlucky), 20)
+        (said,) = eventually(lambda: [entry for entry in logs if entry["event"] == "event parked"])
     site.clock.ahead = 0
 
     assert (parked.attempts, parked.handled_at) == (TRIES, None)
-    (said,) = [entry for entry in logs if entry["event"] == "event parked"]
     assert (said["log_level"], said["event_id"], said["tries"]) == ("error", parked.event_id, TRIES)
     (listed,) = told(site, tmp_path, "events", "--failed")["events"]
     assert (listed["id"], listed["state"]) == (parked.event_id, "parked")

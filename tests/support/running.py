@@ -296,6 +296,7 @@ class Browser:
         does on every post.
         """
         pressed = [form for form in forms(page) if any(button in words for words in form.buttons)]
+        assert pressed, f"{page.url} has no button {button!r}"
         form = next((form for form in pressed if form.fields.get("product") == fields.get("product")), pressed[0])
         where = urljoin(str(page.url), form.action)
         parts = urlsplit(str(page.url))

@@ -84,7 +84,7 @@ def claim(conn: Connection, realm: Realm, now: int, limit: int, lease: int) -> t
     some = tuple(conn.scalars(_DUE, {**asked, "most": min(limit, STRANGERS)}))
     if not some:
         return ()
-    ids = tuple(conn.scalars(_DUE.where(_OURS), {**asked, "most": limit})) or some
+    ids = tuple(conn.scalars(_OUR_DUE, {**asked, "most": limit})) or some
     claimed = conn.execute(
         update(events)
         .where(events.c.id.in_(ids))
@@ -183,6 +183,7 @@ _OURS = or_(
         findings.c.reference == events.c.reference, findings.c.customer_id.is_not(None), same_realm(findings, events)
     ),
 )
+_OUR_DUE = _DUE.where(_OURS)
 
 
 def _again(conn: Connection, provider: str, live: bool, condition: ColumnElement[bool], now: int) -> tuple[str, ...]:

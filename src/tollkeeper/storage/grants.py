@@ -1,6 +1,6 @@
 """Grants: one product, for one person, from one source, until a time."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -22,8 +22,7 @@ def in_force(live: bool | ColumnElement[bool], now: int | ColumnElement[int]) ->
 
 def of_person(conn: Connection, person_id: str, realm: Realm) -> tuple[Grant, ...]:
     """Every grant a person ever got in a realm, revoked ones too, newest first."""
-    rows = conn.execute(_OF_PERSON, {**columns_of(realm), "person": person_id})
-    return tuple(_grant(row) for row in rows)
+    return _read(conn.execute(_OF_PERSON, {**columns_of(realm), "person": person_id}))
 
 
 def in_mode(conn: Connection, person_id: str, live: bool) -> tuple[Grant, ...]:
@@ -49,23 +48,8 @@ def surplus(conn: Connection, live: bool, now: int, person_id: str | None = None
     So does one that an operator granted the product for. A subscription counts, on trial too, for it will take money.
     Of everybody, newest first, or of one person.
     """
-    earlier = grants.alias()
-    paid_before = exists().where(
-        earlier.c.person_id == grants.c.person_id,
-        earlier.c.product == grants.c.product,
-        earlier.c.live == grants.c.live,
-        earlier.c.revoked_at.is_(None),
-        or_(
-            # Where nothing was paid there is no payment.
-            and_(earlier.c.until.is_(None), earlier.c.reference.is_not(None)),
-            # What an operator grants until a time has no amount.
-            and_(earlier.c.until > now, earlier.c.amount.is_not(None)),
-        ),
-        tuple_(earlier.c.since, earlier.c.id) < tuple_(grants.c.since, grants.c.id),
-    )
-    of_whom = () if person_id is None else (grants.c.person_id == person_id,)
-    paid = or_(grants.c.amount > 0, and_(grants.c.until.is_not(None), grants.c.amount.is_not(None)))
-    return _all(conn, in_force(live, now), paid, paid_before, *of_whom)
+    wanted = _SURPLUS if person_id is None else _SURPLUS_OF_PERSON
+    return _read(conn.execute(wanted, {"live": live, "now": now, "person": person_id}))
 
 
 def products_held(conn: Connection, person_ids: Collection[str], live: bool, now: int) -> dict[str, tuple[str, ...]]:
@@ -125,13 +109,35 @@ def change(conn: Connection, grant: Grant) -> None:
     )
 
 
+# Made once, like all that is asked at each reconcile.
 _NEWEST_FIRST = (grants.c.since.desc(), grants.c.id.desc())
 _OF_PERSON = select(grants).where(grants.c.person_id == bindparam("person"), in_realm(grants)).order_by(*_NEWEST_FIRST)
+_EARLIER = grants.alias()
+_PAID_BEFORE = exists().where(
+    _EARLIER.c.person_id == grants.c.person_id,
+    _EARLIER.c.product == grants.c.product,
+    _EARLIER.c.live == grants.c.live,
+    _EARLIER.c.revoked_at.is_(None),
+    or_(
+        # Where nothing was paid there is no payment.
+        and_(_EARLIER.c.until.is_(None), _EARLIER.c.reference.is_not(None)),
+        # What an operator grants until a time has no amount.
+        and_(_EARLIER.c.until > bindparam("now"), _EARLIER.c.amount.is_not(None)),
+    ),
+    tuple_(_EARLIER.c.since, _EARLIER.c.id) < tuple_(grants.c.since, grants.c.id),
+)
+_PAID = or_(grants.c.amount > 0, and_(grants.c.until.is_not(None), grants.c.amount.is_not(None)))
+_IN_FORCE = in_force(bindparam("live"), bindparam("now"))
+_SURPLUS = select(grants).where(_IN_FORCE, _PAID, _PAID_BEFORE).order_by(*_NEWEST_FIRST)
+_SURPLUS_OF_PERSON = _SURPLUS.where(grants.c.person_id == bindparam("person"))
 
 
 def _all(conn: Connection, *conditions: ColumnElement[bool]) -> tuple[Grant, ...]:
-    wanted = select(grants).where(*conditions).order_by(*_NEWEST_FIRST)
-    return tuple(_grant(row) for row in conn.execute(wanted))
+    return _read(conn.execute(select(grants).where(*conditions).order_by(*_NEWEST_FIRST)))
+
+
+def _read(rows: Iterable[Row[Any]]) -> tuple[Grant, ...]:
+    return tuple(_grant(row) for row in rows)
 
 
 def _grant(row: Row[Any]) -> Grant:

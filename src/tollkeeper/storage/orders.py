@@ -127,14 +127,7 @@ def close(conn: Connection, order_id: str, state: OrderState, now: int) -> bool:
 
     One that was thought expired gives up its trial to an order that has been offered one since.
     """
-    since = orders.alias()
-    same = (since.c.person_id == orders.c.person_id, since.c.live == orders.c.live, since.c.id != orders.c.id)
-    tried = exists().where(*same, _offers(since))
-    closed = conn.execute(
-        update(orders)
-        .where(orders.c.id == order_id, orders.c.state.in_(CLOSES_FROM[state]))
-        .values(state=state, closed_at=now, trial_days=case((tried, null()), else_=orders.c.trial_days))
-    )
+    closed = conn.execute(_CLOSE[state], {"order": order_id, "now": now})
     return closed.rowcount == 1
 
 
@@ -164,6 +157,24 @@ def _offers(orders: FromClause) -> ColumnElement[bool]:
     return and_(orders.c.trial_days.is_not(None), orders.c.state.in_([OrderState.OPEN, OrderState.COMPLETE]))
 
 
+# Made once, like all that is asked at each reconcile.
+_SINCE = orders.alias()
+_TRIED_SINCE = exists().where(
+    _SINCE.c.person_id == orders.c.person_id,
+    _SINCE.c.live == orders.c.live,
+    _SINCE.c.id != orders.c.id,
+    _offers(_SINCE),
+)
+_CLOSE = {
+    state: update(orders)
+    .where(orders.c.id == bindparam("order"), orders.c.state.in_(before))
+    .values(
+        state=state,
+        closed_at=bindparam("now"),
+        trial_days=case((_TRIED_SINCE, null()), else_=orders.c.trial_days),
+    )
+    for state, before in CLOSES_FROM.items()
+}
 _OF_PERSON = (
     select(orders)
     .where(orders.c.person_id == bindparam("person"), in_realm(orders))
