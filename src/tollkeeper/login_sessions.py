@@ -3,8 +3,10 @@
 import hashlib
 import secrets
 
-from tollkeeper.model import LoginSession, Person
-from tollkeeper.storage import login_sessions
+from sqlalchemy import Connection
+
+from tollkeeper.model import Identity, LoginSession, Person
+from tollkeeper.storage import login_sessions, people
 from tollkeeper.storage.database import Database
 
 LIFETIME = 30 * 24 * 3600
@@ -16,16 +18,26 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-async def issue(database: Database, person: Person, *, issuer: str, browser: str, now: int) -> str:
-    """Sign a browser in. Answers the token for its cookie; it is always a new one, so none can be planted before."""
+async def issue(database: Database, identity: Identity, *, browser: str, now: int) -> tuple[Person, str]:
+    """Sign a browser in. Answers who that is, made if new, and the token for its cookie.
+
+    It is always a new one, so none can be planted before.
+    """
     token = secrets.token_urlsafe(32)
+    person = await database.write(_begin, identity, digest(token), browser, now)
+    return person, token
+
+
+def _begin(conn: Connection, identity: Identity, token_hash: str, browser: str, now: int) -> Person:
+    """In one transaction: nobody gets a login session as somebody whose account is deleted at this moment."""
+    person = people.person_of(conn, identity, new_id=f"per_{secrets.token_hex(12)}", now=now)
     session = LoginSession(
         id=f"log_{secrets.token_hex(12)}",
         person_id=person.id,
-        issuer=issuer,
+        issuer=identity.issuer,
         browser=browser,
         created_at=now,
         expires_at=now + LIFETIME,
     )
-    await database.write(login_sessions.add, session, digest(token))
-    return token
+    login_sessions.add(conn, session, token_hash)
+    return person

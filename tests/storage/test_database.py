@@ -11,8 +11,10 @@ from tests.storage.conftest import Begin
 from tests.storage.makers import NOW, TEST_MODE, an_event, an_identity, an_order, keep_grant, keep_person
 
 from tollkeeper.errors import StorageBusy
-from tollkeeper.storage import customers, events, orders, people, tables
-from tollkeeper.storage.database import Database
+from tollkeeper.login_sessions import issue
+from tollkeeper.storage import customers, events, login_sessions, orders, people, tables
+from tollkeeper.storage.database import Database, open_database
+from tollkeeper.storage.privacy import erase
 
 pytestmark = pytest.mark.anyio
 
@@ -118,6 +120,16 @@ async def test_one_identity_in_many_browsers_becomes_one_person(database: Databa
     assert len(set(await asyncio.gather(*signing_in))) == 1
     assert await database.read(count, tables.people) == 1
     assert await database.read(count, tables.identities) == 1
+
+
+async def test_nobody_is_signed_in_as_somebody_whose_account_is_deleted(database: Database, database_url: str) -> None:
+    other = await open_database(database_url)
+    for round_ in range(10):
+        person, _ = await issue(database, an_identity("ada"), browser="Firefox", now=NOW)
+        signing_in = [issue(database, an_identity("ada"), browser="Firefox", now=NOW) for _ in range(8)]
+        await asyncio.gather(*signing_in[:round_], other.write(erase, person.id, NOW), *signing_in[round_:])
+        assert await database.read(login_sessions.of_person, person.id, NOW) == ()
+    await other.close()
 
 
 async def test_a_person_becomes_one_customer(database: Database) -> None:

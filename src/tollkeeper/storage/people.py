@@ -12,7 +12,10 @@ from tollkeeper.storage.tables import people
 
 
 def person_of(conn: Connection, identity: Identity, *, new_id: str, now: int) -> Person:
-    """The person with this identity, with name and e-mail address as the issuer last said them; made if new."""
+    """The person with this identity, with name and e-mail address as the issuer last said them; made if new.
+
+    Their account cannot be deleted before this transaction ends.
+    """
     known = _person_with(conn, identity)
     if known is None:
         # Another browser of the same person may sign in for the first time at this moment: the first one wins.
@@ -73,9 +76,13 @@ _PERSON = select(people.c.id, people.c.name, people.c.email, people.c.created_at
 
 def _person_with(conn: Connection, identity: Identity) -> Person | None:
     row = conn.execute(
-        _PERSON.join(identities_table).where(
-            identities_table.c.issuer == identity.issuer, identities_table.c.subject == identity.subject
+        _PERSON.join(identities_table)
+        .where(
+            identities_table.c.issuer == identity.issuer,
+            identities_table.c.subject == identity.subject,
+            people.c.erased_at.is_(None),
         )
+        .with_for_update(of=people, key_share=True)  # of which SQLite has no need: it has one writer
     ).one_or_none()
     return Person(*row) if row else None
 

@@ -1,7 +1,6 @@
 """Sign in at an issuer and come back; sign out, here and on the server."""
 
 import re
-import secrets
 from urllib.parse import urlencode
 
 import structlog
@@ -14,7 +13,6 @@ from tollkeeper.gate import cookie_in
 from tollkeeper.model import Identity, Visitor
 from tollkeeper.signin.attempt import ATTEMPT_SECONDS
 from tollkeeper.storage import login_sessions as stored
-from tollkeeper.storage import people
 from tollkeeper.web.addresses import subscriber
 from tollkeeper.web.forms import limit, posted, same_origin
 from tollkeeper.web.handover import onward
@@ -137,13 +135,11 @@ async def _no_attempt(request: Request) -> Response:
 
 async def _sign_in(request: Request, answer: Response, identity: Identity) -> None:
     site = site_of(request)
-    now = site.books.clock()
-    person = await site.books.database.write(people.person_of, identity, now=now, new_id=f"per_{secrets.token_hex(12)}")
     before = await visitor_of(request)
     if before is not None:
         await site.books.database.write(stored.end, before.login_session_id, before.person.id)
-    token = await login_sessions.issue(
-        site.books.database, person, issuer=identity.issuer, browser=browser_label(request), now=now
+    person, token = await login_sessions.issue(
+        site.books.database, identity, browser=browser_label(request), now=site.books.clock()
     )
     answer.set_cookie(
         site.config.login_cookie,
