@@ -9,6 +9,7 @@ from sqlalchemy import (
     FromClause,
     Row,
     Select,
+    Update,
     and_,
     bindparam,
     case,
@@ -127,14 +128,7 @@ def close(conn: Connection, order_id: str, state: OrderState, now: int) -> bool:
 
     One that was thought expired gives up its trial to an order that has been offered one since.
     """
-    since = orders.alias()
-    same = (since.c.person_id == orders.c.person_id, since.c.live == orders.c.live, since.c.id != orders.c.id)
-    tried = exists().where(*same, _offers(since))
-    closed = conn.execute(
-        update(orders)
-        .where(orders.c.id == order_id, orders.c.state.in_(CLOSES_FROM[state]))
-        .values(state=state, closed_at=now, trial_days=case((tried, null()), else_=orders.c.trial_days))
-    )
+    closed = conn.execute(_CLOSE[state], {"order": order_id, "now": now})
     return closed.rowcount == 1
 
 
@@ -163,6 +157,20 @@ def _tried(person_id: str, live: bool) -> ColumnElement[bool]:
 def _offers(orders: FromClause) -> ColumnElement[bool]:
     return and_(orders.c.trial_days.is_not(None), orders.c.state.in_([OrderState.OPEN, OrderState.COMPLETE]))
 
+
+def _closing(state: OrderState) -> Update:
+    since = orders.alias()
+    same = (since.c.person_id == orders.c.person_id, since.c.live == orders.c.live, since.c.id != orders.c.id)
+    tried = exists().where(*same, _offers(since))
+    return (
+        update(orders)
+        .where(orders.c.id == bindparam("order"), orders.c.state.in_(CLOSES_FROM[state]))
+        .values(state=state, closed_at=bindparam("now"), trial_days=case((tried, null()), else_=orders.c.trial_days))
+    )
+
+
+# Made once: every reconcile closes what a customer has ordered, over and over.
+_CLOSE = {state: _closing(state) for state in CLOSES_FROM}
 
 _OF_PERSON = (
     select(orders)
