@@ -217,7 +217,8 @@ class Checker:
 
     def _goes_on(self, source: Source, product: str, version: int) -> bool:
         """Whether a subscription sold this product and was not over, at every moment that the app can have gone by."""
-        return all(entry.sells == product for entry in source.alive(max(source.known, source.born), version))
+        sold = {entry.sells for entry in source.alive(max(source.known, source.born), version)}
+        return sold == {product}
 
     def _ledger_changed(self) -> None:
         for id_ in self._facts.subscriptions.keys() - self.sources.keys():

@@ -3,8 +3,8 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
@@ -103,6 +103,9 @@ class World:
         self.weather = Weather(self.luck, history.calls)
         self.violation: Violation | None = None
         self.jumped = 0
+        self.till_is_free = asyncio.Event()
+        self.till_is_free.set()
+        self._at_the_till = 0
         self.running: list[Running | None] = [None, None]
         self._processes: list[Process] = []
         self._unseen = False
@@ -280,12 +283,27 @@ class World:
         if method == "POST":
             headers = (*headers, FORM, (b"origin", SHOP.encode()))
         began = self.clock()
-        answer = await ask_process(running.process, running.app, method, target, headers, urlencode(form).encode())
+        with self._at_till(method):
+            answer = await ask_process(running.process, running.app, method, target, headers, urlencode(form).encode())
         if SECRET_OF_THE_DASHBOARD.encode() in answer.body:
             entitled = self.checker.held_since(began, guest.id, *self._opens_dashboard)
             if answer.status != 200 or target != "/dashboard" or not entitled:
                 self.check(self._shown, guest, answer, target)
         return answer
+
+    @contextmanager
+    def _at_till(self, method: str) -> Iterator[None]:
+        """While somebody presses the button, the till is not free."""
+        presses = method == "POST"
+        self._at_the_till += presses
+        if presses:
+            self.till_is_free.clear()
+        try:
+            yield
+        finally:
+            self._at_the_till -= presses
+            if not self._at_the_till:
+                self.till_is_free.set()
 
     def _shown(self, guest: Guest, answer: Answer, target: str) -> None:
         raise Violation("I9", f"{guest.id} was shown the dashboard at {target} with status {answer.status}")
