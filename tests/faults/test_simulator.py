@@ -12,12 +12,13 @@ from tests.faults.simulator import history
 from tests.faults.simulator.campaign import run, shorter
 from tests.faults.simulator.checker import Entry, Source
 from tests.faults.simulator.history import History, Step, generate, load
+from tests.faults.simulator.ledger import Facts, InvoiceFact, SubscriptionFact
 from tests.faults.simulator.planting import ROOT, Plant, hunt, plants
 from tests.faults.simulator.play import play, quiet
 from tests.faults.simulator.shrink import shrink
 from tests.faults.simulator.steps import ACTIONS
 from tests.faults.simulator.storage import Store, sqlite_store
-from tests.faults.simulator.worth import Worth
+from tests.faults.simulator.worth import DAY, Offer, Worth, of_subscription
 
 from tollkeeper import entitlements, inbox
 from tollkeeper.storage import customers
@@ -205,6 +206,83 @@ def test_a_price_that_nobody_knows_leaves_the_product_as_it_was() -> None:
     assert not source.learn(GOOD, "extra", 50)
 
 
+CLUB = Offer(
+    "club", "price_1", 500, "eur", refund_revokes_from=100, dispute_suspends=True, promotion_codes=False, grace_days=7
+)
+START, END = 1000, 1000 + 30 * DAY
+RUNS = SubscriptionFact("active", "cus_1", "ord_1", "per_1", ("price_1",), START, END)
+
+
+def ledger(told: SubscriptionFact, *invoices: str, total: int = 500) -> Facts:
+    """A subscription whose present period has these invoices: each tried a day after the last, or paid."""
+    facts = Facts(subscriptions={"sub_1": told})
+    for number, status in enumerate(invoices):
+        name = str(number)
+        facts.invoices[name] = InvoiceFact("sub_1", status, total, (START,))
+        if status == "paid":
+            facts.links[name] = (name, f"pi_{name}", "paid")
+            facts.intents[f"pi_{name}"] = ("succeeded", f"ch_{name}")
+            facts.charges[f"ch_{name}"] = (True, total)
+        elif status == "open":
+            facts.failed[name] = START + number * DAY
+    return facts
+
+
+@pytest.mark.parametrize(
+    ("told", "invoices", "until"),
+    [
+        (RUNS, ["paid"], END + DAY),
+        (RUNS, [], None),  # its first payment is under way
+        (RUNS, ["draft"], None),
+        (RUNS, ["paid", "draft"], END + DAY),
+        (RUNS, ["void"], None),
+        (RUNS, ["void", "paid"], END + DAY),
+        (replace(RUNS, ends=END), ["paid"], END),
+        (replace(RUNS, ends=END + 9 * DAY), ["paid"], END + DAY),
+        (replace(RUNS, paused=True), ["paid"], END),
+        (replace(RUNS, paused=True), ["paid", "open"], None),
+        (replace(RUNS, status="trialing"), [], END + DAY),
+        (replace(RUNS, status="past_due"), ["open"], None),  # never paid, after a trial too
+        (replace(RUNS, status="past_due"), ["paid", "open", "open"], START + 8 * DAY),
+        (replace(RUNS, status="past_due", ends=START + DAY), ["paid", "open"], START + DAY),
+        (replace(RUNS, status="past_due"), ["paid"], START + 7 * DAY),
+        *((replace(RUNS, status=status), ["paid"], None) for status in ("unpaid", "paused", "incomplete", "news")),
+    ],
+)
+def test_what_a_subscription_is_worth(told: SubscriptionFact, invoices: list[str], until: int | None) -> None:
+    """The table of docs/decisions/0015-subscriptions.md, which the checker goes by."""
+    worth = of_subscription(ledger(told, *invoices), "sub_1", CLUB)
+    assert worth == (None if until is None else ("club", until))
+
+
+def test_what_a_coupon_covers_is_worth_as_much_as_what_is_paid() -> None:
+    assert of_subscription(ledger(RUNS, "paid", total=0), "sub_1", CLUB) == ("club", END + DAY)
+
+
+@pytest.mark.parametrize(
+    ("refunds", "disputes", "counts"),
+    [
+        ([(499, "succeeded")], [], True),
+        ([(250, "succeeded"), (250, "pending")], [], False),
+        ([(500, "failed")], [], True),
+        ([], ["warning_needs_response", "won"], True),
+        ([], ["needs_response"], False),
+        ([], ["lost"], False),
+    ],
+)
+def test_money_that_goes_back_is_that_of_the_period(
+    refunds: list[tuple[int, str]], disputes: list[str], counts: bool
+) -> None:
+    facts = ledger(RUNS, "paid")
+    facts.refunds = {str(number): ("ch_0", *told) for number, told in enumerate(refunds)}
+    facts.disputes = {str(number): ("ch_0", status) for number, status in enumerate(disputes)}
+    assert (of_subscription(facts, "sub_1", CLUB) is not None) is counts
+    later = replace(RUNS, start=END, end=END + 30 * DAY)
+    facts.subscriptions["sub_1"] = later
+    facts.invoices["later"] = InvoiceFact("sub_1", "draft", 500, (END,))
+    assert of_subscription(facts, "sub_1", CLUB) == ("club", later.end + DAY)
+
+
 @pytest.mark.parametrize("plant", plants(), ids=lambda plant: plant.name)
 def test_every_plant_fits_the_code_as_it_is(plant: Plant) -> None:
     plant.apply(ROOT, "--check")
@@ -212,7 +290,7 @@ def test_every_plant_fits_the_code_as_it_is(plant: Plant) -> None:
 
 
 def test_there_are_plants_enough() -> None:
-    assert len(plants()) >= 25
+    assert len(plants()) >= 45
 
 
 def test_a_plant_is_found() -> None:
