@@ -190,8 +190,12 @@ class Checker:
 
     # What happens in the ledger
 
-    def hand(self, session: str, person: str, offer: Offer) -> None:
-        """Somebody pressed the button and was sent to this page."""
+    def knowledge(self) -> dict[str, int]:
+        """Of each source, the version that the app's knowledge of it must have reached by now."""
+        return {source.id: source.known for source in self.sources.values()}
+
+    def hand(self, session: str, person: str, offer: Offer, knew: Mapping[str, int]) -> None:
+        """Somebody pressed the button when the app ``knew`` so much, and was sent to this page."""
         known = self.handed.get(session)
         if known is not None:
             if (known.person, known.offer.product) != (person, offer.product):
@@ -203,7 +207,7 @@ class Checker:
             if (other.person, other.offer.product) == (person, offer.product) and self._both(session, other.session):
                 raise Violation("I4", f"{person} was sent to {session} although {other.session} can be paid or counts")
         for source in self.sources.values():
-            if source.person == person and self._goes_on(source, offer.product, self._facts.made[session]):
+            if source.person == person and self._goes_on(source, offer.product, session, knew.get(source.id, 0)):
                 raise Violation("I4", f"{person} was sent to {session} although {source.id} is not over")
         self.handed[session] = Handed(session, person, offer, self._facts.sessions[session].order)
         if not offer.recurring:
@@ -215,10 +219,15 @@ class Checker:
         earlier, later = sorted((one, another), key=self._facts.made.__getitem__)
         return self._facts.over.get(earlier, self._facts.version + 1) > self._facts.made[later]
 
-    def _goes_on(self, source: Source, product: str, version: int) -> bool:
-        """Whether a subscription sold this product and was not over, at every moment that the app can have gone by."""
-        sold = {entry.sells for entry in source.alive(max(source.known, source.born), version)}
-        return sold == {product}
+    def _goes_on(self, source: Source, product: str, session: str, known: int) -> bool:
+        """Whether a subscription of another order sold this product, and was not over, at every moment that the app can
+        have gone by.
+        """
+        told = self._facts.subscriptions.get(source.id)
+        if told is None or told.order == self._facts.sessions[session].order:
+            return False
+        first = max(known, source.born)
+        return {entry.sells for entry in source.alive(first, max(first, self._facts.made[session]))} == {product}
 
     def _ledger_changed(self) -> None:
         for id_ in self._facts.subscriptions.keys() - self.sources.keys():

@@ -92,6 +92,7 @@ async def _press(world: World, guest: Guest, product: int, price: str = "usual",
     prices = (offer.price, *offer.others)
     chosen = prices[{"usual": 0, "other": 1, "each": tab}[price] % len(prices)]
     form = {"csrf_token": guest.csrf_token, "product": offer.product, "price": chosen}
+    knew = world.checker.knowledge()
     try:
         answer = await world.browse(guest, "POST", "/purchase/checkout-session", **form)
     except Gone:
@@ -99,7 +100,7 @@ async def _press(world: World, guest: Guest, product: int, price: str = "usual",
     sent_to = HOSTED.fullmatch(answer.location)
     if sent_to is None:
         return None
-    world.check(world.checker.hand, sent_to[1], guest.id, offer)
+    world.check(world.checker.hand, sent_to[1], guest.id, offer, knew)
     return sent_to[1]
 
 
