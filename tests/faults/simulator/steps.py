@@ -272,8 +272,11 @@ async def _control_subscription(world: World, which: int, how: str) -> None:
         await world.post_to_stripe("POST", f"/control/subscriptions/{id_}/{how}", {})
 
 
-async def renewal_fails(world: World, which: int, days: int, mended: bool) -> None:
-    """The next payment is declined; days later it may be mended."""
+async def renewal_fails(world: World, which: int, in_the_end: str, days: int, mended: bool) -> None:
+    """The next payment is declined; days later it may be mended. After the last try to collect it the subscription is
+    what the seller has chosen.
+    """
+    await world.post_to_stripe("POST", "/control/unpaid", {"outcome": in_the_end})
     await fail(world, which)
     await period_ends(world, which, 3700)
     await asyncio.sleep(world.luck.random() * 3)
@@ -281,11 +284,6 @@ async def renewal_fails(world: World, which: int, days: int, mended: bool) -> No
         await _days_pass(world, days * DAY)
     if mended:
         await mend(world, which, pays=True)
-
-
-async def unpaid(world: World, outcome: str) -> None:
-    """What becomes of a subscription after the last try to collect what it owes."""
-    await world.post_to_stripe("POST", "/control/unpaid", {"outcome": outcome})
 
 
 async def end(world: World, which: int, how: str) -> None:
@@ -598,7 +596,7 @@ ACTIONS: dict[str, Action] = {
     for action in (
         *(press, buy, pay, debit, redeem, come_back, come_back_with_nothing, cancel, look_in),
         *(refund, refund_ends, debit_ends, dispute, dispute_ends),
-        *(days_later, period_ends, fail, mend, renewal_fails, unpaid, end, change_plan, pause, owed, by_hand),
+        *(days_later, period_ends, fail, mend, renewal_fails, end, change_plan, pause, owed, by_hand),
         *(expire, delete_customer, buy_by_link, pay_other_session, forge, hear_again),
         *(webhooks, wrong_mode, outage, stall, busy, crash, crash_soon, restart, second_worker),
         *(let_pass, hours_later, reconcile, ask_at_once, replay),
