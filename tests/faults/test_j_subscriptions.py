@@ -182,6 +182,19 @@ async def test_j02_whoever_comes_back_to_buy_after_mending_is_let_in_although_no
         await shop.page(person)
 
 
+async def test_j02_a_credit_for_another_plan_does_not_make_a_failed_renewal_a_first_payment(shop: Shop) -> None:
+    """Found by the simulator: of the present period something was paid, so what was paid before was not asked for."""
+    person, subscription = await shop.subscriber()
+    shop.world.let_renewals(subscription, succeed=False)
+    shop.world.pass_time(RENEWED)
+    v1 = shop.world.sandbox.stripe.v1
+    item = v1.subscriptions.retrieve(subscription)["items"]["data"][0]["id"]
+    cheaper: Any = {"items": [{"id": item, "price": shop.plain}], "proration_behavior": "always_invoice"}
+    assert v1.subscriptions.update(subscription, cheaper).status == "active"
+    await shop.hear()
+    assert ((await shop.found(person)).verdict, await shop.held(person)) == (Verdict.GRANTED, ["basic"])
+
+
 async def test_j03_an_end_that_is_set_is_kept_to_the_second_and_then_one_may_subscribe_again(shop: Shop) -> None:
     person, subscription = await shop.subscriber()
     shop.world.end(subscription, at_period_end=True)

@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 from tests.faults.simulator import history
 from tests.faults.simulator.campaign import run, shorter
-from tests.faults.simulator.checker import Handed, Offer
+from tests.faults.simulator.checker import Entry, Source
 from tests.faults.simulator.history import History, Step, generate, load
+from tests.faults.simulator.ledger import Facts, InvoiceFact, SubscriptionFact
 from tests.faults.simulator.planting import ROOT, Plant, hunt, plants
 from tests.faults.simulator.play import play, quiet
 from tests.faults.simulator.shrink import shrink
 from tests.faults.simulator.steps import ACTIONS
 from tests.faults.simulator.storage import Store, sqlite_store
+from tests.faults.simulator.worth import DAY, Offer, Worth, of_subscription
 
 from tollkeeper import entitlements, inbox
 from tollkeeper.storage import customers
@@ -24,7 +26,6 @@ from tollkeeper.storage import customers
 # Telling which lines run would take as long as the histories do.
 pytestmark = pytest.mark.no_cover
 
-OFFER = Offer("pro", "price_1", 1900, "eur", refund_revokes_from=100, dispute_suspends=True, promotion_codes=False)
 BUY = Step("buy", 3.0, 1, {"who": 0, "product": 0, "tabs": 1, "returns": True})
 REFUND = Step("refund", 1.0, 1, {"which": 0, "percent": 100})
 
@@ -35,12 +36,12 @@ def store() -> Iterator[Store]:
         yield store
 
 
-def of(*steps: Step) -> History:
-    return History("by hand", webhooks=True, calls="calm", workers=1, steps=steps)
+def of(*steps: Step, sells: str = "once") -> History:
+    return History("by hand", sells, webhooks=True, calls="calm", workers=1, steps=steps)
 
 
 def test_every_step_can_be_taken() -> None:
-    assert set(ACTIONS) == set(history.STEPS_THERE_ARE)
+    assert set(ACTIONS) == {name for steps in history.STEPS_THERE_ARE.values() for name in steps}
 
 
 def test_a_history_is_the_same_each_time(store: Store) -> None:
@@ -167,19 +168,119 @@ def test_shrinking_leaves_what_it_takes_to_fail() -> None:
     assert shrink(long, lambda tried: all(step in tried.steps for step in needed)).steps == needed
 
 
+GOOD: Worth = ("pro", 100)
+
+
 @pytest.mark.parametrize(
     ("seen", "possible"),
     [
-        ([True], True),
-        ([False, True, False], True),
-        ([True, False, True], False),  # taken back at 20, for good
-        ([False, False, True], True),
+        ([GOOD], True),
+        ([None, GOOD, None], True),
+        ([GOOD, None, GOOD], False),  # taken back at 20, for good
+        ([None, None, GOOD], True),
+        ([("pro", 99)], True),  # made of two moments, it may be less than either
+        ([("pro", 101)], False),
+        ([("pro", None)], False),
+        ([("extra", 100)], False),
     ],
 )
-def test_what_the_app_knows_only_grows(seen: list[bool], possible: bool) -> None:
+def test_what_the_app_knows_only_grows(seen: list[Worth], possible: bool) -> None:
     """A payment that was good from 10 to 20: whoever has seen it taken back must not go by older data again."""
-    handed = Handed("cs_1", "per_1", OFFER, valid=[(0, False), (10, True), (20, False)])
-    assert all(handed.learn(held) for held in seen) is possible
+    entries = [Entry(0, {"": None}), Entry(10, {"": GOOD}), Entry(20, {"": None})]
+    source = Source("cs_1", "per_1", "pro", entries)
+    assert all(source.learn(worth, "pro", now=50) for worth in seen) is possible
+
+
+def test_what_is_told_exactly_may_be_less_only_if_anything_has_changed_since() -> None:
+    source = Source("sub_1", "per_1", "pro", [Entry(0, {"": None}), Entry(10, {"": GOOD})], known=10)
+    assert source.learn(GOOD, "pro", 50, exactly=True)
+    assert not source.learn(None, "pro", 50, exactly=True)
+    assert source.learn(None, "pro", 100, exactly=True)  # it has run out by itself
+    source.note(Entry(30, {"": ("pro", 200)}))
+    assert source.learn(None, "pro", 50, exactly=True)
+
+
+def test_a_price_that_nobody_knows_leaves_the_product_as_it_was() -> None:
+    source = Source("sub_1", "per_1", "pro", [Entry(0, {"pro": GOOD, "extra": ("extra", 70)})])
+    assert source.learn(GOOD, "pro", 50)
+    assert not source.learn(GOOD, "extra", 50)
+
+
+CLUB = Offer(
+    "club", "price_1", 500, "eur", refund_revokes_from=100, dispute_suspends=True, promotion_codes=False, grace_days=7
+)
+START, END = 1000, 1000 + 30 * DAY
+RUNS = SubscriptionFact("active", "cus_1", "ord_1", "per_1", ("price_1",), START, END)
+
+
+def ledger(told: SubscriptionFact, *invoices: str, total: int = 500) -> Facts:
+    """A subscription whose present period has these invoices: each tried a day after the last, or paid."""
+    facts = Facts(subscriptions={"sub_1": told})
+    for number, status in enumerate(invoices):
+        name = str(number)
+        facts.invoices[name] = InvoiceFact("sub_1", status, total, (START,))
+        if status == "paid":
+            facts.links[name] = (name, f"pi_{name}", "paid")
+            facts.intents[f"pi_{name}"] = ("succeeded", f"ch_{name}")
+            facts.charges[f"ch_{name}"] = (True, total)
+        elif status == "open":
+            facts.failed[name] = START + number * DAY
+    return facts
+
+
+@pytest.mark.parametrize(
+    ("told", "invoices", "until"),
+    [
+        (RUNS, ["paid"], END + DAY),
+        (RUNS, [], None),  # its first payment is under way
+        (RUNS, ["draft"], None),
+        (RUNS, ["paid", "draft"], END + DAY),
+        (RUNS, ["void"], None),
+        (RUNS, ["void", "paid"], END + DAY),
+        (replace(RUNS, ends=END), ["paid"], END),
+        (replace(RUNS, ends=END + 9 * DAY), ["paid"], END + DAY),
+        (replace(RUNS, paused=True), ["paid"], END),
+        (replace(RUNS, paused=True), ["paid", "open"], None),
+        (replace(RUNS, status="trialing"), [], END + DAY),
+        (replace(RUNS, status="past_due"), ["open"], None),  # never paid, after a trial too
+        (replace(RUNS, status="past_due"), ["paid", "open", "open"], START + 8 * DAY),
+        (replace(RUNS, status="past_due", ends=START + DAY), ["paid", "open"], START + DAY),
+        (replace(RUNS, status="past_due"), ["paid"], START + 7 * DAY),
+        *((replace(RUNS, status=status), ["paid"], None) for status in ("unpaid", "paused", "incomplete", "news")),
+    ],
+)
+def test_what_a_subscription_is_worth(told: SubscriptionFact, invoices: list[str], until: int | None) -> None:
+    """The table of docs/decisions/0015-subscriptions.md, which the checker goes by."""
+    worth = of_subscription(ledger(told, *invoices), "sub_1", CLUB)
+    assert worth == (None if until is None else ("club", until))
+
+
+def test_what_a_coupon_covers_is_worth_as_much_as_what_is_paid() -> None:
+    assert of_subscription(ledger(RUNS, "paid", total=0), "sub_1", CLUB) == ("club", END + DAY)
+
+
+@pytest.mark.parametrize(
+    ("refunds", "disputes", "counts"),
+    [
+        ([(499, "succeeded")], [], True),
+        ([(250, "succeeded"), (250, "pending")], [], False),
+        ([(500, "failed")], [], True),
+        ([], ["warning_needs_response", "won"], True),
+        ([], ["needs_response"], False),
+        ([], ["lost"], False),
+    ],
+)
+def test_money_that_goes_back_is_that_of_the_period(
+    refunds: list[tuple[int, str]], disputes: list[str], counts: bool
+) -> None:
+    facts = ledger(RUNS, "paid")
+    facts.refunds = {str(number): ("ch_0", *told) for number, told in enumerate(refunds)}
+    facts.disputes = {str(number): ("ch_0", status) for number, status in enumerate(disputes)}
+    assert (of_subscription(facts, "sub_1", CLUB) is not None) is counts
+    later = replace(RUNS, start=END, end=END + 30 * DAY)
+    facts.subscriptions["sub_1"] = later
+    facts.invoices["later"] = InvoiceFact("sub_1", "draft", 500, (END,))
+    assert of_subscription(facts, "sub_1", CLUB) == ("club", later.end + DAY)
 
 
 @pytest.mark.parametrize("plant", plants(), ids=lambda plant: plant.name)
@@ -189,7 +290,7 @@ def test_every_plant_fits_the_code_as_it_is(plant: Plant) -> None:
 
 
 def test_there_are_plants_enough() -> None:
-    assert len(plants()) >= 25
+    assert len(plants()) >= 45
 
 
 def test_a_plant_is_found() -> None:
@@ -197,19 +298,26 @@ def test_a_plant_is_found() -> None:
     assert hunt(plant, "sqlite", 100, 0).invariant == "I5"
 
 
-def a_step() -> st.SearchStrategy[Step]:
-    return st.builds(history.a_step, st.randoms(use_true_random=False))
+def a_story() -> st.SearchStrategy[tuple[str, list[Step]]]:
+    """What a shop sells, and the steps that go with it."""
+    randoms = st.randoms(use_true_random=False)
+    return st.sampled_from(tuple(history.STEPS_THERE_ARE)).flatmap(
+        lambda sells: st.tuples(
+            st.just(sells), st.lists(st.builds(history.a_step, randoms, st.just(sells)), max_size=40)
+        )
+    )
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    steps=st.lists(a_step(), max_size=40),
+    story=a_story(),
     webhooks=st.booleans(),
     calls=st.sampled_from(("calm", "rough", "wild")),
     workers=st.integers(1, 2),
 )
 def test_whatever_hypothesis_thinks_of(
-    store: Store, steps: list[Step], webhooks: bool, calls: str, workers: int
+    store: Store, story: tuple[str, list[Step]], webhooks: bool, calls: str, workers: int
 ) -> None:
     """The same steps, chosen by hypothesis, which looks where chance does not, and shrinks by itself."""
-    assert play(History("hypothesis", webhooks, calls, workers, tuple(steps)), store).violation is None
+    sells, steps = story
+    assert play(History("hypothesis", sells, webhooks, calls, workers, tuple(steps)), store).violation is None

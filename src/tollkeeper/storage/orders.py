@@ -9,6 +9,7 @@ from sqlalchemy import (
     FromClause,
     Row,
     Select,
+    Update,
     and_,
     bindparam,
     case,
@@ -157,24 +158,20 @@ def _offers(orders: FromClause) -> ColumnElement[bool]:
     return and_(orders.c.trial_days.is_not(None), orders.c.state.in_([OrderState.OPEN, OrderState.COMPLETE]))
 
 
-# Made once, like all that is asked at each reconcile.
-_SINCE = orders.alias()
-_TRIED_SINCE = exists().where(
-    _SINCE.c.person_id == orders.c.person_id,
-    _SINCE.c.live == orders.c.live,
-    _SINCE.c.id != orders.c.id,
-    _offers(_SINCE),
-)
-_CLOSE = {
-    state: update(orders)
-    .where(orders.c.id == bindparam("order"), orders.c.state.in_(before))
-    .values(
-        state=state,
-        closed_at=bindparam("now"),
-        trial_days=case((_TRIED_SINCE, null()), else_=orders.c.trial_days),
+def _closing(state: OrderState) -> Update:
+    since = orders.alias()
+    same = (since.c.person_id == orders.c.person_id, since.c.live == orders.c.live, since.c.id != orders.c.id)
+    tried = exists().where(*same, _offers(since))
+    return (
+        update(orders)
+        .where(orders.c.id == bindparam("order"), orders.c.state.in_(CLOSES_FROM[state]))
+        .values(state=state, closed_at=bindparam("now"), trial_days=case((tried, null()), else_=orders.c.trial_days))
     )
-    for state, before in CLOSES_FROM.items()
-}
+
+
+# Made once: every reconcile closes what a customer has ordered, over and over.
+_CLOSE = {state: _closing(state) for state in CLOSES_FROM}
+
 _OF_PERSON = (
     select(orders)
     .where(orders.c.person_id == bindparam("person"), in_realm(orders))

@@ -36,7 +36,8 @@ def main() -> int:
 
 def replay(history: History, engine: str) -> int:
     """Play one history, and say how it ends."""
-    say(f"{history.seed}: webhooks {history.webhooks}, calls {history.calls}, workers {history.workers}")
+    told = ", ".join(f"{name} {getattr(history, name)}" for name in ("sells", "webhooks", "calls", "workers"))
+    say(f"{history.seed}: {told}")
     for number, step in enumerate(history.steps):
         say(f"{number:4} {step.do} {step.given or ''} then {step.wait} s")
     with quiet(), new_store(engine) as store:

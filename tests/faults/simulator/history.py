@@ -23,9 +23,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """``calls`` to the provider fare calmly, roughly or wildly; ``webhooks`` says whether a secret is set."""
+    """``sells`` says what the shop sells: ``once`` or ``subscriptions``. ``calls`` to the provider fare calmly, roughly
+    or wildly; ``webhooks`` says whether a secret is set.
+    """
 
     seed: str
+    sells: str
     webhooks: bool
     calls: str
     workers: int
@@ -50,19 +53,22 @@ def generate(seed: int | str, number: int, steps: int = STEPS) -> History:
     """The history of this number in the series of this seed; each can be made alone."""
     name = f"{seed}/{number}"
     luck = Random(name)
+    sells = luck.choice(tuple(STEPS_THERE_ARE))
     return History(
         seed=name,
+        sells=sells,
         webhooks=luck.random() < 0.75,
         calls=luck.choices(("calm", "rough", "wild"), (3, 5, 2))[0],
         workers=luck.choice((1, 2)),
-        steps=tuple(a_step(luck) for _ in range(steps)),
+        steps=tuple(a_step(luck, sells) for _ in range(steps)),
     )
 
 
-def a_step(luck: Random) -> Step:
+def a_step(luck: Random, sells: str) -> Step:
     """One step, by the weights below."""
-    do = luck.choices(NAMES, WEIGHTS)[0]
-    given = {name: draw(luck) for name, draw in STEPS_THERE_ARE[do][1].items()}
+    steps = STEPS_THERE_ARE[sells]
+    do = luck.choices(tuple(steps), [weight for weight, _ in steps.values()])[0]
+    given = {name: draw(luck) for name, draw in steps[do][1].items()}
     return Step(do, wait=luck.choices(WAITS, WAIT_WEIGHTS)[0], luck=luck.getrandbits(32), given=given)
 
 
@@ -84,19 +90,10 @@ WHO = up_to(PEOPLE)
 # Which of those that there are by then: the newest is 0. Taken modulo how many there are.
 WHICH = one_of(0, 0, 0, 0, 1, 1, 2, 3, 5)
 
-STEPS_THERE_ARE: dict[str, tuple[float, dict[str, Draw]]] = {
-    # People
-    "press": (2.5, {"who": WHO, "product": up_to(2), "tabs": one_of(1, 1, 1, 1, 2)}),
-    "buy": (
-        4.5,
-        {"who": WHO, "product": up_to(2), "tabs": one_of(1, 1, 1, 1, 2), "returns": one_of(True, True, False)},
-    ),
-    "pay": (
-        4,
-        {"which": WHICH, "card": one_of(*["pays"] * 6, "declined", "refund fails", "refund pending", "disputed")},
-    ),
-    "debit": (1.5, {"which": WHICH, "fate": one_of("soon", "late", "fails soon", "fails late", "disputed")}),
-    "redeem": (0.6, {"which": WHICH, "code": one_of("half", "gratis")}),
+Steps = dict[str, tuple[float, dict[str, Draw]]]
+
+# What goes wrong, and what people and operators do, whatever is sold.
+ALWAYS: Steps = {
     "come_back": (3, {"who": WHO, "which": WHICH}),
     "come_back_with_nothing": (0.3, {"who": WHO}),
     "cancel": (0.4, {"which": WHICH}),
@@ -104,21 +101,10 @@ STEPS_THERE_ARE: dict[str, tuple[float, dict[str, Draw]]] = {
     # Money that goes back
     "refund": (3, {"which": WHICH, "percent": one_of(100, 100, 100, 10, 50, 60)}),
     "refund_ends": (1, {"which": WHICH, "how": one_of("fail", "fail", "succeed")}),
-    "debit_ends": (1, {"which": WHICH, "how": one_of("fail", "succeed")}),
     "dispute": (1.2, {"which": WHICH, "reason": one_of("fraudulent", "fraudulent", "inquiry")}),
     "dispute_ends": (1.6, {"which": WHICH, "how": one_of("win", "win", "lose", "escalate", "review")}),
     # What is done past us
     "expire": (0.6, {"which": WHICH}),
-    "delete_customer": (0.6, {"who": WHO, "then_buys": one_of(None, 0, 1)}),
-    "buy_by_link": (0.4, {"who": WHO}),
-    "pay_other_session": (
-        0.8,
-        {
-            "which": WHICH,
-            "lie": one_of("price", "quantity", "currency", "product", "person", "no customer", "discount"),
-            "refunded": one_of(True, False, False),
-        },
-    ),
     "forge": (0.7, {"which": WHICH, "how": one_of("unsigned", "wrong secret", "empty secret", "stale", "future")}),
     "hear_again": (1, {"which": up_to(8)}),
     # Trouble
@@ -141,6 +127,32 @@ STEPS_THERE_ARE: dict[str, tuple[float, dict[str, Draw]]] = {
     "let_pass": (1.2, {"seconds": one_of(31, 31, 40, 200)}),
     "hours_later": (0.5, {"hours": one_of(1, 2, 23, 25, 96)}),
     "reconcile": (0.6, {"who": WHO}),
+    "replay": (0.3, {}),
+}
+
+ONCE: Steps = {
+    "press": (2.5, {"who": WHO, "product": up_to(2), "tabs": one_of(1, 1, 1, 1, 2)}),
+    "buy": (
+        4.5,
+        {"who": WHO, "product": up_to(2), "tabs": one_of(1, 1, 1, 1, 2), "returns": one_of(True, True, False)},
+    ),
+    "pay": (
+        4,
+        {"which": WHICH, "card": one_of(*["pays"] * 6, "declined", "refund fails", "refund pending", "disputed")},
+    ),
+    "debit": (1.5, {"which": WHICH, "fate": one_of("soon", "late", "fails soon", "fails late", "disputed")}),
+    "debit_ends": (1, {"which": WHICH, "how": one_of("fail", "succeed")}),
+    "redeem": (0.6, {"which": WHICH, "code": one_of("half", "gratis")}),
+    "delete_customer": (0.6, {"who": WHO, "then_buys": one_of(None, 0, 1)}),
+    "buy_by_link": (0.4, {"who": WHO}),
+    "pay_other_session": (
+        0.8,
+        {
+            "which": WHICH,
+            "lie": one_of("price", "quantity", "currency", "product", "person", "no customer", "discount"),
+            "refunded": one_of(True, False, False),
+        },
+    ),
     "ask_at_once": (
         1.2,
         {
@@ -151,7 +163,54 @@ STEPS_THERE_ARE: dict[str, tuple[float, dict[str, Draw]]] = {
             "meanwhile": one_of("refund", "refund", "dispute", "dispute", "succeed"),
         },
     ),
-    "replay": (0.3, {}),
 }
-NAMES = tuple(STEPS_THERE_ARE)
-WEIGHTS = tuple(weight for weight, _ in STEPS_THERE_ARE.values())
+
+PRODUCT = one_of(0, 0, 0, 1, 1, 2)
+PRICE = one_of("usual", "usual", "other", "each")
+SUBSCRIPTIONS: Steps = {
+    "press": (2, {"who": WHO, "product": PRODUCT, "tabs": one_of(1, 1, 2), "price": PRICE}),
+    "buy": (
+        9,
+        {
+            "who": WHO,
+            "product": PRODUCT,
+            "tabs": one_of(1, 1, 1, 2),
+            "returns": one_of(True, True, False),
+            "price": PRICE,
+            "card": one_of(*["pays"] * 7, "declined later", "refund fails", "refund pending", "disputed"),
+        },
+    ),
+    "pay": (2, {"which": WHICH, "card": one_of(*["pays"] * 4, "declined", "declined later", "disputed")}),
+    "redeem": (0.6, {"which": WHICH, "code": one_of("half", "gratis", "gratis")}),
+    "delete_customer": (0.4, {"who": WHO, "then_buys": one_of(None, 0, 1)}),
+    # What becomes of a subscription
+    "days_later": (3, {"days": one_of(1, 3, 7, 8, 31), "down": one_of(True, False)}),
+    "period_ends": (4, {"which": WHICH, "after": one_of(-60, 60, 3700, 3700, 3700, 90_000)}),
+    "fail": (1.5, {"which": WHICH}),
+    "mend": (1.5, {"which": WHICH, "pays": one_of(True, True, False)}),
+    "renewal_fails": (
+        2.5,
+        {
+            "which": WHICH,
+            "in_the_end": one_of("canceled", "unpaid", "past_due", "past_due"),
+            "days": one_of(0, 1, 3, 9, 35),
+            "mended": one_of(True, False),
+        },
+    ),
+    "end": (2.5, {"which": WHICH, "how": one_of("period end", "period end", "at once", "undo")}),
+    "change_plan": (
+        2.5,
+        {
+            "which": WHICH,
+            "price": one_of(0, 1, 2, 3, "unknown"),
+            "proration": one_of("create_prorations", "always_invoice", "none"),
+        },
+    ),
+    "pause": (1, {"which": WHICH, "how": one_of("void", "keep_as_draft", "mark_uncollectible", "resume", "resume")}),
+    "owed": (1.2, {"which": WHICH, "how": one_of("pay", "void", "mark_uncollectible")}),
+    "by_hand": (
+        1,
+        {"who": WHO, "which": WHICH, "names": one_of("nothing", "another's", "own", "own"), "price": up_to(4)},
+    ),
+}
+STEPS_THERE_ARE: dict[str, Steps] = {"once": ALWAYS | ONCE, "subscriptions": ALWAYS | SUBSCRIPTIONS}

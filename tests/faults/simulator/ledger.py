@@ -1,4 +1,4 @@
-"""The truth, as the sandbox's ledger has it: what each checkout session is worth, at each moment.
+"""The truth, as the sandbox's ledger has it: who paid what, with every change of it numbered.
 
 Knows nothing of the app. Watches what the sandbox commits, reduced to the few facts that decide who has paid.
 """
@@ -18,7 +18,7 @@ HARMLESS = ("won", "warning_needs_response", "warning_under_review", "warning_cl
 
 @dataclass(frozen=True, slots=True)
 class SessionFact:
-    """A checkout session: how far it has come, and what is sold in it."""
+    """A checkout session: how far it has come, what is sold in it, and the order and subscription that it is for."""
 
     status: str
     payment_status: str
@@ -28,6 +28,50 @@ class SessionFact:
     total: int
     currency: str
     lines: tuple[tuple[str, int], ...]
+    order: str | None = None
+    subscription: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionFact:
+    """A subscription: how it stands, whom and what it names, and the period that it is in."""
+
+    status: str
+    customer: str
+    order: str | None
+    person: str | None
+    prices: tuple[str, ...]
+    start: int
+    end: int
+    ends: int | None = None
+    paused: bool = False
+    trial: bool = False
+
+    @property
+    def over(self) -> bool:
+        return self.status in OVER
+
+
+@dataclass(frozen=True, slots=True)
+class InvoiceFact:
+    """An invoice of a subscription. ``begins`` is where its lines begin."""
+
+    subscription: str
+    status: str
+    total: int
+    begins: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EventFact:
+    """An event, with the ids of what it is about: a checkout session, a payment, an invoice and its subscription."""
+
+    type: str
+    about: frozenset[str]
+    created: int
+
+
+OVER = ("canceled", "incomplete_expired")
 
 
 @dataclass
@@ -44,14 +88,22 @@ class Facts:
     """Charge, amount and status."""
     disputes: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Charge and status."""
-    events: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)
-    """Type, and ids of what it is about: a checkout session, a payment."""
+    customers: dict[str, str | None] = field(default_factory=dict)
+    """The person that each one names."""
+    subscriptions: dict[str, SubscriptionFact] = field(default_factory=dict)
+    invoices: dict[str, InvoiceFact] = field(default_factory=dict)
+    links: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+    """Which invoice which payment pays, and whether it has."""
+    events: dict[str, EventFact] = field(default_factory=dict)
     told: dict[str, int] = field(default_factory=dict)
     """The version in which each event was made."""
     made: dict[str, int] = field(default_factory=dict)
-    """The version in which each checkout session was made."""
+    """The version in which each checkout session was made, and each subscription."""
     over: dict[str, int] = field(default_factory=dict)
-    """The version in which each one came to an end: it can no longer be paid, and is no payment that stands."""
+    """The version in which each checkout session came to an end: it can no longer be paid, and is no payment that
+    stands. Of a subscription that came of one, the subscription tells."""
+    failed: dict[str, int] = field(default_factory=dict)
+    """When (Unix seconds) the first try to collect each invoice has failed."""
     changed: Callable[[], None] = lambda: None
 
     def take(self, facts: list[Fact]) -> None:
@@ -59,20 +111,38 @@ class Facts:
         for kind, id_, fact in facts:
             getattr(self, kind)[id_] = fact
         self.version += 1
-        for kind, id_, _ in facts:
+        for kind, id_, fact in facts:
             if kind == "events":
                 self.told.setdefault(id_, self.version)
+                self._note_failure(fact)
+            elif kind in {"sessions", "subscriptions"}:
+                self.made.setdefault(id_, self.version)
         for id_ in self.sessions:
-            self.made.setdefault(id_, self.version)
             if id_ not in self.over and not self._matters(id_):
                 self.over[id_] = self.version
         self.changed()
+
+    def _note_failure(self, event: EventFact) -> None:
+        if event.type == "invoice.payment_failed":
+            for invoice in event.about & self.invoices.keys():
+                self.failed.setdefault(invoice, event.created)
+
+    def bills(self, subscription: str) -> dict[str, InvoiceFact]:
+        """The invoices of a subscription, oldest first."""
+        return {id_: invoice for id_, invoice in self.invoices.items() if invoice.subscription == subscription}
+
+    def payments(self, subscription: str) -> set[str]:
+        """The payments that its invoices were or are to be paid with."""
+        bills = self.bills(subscription)
+        return {payment for invoice, payment, _ in self.links.values() if invoice in bills}
 
     def _matters(self, session: str) -> bool:
         """Whether a checkout session can be paid, is being paid, or was paid and nothing has happened to that."""
         fact = self.sessions[session]
         status, charge = self.intents.get(fact.payment_intent or "", ("", None))
-        if fact.status == "open" or status == "processing" or fact.payment_status == "no_payment_required":
+        if fact.status == "open" or fact.subscription:
+            return fact.status == "open"
+        if status == "processing" or fact.payment_status == "no_payment_required":
             return True
         refunded = any(of == charge and how != "failed" for of, _, how in self.refunds.values())
         disputed = any(of == charge and how not in HARMLESS for of, how in self.disputes.values())
@@ -141,11 +211,41 @@ def _session(ledger: WatchedLedger, body: JSON, hidden: JSON) -> SessionFact:
         else known.lines
         if known
         else (),
+        order=body["client_reference_id"],
+        subscription=body["subscription"],
     )
 
 
-def _about(subject: JSON) -> frozenset[str]:
-    return frozenset({subject["id"], subject.get("payment_intent") or subject["id"]})
+def _subscription(ledger: WatchedLedger, body: JSON, hidden: JSON) -> SubscriptionFact:
+    items, names = body["items"]["data"], body["metadata"]
+    return SubscriptionFact(
+        status=body["status"],
+        customer=body["customer"],
+        order=names.get("order"),
+        person=names.get("person"),
+        prices=tuple(item["price"]["id"] for item in items),
+        start=items[0]["current_period_start"],
+        end=items[0]["current_period_end"],
+        ends=body["cancel_at"],
+        paused=body["pause_collection"] is not None,
+        trial=body["trial_start"] is not None,
+    )
+
+
+def _invoice(ledger: WatchedLedger, body: JSON, hidden: JSON) -> InvoiceFact:
+    return InvoiceFact(
+        subscription=body["parent"]["subscription_details"]["subscription"],
+        status=body["status"],
+        total=body["total"],
+        begins=tuple(line["period"]["start"] for line in body["lines"]["data"]),
+    )
+
+
+def _event(ledger: WatchedLedger, body: JSON, hidden: JSON) -> EventFact:
+    subject = body["data"]["object"]
+    of_invoice = (subject.get("parent") or {}).get("subscription_details") or {}
+    about = {subject["id"], subject.get("payment_intent"), of_invoice.get("subscription")}
+    return EventFact(body["type"], frozenset(one for one in about if one), body["created"])
 
 
 READ: dict[str, Callable[[WatchedLedger, JSON, JSON], Any]] = {
@@ -154,7 +254,15 @@ READ: dict[str, Callable[[WatchedLedger, JSON, JSON], Any]] = {
     "charge": lambda ledger, body, hidden: (body["paid"], body["amount"]),
     "refund": lambda ledger, body, hidden: (body["charge"], body["amount"], body["status"]),
     "dispute": lambda ledger, body, hidden: (body["charge"], body["status"]),
-    "event": lambda ledger, body, hidden: (body["type"], _about(body["data"]["object"])),
+    "customer": lambda ledger, body, hidden: body["metadata"].get("person"),
+    "subscription": _subscription,
+    "invoice": _invoice,
+    "invoice_payment": lambda ledger, body, hidden: (
+        body["invoice"],
+        body["payment"]["payment_intent"],
+        body["status"],
+    ),
+    "event": _event,
 }
 PLACE = {
     "checkout.session": "sessions",
@@ -162,5 +270,9 @@ PLACE = {
     "charge": "charges",
     "refund": "refunds",
     "dispute": "disputes",
+    "customer": "customers",
+    "subscription": "subscriptions",
+    "invoice": "invoices",
+    "invoice_payment": "links",
     "event": "events",
 }

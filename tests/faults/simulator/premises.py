@@ -5,6 +5,7 @@ import atexit
 import json
 import secrets
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
@@ -15,8 +16,8 @@ from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
-from tests.faults.simulator.checker import Offer
 from tests.faults.simulator.wire import Answer, ask
+from tests.faults.simulator.worth import Offer
 
 from tollkeeper import config as configuration
 from tollkeeper.config import Config
@@ -31,10 +32,26 @@ SECRET_OF_THE_DASHBOARD = "<p>only who paid reads this</p>"
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
 KEY = (b"authorization", b"Bearer sk_test_simulator")
 
-# What is sold: the unlocked feature, the amount, and the seller's policy.
-SOLD = {
-    "pro": ("dashboard", 1900, Policy()),
-    "extra": ("extras", 700, Policy(refund_revokes_from=50, dispute_suspends=False, promotion_codes=True)),
+# What is sold: the unlocked feature, the policy, and each price with its interval, the usual one first.
+Sold = tuple[str, Policy, tuple[tuple[int, str | None], ...]]
+SOLD: dict[str, dict[str, Sold]] = {
+    "once": {
+        "pro": ("dashboard", Policy(), ((1900, None),)),
+        "extra": (
+            "extras",
+            Policy(refund_revokes_from=50, dispute_suspends=False, promotion_codes=True),
+            ((700, None),),
+        ),
+    },
+    "subscriptions": {
+        "club": ("dashboard", Policy(trial_days=7, promotion_codes=True), ((500, "month"), (5000, "year"))),
+        "choir": (
+            "scores",
+            Policy(grace_days=2, refund_revokes_from=50, dispute_suspends=False),
+            ((1200, "month"),),
+        ),
+        "circle": ("talks", Policy(grace_days=1, trial_days=3, trial_without_card=True), ((300, "month"),)),
+    },
 }
 # What buyers may type, and the percent it takes off.
 CODES = {"half": "50", "gratis": "100"}
@@ -43,10 +60,13 @@ NEW_ACCOUNT = "UPDATE objects SET id = ?1, body = json_set(body, '$.id', ?1) WHE
 
 @dataclass(frozen=True)
 class Premises:
-    """``ledger`` is the sandbox's, as it is before the first buyer comes."""
+    """``ledger`` is the sandbox's, as it is before the first buyer comes. ``unknown_price`` recurs, and the catalog has
+    never heard of it.
+    """
 
     ledger: bytes
     offers: tuple[Offer, ...]
+    unknown_price: str
     config: Config
     pages: Pages
 
@@ -57,26 +77,27 @@ class Premises:
 
 
 @cache
-def premises(webhooks: bool) -> Premises:
+def premises(sells: str, webhooks: bool) -> Premises:
     """With a webhook secret, or without one."""
-    return asyncio.run(_set_up(webhooks))
+    return asyncio.run(_set_up(SOLD[sells], webhooks))
 
 
-async def _set_up(webhooks: bool) -> Premises:
+async def _set_up(sold: Mapping[str, Sold], webhooks: bool) -> Premises:
     ids = count(1)
     sandbox = StripeSandbox(
         base_url=SANDBOX, clock=lambda: BEGIN, token=lambda half: f"{next(ids):x}".rjust(2 * half, "0")
     )
     stripe = Starlette(routes=sandbox.routes)
     await call(stripe, "GET", "/v1/account")
-    offers = tuple([await _offer(stripe, key) for key in SOLD])
+    offers = tuple([await _offer(stripe, key, sold[key]) for key in sold])
+    unknown = await _price(stripe, await _product_at_stripe(stripe, "unknown"), 900, "month")
     for code, percent in CODES.items():
         await call(stripe, "POST", "/v1/coupons", id=code, percent_off=percent)
         promotion = {"promotion[type]": "coupon", "promotion[coupon]": code, "code": code}
         await call(stripe, "POST", "/v1/promotion_codes", **promotion)
     secrets_ = (await _webhook_secret(stripe),) if webhooks else ()
-    config = _config(offers, secrets_)
-    return Premises(sandbox.ledger._db.serialize(), offers, config, Pages(config))
+    config = _config(sold, offers, secrets_)
+    return Premises(sandbox.ledger._db.serialize(), offers, unknown, config, Pages(config))
 
 
 async def call(stripe: ASGIApp, method: str, path: str, **form: str) -> Any:
@@ -89,12 +110,32 @@ async def post(stripe: ASGIApp, method: str, path: str, form: dict[str, str]) ->
     return await ask(stripe, method, path, (KEY, FORM), urlencode(form).encode())
 
 
-async def _offer(stripe: ASGIApp, key: str) -> Offer:
-    _, amount, policy = SOLD[key]
-    product = await call(stripe, "POST", "/v1/products", name=key)
-    price = await call(stripe, "POST", "/v1/prices", product=product["id"], unit_amount=str(amount), currency="eur")
-    decided = (policy.refund_revokes_from, policy.dispute_suspends, policy.promotion_codes)
-    return Offer(key, price["id"], amount, "eur", *decided)
+async def _offer(stripe: ASGIApp, key: str, sold: Sold) -> Offer:
+    _, policy, prices = sold
+    product = await _product_at_stripe(stripe, key)
+    usual, *others = [await _price(stripe, product, amount, interval) for amount, interval in prices]
+    return Offer(
+        product=key,
+        price=usual,
+        amount=prices[0][0],
+        currency="eur",
+        refund_revokes_from=policy.refund_revokes_from,
+        dispute_suspends=policy.dispute_suspends,
+        promotion_codes=policy.promotion_codes,
+        others=tuple(others),
+        grace_days=policy.grace_days,
+        recurring=prices[0][1] is not None,
+    )
+
+
+async def _product_at_stripe(stripe: ASGIApp, name: str) -> str:
+    return str((await call(stripe, "POST", "/v1/products", name=name))["id"])
+
+
+async def _price(stripe: ASGIApp, product: str, amount: int, interval: str | None) -> str:
+    form = {"product": product, "unit_amount": str(amount), "currency": "eur"}
+    form |= {"recurring[interval]": interval} if interval else {}
+    return str((await call(stripe, "POST", "/v1/prices", **form))["id"])
 
 
 async def _webhook_secret(stripe: ASGIApp) -> str:
@@ -102,7 +143,7 @@ async def _webhook_secret(stripe: ASGIApp) -> str:
     return str((await call(stripe, "POST", "/v1/webhook_endpoints", url=f"{SHOP}/webhooks/stripe", **wanted))["secret"])
 
 
-def _config(offers: tuple[Offer, ...], webhook_secrets: tuple[str, ...]) -> Config:
+def _config(sold: Mapping[str, Sold], offers: tuple[Offer, ...], webhook_secrets: tuple[str, ...]) -> Config:
     """Loaded as an operator's own settings are, but for what is sold."""
     folder = Path(mkdtemp(prefix="tollkeeper-"))
     atexit.register(shutil.rmtree, folder)
@@ -123,9 +164,10 @@ def _config(offers: tuple[Offer, ...], webhook_secrets: tuple[str, ...]) -> Conf
         "DASHBOARD_FILE": str(folder / "dashboard.html"),
     }
     loaded = configuration.load(settings, folder)
-    return replace(loaded, products=tuple(_product(offer) for offer in offers))
+    return replace(loaded, products=tuple(_product(sold[offer.product], offer) for offer in offers))
 
 
-def _product(offer: Offer) -> Product:
-    unlocks, _, policy = SOLD[offer.product]
-    return Product(offer.product, offer.product, frozenset({unlocks}), {"stripe": (offer.price,)}, policy)
+def _product(sold: Sold, offer: Offer) -> Product:
+    unlocks, policy, _ = sold
+    prices = {"stripe": (offer.price, *offer.others)}
+    return Product(offer.product, offer.product, frozenset({unlocks}), prices, policy, on_sale=prices)

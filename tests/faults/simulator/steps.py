@@ -18,6 +18,8 @@ from tests.faults.simulator.world import Guest, World
 from tollkeeper import operators
 from tollkeeper.storage import events
 
+DAY = 24 * 3600
+
 T = TypeVar("T")
 Action = Callable[..., Awaitable[None]]
 
@@ -27,6 +29,7 @@ CARDS = {
     "refund fails": "4000000000005126",
     "refund pending": "4000000000007726",
     "disputed": "4000000000000259",
+    "declined later": "4000000000000341",
 }
 IBANS = {
     "soon": "DE89370400440532013000",
@@ -43,7 +46,7 @@ CARD_FORM = {
     "country": "DE",
 }
 DEBIT_FORM = {"email": "buyer@example.com", "account_holder": "A"}
-PAYMENT_DONE = b"<h1>Payment done</h1>"
+PAYMENT_DONE = (b"<h1>Payment done</h1>", b"<h1>Your trial has begun</h1>", b"<h1>You are subscribed</h1>")
 HOSTED = re.compile(re.escape(SANDBOX) + r"/c/pay/(cs_test_[0-9a-f]+)")
 
 
@@ -78,15 +81,18 @@ def intents(world: World, *statuses: str) -> list[str]:
 # People
 
 
-async def press(world: World, who: int, product: int, tabs: int) -> None:
-    for _ in range(tabs):
-        world.spawn(_press(world, world.guests[who], product))
+async def press(world: World, who: int, product: int, tabs: int, price: str = "usual") -> None:
+    for tab in range(tabs):
+        world.spawn(_press(world, world.guests[who], product, price, tab))
 
 
-async def _press(world: World, guest: Guest, product: int) -> str | None:
-    """Press Purchase. Answers the checkout session that it led to, if any."""
+async def _press(world: World, guest: Guest, product: int, price: str = "usual", tab: int = 0) -> str | None:
+    """Press the button at one of its prices, or at another in each tab. Answers the page that it led to, if any."""
     offer = world.offers[product]
-    form = {"csrf_token": guest.csrf_token, "product": offer.product}
+    prices = (offer.price, *offer.others)
+    chosen = prices[{"usual": 0, "other": 1, "each": tab}[price] % len(prices)]
+    form = {"csrf_token": guest.csrf_token, "product": offer.product, "price": chosen}
+    knew = world.checker.knowledge()
     try:
         answer = await world.browse(guest, "POST", "/purchase/checkout-session", **form)
     except Gone:
@@ -94,21 +100,25 @@ async def _press(world: World, guest: Guest, product: int) -> str | None:
     sent_to = HOSTED.fullmatch(answer.location)
     if sent_to is None:
         return None
-    world.check(world.checker.hand, sent_to[1], guest.id, offer)
+    world.check(world.checker.hand, sent_to[1], guest.id, offer, knew)
     return sent_to[1]
 
 
-async def buy(world: World, who: int, product: int, tabs: int, returns: bool) -> None:
+async def buy(
+    world: World, who: int, product: int, tabs: int, returns: bool, price: str = "usual", card: str = "pays"
+) -> None:
     """From the button to the success page, as most people do."""
-    for _ in range(tabs):
-        world.spawn(_buy(world, world.guests[who], product, returns))
+    for tab in range(tabs):
+        world.spawn(_buy(world, world.guests[who], product, returns, price, card, tab))
 
 
-async def _buy(world: World, guest: Guest, product: int, returns: bool) -> None:
-    session = await _press(world, guest, product)
+async def _buy(
+    world: World, guest: Guest, product: int, returns: bool, price: str = "usual", card: str = "pays", tab: int = 0
+) -> None:
+    session = await _press(world, guest, product, price, tab)
     if session is not None:
         await asyncio.sleep(world.luck.random() * 2)
-        await _pay(world, session, "pays")
+        await _pay(world, session, card)
         if returns:
             await _success(world, guest, session)
 
@@ -125,10 +135,11 @@ async def redeem(world: World, which: int, code: str) -> None:
 
 
 async def _pay(world: World, session: str, card: str) -> None:
+    """Where nothing is to pay, without a card, unless one is asked for all the same."""
     if session in world.facts.sessions and world.facts.sessions[session].total == 0:
         await world.post_to_stripe("POST", f"/c/pay/{session}/free", {"email": CARD_FORM["email"]})
-        return
-    await world.post_to_stripe("POST", f"/c/pay/{session}", CARD_FORM | {"card_number": CARDS[card]})
+    if session not in world.facts.sessions or world.facts.sessions[session].status == "open":
+        await world.post_to_stripe("POST", f"/c/pay/{session}", CARD_FORM | {"card_number": CARDS[card]})
 
 
 async def debit(world: World, which: int, fate: str) -> None:
@@ -147,18 +158,18 @@ async def come_back_with_nothing(world: World, who: int) -> None:
 
 
 async def _success(world: World, guest: Guest, session: str) -> None:
-    began = asyncio.get_running_loop().time()
+    began = world.clock()
     try:
         answer = await world.browse(guest, "GET", f"/purchase/success?session_id={session}")
     except Gone:
         return
-    held = world.checker.held_since(began, guest.id, source=session)
+    held = world.checker.held_since(began, guest.id, *world.checker.sources_of(session))
     world.check(_check_success, world, guest, session, answer, held)
 
 
 def _check_success(world: World, guest: Guest, session: str, answer: Answer, held: bool) -> None:
     """ "Payment done" is said of one's own payment alone; of all others nothing is told."""
-    if PAYMENT_DONE in answer.body and not held:
+    if any(words in answer.body for words in PAYMENT_DONE) and not held:
         raise Violation("I9", f"{guest.id} was told that {session} is paid")
     known = world.checker.handed.get(session)
     if answer.status == 200 and (known is None or known.person != guest.id):
@@ -217,6 +228,114 @@ async def dispute(world: World, which: int, reason: str) -> None:
 async def dispute_ends(world: World, which: int, how: str) -> None:
     if id_ := nth(list(world.facts.disputes), which):
         await world.post_to_stripe("POST", f"/control/disputes/{id_}/{how}", {})
+
+
+# What becomes of a subscription
+
+
+def subscription(world: World, which: int) -> str | None:
+    """One that is not over."""
+    return nth([id_ for id_, told in world.facts.subscriptions.items() if not told.over], which)
+
+
+async def days_later(world: World, days: int, down: bool) -> None:
+    """The sandbox does what falls due meanwhile, and the app hears of it at once or when it is up again."""
+    await (_sleep_through if down else _days_pass)(world, days * DAY)
+
+
+async def _days_pass(world: World, seconds: int) -> None:
+    """Nobody who is at the till waits for days: a key that was sent to Stripe would mean nothing by then."""
+    await world.till_is_free.wait()
+    await _jump(world, seconds)
+
+
+async def period_ends(world: World, which: int, after: int) -> None:
+    """So many seconds after the end of a subscription's period, or before it."""
+    if id_ := subscription(world, which):
+        await _days_pass(world, max(1, world.facts.subscriptions[id_].end + after - world.whole_clock()))
+
+
+async def fail(world: World, which: int) -> None:
+    """From now on the card is declined."""
+    await _control_subscription(world, which, "fail")
+
+
+async def mend(world: World, which: int, pays: bool) -> None:
+    """Another card, with which what is owed may be paid at once."""
+    await _control_subscription(world, which, "mend")
+    if pays:
+        await owed(world, which, "pay")
+
+
+async def _control_subscription(world: World, which: int, how: str) -> None:
+    if id_ := subscription(world, which):
+        await world.post_to_stripe("POST", f"/control/subscriptions/{id_}/{how}", {})
+
+
+async def renewal_fails(world: World, which: int, in_the_end: str, days: int, mended: bool) -> None:
+    """The next payment is declined; days later it may be mended. After the last try to collect it the subscription is
+    what the seller has chosen.
+    """
+    await world.post_to_stripe("POST", "/control/unpaid", {"outcome": in_the_end})
+    await fail(world, which)
+    await period_ends(world, which, 3700)
+    await asyncio.sleep(world.luck.random() * 3)
+    if days:
+        await _days_pass(world, days * DAY)
+    if mended:
+        await mend(world, which, pays=True)
+
+
+async def end(world: World, which: int, how: str) -> None:
+    if (id_ := subscription(world, which)) is None:
+        return
+    if how == "at once":
+        await world.post_to_stripe("DELETE", f"/v1/subscriptions/{id_}", {})
+        return
+    form = {"cancel_at_period_end": "true" if how == "period end" else "false"}
+    await world.post_to_stripe("POST", f"/v1/subscriptions/{id_}", form)
+
+
+async def change_plan(world: World, which: int, price: int | str, proration: str) -> None:
+    """To another price of the same product, to another product, or to what the catalog does not know."""
+    if (id_ := subscription(world, which)) is None:
+        return
+    item = (await world.call("GET", f"/v1/subscriptions/{id_}"))["items"]["data"][0]["id"]
+    form = {"items[0][id]": item, "items[0][price]": _price(world, price), "proration_behavior": proration}
+    await world.post_to_stripe("POST", f"/v1/subscriptions/{id_}", form)
+
+
+def _price(world: World, price: int | str) -> str:
+    """Of all that are on sale, this one."""
+    on_sale = [one for offer in world.offers for one in (offer.price, *offer.others)]
+    return on_sale[price] if isinstance(price, int) else world.premises.unknown_price
+
+
+async def pause(world: World, which: int, how: str) -> None:
+    """No payments are asked for, or they are again."""
+    form = {"pause_collection": ""} if how == "resume" else {"pause_collection[behavior]": how}
+    if id_ := subscription(world, which):
+        await world.post_to_stripe("POST", f"/v1/subscriptions/{id_}", form)
+
+
+async def owed(world: World, which: int, how: str) -> None:
+    """An open invoice is paid, or not asked for any more."""
+    if invoice := nth([id_ for id_, bill in world.facts.invoices.items() if bill.status == "open"], which):
+        await world.post_to_stripe("POST", f"/v1/invoices/{invoice}/{how}", {})
+
+
+async def by_hand(world: World, who: int, which: int, names: str, price: int) -> None:
+    """Made at Stripe for a customer of ours. It names no order, one of that person, or one of somebody else."""
+    guest = world.guests[who]
+    customers = await _customers(world, guest)
+    ordered = [page for page in handed(world) if (page.person == guest.id) == (names == "own")]
+    page = nth(ordered, which) if names != "nothing" else None
+    if not customers or (page is None) != (names == "nothing"):
+        return
+    form = {"customer": customers[0]["id"], "items[0][price]": _price(world, price)}
+    form |= {"default_payment_method": "pm_card_visa"}
+    form |= {"metadata[order]": page.order or "", "metadata[person]": page.person} if page else {}
+    await world.post_to_stripe("POST", "/v1/subscriptions", form)
 
 
 # What is done past us
@@ -418,15 +537,24 @@ async def second_worker(world: World) -> None:
 
 async def let_pass(world: World, seconds: int) -> None:
     """As on a machine that was suspended: the clocks move, and nothing was done meanwhile."""
+    await _jump(world, seconds)
+
+
+async def _jump(world: World, seconds: int) -> None:
     world.jumped += seconds
+    await world.call("GET", "/v1/events?limit=1")  # what is due at Stripe happens before anything is answered
     await asyncio.sleep(1)
 
 
 async def hours_later(world: World, hours: int) -> None:
     """The app was down meanwhile. Idempotency keys, pages and patience come to their ends."""
+    await _sleep_through(world, hours * 3600)
+
+
+async def _sleep_through(world: World, seconds: int) -> None:
     down = [number for number, running in enumerate(world.running) if running is not None]
     world.kill_all()
-    await let_pass(world, hours * 3600)
+    await _jump(world, seconds)
     for number in down:
         await world.start_process(number)
 
@@ -468,6 +596,7 @@ ACTIONS: dict[str, Action] = {
     for action in (
         *(press, buy, pay, debit, redeem, come_back, come_back_with_nothing, cancel, look_in),
         *(refund, refund_ends, debit_ends, dispute, dispute_ends),
+        *(days_later, period_ends, fail, mend, renewal_fails, end, change_plan, pause, owed, by_hand),
         *(expire, delete_customer, buy_by_link, pay_other_session, forge, hear_again),
         *(webhooks, wrong_mode, outage, stall, busy, crash, crash_soon, restart, second_worker),
         *(let_pass, hours_later, reconcile, ask_at_once, replay),

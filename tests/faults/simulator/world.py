@@ -3,8 +3,8 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
@@ -40,7 +40,8 @@ from tollkeeper.reconcile import Books
 from tollkeeper.sandbox.stripe import StripeSandbox
 from tollkeeper.storage import customers, events, grants, polls, tables
 
-SIGNED_IN_FOR = 30 * 24 * 3600
+# Longer than any history lasts. Seconds.
+SIGNED_IN_FOR = 20 * 366 * 24 * 3600
 COOKIE = "__Host-tollkeeper"
 
 # Functions that write, and never a grant: there is no need to look at the grants after them.
@@ -102,13 +103,18 @@ class World:
         self.weather = Weather(self.luck, history.calls)
         self.violation: Violation | None = None
         self.jumped = 0
+        self.till_is_free = asyncio.Event()
+        self.till_is_free.set()
+        self._at_the_till = 0
         self.running: list[Running | None] = [None, None]
         self._processes: list[Process] = []
         self._unseen = False
+        self._asked_at = 0
         self.guests: list[Guest] = []
         self.heard: list[tuple[list[tuple[bytes, bytes]], bytes]] = []
-        self._premises = premises(history.webhooks)
-        self.config, self.offers = self._premises.config, self._premises.offers
+        self.premises = premises(history.sells, history.webhooks)
+        self.config, self.offers = self.premises.config, self.premises.offers
+        self._opens_dashboard = tuple(one.key for one in self.config.products if "dashboard" in one.unlocks)
         self._loop = asyncio.get_running_loop()
         self._tag, self._ids = next(_tags), count(1)
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -130,10 +136,10 @@ class World:
             base_url=SANDBOX, clock=self.clock, token=self._token, transport=WebhookWire(self.post_webhook)
         )
         account = f"acct_{self._token(8)}"
-        self._premises.furnish(self.sandbox, account)
+        self.premises.furnish(self.sandbox, account)
         self.facts = WatchedLedger.watch(self.sandbox.ledger)
         self.stripe = Starlette(routes=self.sandbox.routes)
-        self.checker = Checker(self.facts, self.store, account, self._loop.time)
+        self.checker = Checker(self.facts, self.store, account, self.clock, self.offers)
         self.guests = self.store.write(self._sign_in_people)
         self.spawn(self.sandbox.run())
         for number in range(self.history.workers):
@@ -161,7 +167,7 @@ class World:
     def _guest(self, name: str) -> Guest:
         visitor = Visitor(Person(f"per_{name}", name, None, 0), f"log_{name}")
         token = hashlib.sha256(name.encode()).hexdigest()[:43]
-        return Guest(visitor.person.id, token, self._premises.pages.csrf_token(visitor))
+        return Guest(visitor.person.id, token, self.premises.pages.csrf_token(visitor))
 
     # Processes
 
@@ -219,19 +225,24 @@ class World:
 
     def ask_gate(self) -> None:
         """Whether it says of everybody what the grants say."""
+        self._asked_at = self.jumped
         for guest in self.guests:
             self.check(self.checker.gate, guest.id, self.holds(guest))
 
     def check_step(self) -> None:
-        """After every step, if anything was written since the last look."""
+        """After every step: the grants, if anything was written since the last look, and the gate, if time has passed
+        in which they may have run out.
+        """
         if self._unseen:
             self.look()
+        if self.jumped != self._asked_at:
+            self.ask_gate()
 
-    def holds(self, guest: Guest) -> frozenset[str]:
-        """What the gate's own query says that somebody holds."""
+    def holds(self, guest: Guest) -> dict[str, int | None]:
+        """What the gate's own query says that somebody holds, and until when."""
         parameters = {"token_hash": guest.token_hash, "host": "", "live": False, "now": self.whole_clock()}
         visitor = self.store.find_visitor(parameters)
-        return frozenset(holding.product for holding in visitor.holdings) if visitor else frozenset()
+        return {holding.product: holding.until for holding in visitor.holdings} if visitor else {}
 
     def flagged(self) -> frozenset[str]:
         """The payments that the app tells its operators to refund, because somebody paid twice."""
@@ -271,13 +282,28 @@ class World:
         headers: Headers = (guest.cookie, (b"host", b"shop.example"), (b"accept", b"text/html"))
         if method == "POST":
             headers = (*headers, FORM, (b"origin", SHOP.encode()))
-        began = self._loop.time()
-        answer = await ask_process(running.process, running.app, method, target, headers, urlencode(form).encode())
+        began = self.clock()
+        with self._at_till(method):
+            answer = await ask_process(running.process, running.app, method, target, headers, urlencode(form).encode())
         if SECRET_OF_THE_DASHBOARD.encode() in answer.body:
-            entitled = self.checker.held_since(began, guest.id, product="pro")
+            entitled = self.checker.held_since(began, guest.id, *self._opens_dashboard)
             if answer.status != 200 or target != "/dashboard" or not entitled:
                 self.check(self._shown, guest, answer, target)
         return answer
+
+    @contextmanager
+    def _at_till(self, method: str) -> Iterator[None]:
+        """While somebody presses the button, the till is not free."""
+        presses = method == "POST"
+        self._at_the_till += presses
+        if presses:
+            self.till_is_free.clear()
+        try:
+            yield
+        finally:
+            self._at_the_till -= presses
+            if not self._at_the_till:
+                self.till_is_free.set()
 
     def _shown(self, guest: Guest, answer: Answer, target: str) -> None:
         raise Violation("I9", f"{guest.id} was shown the dashboard at {target} with status {answer.status}")

@@ -258,3 +258,12 @@ def test_what_needs_it_is_refused_without(stripe_sandbox: Running, params: Any, 
     error = stripe_sandbox.post("/v1/checkout/sessions", data=form).json()["error"]
     assert error["param"] == param
     assert words in error["message"]
+
+
+def test_nobody_subscribes_for_a_customer_who_was_deleted_meanwhile(stripe_sandbox: Running) -> None:
+    customer = stripe_sandbox.sdk.v1.customers.create({}).id
+    session = checkout(stripe_sandbox, customer=customer)
+    stripe_sandbox.sdk.v1.customers.delete(customer)
+    assert stripe_sandbox.browser.get(session.url).status_code == 410
+    assert stripe_sandbox.browser.post(session.url, data={"email": "buyer@example.com"}).status_code == 410
+    assert stripe_sandbox.read(session).status == "open"

@@ -141,13 +141,14 @@ async def _invoices(
     client: "stripe.StripeClient", found: Mapping[str, Any], start: int, end: int
 ) -> list[dict[str, Any]]:
     """The invoices of the present period, newest first; and all before them, where those leave open what is owed or
-    was ever paid. https://docs.stripe.com/api/invoices/list
+    was ever paid: a credit that is settled says nothing of that. https://docs.stripe.com/api/invoices/list
     """
     listing: dict[str, Any] = {"subscription": found["id"]}
     if found["status"] in IN_ORDER:
         since = {"gte": max(0, start - BEFOREHAND)}
         recent = [one async for one in each(client, "/v1/invoices", **listing, created=since)]
-        if any(one["status"] == "paid" and _is_of(one, start, end) for one in recent):
+        present = [one for one in recent if _is_of(one, start, end)]
+        if present and all(one["status"] == "paid" for one in present):
             return recent
     return [one async for one in each(client, "/v1/invoices", **listing)]
 

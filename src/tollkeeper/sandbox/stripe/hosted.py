@@ -115,6 +115,9 @@ class Hosted:
                 return RedirectResponse(address(session, "success_url"), 303)
             if session["status"] != "open":
                 return _closed(request, session)
+            if subscription_checkout.lost_its_customer(work, session):
+                words = "Whoever was to subscribe here has been deleted. Nothing was charged."
+                return _message(request, 410, "This checkout can no longer be completed", words)
             return step(request, work, session, form)
 
 

@@ -93,6 +93,12 @@ def trial_end_of(work: Work, data: Params) -> int | None:
     return work.now + data["trial_period_days"] * DAY if "trial_period_days" in data else end
 
 
+def lost_its_customer(work: Work, session: JSON) -> bool:
+    """Whether it was to begin a subscription of a customer who is deleted: such a one has none."""
+    customer = work.ledger.find(session["customer"]) if session["customer"] else None
+    return session["mode"] == MODE and bool(customer and customer.get("deleted"))
+
+
 def begin(work: Work, session: JSON, payment: JSON | None, method: JSON | None) -> JSON:
     """The session with its subscription, whose first invoice is paid, by the buyer's payment if it costs something."""
     hidden, customer = work.ledger.hidden(session["id"]), work.get("customer", session["customer"])
