@@ -53,7 +53,7 @@ def generate(seed: int | str, number: int, steps: int = STEPS) -> History:
     """The history of this number in the series of this seed; each can be made alone."""
     name = f"{seed}/{number}"
     luck = Random(name)
-    sells = luck.choice(tuple(STEPS_THERE_ARE))
+    sells = luck.choices(tuple(STEPS_THERE_ARE), SHARES)[0]
     return History(
         seed=name,
         sells=sells,
@@ -214,3 +214,4 @@ SUBSCRIPTIONS: Steps = {
     ),
 }
 STEPS_THERE_ARE: dict[str, Steps] = {"once": ALWAYS | ONCE, "subscriptions": ALWAYS | SUBSCRIPTIONS}
+SHARES = (3, 2)  # of histories, in this order
