@@ -12,7 +12,7 @@ from tests.faults.simulator import history
 from tests.faults.simulator.campaign import run, shorter
 from tests.faults.simulator.checker import Entry, Source
 from tests.faults.simulator.history import History, Step, generate, load
-from tests.faults.simulator.ledger import Facts, InvoiceFact, SubscriptionFact
+from tests.faults.simulator.ledger import EventFact, Facts, InvoiceFact, SubscriptionFact, moments
 from tests.faults.simulator.planting import ROOT, Plant, hunt, plants
 from tests.faults.simulator.play import play, quiet
 from tests.faults.simulator.shrink import shrink
@@ -321,3 +321,14 @@ def test_whatever_hypothesis_thinks_of(
     """The same steps, chosen by hypothesis, which looks where chance does not, and shrinks by itself."""
     sells, steps = story
     assert play(History("hypothesis", sells, webhooks, calls, workers, tuple(steps)), store).violation is None
+
+
+def test_what_happened_one_after_the_other_is_told_so_though_committed_at_once() -> None:
+    def an_event(at: int) -> tuple[str, str, EventFact]:
+        return "events", f"evt_{at}", EventFact("invoice.paid", frozenset(), at)
+
+    a, b, c = (("intents", name, None) for name in "abc")
+    first, again, later = an_event(10), an_event(10), an_event(20)
+    assert list(moments([a, first, again, b, later, c])) == [[a, first, again], [b, later, c]]
+    assert list(moments([a])) == [[a]]
+    assert list(moments([])) == []

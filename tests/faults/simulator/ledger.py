@@ -149,6 +149,22 @@ class Facts:
         return status == "succeeded" and not refunded and not disputed
 
 
+def moments(facts: list[Fact]) -> Iterator[list[Fact]]:
+    """What was committed at once, but happened one after the other: where time has jumped, a year may be made up for.
+
+    The last event of a moment ends it.
+    """
+    begun, at, latest = 0, None, 0
+    for number, (kind, _, fact) in enumerate(facts):
+        if kind == "events":
+            if at is not None and fact.created > at:
+                yield facts[begun:latest]
+                begun = latest
+            at, latest = fact.created, number + 1
+    if facts[begun:]:
+        yield facts[begun:]
+
+
 class WatchedLedger(Ledger):
     """The sandbox's ledger, telling what it commits."""
 
@@ -168,8 +184,8 @@ class WatchedLedger(Ledger):
         self._staged = []
         with super().transaction():
             yield
-        if self._staged:
-            self.facts.take(self._staged)
+        for moment in moments(self._staged):
+            self.facts.take(moment)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
