@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from tests.providers.worlds import StripeWorld, opened
 from tests.support.issuers import serving
 from tests.support.running import Sandbox
 
-from tollkeeper.errors import ProviderRefused
+from tollkeeper.errors import ProviderRefused, ProviderUnavailable
 from tollkeeper.model import Customer, Dispute, Line, Order, OrderState, Payment, Realm, Standing, Subscription
 from tollkeeper.provider import ReturnAddresses
 
@@ -75,16 +76,18 @@ def payment(status: str = "paid", intent: str = "succeeded", id: str = "pi_1", *
 
 
 Listing = list[dict[str, Any]]
+Listed = Listing | Callable[[], Listing]
 
 
 @contextmanager
-def stripe(asked: list[str], /, **lists: Listing) -> Iterator[str]:
+def stripe(asked: list[str], /, **lists: Listed) -> Iterator[str]:
     """A server with these lists, by the last part of their path; payments by their invoice's id."""
 
     async def answer(request: Request) -> Response:
         name, query = request.url.path.rsplit("/", 1)[-1], request.query_params
         asked.append(name)
-        found = lists.get(query["invoice"], []) if name == "invoice_payments" else lists.get(name, [])
+        listed = lists.get(query["invoice"], []) if name == "invoice_payments" else lists.get(name, [])
+        found = listed() if callable(listed) else listed
         if "created[gte]" in query:
             found = [one for one in found if one["created"] >= int(query["created[gte]"])]
         return JSONResponse({"object": "list", "url": request.url.path, "has_more": False, "data": found})
@@ -93,11 +96,11 @@ def stripe(asked: list[str], /, **lists: Listing) -> Iterator[str]:
         yield address
 
 
-async def told(world: StripeWorld, **lists: Listing) -> Subscription:
+async def told(world: StripeWorld, **lists: Listed) -> Subscription:
     return await told_and_counted(world, [], **lists)
 
 
-async def told_and_counted(world: StripeWorld, asked: list[str], /, **lists: Listing) -> Subscription:
+async def told_and_counted(world: StripeWorld, asked: list[str], /, **lists: Listed) -> Subscription:
     with stripe(asked, **lists) as address:
         async with opened(world.provider(at=address)) as provider:
             (one,) = (await provider.snapshot(CUSTOMER)).subscriptions
@@ -117,10 +120,23 @@ async def test_few_questions_are_asked_of_what_is_in_order_and_none_of_what_is_o
     asked: list[str] = []
     old = [invoice("in_0", start=START - MONTH)]
     await told_and_counted(world, asked, subscriptions=[subscription()], invoices=[invoice(), *old], in_1=[payment()])
-    assert asked == ["sessions", "subscriptions", "invoices", "invoice_payments"]
+    assert asked == ["sessions", "subscriptions", "invoices", "invoice_payments", "subscriptions"]
     asked.clear()
     await told_and_counted(world, asked, subscriptions=[subscription(status="canceled", ended_at=END)])
     assert asked == ["sessions", "subscriptions"]
+
+
+async def test_what_changes_while_its_money_is_asked_for_is_told_as_it_is_then(world: StripeWorld) -> None:
+    """Found by the simulator: what the month cost paid for the year that it had been until then."""
+    yearly, monthly = subscription(items={"data": [item(end=START + 12 * MONTH)]}), subscription()
+    versions = iter([yearly, monthly, monthly])
+    assert (await told(world, subscriptions=lambda: [next(versions)], invoices=[invoice()])).period_end == END
+
+
+async def test_what_never_rests_is_not_told(world: StripeWorld) -> None:
+    ends = count(END)
+    with pytest.raises(ProviderUnavailable, match="kept changing"):
+        await told(world, subscriptions=lambda: [subscription(cancel_at=next(ends))], invoices=[invoice()])
 
 
 # what the invoices of the period say -> how it stands, and whether anything was ever paid

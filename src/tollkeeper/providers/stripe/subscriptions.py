@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tollkeeper.errors import ProviderUnavailable
 from tollkeeper.model import Dispute, Line, Payment, Standing, Subscription
 from tollkeeper.providers.stripe.calls import ask, each, path
 from tollkeeper.providers.stripe.purchases import disputes_of, gravest
@@ -19,6 +20,9 @@ SUBSCRIPTIONS = "/v1/subscriptions"
 
 # Those of which nothing more can come.
 OVER = frozenset({"canceled", "incomplete_expired"})
+
+# How often a customer's subscriptions are asked for that change meanwhile.
+TRIES = 3
 
 # Those that owe nothing, so that the invoices of the present period tell enough.
 IN_ORDER = frozenset({"trialing", "active"})
@@ -53,10 +57,23 @@ async def subscriptions_of(
 ) -> tuple[Subscription, ...]:
     """Every subscription of a customer. ``checkouts`` are the completed checkout sessions, by subscription.
 
-    https://docs.stripe.com/api/subscriptions/list
+    Their money takes further calls. If a subscription has changed meanwhile, what it costs now may pay for what it was
+    before, and give more than either: then all is asked for again. Raises ``ProviderUnavailable`` if it never rests.
     """
-    found = [one async for one in each(client, SUBSCRIPTIONS, customer=customer, status="all")]
-    return tuple([await subscription_of(client, one, checkouts.get(one["id"])) for one in found])
+    found = await _listed(client, customer)
+    for _ in range(TRIES):
+        told = tuple([await subscription_of(client, one, checkouts.get(one["id"])) for one in found])
+        if all(one["status"] in OVER for one in found):
+            return told
+        before, found = found, await _listed(client, customer)
+        if found == before:
+            return told
+    raise ProviderUnavailable("The subscriptions kept changing while they were asked for.")
+
+
+async def _listed(client: "stripe.StripeClient", customer: str) -> list[dict[str, Any]]:
+    """https://docs.stripe.com/api/subscriptions/list"""
+    return [one async for one in each(client, SUBSCRIPTIONS, customer=customer, status="all")]
 
 
 async def subscription_of(
@@ -96,8 +113,7 @@ async def subscription_of(
 
 async def cancel_all(client: "stripe.StripeClient", customer: str) -> None:
     """End every subscription of a customer at once. https://docs.stripe.com/api/subscriptions/cancel"""
-    found = [one async for one in each(client, SUBSCRIPTIONS, customer=customer, status="all")]
-    for one in found:
+    for one in await _listed(client, customer):
         if one["status"] not in OVER:
             await ask(client, "delete", path(SUBSCRIPTIONS, one["id"]))
 
