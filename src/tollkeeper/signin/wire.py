@@ -19,6 +19,10 @@ from tollkeeper.errors import IssuerUnavailable, SignInFailed, TollkeeperError
 from tollkeeper.signin.attempt import Attempt, new_secrets, refusal
 
 MAX_ANSWER_BYTES = 1024 * 1024
+
+# How long a connection may be idle and still be used. Servers close theirs after five seconds and more; a request that
+# meets one just closing would be a sign-in that failed.
+KEPT_SECONDS = 2
 _HEADERS = {"Accept": "application/json", "User-Agent": "tollkeeper"}
 
 
@@ -113,7 +117,7 @@ class _BoundedTransport(httpx2.AsyncBaseTransport):
     """Reads whole answers, within a time and a size."""
 
     def __init__(self, timeout: float) -> None:
-        self._inner = httpx2.AsyncHTTPTransport()
+        self._inner = httpx2.AsyncHTTPTransport(limits=httpx2.Limits(keepalive_expiry=KEPT_SECONDS))
         self._timeout = timeout
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
