@@ -46,6 +46,7 @@ COVERED = (
     "signin",
     "providers",
     "library",
+    "test_setup",
     "faults/test_b_",
     "faults/test_f_",
     "faults/test_h_",
