@@ -133,6 +133,11 @@ async def test_what_changes_while_its_money_is_asked_for_is_told_as_it_is_then(w
     assert (await told(world, subscriptions=lambda: [next(versions)], invoices=[invoice()])).period_end == END
 
 
+async def test_what_we_do_not_go_by_may_change_at_any_time(world: StripeWorld) -> None:
+    fresh = count()
+    await told(world, subscriptions=lambda: [subscription(told_anew=next(fresh))], invoices=[invoice()])
+
+
 async def test_what_never_rests_is_not_told(world: StripeWorld) -> None:
     ends = count(END)
     with pytest.raises(ProviderUnavailable, match="kept changing"):

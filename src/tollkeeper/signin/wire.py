@@ -20,9 +20,9 @@ from tollkeeper.signin.attempt import Attempt, new_secrets, refusal
 
 MAX_ANSWER_BYTES = 1024 * 1024
 
-# How long a connection may be idle and still be used. Servers close theirs after five seconds and more; a request that
-# meets one just closing would be a sign-in that failed.
-KEPT_SECONDS = 2
+# A connection that was idle for longer than two seconds is not used again. Servers close theirs after five seconds and
+# more; a request that meets one just closing would be a sign-in that failed.
+LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2)
 _HEADERS = {"Accept": "application/json", "User-Agent": "tollkeeper"}
 
 
@@ -117,7 +117,7 @@ class _BoundedTransport(httpx2.AsyncBaseTransport):
     """Reads whole answers, within a time and a size."""
 
     def __init__(self, timeout: float) -> None:
-        self._inner = httpx2.AsyncHTTPTransport(limits=httpx2.Limits(keepalive_expiry=KEPT_SECONDS))
+        self._inner = httpx2.AsyncHTTPTransport(limits=LIMITS)
         self._timeout = timeout
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:

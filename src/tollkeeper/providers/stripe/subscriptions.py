@@ -66,7 +66,7 @@ async def subscriptions_of(
         if all(one["status"] in OVER for one in found):
             return told
         before, found = found, await _listed(client, customer)
-        if found == before:
+        if [_facts(one) for one in found] == [_facts(one) for one in before]:
             return told
     raise ProviderUnavailable("The subscriptions kept changing while they were asked for.")
 
@@ -80,35 +80,45 @@ async def subscription_of(
     client: "stripe.StripeClient", found: Mapping[str, Any], checkout_id: str | None = None
 ) -> Subscription:
     """A subscription in our own words. https://docs.stripe.com/api/subscriptions/object"""
-    start, end = _period(found)
+    facts = _facts(found)
     over = found["status"] in OVER
-    money = Money() if over else await _money(client, found, start, end)
-    names = found["metadata"] or {}
+    money = Money() if over else await _money(client, found, facts["period_start"], facts["period_end"])
     return Subscription(
-        source=found["id"],
-        order_id=names.get("order"),
-        person_id=names.get("person"),
-        live=found["livemode"],
-        currency=found["currency"],
+        **facts,
         payment=money.payment,
-        created_at=found["created"],
         amount_total=money.amount,
         amount_refunded=money.refunded,
         dispute=money.dispute,
         reference=money.reference,
         email=money.email,
         receipt_url=money.receipt_url,
-        standing=_standing(found["status"]),
-        items=tuple(Line(item["price"]["id"], item.get("quantity") or 0) for item in found["items"]["data"]),
-        period_start=start,
-        period_end=end,
-        trial_end=found["trial_end"],
-        ends_at=found["ended_at"] if over else found["cancel_at"] or (end if found["cancel_at_period_end"] else None),
-        collection_paused=found["pause_collection"] is not None,
         owed_since=money.owed_since,
         ever_paid=money.ever_paid,
         checkout_id=checkout_id,
     )
+
+
+def _facts(found: Mapping[str, Any]) -> dict[str, Any]:
+    """All that we go by, but for its money. What else Stripe tells of it may change at any time."""
+    (start, end), names = _period(found), found["metadata"] or {}
+    over = found["status"] in OVER
+    return {
+        "source": found["id"],
+        "order_id": names.get("order"),
+        "person_id": names.get("person"),
+        "live": found["livemode"],
+        "currency": found["currency"],
+        "created_at": found["created"],
+        "standing": _standing(found["status"]),
+        "items": tuple(Line(item["price"]["id"], item.get("quantity") or 0) for item in found["items"]["data"]),
+        "period_start": start,
+        "period_end": end,
+        "trial_end": found["trial_end"],
+        "ends_at": found["ended_at"]
+        if over
+        else found["cancel_at"] or (end if found["cancel_at_period_end"] else None),
+        "collection_paused": found["pause_collection"] is not None,
+    }
 
 
 async def cancel_all(client: "stripe.StripeClient", customer: str) -> None:
