@@ -26,18 +26,17 @@ class Entry:
 
 def record(conn: Connection, grant: Grant, change: str, *, evidence: str, now: int) -> None:
     """Add a row: what became of this grant, and why. Call it in the transaction that changes the access."""
-    conn.execute(
-        insert(audit).values(
-            at=now,
-            person_id=grant.person_id,
-            change=change,
-            product=grant.product,
-            **columns_of(grant.realm),
-            source=grant.source,
-            reason=grant.reason,
-            evidence=evidence,
-        )
-    )
+    entry = {
+        "at": now,
+        "person_id": grant.person_id,
+        "change": change,
+        "product": grant.product,
+        **columns_of(grant.realm),
+        "source": grant.source,
+        "reason": grant.reason,
+        "evidence": evidence,
+    }
+    conn.execute(insert(audit), entry)
 
 
 def of_person(conn: Connection, person_id: str) -> tuple[Entry, ...]:

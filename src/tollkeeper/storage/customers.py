@@ -19,8 +19,8 @@ def of_person(conn: Connection, person_id: str, realm: Realm) -> Customer | None
 
 def all_of_person(conn: Connection, person_id: str, realm: Realm) -> tuple[Customer, ...]:
     """Every customer that a person is or was in a realm, the one of now first."""
-    wanted = select(customers).where(customers.c.person_id == person_id, within(customers, realm))
-    return tuple(_customer(row) for row in conn.execute(wanted.order_by(customers.c.id.desc())))
+    rows = conn.execute(_ALL, {**columns_of(realm), "person": person_id})
+    return tuple(_customer(row) for row in rows)
 
 
 def find(conn: Connection, realm: Realm, external_id: str) -> Customer | None:
@@ -41,19 +41,11 @@ def claim_unchecked(conn: Connection, realm: Realm, now: int, period: int, lease
     Nobody else gets them for ``lease`` seconds; if they are not reconciled by then, they are due again. Customers who
     come first but have nothing to check are put off for a whole period, some at each call.
     """
-    overdue = (
-        select(customers)
-        .where(within(customers, realm), customers.c.checked_at <= now - period)
-        .order_by(customers.c.checked_at)
-        .limit(LOOKED_AT)
-        .with_for_update(skip_locked=True)
-    )
-    rows = conn.execute(overdue).all()
+    rows = conn.execute(_OVERDUE, {**columns_of(realm), "since": now - period}).all()
     if not rows:
         return None
     # A query of its own: joined to the first, PostgreSQL would read all findings to look at these few customers.
-    worth = select(customers.c.id).where(customers.c.id.in_([row.id for row in rows]), _BOUGHT_OR_ORDERED)
-    matter = set(conn.scalars(worth))
+    matter = set(conn.scalars(_MATTER, {"ids": [row.id for row in rows]}))
     passed = [row.id for row in takewhile(lambda row: row.id not in matter, rows)]
     if passed:
         conn.execute(update(customers).where(customers.c.id.in_(passed)).values(checked_at=now))
@@ -77,10 +69,21 @@ _BOUGHT_OR_ORDERED = or_(
     ),
 )
 
+# Made once: the sweep asks for ever.
+_OVERDUE = (
+    select(customers)
+    .where(in_realm(customers), customers.c.checked_at <= bindparam("since"))
+    .order_by(customers.c.checked_at)
+    .limit(LOOKED_AT)
+    .with_for_update(skip_locked=True)
+)
+_MATTER = select(customers.c.id).where(customers.c.id.in_(bindparam("ids", expanding=True)), _BOUGHT_OR_ORDERED)
+_SET_CHECKED = update(customers).where(customers.c.id == bindparam("customer")).values(checked_at=bindparam("at"))
+
 
 def set_checked(conn: Connection, customer_id: int, at: int) -> None:
     """Say when a customer was last checked, which tells when they are due again. Unix seconds."""
-    conn.execute(update(customers).where(customers.c.id == customer_id).values(checked_at=at))
+    conn.execute(_SET_CHECKED, {"customer": customer_id, "at": at})
 
 
 def after(conn: Connection, realm: Realm, id: int, limit: int) -> tuple[Customer, ...]:
@@ -101,7 +104,7 @@ def add(conn: Connection, person_id: str, realm: Realm, external_id: str, now: i
     already somebody else's, another ``person_id``.
     """
     conn.execute(
-        insert_into(conn, customers)
+        insert_into(conn.dialect.name, customers)
         .values(person_id=person_id, external_id=external_id, created_at=now, checked_at=now, **columns_of(realm))
         .on_conflict_do_nothing()
     )
@@ -138,9 +141,9 @@ def pass_fence(conn: Connection, customer_id: int, ticket: int, now: int) -> boo
 
 
 # Made once, for whatever is bought or told of needs them.
-_CURRENT = select(customers).where(
-    customers.c.person_id == bindparam("person"), customers.c.replaced_at.is_(None), in_realm(customers)
-)
+_EVER = select(customers).where(customers.c.person_id == bindparam("person"), in_realm(customers))
+_ALL = _EVER.order_by(customers.c.id.desc())
+_CURRENT = _EVER.where(customers.c.replaced_at.is_(None))
 _CALLED = select(customers).where(customers.c.external_id == bindparam("external_id"), in_realm(customers))
 _NEXT_TICKET = (
     update(customers)

@@ -3,13 +3,27 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
 
 from tollkeeper.model import Event, KeptEvent, Realm
 from tollkeeper.storage.inserts import insert_into
-from tollkeeper.storage.realms import columns_of, in_realm, realm_of, same_realm, within
+from tollkeeper.storage.realms import columns_of, in_realm, realm_of, same_realm
 from tollkeeper.storage.tables import customers, events, findings, grants
 
 IGNORED = "ignored"
@@ -59,8 +73,7 @@ class Backlog:
 
 def keep(conn: Connection, event: Event, now: int) -> bool:
     """Keep an event: due at once if relevant, else as ignored. False when it was kept before."""
-    fresh = insert_into(conn, events).on_conflict_do_nothing().returning(events.c.id)
-    return conn.scalar(fresh, _values(event, now)) is not None
+    return conn.scalar(_keeping(conn.dialect.name), _values(event, now)) is not None
 
 
 def keep_all(conn: Connection, told: Collection[Event], now: int) -> int:
@@ -68,8 +81,7 @@ def keep_all(conn: Connection, told: Collection[Event], now: int) -> int:
     realm = next((event.realm for event in told), None)
     if realm is None:
         return 0
-    listed = events.c.event_id.in_([event.id for event in told])
-    known = set(conn.scalars(select(events.c.event_id).where(listed, within(events, realm))))
+    known = set(conn.scalars(_KNOWN, {**columns_of(realm), "ids": [event.id for event in told]}))
     return sum(keep(conn, event, now) for event in told if event.id not in known)
 
 
@@ -85,20 +97,13 @@ def claim(conn: Connection, realm: Realm, now: int, limit: int, lease: int) -> t
     if not some:
         return ()
     ids = tuple(conn.scalars(_OUR_DUE, {**asked, "most": limit})) or some
-    claimed = conn.execute(
-        update(events)
-        .where(events.c.id.in_(ids))
-        .values(due_at=now + lease, attempts=events.c.attempts + 1)
-        .returning(events)
-    )
+    claimed = conn.execute(_CLAIM, {"ids": ids, "again": now + lease})
     return tuple(sorted(map(_kept_event, claimed), key=lambda kept: ids.index(kept.id)))
 
 
 def handled(conn: Connection, ids: Collection[int], outcome: str, now: int) -> None:
     """Mark events as dealt with, and what came of them."""
-    conn.execute(
-        update(events).where(events.c.id.in_(ids)).values(handled_at=now, outcome=outcome, due_at=None, error=None)
-    )
+    conn.execute(_HANDLED, {"ids": ids, "now": now, "what": outcome})
 
 
 def failed(conn: Connection, id: int, error: str, due_at: int | None) -> None:
@@ -149,8 +154,7 @@ def of_person(conn: Connection, person_id: str, live: bool, limit: int) -> tuple
 
 def newest_created(conn: Connection, realm: Realm) -> int | None:
     """When the newest of those that came last was made, by the provider's clock (Unix seconds). None: none came."""
-    last = select(events.c.created_at).where(in_realm(events)).order_by(events.c.id.desc()).limit(LAST).subquery()
-    newest: int | None = conn.scalar(select(func.max(last.c.created_at)), columns_of(realm))
+    newest: int | None = conn.scalar(_NEWEST, columns_of(realm))
     return newest
 
 
@@ -168,7 +172,22 @@ def replay_failed(conn: Connection, provider: str, live: bool, now: int) -> tupl
 _UNHANDLED = and_(events.c.handled_at.is_(None), events.c.error.is_not(None))
 
 
+@cache
+def _keeping(dialect: str) -> Executable:
+    return insert_into(dialect, events).on_conflict_do_nothing().returning(events.c.id)
+
+
 # Made once: asked every few seconds by every process, mostly to no avail.
+_LAST = select(events.c.created_at).where(in_realm(events)).order_by(events.c.id.desc()).limit(LAST).subquery()
+_NEWEST = select(func.max(_LAST.c.created_at))
+_KNOWN = select(events.c.event_id).where(events.c.event_id.in_(bindparam("ids", expanding=True)), in_realm(events))
+_THESE = events.c.id.in_(bindparam("ids", expanding=True))
+_CLAIM = (
+    update(events).where(_THESE).values(due_at=bindparam("again"), attempts=events.c.attempts + 1).returning(events)
+)
+_HANDLED = (
+    update(events).where(_THESE).values(handled_at=bindparam("now"), outcome=bindparam("what"), due_at=None, error=None)
+)
 _DUE = (
     select(events.c.id)
     .where(events.c.due_at <= bindparam("now"), in_realm(events))

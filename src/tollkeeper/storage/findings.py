@@ -2,13 +2,28 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, bindparam, case, exists, false, func, not_, or_, select
+from sqlalchemy import (
+    Connection,
+    Executable,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    false,
+    func,
+    not_,
+    or_,
+    select,
+)
 
 from tollkeeper.model import Customer, Finding, Order, Person, Realm, Standing, Subscription, Verdict
 from tollkeeper.storage.inserts import insert_into
-from tollkeeper.storage.realms import columns_of, within
+from tollkeeper.storage.realms import columns_of, in_realm, within
 from tollkeeper.storage.tables import customers, findings, grants
 
 UNEXPLAINED = (Verdict.UNCLAIMED, Verdict.QUARANTINED)
@@ -88,17 +103,12 @@ def note(
     wanted = {one.bought.source: (one, _values(one) | buyer) for one in found}
     if not wanted:
         return ()
-    known = {row.source: row for row in conn.execute(_KEPT.where(within(findings, realm), _among(wanted)))}
+    asked = {**columns_of(realm), "sources": list(wanted)}
+    known = {row.source: row for row in conn.execute(_KEPT, asked)}
     changed = {source: pair for source, pair in wanted.items() if not _says(known.get(source), pair[1])}
     if changed:
         given = [columns_of(realm) | values | {"found_at": now} for _, values in changed.values()]
-        fresh = insert_into(conn, findings)
-        kept = fresh.on_conflict_do_update(
-            index_elements=["provider", "account", "live", "source"],
-            set_={name: fresh.excluded[name] for name in (*given[0].keys() - {"found_at"}, "found_at")},
-            where=None if customer else findings.c.found_at <= fresh.excluded.found_at,
-        )
-        conn.execute(kept, given)
+        conn.execute(_keeping(conn.dialect.name, customer is not None), given)
     return tuple(one for one, _ in changed.values() if _is_news(one, known.get(one.bought.source)))
 
 
@@ -145,19 +155,13 @@ def running(conn: Connection, order: Order) -> bool:
 
     Whether it gives access does not matter.
     """
-    mine = (
-        select(findings.c.id)
-        .select_from(findings.join(customers))
-        .where(
-            customers.c.person_id == order.person_id,
-            findings.c.live == order.realm.live,
-            findings.c.product == order.product,
-            findings.c.standing.is_not(None),
-            findings.c.verdict != Verdict.ENDED,
-            findings.c.order_id != order.id,
-        )
-    )
-    return conn.execute(mine.limit(1)).one_or_none() is not None
+    asked = {
+        "person": order.person_id,
+        "live": order.realm.live,
+        "product": order.product,
+        "order": order.id,
+    }
+    return conn.scalar(_RUNNING, asked) is not None
 
 
 def count_unexplained(conn: Connection, provider: str, live: bool) -> dict[Verdict, int]:
@@ -179,15 +183,35 @@ def noted(found: Finding, person_id: str, now: int) -> Noted:
     return Noted(**values | {"verdict": found.verdict, "person_id": person_id, "found_at": now})
 
 
-_KEPT = select(findings)
+@cache
+def _keeping(dialect: str, fenced: bool) -> Executable:
+    fresh = insert_into(dialect, findings)
+    return fresh.on_conflict_do_update(
+        index_elements=["provider", "account", "live", "source"],
+        set_={column.name: fresh.excluded[column.name] for column in findings.columns if not column.primary_key},
+        where=None if fenced else findings.c.found_at <= fresh.excluded.found_at,
+    )
+
+
+# Made once: every reconcile asks, and every purchase.
+_KEPT = select(findings).where(findings.c.source.in_(bindparam("sources", expanding=True)), in_realm(findings))
+_RUNNING = (
+    select(findings.c.id)
+    .select_from(findings.join(customers))
+    .where(
+        customers.c.person_id == bindparam("person"),
+        findings.c.live == bindparam("live"),
+        findings.c.product == bindparam("product"),
+        findings.c.standing.is_not(None),
+        findings.c.verdict != Verdict.ENDED,
+        findings.c.order_id != bindparam("order"),
+    )
+    .limit(1)
+)
 _NOTED = select(findings, customers.c.person_id).select_from(findings.outerjoin(customers))
 _payment = case(
     (findings.c.standing.is_not(None), findings.c.source), else_=func.coalesce(findings.c.reference, findings.c.source)
 )
-
-
-def _among(sources: Iterable[str]) -> Any:
-    return findings.c.source.in_(list(sources))
 
 
 def _says(row: Row[Any] | None, values: dict[str, Any]) -> bool:

@@ -68,48 +68,37 @@ def add(conn: Connection, grant: Grant) -> Grant:
 
     Raises ``sqlalchemy.exc.IntegrityError`` when the source has given a grant before: one grant per source, ever.
     """
-    new_id = conn.execute(
-        insert(grants)
-        .values(
-            person_id=grant.person_id,
-            product=grant.product,
-            **columns_of(grant.realm),
-            source=grant.source,
-            since=grant.since,
-            until=grant.until,
-            revoked_at=grant.revoked_at,
-            reason=grant.reason,
-            amount=grant.amount,
-            currency=grant.currency,
-            reference=grant.reference,
-            receipt_url=grant.receipt_url,
-            withheld=grant.withheld,
-        )
-        .returning(grants.c.id)
-    ).scalar_one()
-    return replace(grant, id=new_id)
+    known = {
+        "person_id": grant.person_id,
+        **columns_of(grant.realm),
+        "source": grant.source,
+        "since": grant.since,
+    }
+    return replace(grant, id=conn.execute(_ADD, known | _gives(grant)).scalar_one())
 
 
 def change(conn: Connection, grant: Grant) -> None:
     """Keep what a grant gives now and how long, whether it is revoked or withheld, why, and what was paid for it."""
-    conn.execute(
-        update(grants)
-        .where(grants.c.id == grant.id)
-        .values(
-            product=grant.product,
-            until=grant.until,
-            revoked_at=grant.revoked_at,
-            withheld=grant.withheld,
-            reason=grant.reason,
-            amount=grant.amount,
-            currency=grant.currency,
-            reference=grant.reference,
-            receipt_url=grant.receipt_url,
-        )
-    )
+    conn.execute(_CHANGE, {"grant": grant.id} | _gives(grant))
+
+
+def _gives(grant: Grant) -> dict[str, Any]:
+    return {
+        "product": grant.product,
+        "until": grant.until,
+        "revoked_at": grant.revoked_at,
+        "withheld": grant.withheld,
+        "reason": grant.reason,
+        "amount": grant.amount,
+        "currency": grant.currency,
+        "reference": grant.reference,
+        "receipt_url": grant.receipt_url,
+    }
 
 
 # Made once, like all that is asked at each reconcile.
+_ADD = insert(grants).returning(grants.c.id)
+_CHANGE = update(grants).where(grants.c.id == bindparam("grant"))
 _NEWEST_FIRST = (grants.c.since.desc(), grants.c.id.desc())
 _OF_PERSON = select(grants).where(grants.c.person_id == bindparam("person"), in_realm(grants)).order_by(*_NEWEST_FIRST)
 _EARLIER = grants.alias()

@@ -2,16 +2,16 @@
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Table
 from sqlalchemy.dialects import sqlite
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
 
 
-def insert_into(conn: Connection, table: Table) -> "postgresql.Insert | sqlite.Insert":
-    """An INSERT that knows ON CONFLICT. Both databases spell it alike; SQLAlchemy has one class for each."""
-    if conn.dialect.name == "sqlite":
+def insert_into(dialect: str, table: Table) -> "postgresql.Insert | sqlite.Insert":
+    """An INSERT that knows ON CONFLICT, in this dialect. Both spell it alike; SQLAlchemy has one class for each."""
+    if dialect == "sqlite":
         return sqlite.insert(table)
     from sqlalchemy.dialects import postgresql  # known already to whoever uses it, and a heavy import to all others
 

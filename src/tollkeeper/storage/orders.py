@@ -1,11 +1,13 @@
 """Orders: our own rows for intents to buy. At most one per person, product and mode is open, and one offers a trial."""
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Executable,
     FromClause,
     Row,
     Select,
@@ -41,7 +43,7 @@ def start(conn: Connection, order: Order) -> Order:
     if order.trial_days is None:
         return _start(conn, order)
     without = replace(order, trial_days=None, trial_without_card=False)
-    if conn.scalar(select(_tried(order.person_id, order.realm.live))):
+    if conn.scalar(_TRIED, {"person": order.person_id, "live": order.realm.live}):
         return _start(conn, without)
     try:
         with conn.begin_nested():
@@ -51,51 +53,39 @@ def start(conn: Connection, order: Order) -> Order:
 
 
 def _start(conn: Connection, order: Order) -> Order:
-    fresh = insert_into(conn, orders).values(
-        id=order.id,
-        person_id=order.person_id,
-        product=order.product,
+    fresh = {
+        "id": order.id,
+        "person_id": order.person_id,
+        "product": order.product,
         **columns_of(order.realm),
-        price_id=order.price_id,
-        quantity=order.quantity,
-        amount=order.amount,
-        currency=order.currency,
-        state=OrderState.OPEN,
-        idempotency_key=order.idempotency_key,
-        created_at=order.created_at,
-        promotion_codes=order.promotion_codes,
-        recurring=order.recurring,
-        trial_days=order.trial_days,
-        trial_without_card=order.trial_without_card,
-    )
-    # An update that changes nothing, because only an update returns (and locks) the row that was there.
-    open_one = fresh.on_conflict_do_update(
-        index_elements=["person_id", "product", "live"],
-        index_where=text("state = 'open'"),
-        set_={"state": orders.c.state},
-    ).returning(orders)
-    return _order(conn.execute(open_one).one())
+        "price_id": order.price_id,
+        "quantity": order.quantity,
+        "amount": order.amount,
+        "currency": order.currency,
+        "state": OrderState.OPEN,
+        "idempotency_key": order.idempotency_key,
+        "created_at": order.created_at,
+        "promotion_codes": order.promotion_codes,
+        "recurring": order.recurring,
+        "trial_days": order.trial_days,
+        "trial_without_card": order.trial_without_card,
+    }
+    return _order(conn.execute(_starting(conn.dialect.name), fresh).one())
 
 
 def open_order(conn: Connection, person_id: str, product: str, live: bool) -> Order | None:
     """The order that a person has open for a product."""
-    return _one(
-        conn,
-        orders.c.person_id == person_id,
-        orders.c.product == product,
-        orders.c.live == live,
-        orders.c.state == OrderState.OPEN,
-    )
+    return _one(conn, _OPEN, person=person_id, product=product, live=live)
 
 
 def find(conn: Connection, order_id: str) -> Order | None:
     """The order with this id."""
-    return _one(conn, orders.c.id == order_id)
+    return _one(conn, _CALLED, id=order_id)
 
 
 def own(conn: Connection, person_id: str, checkout_id: str, live: bool) -> Order | None:
     """The person's own order that a checkout session was made for, in this mode; nobody else's."""
-    return _one(conn, orders.c.person_id == person_id, orders.c.checkout_id == checkout_id, orders.c.live == live)
+    return _one(conn, _OWN, person=person_id, checkout=checkout_id, live=live)
 
 
 def of_person(conn: Connection, person_id: str, realm: Realm) -> tuple[Order, ...]:
@@ -115,12 +105,7 @@ def set_checkout(conn: Connection, order_id: str, checkout_id: str) -> bool:
 
     False when the order has expired meanwhile: then nobody may be sent to that page.
     """
-    kept = conn.execute(
-        update(orders)
-        .where(orders.c.id == order_id, orders.c.state != OrderState.EXPIRED)
-        .values(checkout_id=checkout_id)
-    )
-    return kept.rowcount == 1
+    return conn.execute(_SET_CHECKOUT, {"order": order_id, "checkout": checkout_id}).rowcount == 1
 
 
 def close(conn: Connection, order_id: str, state: OrderState, now: int) -> bool:
@@ -149,11 +134,6 @@ def give_up(conn: Connection, order_id: str, checkout_id: str | None, now: int) 
     return expired.rowcount == 1
 
 
-def _tried(person_id: str, live: bool) -> ColumnElement[bool]:
-    """Whether the person was offered a trial, and may take it or has."""
-    return exists().where(orders.c.person_id == person_id, orders.c.live == live, _offers(orders))
-
-
 def _offers(orders: FromClause) -> ColumnElement[bool]:
     return and_(orders.c.trial_days.is_not(None), orders.c.state.in_([OrderState.OPEN, OrderState.COMPLETE]))
 
@@ -169,9 +149,29 @@ def _closing(state: OrderState) -> Update:
     )
 
 
-# Made once: every reconcile closes what a customer has ordered, over and over.
-_CLOSE = {state: _closing(state) for state in CLOSES_FROM}
+@cache
+def _starting(dialect: str) -> Executable:
+    # An update that changes nothing, because only an update returns (and locks) the row that was there.
+    fresh = insert_into(dialect, orders).on_conflict_do_update(
+        index_elements=["person_id", "product", "live"],
+        index_where=text("state = 'open'"),
+        set_={"state": orders.c.state},
+    )
+    return fresh.returning(orders)
 
+
+# Made once: every reconcile closes what a customer has ordered, over and over, and every purchase asks these.
+_CLOSE = {state: _closing(state) for state in CLOSES_FROM}
+_MINE = (orders.c.person_id == bindparam("person"), orders.c.live == bindparam("live"))
+_TRIED = select(exists().where(*_MINE, _offers(orders)))  # offered a trial, which they may take, or have
+_CALLED = select(orders).where(orders.c.id == bindparam("id"))
+_OWN = select(orders).where(*_MINE, orders.c.checkout_id == bindparam("checkout"))
+_OPEN = select(orders).where(*_MINE, orders.c.product == bindparam("product"), orders.c.state == OrderState.OPEN)
+_SET_CHECKOUT = (
+    update(orders)
+    .where(orders.c.id == bindparam("order"), orders.c.state != OrderState.EXPIRED)
+    .values(checkout_id=bindparam("checkout"))
+)
 _OF_PERSON = (
     select(orders)
     .where(orders.c.person_id == bindparam("person"), in_realm(orders))
@@ -179,8 +179,8 @@ _OF_PERSON = (
 )
 
 
-def _one(conn: Connection, *conditions: ColumnElement[bool]) -> Order | None:
-    row = conn.execute(select(orders).where(*conditions)).one_or_none()
+def _one(conn: Connection, wanted: Select[Any], **asked: str | bool) -> Order | None:
+    row = conn.execute(wanted, asked).one_or_none()
     return _order(row) if row else None
 
 

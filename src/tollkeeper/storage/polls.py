@@ -20,7 +20,7 @@ def claim(conn: Connection, realm: Realm, now: int, interval: int) -> int | None
         ordered_at = conn.scalar(select(func.min(orders.c.created_at)).where(within(orders, realm)))
         begin = now if ordered_at is None else ordered_at
         first = {**columns_of(realm), "polled_at": now - interval, "read_until": begin}
-        conn.execute(insert_into(conn, polls).values(first).on_conflict_do_nothing())
+        conn.execute(insert_into(conn.dialect.name, polls).values(first).on_conflict_do_nothing())
     elif now - interval < polled_at < now + interval:
         return None
     # Later than that it is due, too: the clock was put back.

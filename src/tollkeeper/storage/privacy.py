@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, Table, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, delete, select, update
 
 from tollkeeper.model import OrderState
 from tollkeeper.storage import audit as audits
@@ -69,7 +69,11 @@ def erase(conn: Connection, person_id: str, now: int) -> None:
 
 def is_erased(conn: Connection, person_id: str) -> bool:
     """Whether a person's account was deleted."""
-    return conn.scalar(select(people.c.erased_at).where(people.c.id == person_id)) is not None
+    return conn.scalar(_ERASED_AT, {"person": person_id}) is not None
+
+
+# Made once: every reconcile asks.
+_ERASED_AT = select(people.c.erased_at).where(people.c.id == bindparam("person"))
 
 
 def _end_grants(conn: Connection, person_id: str, now: int) -> None:
