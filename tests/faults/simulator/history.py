@@ -214,4 +214,4 @@ SUBSCRIPTIONS: Steps = {
     ),
 }
 STEPS_THERE_ARE: dict[str, Steps] = {"once": ALWAYS | ONCE, "subscriptions": ALWAYS | SUBSCRIPTIONS}
-SHARES = (3, 2)  # of histories, in this order
+SHARES = (4, 1)  # of histories, in this order

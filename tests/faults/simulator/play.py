@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import structlog
 from limits.storage import memory
+from stripe import _util
 from tests.faults.simulator.checker import Violation
 from tests.faults.simulator.history import History
 from tests.faults.simulator.premises import BEGIN, premises
@@ -99,7 +100,8 @@ def quiet() -> Iterator[None]:
     """For thousands of histories: without a log, which is of no use, with fewer searches for garbage, and without the
     threads in which rate limits are forgotten after real seconds.
     """
-    before, thresholds = structlog.get_config(), gc.get_threshold()
+    before, thresholds, line = structlog.get_config(), gc.get_threshold(), vars(_util)["logfmt"]
+    vars(_util)["logfmt"] = lambda said: ""  # the SDK words every line of its log, wanted or not
     vars(memory)["threading"] = SimpleNamespace(RLock=threading.RLock, Timer=_NoTimer)
     gc.set_threshold(50_000, 20, 100)  # most of what a history makes is gone when it ends
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -111,6 +113,7 @@ def quiet() -> Iterator[None]:
         structlog.configure(**before)
         gc.set_threshold(*thresholds)
         vars(memory)["threading"] = threading
+        vars(_util)["logfmt"] = line
 
 
 class _NoTimer:
