@@ -5,6 +5,7 @@ import socket
 import threading
 import zlib
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.support.issuers import CALLBACK, LyingIssuer, Stage, answers, public,
 
 from tollkeeper.errors import IssuerUnavailable, SignInFailed, TollkeeperError
 from tollkeeper.signin import SignIn
+from tollkeeper.signin.wire import Wire
 
 pytestmark = pytest.mark.anyio
 
@@ -74,6 +76,29 @@ async def test_e38_a_slow_issuer_is_given_up(
     with pytest.raises(IssuerUnavailable, match="TimeoutError"):
         await Traveller(sign_in).arrive()
     await sign_in.close()
+
+
+async def test_a_connection_that_was_idle_is_not_used_again() -> None:
+    """For the issuer may be closing it. One that has just been used is: that saves a handshake."""
+    opened = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal opened
+        opened += 1
+        with suppress(asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        writer.close()
+
+    wire = Wire(timeout=5)
+    async with await asyncio.start_server(answer, "127.0.0.1") as server:
+        address = "http://{}:{}".format(*server.sockets[0].getsockname())
+        for idle, connections in ((0, 1), (0, 1), (2.2, 2)):
+            await asyncio.sleep(idle)
+            assert await wire.get_json(address) == {}
+            assert opened == connections
+        await wire.close()
 
 
 async def test_e38_an_issuer_that_is_not_there_is_unavailable(clock: Clock) -> None:

@@ -1,6 +1,8 @@
 """Subscriptions on the pages: begun, told of, mended, ended; and all that a hostile browser could send."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +64,27 @@ def test_a_trial_begins_and_says_what_comes_next(shop: Shop) -> None:
         "Nothing besides your subscriptions",
     ):
         assert words in account
+
+
+def test_a_subscription_that_is_not_told_of_yet_is_being_confirmed(sqlite_url: str, tmp_path: Path) -> None:
+    def rename(before: str, after: str) -> None:
+        with closing(sqlite3.connect(tmp_path / "ledger.sqlite3", timeout=10)) as ledger, ledger:
+            ledger.execute("UPDATE objects SET kind = ? WHERE kind = ?", (after, before))
+
+    with (
+        running_sandbox(tmp_path) as sandbox,
+        running_shop(sandbox, sqlite_url, tmp_path, STRIPE_WEBHOOK_SECRET="") as shop,
+    ):
+        someone = shop.newcomer()
+        paid = someone.pay(someone.follow(shop.order(someone, "month")))
+        rename("subscription", "not told of")
+        page = someone.follow(paid)
+        assert "Confirming your subscription" in page.text
+        assert page.headers["Refresh"] == "3"
+        assert not someone.enters()
+        rename("not told of", "subscription")
+        assert "Your trial has begun" in someone.follow(paid).text
+        assert someone.enters()
 
 
 def test_a_subscription_without_a_trial_is_paid_at_once(shop: Shop) -> None:
