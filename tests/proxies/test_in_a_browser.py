@@ -1,15 +1,12 @@
 """The same way in a real browser, which keeps cookies, follows policies and asks about other origins as browsers do."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
-from tests.journeys.conftest import QUIET, chromium
+from playwright.sync_api import expect
 from tests.journeys.visitor import PATIENCE_MS, Visitor, new_email
 from tests.proxies.proxies import APART, APP, PAY, Proxy
-
-__all__ = ["chromium"]
+from tests.support.chromium import running_chromium
 
 PAGE = f"https://{APP}/reports/q3?year=2026"
 PAGE_APART = f"https://{APART}/reports/q3?year=2026"
@@ -17,16 +14,13 @@ WHO = """async () => (await (await fetch("https://pay.example.com/api/me", {cred
 
 
 @pytest.fixture(scope="module")
-def somebody(chromium: str, proxy: Proxy) -> Iterator[Visitor]:
+def somebody(proxy: Proxy) -> Iterator[Visitor]:
     """A visitor whose browser finds all hosts at the proxy."""
-    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
     rules = (f"MAP *.example.{top}:443 127.0.0.1:{proxy.port}" for top in ("com", "net"))
     names = f"--host-resolver-rules={','.join(rules)}"
     expect.set_options(timeout=PATIENCE_MS)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=[*QUIET, *as_root, names])
+    with running_chromium(names) as browser:
         yield Visitor(f"https://{PAY}", browser.new_context(ignore_https_errors=True), new_email())
-        browser.close()
 
 
 def test_a_visitor_signs_in_pays_and_sees_the_page_first_asked_for(somebody: Visitor) -> None:
