@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 
 import structlog
 from sqlalchemy import Connection
@@ -64,15 +64,22 @@ async def drain(books: Books, realm: Realm) -> int:
     claimed = await books.database.write(events.claim, realm, books.clock(), BATCH, LEASE)
     if not claimed:
         return 0
-    subjects = await books.database.read(_subjects, claimed)
     # One reconcile settles every event of a customer: events are hints, and the snapshot is newer than all of them.
-    by_subject: dict[Customer | str, list[KeptEvent]] = defaultdict(list)
-    for kept, subject in zip(claimed, subjects, strict=True):
-        by_subject[subject].append(kept)
+    by_subject = _grouped(zip(await books.database.read(_subjects, claimed), claimed, strict=True))
     async with asyncio.TaskGroup() as group:
-        for subject, about_it in by_subject.items():
-            group.create_task(_handle(books, realm, subject, about_it))
+        asked = [group.create_task(_payers(books, realm, subject, kept)) for subject, kept in by_subject.items()]
+    by_payer = _grouped(pair for answer in asked for pair in answer.result())
+    async with asyncio.TaskGroup() as group:
+        for subject, kept in by_payer.items():
+            group.create_task(_handle(books, realm, subject, kept))
     return len(claimed)
+
+
+def _grouped(pairs: Iterable[tuple[Customer | str, KeptEvent]]) -> dict[Customer | str, list[KeptEvent]]:
+    grouped: dict[Customer | str, list[KeptEvent]] = defaultdict(list)
+    for subject, kept in pairs:
+        grouped[subject].append(kept)
+    return grouped
 
 
 def _subjects(conn: Connection, claimed: Iterable[KeptEvent]) -> list[Customer | str]:
@@ -89,12 +96,36 @@ def _subject(conn: Connection, event: Event) -> Customer | str:
     return payer or findings.source_of(conn, event.realm, event.reference) or event.object_id
 
 
+async def _payers(
+    books: Books, realm: Realm, subject: Customer | str, kept: Sequence[KeptEvent]
+) -> list[tuple[Customer | str, KeptEvent]]:
+    """The same events, each with the customer of ours whose payment it is about, where only the provider can tell.
+
+    A dispute names no customer, and may come before its payment is known here: whoever reconciles the customer right
+    now asked before it. It may be about an earlier payment for a subscription too.
+    """
+    event = kept[0].event  # all of them are about the same
+    if isinstance(subject, str) and event.customer_id is None and event.reference is not None:
+        async with _trying(books, subject, kept):
+            payer = await books.provider.payer(event.reference)
+            known = await books.database.read(customers.find, realm, payer) if payer else None
+            return [(known or subject, one) for one in kept]
+        return []
+    return [(subject, one) for one in kept]
+
+
 async def _handle(books: Books, realm: Realm, subject: Customer | str, kept: Sequence[KeptEvent]) -> None:
-    """Events that trip over anything, a fault of ours too, must not hold up the others."""
-    try:
+    async with _trying(books, subject, kept):
         outcome = await _outcome(books, realm, subject, kept)
         await books.database.write(events.handled, [one.id for one in kept], outcome, books.clock())
         books.metrics.events_tried.labels("handled").inc(len(kept))
+
+
+@asynccontextmanager
+async def _trying(books: Books, subject: Customer | str, kept: Iterable[KeptEvent]) -> AsyncIterator[None]:
+    """Events that trip over anything, a fault of ours too, must not hold up the others."""
+    try:
+        yield
     except Exception as error:
         log.warning("events not handled", subject=subject, exc_info=not isinstance(error, TollkeeperError))
         with suppress(TollkeeperError):  # where the database cannot be told, they are due again when the lease ends
@@ -112,24 +143,11 @@ async def _put_off(books: Books, kept: Iterable[KeptEvent], error: str) -> None:
 
 
 async def _outcome(books: Books, realm: Realm, subject: Customer | str, kept: Sequence[KeptEvent]) -> str:
-    customer = await _payer(books, realm, kept) if isinstance(subject, str) else subject
-    if customer is None:
-        return await _note_unclaimed(books, realm, str(subject))
+    if isinstance(subject, str):
+        return await _note_unclaimed(books, realm, subject)
     evidence = ", ".join(one.event.id for one in kept)
-    done = await reconcile(books, customer, evidence=evidence)
+    done = await reconcile(books, subject, evidence=evidence)
     return f"{done.changes} changed"
-
-
-async def _payer(books: Books, realm: Realm, kept: Sequence[KeptEvent]) -> Customer | None:
-    """The customer of ours whose payment it is, where the event names none.
-
-    A dispute may come before its payment is known here: whoever reconciles the customer right now asked before it.
-    """
-    event = kept[0].event  # all of them are about the same
-    if event.customer_id is not None or event.reference is None:
-        return None
-    payer = await books.provider.payer(event.reference)
-    return await books.database.read(customers.find, realm, payer) if payer else None
 
 
 async def _note_unclaimed(books: Books, realm: Realm, source: str) -> str:

@@ -290,6 +290,24 @@ async def test_j07_money_of_a_period_that_is_over_changes_nothing_when_it_goes_b
     assert (await shop.held(person), await shop.changes(person)) == (["pro"], ["granted", "extended"])
 
 
+async def test_j07_disputes_of_periods_that_are_over_are_settled_at_once_and_change_nothing(shop: Shop) -> None:
+    """Found by the simulator: each was reconciled by itself, and all at once, so that one superseded the other."""
+    person, subscription = await shop.subscriber()
+    v1 = shop.world.sandbox.stripe.v1
+    customer = str(v1.subscriptions.retrieve(subscription).customer)
+    for card in ("pm_card_createDispute", "pm_card_visa"):
+        method = v1.payment_methods.attach(card, {"customer": customer})
+        v1.subscriptions.update(subscription, {"default_payment_method": method.id})
+        shop.world.pass_time(2 * WEEK + RENEWED)
+    disputes = v1.disputes.list().data
+    assert len(disputes) == 3
+    await shop.hear()  # for the first time in six weeks
+    told = {one.object_id: one.outcome for one in await shop.books.database.read(events.newest, "stripe", False, 100)}
+    assert {told[dispute.id] for dispute in disputes} == {"0 changed"}
+    assert b'tollkeeper_reconciles_total{outcome="superseded"} 0.0' in shop.books.metrics.text()
+    assert (await shop.held(person), await shop.changes(person)) == (["pro"], ["granted", "restored"])
+
+
 async def test_j08_a_trial_is_offered_once_and_costs_nothing_until_it_ends(shop: Shop) -> None:
     shop.sell(trial_days=2)
     person, subscription = await shop.subscriber()
