@@ -99,19 +99,24 @@ def _subject(conn: Connection, event: Event) -> Customer | str:
 async def _payers(
     books: Books, realm: Realm, subject: Customer | str, kept: Sequence[KeptEvent]
 ) -> list[tuple[Customer | str, KeptEvent]]:
-    """The same events, each with the customer of ours whose payment it is about, where only the provider can tell.
+    """The same events, each with the customer of ours whose payment it is about; none, if that could not be asked."""
+    told: list[tuple[Customer | str, KeptEvent]] = []
+    async with _trying(books, subject, kept):
+        payer = await _payer(books, realm, kept[0].event) if isinstance(subject, str) else None
+        told.extend((payer or subject, one) for one in kept)
+    return told
 
-    A dispute names no customer, and may come before its payment is known here: whoever reconciles the customer right
-    now asked before it. It may be about an earlier payment for a subscription too.
+
+async def _payer(books: Books, realm: Realm, event: Event) -> Customer | None:
+    """The customer of ours whose payment it is, where the event names none.
+
+    A dispute may come before its payment is known here: whoever reconciles the customer right now asked before it. It
+    may be about an earlier payment for a subscription too.
     """
-    event = kept[0].event  # all of them are about the same
-    if isinstance(subject, str) and event.customer_id is None and event.reference is not None:
-        async with _trying(books, subject, kept):
-            payer = await books.provider.payer(event.reference)
-            known = await books.database.read(customers.find, realm, payer) if payer else None
-            return [(known or subject, one) for one in kept]
-        return []
-    return [(subject, one) for one in kept]
+    if event.customer_id is not None or event.reference is None:
+        return None
+    payer = await books.provider.payer(event.reference)
+    return await books.database.read(customers.find, realm, payer) if payer else None
 
 
 async def _handle(books: Books, realm: Realm, subject: Customer | str, kept: Sequence[KeptEvent]) -> None:
