@@ -5,7 +5,9 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import sql
 from sqlalchemy import Connection, func, insert, select, text, update
 from sqlalchemy.exc import ProgrammingError
 from tests.storage.makers import NOW, TEST_MODE, an_event, keep_person
@@ -89,6 +91,36 @@ async def test_f44_a_restart_that_nobody_saw_costs_nobody_an_answer(own_cluster:
         await asyncio.to_thread(own_cluster.start)
         assert [await opened.find_visitor("x", live=False, now=NOW) for _ in range(5)] == [None] * 5
         assert await opened.read(people.find, "ada") is not None
+    finally:
+        await opened.close()
+
+
+async def test_f42_a_standby_is_read_and_takes_nothing_until_it_is_promoted(own_cluster: Cluster) -> None:
+    opened = await open_database(own_cluster.url(TEMPLATE))
+    try:
+        await opened.write(keep_person, "ada")
+        await asyncio.to_thread(own_cluster.demote)
+        for _ in range(2):
+            assert await opened.read(people.find, "ada") is not None
+            with pytest.raises(StorageBusy, match="read-only"):
+                await opened.write(keep_person, "bob")
+        await asyncio.to_thread(own_cluster.promote)
+        await opened.write(keep_person, "bob")
+    finally:
+        await opened.close()
+
+
+async def test_f42_whoever_lets_nobody_write_is_obeyed(postgresql_url: str) -> None:
+    """As hosts do when the disk is nearly full."""
+    with psycopg.connect(postgresql_url) as conn:
+        name = sql.Identifier(conn.info.dbname)
+        conn.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+    opened = await open_database(postgresql_url)
+    try:
+        for _ in range(2):
+            assert await opened.read(people.find, "ada") is None
+            with pytest.raises(StorageBusy, match="read-only"):
+                await opened.write(keep_person, "ada")
     finally:
         await opened.close()
 

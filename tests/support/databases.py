@@ -64,6 +64,16 @@ class Cluster:
         """Stop the server, whoever is connected, and wait until it is gone."""
         self._run("pg_ctl", "stop", "--wait", "--mode=immediate", "-D", self._data)
 
+    def demote(self) -> None:
+        """Start again as a standby: it answers questions, and takes nothing."""
+        self.stop()
+        (self._data / "standby.signal").touch()
+        self.start()
+
+    def promote(self) -> None:
+        """Let a standby take over."""
+        self._run("pg_ctl", "promote", "--wait", "-D", self._data)
+
     def remove(self) -> None:
         """Stop the server and delete its files."""
         if (self._data / "postmaster.pid").exists():

@@ -10,7 +10,7 @@ from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
-from sqlalchemy import URL, Connection, Engine, create_engine
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as CheckoutTimeout
 
@@ -141,7 +141,7 @@ class PostgresqlDatabase:
 
 def engine(address: URL) -> Engine:
     """SQLAlchemy on a PostgreSQL server, with every wait bounded. Dead connections are noticed before they are used."""
-    return create_engine(
+    made = create_engine(
         address,
         connect_args=_settings(address),
         pool_size=THREADS,
@@ -150,6 +150,16 @@ def engine(address: URL) -> Engine:
         pool_pre_ping=True,
         hide_parameters=True,
     )
+    event.listen(made, "checkin", _as_the_server_has_it)
+    return made
+
+
+def _as_the_server_has_it(connection: "psycopg.Connection[Any] | None", record: object) -> None:
+    """A connection that was used for reading would begin by asking to write, which a server may forbid: a standby
+    answers with another error than to a write, and ``default_transaction_read_only`` would be overruled.
+    """
+    if connection is not None:
+        connection.read_only = None
 
 
 @contextmanager
