@@ -30,6 +30,7 @@ AUDIT = (
 EVENT = "SELECT count(*) FROM events WHERE provider = 'stripe' AND account = ? AND event_id = ?"
 HANDLED = "SELECT event_id FROM events WHERE provider = 'stripe' AND account = ? AND handled_at IS NOT NULL"
 EVENTS = "SELECT event_id, handled_at, due_at, error FROM events WHERE provider = 'stripe' AND account = ?"
+CUSTOMER = "SELECT count(*) FROM customers WHERE provider = 'stripe' AND account = ? AND external_id = ?"
 UNSWEPT = "SELECT count(*) FROM customers WHERE provider = 'stripe' AND account = ? AND checked_at < ?"
 
 MATTERS = (
@@ -230,19 +231,29 @@ class Checker:
         return {entry.sells for entry in source.alive(first, max(first, self._facts.made[session]))} == {product}
 
     def _ledger_changed(self) -> None:
-        for id_ in self._facts.subscriptions.keys() - self.sources.keys():
-            self._find_order(id_)
+        self._find_subscriptions()
         for source in self.sources.values():
             source.note(self._entry(source))
 
+    def _find_subscriptions(self) -> None:
+        for id_ in self._facts.subscriptions.keys() - self.sources.keys():
+            self._find_order(id_)
+
     def _find_order(self, id_: str) -> None:
-        """A subscription counts that names an order of ours and its person, and is that person's own."""
+        """A subscription counts that names an order of ours and its person, and is that person's own.
+
+        One made by hand counts as soon as the app knows the customer, whom Stripe may have made without an answer.
+        """
         told = self._facts.subscriptions[id_]
         page = next((page for page in self.handed.values() if page.order == told.order), None)
         if page is None or {told.person, self._facts.customers.get(told.customer)} != {page.person}:
             return
-        born = self._facts.made[id_] if self._came_of_a_page(id_) else 0
-        self.sources[id_] = Source(id_, page.person, page.offer.product, born=born)
+        of_page = self._came_of_a_page(id_)
+        if not of_page and not self._store.look(CUSTOMER, self._account, told.customer)[0][0]:
+            return
+        source = Source(id_, page.person, page.offer.product, born=self._facts.made[id_] if of_page else 0)
+        self.sources[id_] = source
+        source.note(self._entry(source))
 
     def _came_of_a_page(self, id_: str) -> bool:
         return any(self._facts.sessions[session].subscription == id_ for session in self.handed)
@@ -273,6 +284,7 @@ class Checker:
 
         Answers whether anything changed.
         """
+        self._find_subscriptions()
         rows = self._store.look(GRANTS, self._account)
         if rows == self._looked_at:
             return False
@@ -343,6 +355,7 @@ class Checker:
 
     def handled(self) -> None:
         """I5: what is marked as handled was acted on, and the app goes by nothing any more that it read before."""
+        self._find_subscriptions()
         for (id_,) in self._store.look(HANDLED, self._account):
             if id_ in self._handled:
                 continue
