@@ -81,8 +81,9 @@ async def _settle(world: World) -> None:
     world.weather.calm = True
     world.sandbox.ledger.run("DELETE FROM faults")
     world.kill_all()
-    world.jumped += MOVES_ON[world.history.sells] + 1
-    swept_since = world.clock() - SWEPT_WITHIN
+    moves_on = MOVES_ON[world.history.sells]
+    world.jumped += moves_on + 1
+    swept_since = world.clock() - SWEPT_WITHIN + moves_on  # whom a sweep has only begun with is not that far yet
     await world.start_process(0)
     for _ in range(LOOKS):
         await asyncio.sleep(PATIENCE)
