@@ -5,13 +5,13 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 from psycopg import sql
 from sqlalchemy import Connection, func, insert, select, text, update
 from sqlalchemy.exc import ProgrammingError
 from tests.storage.makers import NOW, TEST_MODE, an_event, keep_person
 from tests.support.databases import TEMPLATE, Cluster, new_cluster
+from tests.support.trouble import name_of, tell
 
 from tollkeeper.errors import StorageBusy
 from tollkeeper.storage import events, people, tables
@@ -112,9 +112,8 @@ async def test_f42_a_standby_is_read_and_takes_nothing_until_it_is_promoted(own_
 
 async def test_f42_whoever_lets_nobody_write_is_obeyed(postgresql_url: str) -> None:
     """As hosts do when the disk is nearly full."""
-    with psycopg.connect(postgresql_url) as conn:
-        name = sql.Identifier(conn.info.dbname)
-        conn.execute(sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(name))
+    forbid = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on")
+    tell(postgresql_url, forbid.format(name_of(postgresql_url)))
     opened = await open_database(postgresql_url)
     try:
         for _ in range(2):
