@@ -1,5 +1,6 @@
 """What is particular to SQLite: one file, and what can happen to it."""
 
+import asyncio
 import shutil
 import sqlite3
 import stat
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 from tests.storage.makers import NOW, an_event, keep_login_session, keep_person
+from tests.support.running import eventually
 
 from tollkeeper.errors import StorageBusy, StorageError
 from tollkeeper.storage import events, people, sqlite
@@ -131,6 +133,16 @@ def damage(path: Path, kind: str) -> None:
         case "folder":
             path.unlink()
             path.mkdir()
+
+
+async def test_what_is_committed_while_closing_is_acknowledged(database: Database, path: Path) -> None:
+    """Though the event loop hears of it only when the log beside the file is gone, with the last connection."""
+    writing = asyncio.create_task(database.write(keep_person, "ada"))
+    ending = asyncio.create_task(database.close())
+    await asyncio.sleep(0)
+    eventually(lambda: not Path(f"{path}-wal").exists())
+    await ending
+    assert (await writing).id == "ada"
 
 
 async def test_f43_a_missing_file_is_not_made(tmp_path: Path) -> None:

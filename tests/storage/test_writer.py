@@ -29,7 +29,7 @@ def engine(sqlite_url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def writer(engine: Engine) -> Iterator[Writer]:
-    made = Writer(engine.connect())
+    made = Writer(engine.connect(), committed=lambda: None)
     yield made
     made.close()
 
@@ -167,7 +167,7 @@ def test_f41_a_group_that_cannot_begin_is_told_so(writer: Writer, engine: Engine
 
 
 def test_closing_finishes_what_waits(engine: Engine) -> None:
-    writer = Writer(engine.connect())
+    writer = Writer(engine.connect(), committed=lambda: None)
     answers = [writer.submit(person(f"p{number}")) for number in range(GROUP_LIMIT + 1)]
     writer.close()
     assert all(answer.done() for answer in answers)

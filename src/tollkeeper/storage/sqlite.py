@@ -56,7 +56,7 @@ class SqliteDatabase:
         with clear_errors(path):
             self._path = path
             self._writing = engine(path, begin="BEGIN IMMEDIATE")
-            self._writer = Writer(self._writing.connect())
+            self._writer = Writer(self._writing.connect(), committed=self._require_in_its_place)
             self._reading = engine(path, begin="BEGIN", read_only=True)
             self._readers = ThreadPoolExecutor(READERS, "tollkeeper-reader")
             self._gate = connect(path, read_only=True, busy_timeout_ms=GATE_BUSY_TIMEOUT_MS)
@@ -68,14 +68,12 @@ class SqliteDatabase:
 
     async def read(self, f: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a query in a thread, in one transaction that cannot write."""
-        with self._in_its_place():
-            return await answer_of(
-                self._readers.submit(_transact, self._reading, lambda conn: f(conn, *args, **kwargs))
-            )
+        with clear_errors(self._path):
+            return await answer_of(self._readers.submit(self._transact, lambda conn: f(conn, *args, **kwargs)))
 
     async def write(self, f: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a query in the writer's thread; the answer comes once it is committed to disk."""
-        with self._in_its_place():
+        with clear_errors(self._path):
             answer: T = await answer_of(self._writer.submit(lambda conn: f(conn, *args, **kwargs)))
             return answer
 
@@ -111,17 +109,18 @@ class SqliteDatabase:
         with suppress(sqlite3.ProgrammingError):  # closed meanwhile
             self._gate.rollback()
 
-    @contextmanager
-    def _in_its_place(self) -> Iterator[None]:
-        """Let no answer out of a file that was moved, deleted or replaced: SQLite itself would never notice.
-
-        Looked at after the work is done, so that a write is acknowledged only if the next start will find it.
-        """
-        with clear_errors(self._path):
-            yield
+    def _transact(self, function: Callable[[Connection], T]) -> T:
+        with self._reading.begin() as conn:
+            answer = function(conn)
         self._require_in_its_place()
+        return answer
 
     def _require_in_its_place(self) -> None:
+        """Let no answer out of a file that was moved, deleted or replaced: SQLite itself would never notice.
+
+        Looked at after the work is done, so that a write is acknowledged only if the next start will find it; and in
+        the thread that did it, which closing waits for: with the last connection the log beside the file goes away.
+        """
         try:
             same = _identities(self._files) == self._opened
         except OSError:
@@ -218,8 +217,3 @@ def _result_codes(error: BaseException | None) -> Iterator[int]:
         if isinstance(error, sqlite3.Error):
             yield getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         error = error.__context__
-
-
-def _transact(reading: Engine, function: Callable[[Connection], T]) -> T:
-    with reading.begin() as conn:
-        return function(conn)

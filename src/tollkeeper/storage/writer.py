@@ -53,10 +53,14 @@ class Job:
 
 
 class Writer:
-    """Takes functions from any thread and runs them, in order, on the one connection that writes."""
+    """Takes functions from any thread and runs them, in order, on the one connection that writes.
 
-    def __init__(self, conn: Connection) -> None:
+    After each commit ``committed`` is called, in the writer's thread; what it raises is the answer to all of the group.
+    """
+
+    def __init__(self, conn: Connection, committed: Callable[[], None]) -> None:
         self._conn = conn
+        self._committed = committed
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._closed = False
         self._thread = Thread(target=self._work, name="tollkeeper-writer", daemon=True)
@@ -84,7 +88,7 @@ class Writer:
             closing = None in arrived
             group = [job for job in arrived if job and job.answer.set_running_or_notify_cancel()]
             if group:
-                commit_together(self._conn, group)
+                commit_together(self._conn, group, self._committed)
 
     def _arrived(self) -> list[Job | None]:
         """Wait for a job, then take what else is waiting, up to the limit."""
@@ -97,12 +101,13 @@ class Writer:
         return arrived
 
 
-def commit_together(conn: Connection, group: list[Job]) -> None:
+def commit_together(conn: Connection, group: list[Job], committed: Callable[[], None]) -> None:
     """Run and commit a group of jobs in one transaction, then answer them. If it fails as a whole, all hear so."""
     try:
         with conn.begin():
             for job in group:
                 job.run(conn)
+        committed()
     except BaseException as error:
         _driver(conn).rollback()  # after a COMMIT that fails SQLite keeps the transaction, and SQLAlchemy forgets it
         for job in group:
