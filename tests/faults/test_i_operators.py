@@ -232,7 +232,7 @@ def app(sandbox: Sandbox, postgresql_url: str, tmp_path: Path) -> Installation:
         SECRET_KEY=f"canary-{secrets.token_urlsafe(32)}",
         STRIPE_API_KEY=f"sk_test_canary{secrets.token_hex(16)}",
         TEMPLATES_DIR=str(templates),
-        SIGN_IN_RATE="12/minute",
+        SIGN_IN_RATE="12/day",
     )
 
 

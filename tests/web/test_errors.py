@@ -69,7 +69,7 @@ def dawdle(site: Site, begun: str) -> str:
 
 
 def test_429(open_site: OpenSite) -> None:
-    site = open_site(SIGN_IN_RATE="1/minute")
+    site = open_site(SIGN_IN_RATE="1/day")
     browser = Browser(site.url)
     browser.get("/login")
     page = browser.get("/login")

@@ -1,4 +1,7 @@
-"""Rates: per address for signing in, per person for paying. Whose address it is, a proxy may say only if trusted."""
+"""Rates: per address for signing in, per person for paying. Whose address it is, a proxy may say only if trusted.
+
+Rates of a day, for one more try is let in once a new minute has begun, and a test may begin at the end of one.
+"""
 
 from itertools import takewhile
 
@@ -18,20 +21,20 @@ def begin_from(site: Site, *forwarded: str) -> int:
 
 
 def test_signing_in_has_a_rate(open_site: OpenSite) -> None:
-    site = open_site(SIGN_IN_RATE="2/minute")
+    site = open_site(SIGN_IN_RATE="2/day")
     assert [begin_from(site) for _ in range(4)] == [302, 302, 429, 429]
     assert httpx2.get(site.url).status_code == 200
 
 
 def test_coming_back_has_a_rate_of_its_own(open_site: OpenSite) -> None:
-    site = open_site(SIGN_IN_RATE="2/minute")
+    site = open_site(SIGN_IN_RATE="2/day")
     callback = f"{site.url}/login/oidc/callback?code=a&state=b"
     assert [httpx2.get(callback).status_code for _ in range(3)] == [400, 400, 429]
     assert begin_from(site) == 302
 
 
 def test_paying_has_a_rate_per_person(open_site: OpenSite) -> None:
-    site = open_site(PURCHASE_RATE="2/minute")
+    site = open_site(PURCHASE_RATE="2/day")
     alice, alice_elsewhere, bob = Browser(site.url), Browser(site.url), Browser(site.url)
     for browser, name in ((alice, "Alice Example"), (alice_elsewhere, "Alice Example"), (bob, "Bob Example")):
         browser.sign_in(name)
@@ -54,18 +57,18 @@ def test_looking_how_far_a_checkout_is_has_a_rate_per_person(open_site: OpenSite
 
 
 def test_strangers_may_not_say_where_they_come_from(open_site: OpenSite) -> None:
-    site = open_site(SIGN_IN_RATE="1/minute")
+    site = open_site(SIGN_IN_RATE="1/day")
     assert [begin_from(site, f"198.51.100.{n}") for n in range(3)] == [302, 429, 429]
 
 
 def test_a_proxy_that_is_not_ours_is_a_stranger(open_site: OpenSite) -> None:
-    site = open_site(SIGN_IN_RATE="1/minute", TRUSTED_PROXIES="192.0.2.1,10.0.0.0/24")
+    site = open_site(SIGN_IN_RATE="1/day", TRUSTED_PROXIES="192.0.2.1,10.0.0.0/24")
     assert [begin_from(site, f"198.51.100.{n}") for n in range(3)] == [302, 429, 429]
 
 
 @pytest.mark.parametrize("trusted", ["127.0.0.1", "127.0.0.0/8", "10.0.0.0/24,127.0.0.1/32"])
 def test_our_own_proxy_is_believed(open_site: OpenSite, trusted: str) -> None:
-    site = open_site(SIGN_IN_RATE="1/minute", TRUSTED_PROXIES=trusted)
+    site = open_site(SIGN_IN_RATE="1/day", TRUSTED_PROXIES=trusted)
     assert [begin_from(site, "198.51.100.1"), begin_from(site, "198.51.100.2")] == [302, 302]
     assert [begin_from(site, "198.51.100.1"), begin_from(site, "198.51.100.2")] == [429, 429]
 
@@ -77,7 +80,7 @@ def test_our_own_proxy_is_believed_on_a_socket_for_both_families(
     listen = server.listen
     monkeypatch.setattr(server, "listen", lambda _host, port: listen("::", port))
     try:
-        site = open_site(SIGN_IN_RATE="1/minute", TRUSTED_PROXIES="127.0.0.1", GATED_HOSTS="127.0.0.1:9")
+        site = open_site(SIGN_IN_RATE="1/day", TRUSTED_PROXIES="127.0.0.1", GATED_HOSTS="127.0.0.1:9")
     except server.CannotListen:
         pytest.skip("this machine has no IPv6")
     assert [begin_from(site, "198.51.100.1"), begin_from(site, "198.51.100.2")] == [302, 302]
@@ -87,7 +90,7 @@ def test_our_own_proxy_is_believed_on_a_socket_for_both_families(
 
 
 def test_only_what_our_own_proxy_added_is_believed(open_site: OpenSite) -> None:
-    site = open_site(SIGN_IN_RATE="1/minute", TRUSTED_PROXIES="127.0.0.1")
+    site = open_site(SIGN_IN_RATE="1/day", TRUSTED_PROXIES="127.0.0.1")
     made_up = [f"203.0.113.{n}, 198.51.100.1" for n in range(3)]
     assert [begin_from(site, value) for value in made_up] == [302, 429, 429]
     assert begin_from(site, "203.0.113.9", "198.51.100.1") == 429
@@ -103,7 +106,7 @@ def test_only_what_our_own_proxy_added_is_believed(open_site: OpenSite) -> None:
 def test_a_subscriber_counts_once_whatever_their_address(
     open_site: OpenSite, addresses: list[str], answers: list[int]
 ) -> None:
-    site = open_site(SIGN_IN_RATE="1/minute", TRUSTED_PROXIES="127.0.0.1")
+    site = open_site(SIGN_IN_RATE="1/day", TRUSTED_PROXIES="127.0.0.1")
     assert [begin_from(site, address) for address in addresses] == answers
 
 
