@@ -60,4 +60,4 @@ def open_until(visitor: Visitor, catalog: Catalog, now: int) -> dict[str, int | 
 
 def features_of(visitor: Visitor, catalog: Catalog, now: int) -> frozenset[str]:
     """Every feature the visitor may use at ``now`` (Unix seconds)."""
-    return catalog.features([held.product for held in visitor.holdings if held.until is None or held.until > now])
+    return catalog.features([held.product for held in visitor.holdings if held.in_force(now)])

@@ -24,6 +24,7 @@ from tollkeeper.model import Customer, Finding, Order, OrderState, Person, Price
 from tollkeeper.provider import Checkout, ReturnAddresses
 from tollkeeper.reconcile import Books, Reconciled, reconcile
 from tollkeeper.storage import customers, findings, grants, orders
+from tollkeeper.wording import NEEDS_A_LOOK, NOT_OPENED
 
 # Idempotency keys live for at least 24 hours (https://docs.stripe.com/api/idempotent_requests). Seconds.
 KEY_LIFETIME = 23 * 3600
@@ -93,7 +94,7 @@ class Till:
                     return Completed(checkout.id)
             else:
                 await self._give_up(order, checkout.id if checkout else order.checkout_id)
-        raise Refused(503, "The payment page could not be opened. Nothing was charged. Please try again in a minute.")
+        raise Refused(503, NOT_OPENED)
 
     async def settle(self, order: Order, evidence: str) -> Reconciled | None:
         """Ask the provider what became of an order, and make the grants agree."""
@@ -178,7 +179,7 @@ class Till:
         done = await self.settle(order, "purchase of what was paid already")
         found = done.of_order(order) if done else None
         if found is not None and _needs_a_look(found):
-            raise Refused(409, "We have received a payment of yours that needs a closer look. Please write to us.")
+            raise Refused(409, NEEDS_A_LOOK)
         return found is None or found.verdict in {Verdict.GRANTED, Verdict.PENDING}
 
     def _returns(self) -> ReturnAddresses:

@@ -17,7 +17,7 @@ from tollkeeper.errors import ConfigurationError, NotDone, TollkeeperError
 
 if TYPE_CHECKING:
     from tollkeeper.catalog import Catalog
-    from tollkeeper.explanations import Explanation, Oddity
+    from tollkeeper.explanations import Case, Explanation
     from tollkeeper.model import Grant, Person
     from tollkeeper.operators import Reconciliation
     from tollkeeper.reconcile import Books
@@ -430,7 +430,7 @@ def payments(limit: Limit = 50, folder: Folder = Path(), as_json: Json = False) 
     """List the payments that opened no door, or paid for the same thing again, and what to do about each."""
     from tollkeeper import operators, reports
 
-    async def look(books: "Books") -> "tuple[Oddity, ...]":
+    async def look(books: "Books") -> "tuple[Case, ...]":
         where = (books.catalog, books.provider.name, books.provider.live)
         return await books.database.read(operators.payments_to_check, *where, books.clock(), limit + 1)
 

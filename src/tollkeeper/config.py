@@ -417,8 +417,10 @@ def _policy(values: Mapping[str, Any]) -> Policy:
     return Policy(
         refund_revokes_from=values.get("refund_revokes_from", usual.refund_revokes_from),
         dispute_suspends=values.get("dispute") != "keep",
+        earlier_dispute_counts=values.get("earlier_dispute") != "tell",
         promotion_codes=values.get("promotion_codes", usual.promotion_codes),
         grace_days=values.get("grace_days", usual.grace_days),
+        trial_grace_days=values.get("trial_grace_days", usual.trial_grace_days),
         trial_days=values.get("trial_days", usual.trial_days),
         trial_without_card=values.get("trial_without_card", usual.trial_without_card),
     )

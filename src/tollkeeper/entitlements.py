@@ -1,18 +1,21 @@
-"""PURE. What a customer's snapshot entitles to: a verdict on each purchase and subscription, with its reason in words.
+"""PURE. What a customer's snapshot entitles to: a verdict on each purchase and subscription, with its reason.
 
 Each rule looks for one thing that stands in the way, and what no rule objects to is granted. Being paid is one of the
 rules: it names what counts as paid, and nothing else does. Rules take no time: the same snapshot always gives the same,
 and of a subscription also tells until when.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from tollkeeper.catalog import Catalog
 from tollkeeper.model import (
+    Bill,
     Bought,
     Customer,
     Dispute,
     Finding,
+    Invoice,
     Line,
     Order,
     Payment,
@@ -22,10 +25,11 @@ from tollkeeper.model import (
     Standing,
     Subscription,
     Verdict,
+    gravest,
 )
-from tollkeeper.words import day
+from tollkeeper.reasons import Code, Fact, Reason, because
 
-Objection = tuple[Verdict, str]
+Objection = tuple[Verdict, Reason]
 Rule = Callable[[Purchase, Order, Customer, Policy], Objection | None]
 SubscriptionRule = Callable[[Subscription, Order, Customer, Policy], Objection | None]
 
@@ -35,6 +39,12 @@ DAY = 24 * 3600
 # How long a subscription that is renewed gives access beyond the end of its period: the news of the renewal may be
 # late, or the provider down.
 LATE = DAY
+
+# How long a renewal that nobody was asked to pay yet is waited for: an invoice is a draft for an hour, and up to 72
+# (https://docs.stripe.com/billing/invoices/subscription). And how long one whose payment is on its way: no bank debit
+# takes longer (https://docs.stripe.com/payments/bank-debits).
+UNASKED = 3 * DAY
+ON_ITS_WAY = 14 * DAY
 
 
 def derive(
@@ -91,17 +101,17 @@ def judge_subscription(
         product=product,
         until=until,
         line=known or next(iter(subscription.items), None),
-        remark=None if verdict is Verdict.ENDED else _remark(subscription, known),
+        remarks=tuple(_remarks(subscription, known, policy)),
     )
 
 
-def unclaimed(bought: Purchase | Subscription) -> Finding:
-    """The verdict on what nobody ordered here. It opens no door, whoever holds its id."""
+def unclaimed(bought: Bought) -> Finding:
+    """The verdict on what nobody ordered here. It gives no access to anybody, whoever holds its id."""
     if isinstance(bought, Subscription):
         return _unclaimed_subscription(bought)
     if bought.payment is Payment.PAID:
-        return Finding(bought, Verdict.UNCLAIMED, "Paid on our account, but never ordered here by this person.")
-    return Finding(bought, Verdict.UNPAID, "Never ordered here by this person, and not paid.")
+        return Finding(bought, Verdict.UNCLAIMED, because(Code.NEVER_ORDERED))
+    return Finding(bought, Verdict.UNPAID, because(Code.NEVER_ORDERED_UNPAID))
 
 
 def _unclaimed_subscription(subscription: Subscription) -> Finding:
@@ -109,9 +119,8 @@ def _unclaimed_subscription(subscription: Subscription) -> Finding:
     if (end := _end(subscription)) is not None:
         return Finding(subscription, *end, line=line)
     if subscription.standing is Standing.INCOMPLETE:
-        return Finding(subscription, Verdict.UNPAID, "Never ordered here by this person, and not paid.", line=line)
-    reason = "A subscription on our account, but never ordered here by this person."
-    return Finding(subscription, Verdict.UNCLAIMED, reason, line=line)
+        return Finding(subscription, Verdict.UNPAID, because(Code.NEVER_ORDERED_UNPAID), line=line)
+    return Finding(subscription, Verdict.UNCLAIMED, because(Code.SUBSCRIBED_ELSEWHERE), line=line)
 
 
 def _product(line: Line | None, customer: Customer, catalog: Catalog) -> str | None:
@@ -120,33 +129,74 @@ def _product(line: Line | None, customer: Customer, catalog: Catalog) -> str | N
     return product.key if product else None
 
 
-def _remark(subscription: Subscription, known: Line | None) -> str | None:
-    """What of a subscription the catalog does not explain."""
-    others = ", ".join(line.price_id for line in subscription.items if line is not known)
-    if known is None:
-        return f"No product in the catalog has its price ({others or 'it has none'}): access stays as it was."
-    return f"It has other prices beside, which give nothing here: {others}." if others else None
+# Rules for purchases and subscriptions
 
 
 def other_mode(bought: Bought, order: Order, customer: Customer, policy: Policy) -> Objection | None:
-    """Test money never opens a live door, nor one account's money another's."""
+    """Test money never gives live access, nor one account's money another's."""
     if bought.live != customer.realm.live or order.realm != customer.realm:
-        return Verdict.QUARANTINED, "The payment and the order are of different accounts or modes."
+        return Verdict.QUARANTINED, because(Code.OTHER_REALM)
     return None
 
 
 def somebody_elses(bought: Bought, order: Order, customer: Customer, policy: Policy) -> Objection | None:
     """Order, payment and customer must all name the same person."""
     if {bought.person_id, order.person_id} != {customer.person_id}:
-        return Verdict.QUARANTINED, "The payment and the order name different people."
+        return Verdict.QUARANTINED, because(Code.OTHER_PERSON)
     return None
+
+
+def refunded(bought: Bought, order: Order, customer: Customer, policy: Policy) -> Objection | None:
+    """A full refund takes access away, and a partial one from the share on that the seller set."""
+    back, paid = bought.amount_refunded, bought.amount_total
+    if back and (back >= paid or back * 100 >= paid * policy.refund_revokes_from):
+        return Verdict.REVOKED, because(Code.REFUNDED, part=back < paid or None, **_refund(bought, policy))
+    return None
+
+
+def disputed(bought: Bought, order: Order, customer: Customer, policy: Policy) -> Objection | None:
+    """A payment that the buyer's bank challenges gives no access until that is won, unless the seller is lenient.
+
+    A dispute that is lost takes access away whatever the seller says, and an inquiry changes nothing.
+    """
+    return _challenged(bought.dispute, policy, reference=bought.reference)
+
+
+def _challenged(dispute: Dispute, policy: Policy, **facts: Fact) -> Objection | None:
+    if dispute is Dispute.OPEN and policy.dispute_suspends:
+        return Verdict.SUSPENDED, because(Code.DISPUTED, **facts)
+    return (Verdict.REVOKED, because(Code.DISPUTE_LOST, **facts)) if dispute is Dispute.LOST else None
+
+
+def _refund(bought: Bought, policy: Policy) -> dict[str, Fact]:
+    return {
+        "refunded": bought.amount_refunded,
+        "amount": bought.amount_total,
+        "currency": bought.currency,
+        "limit": policy.refund_revokes_from,
+    }
+
+
+def _overlooked(bought: Bought, policy: Policy) -> dict[str, Fact]:
+    """What might have stood in the way, but does not under the policy."""
+    facts: dict[str, Fact] = _refund(bought, policy) if bought.amount_refunded else {}
+    return facts | ({"disputed": True} if bought.dispute is Dispute.OPEN else {})
+
+
+# Rules for purchases
 
 
 def other_than_ordered(purchase: Purchase, order: Order, customer: Customer, policy: Policy) -> Objection | None:
     """Price, quantity, amount and currency must be what the order says. Tax may come on top."""
     ordered = ((Line(order.price_id, order.quantity),), order.amount, order.currency)
     if (purchase.lines, purchase.amount_subtotal, purchase.currency) != ordered:
-        return Verdict.QUARANTINED, "The price, quantity, amount or currency is not what was ordered."
+        return Verdict.QUARANTINED, because(
+            Code.OTHER_THAN_ORDERED,
+            amount=purchase.amount_subtotal,
+            currency=purchase.currency,
+            ordered=order.amount,
+            ordered_currency=order.currency,
+        )
     return None
 
 
@@ -157,14 +207,14 @@ def not_adding_up(purchase: Purchase, order: Order, customer: Customer, policy: 
     """
     due = order.amount - purchase.amount_discount
     if not 0 <= due <= order.amount or purchase.amount_total < due or purchase.amount_refunded < 0:
-        return Verdict.QUARANTINED, "The amounts of the payment do not add up to what was ordered."
+        return Verdict.QUARANTINED, because(Code.NOT_ADDING_UP)
     return None
 
 
 def discounted(purchase: Purchase, order: Order, customer: Customer, policy: Policy) -> Objection | None:
     """A discount that the order did not offer was not given by us. What the policy says by now does not matter."""
     if purchase.amount_discount and not order.promotion_codes:
-        return Verdict.QUARANTINED, "Less was paid than the order says: it offered no discount."
+        return Verdict.QUARANTINED, because(Code.UNEXPECTED_DISCOUNT)
     return None
 
 
@@ -177,30 +227,10 @@ def not_paid(purchase: Purchase, order: Order, customer: Customer, policy: Polic
     if purchase.payment is Payment.PAID or (purchase.payment is Payment.FREE and purchase.amount_total == 0):
         return None
     if purchase.payment is Payment.FREE:
-        return Verdict.QUARANTINED, "No payment was asked for, though there was something to pay."
+        return Verdict.QUARANTINED, because(Code.NOT_ASKED_FOR)
     if purchase.payment is Payment.PENDING:
-        return Verdict.PENDING, "The payment is still being processed."
-    return Verdict.UNPAID, "The payment did not succeed."
-
-
-def refunded(bought: Bought, order: Order, customer: Customer, policy: Policy) -> Objection | None:
-    """A full refund takes access away, and a partial one from the share on that the seller set."""
-    back, paid = bought.amount_refunded, bought.amount_total
-    if back and back >= paid:
-        return Verdict.REVOKED, "Refunded in full."
-    if back and back * 100 >= paid * policy.refund_revokes_from:
-        return Verdict.REVOKED, f"Refunded by {_share(bought)}, and {_limit(policy)}."
-    return None
-
-
-def disputed(bought: Bought, order: Order, customer: Customer, policy: Policy) -> Objection | None:
-    """A payment that the buyer's bank challenges gives no access until that is won, unless the seller is lenient.
-
-    A dispute that is lost takes access away whatever the seller says, and an inquiry changes nothing.
-    """
-    if bought.dispute is Dispute.OPEN and policy.dispute_suspends:
-        return Verdict.REVOKED, "The payment is disputed."
-    return (Verdict.REVOKED, "The dispute was lost.") if bought.dispute is Dispute.LOST else None
+        return Verdict.PENDING, because(Code.PROCESSING)
+    return Verdict.UNPAID, because(Code.NOT_PAID)
 
 
 # First whether there is any money, for a payment that never came to pass needs nobody's attention.
@@ -216,32 +246,45 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+def _grounds(purchase: Purchase, policy: Policy) -> Reason:
+    """Why a purchase that nothing stands in the way of is granted, and what of it was overlooked."""
+    return because(
+        Code.PAID,
+        free=purchase.amount_total == 0 or None,
+        discount=bool(purchase.amount_discount) or None,
+        **_overlooked(purchase, policy),
+    )
+
+
+# Rules for subscriptions
+
+
 def over(subscription: Subscription, order: Order, customer: Customer, policy: Policy) -> Objection | None:
-    """What is over gives nothing, and needs nobody's attention."""
+    """What is over gives nothing."""
     return _end(subscription)
 
 
 def _end(subscription: Subscription) -> Objection | None:
     if subscription.standing is Standing.CANCELED:
-        return Verdict.ENDED, f"Ended on {day(subscription.ends_at or subscription.period_end)}."
+        return Verdict.ENDED, because(Code.ENDED, at=subscription.ends_at or subscription.period_end)
     if subscription.standing is Standing.INCOMPLETE_EXPIRED:
-        return Verdict.ENDED, "Its first payment was never made, and the time for it is over."
+        return Verdict.ENDED, because(Code.NEVER_BEGUN)
     return None
 
 
 def ordered_once(subscription: Subscription, order: Order, customer: Customer, policy: Policy) -> Objection | None:
     """What was ordered to be paid once is no subscription."""
     if not order.recurring:
-        return Verdict.QUARANTINED, "What was ordered is paid once, and this is a subscription."
+        return Verdict.QUARANTINED, because(Code.ORDERED_ONCE)
     return None
 
 
 # https://docs.stripe.com/api/subscriptions/object#subscription_object-status
 GIVING = frozenset({Standing.TRIALING, Standing.ACTIVE, Standing.PAST_DUE})
 ON_HOLD = {
-    Standing.INCOMPLETE: "Its first payment has not been made.",
-    Standing.UNPAID: "Its payments failed, and it is on hold until what is owed is paid.",
-    Standing.PAUSED: "Its trial ended without a card, and it is on hold until there is one.",
+    Standing.INCOMPLETE: Code.FIRST_PAYMENT_MISSING,
+    Standing.UNPAID: Code.ON_HOLD,
+    Standing.PAUSED: Code.NO_CARD,
 }
 
 
@@ -249,27 +292,37 @@ def not_giving(subscription: Subscription, order: Order, customer: Customer, pol
     """Three standings may give access, and no others, such as those that are invented later."""
     if subscription.standing in GIVING:
         return None
-    if subscription.standing is Standing.INCOMPLETE and subscription.payment is Payment.PENDING:
-        return Verdict.PENDING, "The payment is still being processed."
+    if subscription.standing is Standing.INCOMPLETE and subscription.bill is Bill.PROCESSING:
+        return Verdict.PENDING, because(Code.PROCESSING)
     if subscription.standing in ON_HOLD:
-        return Verdict.SUSPENDED, ON_HOLD[subscription.standing]
-    return Verdict.QUARANTINED, "How it stands with the provider is not known here."
+        return Verdict.SUSPENDED, because(ON_HOLD[subscription.standing])
+    return Verdict.QUARANTINED, because(Code.UNKNOWN_STANDING)
 
 
-def never_paid(subscription: Subscription, order: Order, customer: Customer, policy: Policy) -> Objection | None:
-    """Trials apart, nothing is given on trust. Where nothing was to pay, as with a coupon, nothing is owed."""
-    if subscription.standing is Standing.TRIALING or subscription.ever_paid or _settled(subscription):
+def not_begun(subscription: Subscription, order: Order, customer: Customer, policy: Policy) -> Objection | None:
+    """Nothing is given on trust: not before a first payment, or a trial or a free period in its place."""
+    if _settled(subscription) or _has_begun(subscription):
         return None
-    if subscription.payment is Payment.PENDING:
-        return Verdict.PENDING, "The payment is still being processed."
-    return Verdict.SUSPENDED, "Its first payment has failed."
+    if subscription.bill in WAITS:
+        return Verdict.PENDING, because(Code.PROCESSING)
+    return Verdict.SUSPENDED, because(Code.FIRST_PAYMENT_FAILED)
 
 
 def not_asked_for(subscription: Subscription, order: Order, customer: Customer, policy: Policy) -> Objection | None:
     """While the seller asks for no payments, what is paid already still counts, and nothing beyond."""
-    if subscription.collection_paused and not _settled(subscription):
-        return Verdict.SUSPENDED, "Its payments are paused, and this period is not paid."
+    if subscription.collection_paused and not _settled(subscription) and subscription.bill is not Bill.PROCESSING:
+        return Verdict.SUSPENDED, because(Code.COLLECTION_PAUSED)
     return None
+
+
+def disputed_earlier(subscription: Subscription, order: Order, customer: Customer, policy: Policy) -> Objection | None:
+    """A dispute often comes after the period that it is about. It counts for the whole subscription, as one about the
+    present period does, unless the seller wants only to be told of it.
+    """
+    if not policy.earlier_dispute_counts:
+        return None
+    worst = _disputed_earlier(subscription)
+    return _challenged(worst.dispute, policy, reference=worst.reference, since=worst.starts) if worst else None
 
 
 SUBSCRIPTION_RULES: tuple[SubscriptionRule, ...] = (
@@ -278,75 +331,137 @@ SUBSCRIPTION_RULES: tuple[SubscriptionRule, ...] = (
     somebody_elses,
     ordered_once,
     not_giving,
-    never_paid,
+    not_begun,
     not_asked_for,
     refunded,
     disputed,
+    disputed_earlier,
 )
+
+
+# What a subscription's invoices say
+
+# How long each is waited for before it counts as a renewal that failed.
+WAITS = {Bill.DRAFT: UNASKED, Bill.OPEN: UNASKED, Bill.PROCESSING: ON_ITS_WAY}
 
 
 def _settled(subscription: Subscription) -> bool:
     """Whether nothing is to pay (any more) for the present period."""
-    free = subscription.payment is Payment.FREE and subscription.amount_total == 0
-    return free or subscription.payment is Payment.PAID
+    return subscription.standing is Standing.TRIALING or subscription.bill is Bill.PAID
+
+
+def _has_begun(subscription: Subscription) -> bool:
+    """Whether any period was settled: paid, free, or a trial."""
+    trial_over = subscription.trial_end is not None and subscription.trial_end <= subscription.period_start
+    return trial_over or any(one.bill is Bill.PAID for one in subscription.invoices)
+
+
+@dataclass(frozen=True, slots=True)
+class _Owing:
+    """A present period that is not settled.
+
+    ``since`` is when the first payment fell due of all that were missed since a period was last settled: so what is
+    written off, voided or left a draft opens no second grace. ``first``: no money was ever paid before.
+    """
+
+    since: int
+    waits_until: int
+    first: bool
+
+
+def _owing(subscription: Subscription) -> _Owing:
+    missed, bill = _missed(subscription), subscription.bill
+    waited_for = [_fell_due(one) for one in missed if one.bill is bill] or [subscription.period_start]
+    waits = bill in WAITS and not any(one.trouble or one.starts < subscription.period_start for one in missed)
+    return _Owing(
+        since=min(map(_fell_due, missed), default=subscription.period_start),
+        waits_until=max(waited_for) + WAITS[bill] if waits else 0,
+        first=not any(one.bill is Bill.PAID and one.total > 0 for one in subscription.invoices),
+    )
+
+
+def _missed(subscription: Subscription) -> list[Invoice]:
+    """What was not paid since a period was last settled. A void invoice counts where it was the only one."""
+    settled_to = max((one.ends for one in subscription.earlier if one.bill is Bill.PAID), default=0)
+    asked = [one for one in subscription.earlier if one.starts >= settled_to] + list(subscription.present)
+    return [one for one in asked if one.bill is not Bill.PAID]
+
+
+def _fell_due(invoice: Invoice) -> int:
+    """What was never final counts from when its period began."""
+    return invoice.starts if invoice.due_at is None else invoice.due_at
 
 
 def _until(subscription: Subscription, policy: Policy) -> int:
     """When the access ends that a subscription gives. One whose end is set gives it to that end, and no longer."""
-    if subscription.standing is Standing.PAST_DUE:
-        last = _owed_since(subscription) + policy.grace_days * DAY
-    else:
+    if _settled(subscription):
         last = subscription.period_end + (0 if subscription.collection_paused else LATE)
+    else:
+        owing = _owing(subscription)
+        days = policy.trial_grace_days if owing.first else policy.grace_days
+        last = max(owing.since + days * DAY, owing.waits_until)
     return last if subscription.ends_at is None else min(last, subscription.ends_at)
 
 
-def _owed_since(subscription: Subscription) -> int:
-    return subscription.period_start if subscription.owed_since is None else subscription.owed_since
-
-
-def _standing(subscription: Subscription, policy: Policy) -> str:
+def _standing(subscription: Subscription, policy: Policy) -> Reason:
     """Why a subscription that nothing stands in the way of is granted, what comes next, and what was overlooked."""
-    end = "" if subscription.ends_at is None else f"; it ends on {day(subscription.ends_at)}"
-    pause = "; its payments are paused from then on" if subscription.collection_paused else ""
-    return f"{_period(subscription, policy)}{end or pause}{_overlooked(subscription, policy)}."
-
-
-def _period(subscription: Subscription, policy: Policy) -> str:
-    if subscription.standing is Standing.PAST_DUE:
-        due = day(_owed_since(subscription))
-        return f"The payment that was due on {due} failed, and access lasts until {day(_until(subscription, policy))}"
+    paused = subscription.collection_paused or None
+    more: dict[str, Fact] = {"ends": subscription.ends_at, "paused": paused, **_overlooked(subscription, policy)}
     if subscription.standing is Standing.TRIALING:
-        return f"On trial until {day(subscription.trial_end or subscription.period_end)}"
-    if not _settled(subscription):
-        return f"Renewed on {day(subscription.period_start)}, and the payment for that is under way"
-    free = "Nothing to pay" if subscription.payment is Payment.FREE else "Paid"
-    return f"{free} until {day(subscription.period_end)}"
+        return because(Code.TRIAL, until=subscription.trial_end or subscription.period_end, **more)
+    if _settled(subscription):
+        free = not any(one.total > 0 for one in subscription.present) or None
+        return because(Code.SUBSCRIBED, until=subscription.period_end, free=free, **more)
+    owing, until = _owing(subscription), _until(subscription, policy)
+    first = owing.first or None
+    if owing.waits_until:
+        return because(Code.RENEWING, since=subscription.period_start, until=until, first=first, **more)
+    code = Code.RENEWAL_FAILED if subscription.bill is Bill.FAILED else Code.PERIOD_NOT_PAID
+    return because(code, due=owing.since, until=until, first=first, bill=subscription.bill.value, **more)
 
 
-def _grounds(purchase: Purchase, policy: Policy) -> str:
-    """Why a purchase that nothing stands in the way of is granted, and what of it was overlooked."""
-    return f"{_paid(purchase)}{_overlooked(purchase, policy)}."
+def _disputed_earlier(subscription: Subscription) -> Invoice | None:
+    return _gravest(subscription.earlier, Dispute.OPEN, Dispute.LOST)
 
 
-def _overlooked(bought: Bought, policy: Policy) -> str:
-    words = ""
-    if bought.amount_refunded:
-        words += f"; {_share(bought)} refunded since, and {_limit(policy)}"
-    if bought.dispute is Dispute.OPEN:
-        words += "; disputed by the buyer's bank, and access kept unless that is lost"
-    return words
+def _gravest(invoices: Iterable[Invoice], *which: Dispute) -> Invoice | None:
+    """The invoice with the gravest of these disputes; of several the newest."""
+    found = [one for one in invoices if one.dispute in which]
+    worst = gravest(one.dispute for one in found)
+    return next((one for one in found if one.dispute is worst), None)
 
 
-def _paid(purchase: Purchase) -> str:
-    if purchase.amount_total == 0:
-        return f"Nothing to pay: {'a promotion code covered it' if purchase.amount_discount else 'the price is zero'}"
-    return "Paid, less the discount of a promotion code" if purchase.amount_discount else "Paid in full"
+def _remarks(subscription: Subscription, known: Line | None, policy: Policy) -> Iterator[Reason]:
+    """What an operator should see to."""
+    if subscription.standing in {Standing.CANCELED, Standing.INCOMPLETE_EXPIRED}:
+        yield from _paid_after_end(subscription)
+        return
+    others = ", ".join(line.price_id for line in subscription.items if line is not known)
+    if known is None:
+        yield because(Code.UNKNOWN_PRICE, prices=others or None)
+    elif others:
+        yield because(Code.OTHER_PRICES, prices=others)
+    for one in subscription.invoices:
+        if one.bill is Bill.DRAFT and one.trouble and not subscription.collection_paused:
+            yield because(Code.NOT_FINALIZED, invoice=one.id, since=one.starts, trouble=one.trouble)
+    yield from _to_be_ended(subscription, policy)
 
 
-def _share(bought: Bought) -> str:
-    """How much of what was paid went back, rounded down."""
-    return f"{bought.amount_refunded * 100 // bought.amount_total or 'less than 1'} %"
+def _to_be_ended(subscription: Subscription, policy: Policy) -> Iterator[Reason]:
+    """A dispute that was lost while the subscription goes on and takes money; or, where earlier ones do not count, one
+    that is open.
+    """
+    lost = _gravest(subscription.invoices, Dispute.LOST)
+    told = lost or (None if policy.earlier_dispute_counts else _disputed_earlier(subscription))
+    if told:
+        facts: dict[str, Fact] = {"invoice": told.id, "since": told.starts, "amount": told.paid}
+        yield because(Code.SUBSCRIPTION_DISPUTED, currency=subscription.currency, lost=bool(lost) or None, **facts)
 
 
-def _limit(policy: Policy) -> str:
-    return f"access ends from {policy.refund_revokes_from} % on"
+def _paid_after_end(subscription: Subscription) -> Iterator[Reason]:
+    """Money that came when the subscription was over, and was not paid back."""
+    ended = subscription.ends_at or subscription.period_end
+    for one in subscription.invoices:
+        if one.paid > one.back and one.paid_at is not None and one.paid_at > ended:
+            facts: dict[str, Fact] = {"invoice": one.id, "at": one.paid_at, "amount": one.paid, "ended": ended}
+            yield because(Code.PAID_AFTER_END, currency=subscription.currency, **facts)

@@ -1,8 +1,15 @@
 """The nouns, frozen. Times are whole Unix seconds in UTC; money is minor units of a lower-case ISO 4217 currency."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+from tollkeeper.reasons import Reason
+
+
+def in_force(until: int | None, now: int) -> bool:
+    """Whether what lasts until a time (Unix seconds; None: for good) still does. The time itself is past the end."""
+    return until is None or until > now
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +75,12 @@ class Policy:
     """Whether a dispute takes access away when it is opened, until it is won."""
     promotion_codes: bool = False
     """Whether buyers may use promotion codes, so that less than the price, or nothing, counts as paid."""
+    earlier_dispute_counts: bool = True
+    """Whether a dispute about an earlier period of a subscription counts as one about the present period does."""
     grace_days: int = 7
     """How long a subscription goes on giving access after a payment for its renewal has failed."""
+    trial_grace_days: int = 0
+    """The same for the first payment after a trial, or after a period that cost nothing."""
     trial_days: int = 0
     """How long a subscription is free to begin with, once for each person."""
     trial_without_card: bool = False
@@ -204,7 +215,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bought:
+class Named:
     """What is common to a purchase and a subscription, as the provider tells it."""
 
     source: str
@@ -213,17 +224,36 @@ class Bought:
     person_id: str | None
     live: bool
     currency: str
-    payment: Payment
     created_at: int
+    email: str | None = None
+    """The e-mail address that the buyer gave there: a hint for operators, never a proof of who it was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase(Named):
+    """One completed checkout of something that is paid once."""
+
+    payment: Payment
+    lines: tuple[Line, ...]
+    amount_subtotal: int
+    amount_discount: int
     amount_total: int
-    """What was paid; of a subscription, for the present period."""
     amount_refunded: int = 0
     dispute: Dispute = Dispute.NONE
     reference: str | None = None
     """The provider's id of the payment, which a person can quote to support."""
-    email: str | None = None
-    """The e-mail address that the buyer gave there: a hint for operators, never a proof of who it was."""
     receipt_url: str | None = None
+    paid_at: int | None = None
+
+    @property
+    def checkout_id(self) -> str | None:
+        """The checkout session that was gone through for it."""
+        return self.source
+
+    @property
+    def bought_at(self) -> int:
+        """When it was paid, or else begun."""
+        return self.paid_at or self.created_at
 
     @property
     def amount_back(self) -> int:
@@ -236,24 +266,51 @@ class Bought:
         return self.amount_total <= self.amount_back
 
 
+class Bill(StrEnum):
+    """How far an invoice has come."""
+
+    DRAFT = "draft"
+    """It can still change, and nobody was asked to pay it."""
+    OPEN = "open"
+    """It is final, and no payment was tried yet."""
+    PROCESSING = "processing"
+    """A payment is on its way, as a bank debit is for days."""
+    FAILED = "failed"
+    """A payment was tried and did not succeed."""
+    PAID = "paid"
+    VOID = "void"
+    UNCOLLECTIBLE = "uncollectible"
+    """Written off: the seller does not expect the money any more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Purchase(Bought):
-    """One completed checkout of something that is paid once."""
+class Invoice:
+    """One invoice of a subscription, with what became of its money."""
 
-    lines: tuple[Line, ...]
-    amount_subtotal: int
-    amount_discount: int
+    id: str
+    bill: Bill
+    starts: int
+    """When the time begins that it is for. Unix seconds, as all times."""
+    ends: int
+    created_at: int
+    total: int
+    """What it asks for, in minor units; negative where it is a credit."""
+    paid: int = 0
+    refunded: int = 0
+    dispute: Dispute = Dispute.NONE
+    due_at: int | None = None
+    """When it was to be paid: one that is charged by itself, as soon as it was final. None for a draft."""
     paid_at: int | None = None
+    trouble: str | None = None
+    """Why a draft does not become final by itself, in the provider's words."""
+    reference: str | None = None
+    """The provider's id of the payment that paid it."""
+    receipt_url: str | None = None
 
     @property
-    def checkout_id(self) -> str | None:
-        """The checkout session that was gone through for it."""
-        return self.source
-
-    @property
-    def bought_at(self) -> int:
-        """When it was paid, or else begun."""
-        return self.paid_at or self.created_at
+    def back(self) -> int:
+        """How much of what was paid did not stay here: what was refunded, or all of it if the dispute was lost."""
+        return self.paid if self.dispute is Dispute.LOST else self.refunded
 
 
 class Standing(StrEnum):
@@ -270,26 +327,40 @@ class Standing(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription(Bought):
-    """One subscription as it is now. Its payment, amounts, dispute and reference are those of the present period.
+# Of several invoices for one period, the one that stands worst tells how the period stands. A void one is not asked
+# for, and pays for nothing.
+WORST_FIRST = (
+    Bill.FAILED,
+    Bill.UNCOLLECTIBLE,
+    Bill.VOID,
+    Bill.DRAFT,
+    Bill.OPEN,
+    Bill.PROCESSING,
+    Bill.PAID,
+)
 
-    Of one that is over, nothing is asked but that it is.
+# The gravest last.
+GRAVITY = (Dispute.NONE, Dispute.WARNING, Dispute.WON, Dispute.OPEN, Dispute.LOST)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription(Named):
+    """One subscription as it is now, with all its invoices. Its money is what they say.
+
+    What it was paid, refunded and disputed by is told of the present period.
     """
 
     standing: Standing
     items: tuple[Line, ...]
     period_start: int
     period_end: int
+    invoices: tuple[Invoice, ...] = ()
+    """Newest first, those of earlier periods too."""
     trial_end: int | None = None
     ends_at: int | None = None
     """When it will end, or ended; None while it goes on."""
     collection_paused: bool = False
     """Whether the seller asks for no payments at present."""
-    owed_since: int | None = None
-    """When the oldest invoice that is still owed fell due; None if nothing is."""
-    ever_paid: bool = False
-    """Whether any money was ever paid for it."""
     checkout_id: str | None = None
     """The checkout session that was gone through for it, where the provider says so by now."""
 
@@ -297,6 +368,60 @@ class Subscription(Bought):
     def bought_at(self) -> int:
         """When it was begun."""
         return self.created_at
+
+    @property
+    def present(self) -> tuple[Invoice, ...]:
+        """The invoices for the present period, without void ones where there are others."""
+        found = tuple(one for one in self.invoices if self.period_start <= one.starts < self.period_end)
+        return tuple(one for one in found if one.bill is not Bill.VOID) or found
+
+    @property
+    def earlier(self) -> tuple[Invoice, ...]:
+        """The invoices for what came before the present period."""
+        return tuple(one for one in self.invoices if one.starts < self.period_start)
+
+    @property
+    def bill(self) -> Bill:
+        """How far the money for the present period has come. Where no invoice tells of it yet, one is to come."""
+        return min((one.bill for one in self.present), key=WORST_FIRST.index, default=Bill.DRAFT)
+
+    @property
+    def amount_total(self) -> int:
+        """What was paid for the present period."""
+        return sum(one.paid for one in self.present)
+
+    @property
+    def amount_refunded(self) -> int:
+        """What was refunded of that."""
+        return sum(one.refunded for one in self.present)
+
+    @property
+    def amount_back(self) -> int:
+        """How much of that did not stay here."""
+        return sum(one.back for one in self.present)
+
+    @property
+    def dispute(self) -> Dispute:
+        """The gravest dispute about the present period."""
+        return gravest(one.dispute for one in self.present)
+
+    @property
+    def reference(self) -> str | None:
+        """The payment for the present period."""
+        return next((one.reference for one in self.present if one.reference), None)
+
+    @property
+    def receipt_url(self) -> str | None:
+        """Its receipt."""
+        return next((one.receipt_url for one in self.present if one.receipt_url), None)
+
+
+def gravest(disputes: Iterable[Dispute]) -> Dispute:
+    """The gravest of several disputes."""
+    return max(disputes, key=GRAVITY.index, default=Dispute.NONE)
+
+
+Bought = Purchase | Subscription
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,10 +441,12 @@ class Verdict(StrEnum):
 
     GRANTED = "granted"
     PENDING = "pending"
+    """The first payment is on its way."""
     UNPAID = "unpaid"
     SUSPENDED = "suspended"
-    """A subscription that goes on, but gives no access until something is mended."""
+    """Access is withheld for now, and comes back by itself: when a dispute is won, or what is owed is paid."""
     REVOKED = "revoked"
+    """Access was taken back, for the money went back."""
     ENDED = "ended"
     """A subscription that is over."""
     QUARANTINED = "quarantined"
@@ -328,17 +455,17 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The verdict on one purchase or subscription, with its reason in words."""
+    """The verdict on one purchase or subscription, with its reason."""
 
-    bought: Purchase | Subscription
+    bought: Bought
     verdict: Verdict
-    reason: str
+    reason: Reason
     product: str | None = None
     until: int | None = None
     """When the access ends that it gives; None: never, or it gives none. The time may be past."""
     line: Line | None = None
     """What of a subscription sells the product."""
-    remark: str | None = None
+    remarks: tuple[Reason, ...] = ()
     """What an operator should see to, although access does not depend on it."""
 
 
@@ -354,14 +481,19 @@ class Grant:
     since: int
     until: int | None
     revoked_at: int | None
-    reason: str
+    """When it stopped giving access before its time, for whatever reason; None while it has not."""
+    reason: Reason
     amount: int | None
     """What was paid, in minor units; None where an operator granted it."""
     currency: str | None
     reference: str | None
     receipt_url: str | None
-    withheld: str | None = None
-    """An operator's note: revoked, whatever the provider says."""
+    withheld: Reason | None = None
+    """Who decided that it gives no access, whatever the provider says; None: nobody did."""
+
+    def in_force(self, now: int) -> bool:
+        """Whether it gives access at this time (Unix seconds)."""
+        return self.revoked_at is None and in_force(self.until, now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +502,10 @@ class Holding:
 
     product: str
     until: int | None
+
+    def in_force(self, now: int) -> bool:
+        """Whether it still is at this time (Unix seconds)."""
+        return in_force(self.until, now)
 
 
 @dataclass(frozen=True, slots=True)

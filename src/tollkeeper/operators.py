@@ -11,9 +11,10 @@ from tollkeeper.budget import background
 from tollkeeper.catalog import Catalog
 from tollkeeper.entitlements import derive
 from tollkeeper.errors import NoSuchEvent, NotDone, PersonUnclear, ProviderRefused, ProviderUnavailable
-from tollkeeper.explanations import GRANTED, OPERATOR, REVOKED, Explanation, Oddity, oddities
+from tollkeeper.explanations import OPERATOR, Case, Explanation, cases
 from tollkeeper.model import Customer, Grant, OrderState, Person, Realm
 from tollkeeper.provider import PaymentProvider
+from tollkeeper.reasons import Code, because
 from tollkeeper.reconcile import Books, reconcile
 from tollkeeper.storage import audit, customers, events, findings, grants, orders, people
 from tollkeeper.storage.audit import Entry
@@ -129,7 +130,7 @@ async def grant(
         since=now,
         until=until,
         revoked_at=None,
-        reason=f"{GRANTED}{note}",
+        reason=because(Code.OPERATOR_GRANTED, note=note),
         amount=None,
         currency=None,
         reference=payment,
@@ -178,8 +179,9 @@ def _revoke(
     person = the_person(conn, who)
     customers.hold(conn, person.id)
     held = grants.held(conn, person.id, live, now)
+    decided = because(Code.OPERATOR_REVOKED, note=note)
     ended = tuple(
-        replace(one, revoked_at=now, withheld=note, reason=f"{REVOKED}{note}") for one in held if one.product == product
+        replace(one, revoked_at=now, withheld=decided, reason=decided) for one in held if one.product == product
     )
     if not ended:
         holds = ", ".join(sorted({one.product for one in held})) or "nothing"
@@ -189,17 +191,17 @@ def _revoke(
         audit.record(conn, one, "revoked", evidence="tollkeeper revoke", now=now)
     for one in grants.in_mode(conn, person.id, live):
         if one.product == product and one.withheld is None:  # suspended for a dispute, say, which may be won
-            grants.change(conn, replace(one, withheld=note))
+            grants.change(conn, replace(one, withheld=decided))
     return person, ended
 
 
 def payments_to_check(
     conn: Connection, catalog: Catalog, provider: str, live: bool, now: int, limit: int
-) -> tuple[Oddity, ...]:
+) -> tuple[Case, ...]:
     """Payments of everybody that an operator should look at, newest first."""
     unexplained = findings.unexplained(conn, provider, live, limit)
     remarked = findings.remarked(conn, provider, live, limit)
-    return oddities(unexplained, grants.surplus(conn, live, now), catalog, remarked=remarked)[:limit]
+    return cases(unexplained, grants.surplus(conn, live, now), catalog, remarked=remarked)[:limit]
 
 
 def replay(conn: Connection, provider: str, live: bool, ids: Collection[str], now: int) -> tuple[str, ...]:

@@ -150,6 +150,13 @@ class PaymentProvider(Protocol):
         """
         ...
 
+    async def end_subscription(self, source: str, *, at_period_end: bool) -> None:
+        """End one subscription: at once, or when what is paid runs out. Nothing is paid back.
+
+        Raises ``ProviderMissing`` where there is none, or none that goes on.
+        """
+        ...
+
     async def read_webhook(self, headers: Headers, body: bytes, now: int) -> Event:
         """Verify and parse a webhook. Raises ``BadWebhook``."""
         ...

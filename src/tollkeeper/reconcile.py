@@ -14,11 +14,24 @@ from tollkeeper.catalog import Catalog
 from tollkeeper.entitlements import derive
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable
 from tollkeeper.metrics import Metrics
-from tollkeeper.model import Customer, Finding, Grant, Order, OrderState, Purchase, Realm, Snapshot, Verdict
+from tollkeeper.model import (
+    Customer,
+    Finding,
+    Grant,
+    Order,
+    OrderState,
+    Purchase,
+    Realm,
+    Snapshot,
+    Verdict,
+    in_force,
+)
 from tollkeeper.provider import PaymentProvider
+from tollkeeper.reasons import Code, because
 from tollkeeper.storage import audit, customers, grants, orders, privacy
 from tollkeeper.storage import findings as noted
 from tollkeeper.storage.database import Database
+from tollkeeper.wording import sentence
 
 log = structlog.get_logger()
 
@@ -126,8 +139,7 @@ def after_deletion(found: Finding, known: bool) -> Finding:
     nameless = replace(found, bought=replace(found.bought, email=None))
     if known or found.verdict is not Verdict.GRANTED:
         return nameless
-    reason = "Paid on our account after the person had deleted theirs."
-    return replace(nameless, verdict=Verdict.QUARANTINED, reason=reason, until=None)
+    return replace(nameless, verdict=Verdict.QUARANTINED, reason=because(Code.PAID_AFTER_DELETION), until=None)
 
 
 def _close_orders(
@@ -154,7 +166,7 @@ def _state_after(found: Finding) -> OrderState | None:
 def _settle(conn: Connection, customer: Customer, found: Finding, held: Grant | None, evidence: str, now: int) -> int:
     """Make one grant agree with one finding. Answers how many changes of access that was: 0 or 1."""
     if held is None:
-        runs = found.verdict is Verdict.GRANTED and (found.until is None or found.until > now)
+        runs = found.verdict is Verdict.GRANTED and in_force(found.until, now)
         return _begin(conn, customer, found, evidence, now) if runs else 0
     if held.withheld is not None:
         return 0
@@ -162,7 +174,7 @@ def _settle(conn: Connection, customer: Customer, found: Finding, held: Grant | 
     if after == held:
         return 0
     grants.change(conn, after)
-    change = _change(held, after, now)
+    change = _change(held, after, found.verdict, now)
     if change is None:
         return 0  # another reason for the same access, as when a dispute is lost; or it had run out before
     audit.record(conn, after, change, evidence=evidence, now=now)
@@ -191,20 +203,20 @@ def _ended(held: Grant, found: Finding, now: int) -> Grant:
     return replace(held, revoked_at=held.revoked_at or ended_at, reason=found.reason)
 
 
-def _change(before: Grant, after: Grant, now: int) -> str | None:
+# What the audit calls the end of access, by the verdict that ends it. What runs out has ended too.
+ENDS = {Verdict.SUSPENDED: "suspended", Verdict.PENDING: "suspended", Verdict.REVOKED: "revoked"}
+
+
+def _change(before: Grant, after: Grant, verdict: Verdict, now: int) -> str | None:
     """What the audit calls the change of access from one to the other; None: it is the same."""
-    had, has = _in_force(before, now), _in_force(after, now)
+    had, has = before.in_force(now), after.in_force(now)
     if had != has:
-        return "restored" if has else "revoked"
+        return "restored" if has else ENDS.get(verdict, "ended")
     if not has or (before.product, before.until) == (after.product, after.until):
         return None
     if before.product != after.product:
         return "changed"
     return "extended" if (after.until or 0) > (before.until or 0) else "shortened"
-
-
-def _in_force(grant: Grant, now: int) -> bool:
-    return grant.revoked_at is None and (grant.until is None or grant.until > now)
 
 
 def _begin(conn: Connection, customer: Customer, found: Finding, evidence: str, now: int) -> int:
@@ -250,9 +262,9 @@ def report_unexplained(news: Iterable[Finding]) -> None:
             log.warning(
                 "payment not granted",
                 verdict=found.verdict.value,
-                reason=found.reason,
+                reason=sentence(found.reason),
                 source=found.bought.source,
                 payment=found.bought.reference,
             )
-        if found.remark is not None:
-            log.warning("subscription to look at", remark=found.remark, source=found.bought.source)
+        for remark in found.remarks:
+            log.warning("subscription to look at", remark=sentence(remark), source=found.bought.source)

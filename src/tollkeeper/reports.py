@@ -14,20 +14,23 @@ from rich.text import Text
 from tollkeeper.catalog import Catalog
 from tollkeeper.explanations import (
     OPERATOR,
+    Case,
     Explanation,
-    Oddity,
     answers,
+    cases,
     event_words,
     history,
-    oddities,
     remarks,
 )
 from tollkeeper.model import Grant, Person
 from tollkeeper.operators import Listed, Reconciliation
 from tollkeeper.provider import SetUp
+from tollkeeper.reasons import Reason
 from tollkeeper.storage.audit import Entry
+from tollkeeper.storage.columns import reason_to_json
 from tollkeeper.storage.events import Kept
 from tollkeeper.storage.findings import Noted
+from tollkeeper.wording import sentence
 from tollkeeper.words import day, iso, moment, money, price, printable
 
 # Wide enough that no line is broken where no terminal says how wide it is: a file, or another program.
@@ -74,24 +77,24 @@ def explanation_in_words(explained: Explanation, catalog: Catalog) -> None:
         _say(f"The provider could not be asked ({explained.trouble}), so this is what is kept here.\n", style="red")
     if explained.outdated:
         _say(f"The provider says otherwise by now: run `tollkeeper reconcile {person.id}`.\n", style="red")
-    _section("To look at", ODDITY_COLUMNS, [_oddity_row(one) for one in _odd(explained, catalog)])
+    _section("To look at", CASE_COLUMNS, [_case_row(one) for one in _cases(explained, catalog)])
     told = "Payments, as the provider tells them" if explained.trouble is None else "Payments, as they were told last"
     _section(told, PAYMENT_COLUMNS, [_payment_row(one) for one in explained.payments])
     _section("Grants", GRANT_COLUMNS, [_grant_row(one) for one in explained.grants])
     _section("History", HISTORY_COLUMNS, [(iso(one.at), one.kind, one.id, one.words) for one in history(explained)])
 
 
-ODDITY_COLUMNS = ("when", "payment", "amount", "what", "who", "reason", "what to do")
+CASE_COLUMNS = ("when", "payment", "amount", "what", "who", "reason", "what to do")
 PAYMENT_COLUMNS = ("when", "payment", "amount", "refunded", "verdict", "reason")
 GRANT_COLUMNS = ("product", "from", "source", "payment", "amount", "since", "until", "ended", "reason")
 HISTORY_COLUMNS = ("when", "what", "id", "words")
 
 
-def _odd(explained: Explanation, catalog: Catalog) -> tuple[Oddity, ...]:
-    return oddities(explained.unexplained, explained.surplus, catalog, explained.person.id, remarked=explained.remarked)
+def _cases(explained: Explanation, catalog: Catalog) -> tuple[Case, ...]:
+    return cases(explained.unexplained, explained.surplus, catalog, explained.person.id, remarked=explained.remarked)
 
 
-def _oddity_row(one: Oddity) -> tuple[str, ...]:
+def _case_row(one: Case) -> tuple[str, ...]:
     who = one.person_id or one.email or "nobody known"
     return (iso(one.at), one.payment, price(one.amount, one.currency), one.kind, who, one.reason, one.remedy)
 
@@ -99,7 +102,7 @@ def _oddity_row(one: Oddity) -> tuple[str, ...]:
 def _payment_row(one: Noted) -> tuple[str, ...]:
     refunded = money(one.refunded, one.currency) if one.refunded else ""
     amount = money(one.amount, one.currency)
-    return (iso(one.bought_at), one.payment, amount, refunded, one.verdict.value, one.reason)
+    return (iso(one.bought_at), one.payment, amount, refunded, one.verdict.value, sentence(one.reason))
 
 
 def _grant_row(grant: Grant) -> tuple[str, ...]:
@@ -107,7 +110,7 @@ def _grant_row(grant: Grant) -> tuple[str, ...]:
     ended = "" if grant.revoked_at is None else iso(grant.revoked_at)
     amount = price(grant.amount, grant.currency)
     where = (grant.product, grant.realm.provider, grant.source, grant.reference or "")
-    return (*where, amount, iso(grant.since), until, ended, grant.reason)
+    return (*where, amount, iso(grant.since), until, ended, sentence(grant.reason))
 
 
 def explanation_in_json(explained: Explanation, catalog: Catalog) -> None:
@@ -128,7 +131,7 @@ def explanation_in_json(explained: Explanation, catalog: Catalog) -> None:
             "remarks": remarks(explained, catalog),
             "outdated": explained.outdated,
             "trouble": explained.trouble,
-            "to_look_at": [_oddity(one) for one in _odd(explained, catalog)],
+            "to_look_at": [_case(one) for one in _cases(explained, catalog)],
             "payments": [_payment(one) for one in explained.payments],
             "grants": [_grant(one) for one in explained.grants],
             "history": [
@@ -138,7 +141,7 @@ def explanation_in_json(explained: Explanation, catalog: Catalog) -> None:
     )
 
 
-def _oddity(one: Oddity) -> dict[str, Any]:
+def _case(one: Case) -> dict[str, Any]:
     return {
         "what": one.kind,
         "at": iso(one.at),
@@ -163,7 +166,7 @@ def _payment(one: Noted) -> dict[str, Any]:
         "currency": one.currency,
         "product": one.product,
         "verdict": one.verdict.value,
-        "reason": one.reason,
+        **_reason(one.reason),
         "told_at": iso(one.found_at),
     }
 
@@ -179,9 +182,14 @@ def _grant(grant: Grant) -> dict[str, Any]:
         "since": iso(grant.since),
         "until": _iso(grant.until),
         "revoked_at": _iso(grant.revoked_at),
-        "withheld": grant.withheld,
-        "reason": grant.reason,
+        "withheld": None if grant.withheld is None else sentence(grant.withheld),
+        **_reason(grant.reason),
     }
+
+
+def _reason(reason: Reason) -> dict[str, Any]:
+    """A reason in words, and as the code and the facts that the words are made of."""
+    return {"reason": sentence(reason), "because": reason_to_json(reason)}
 
 
 def granted_in_words(person: Person, grant: Grant) -> None:
@@ -209,18 +217,18 @@ def revoked_in_json(person: Person, ended: Sequence[Grant]) -> None:
     _json({"person": person.id, "revoked": [_grant(one) for one in ended]})
 
 
-def payments_in_words(found: Sequence[Oddity], more: bool) -> None:
+def payments_in_words(found: Sequence[Case], more: bool) -> None:
     """One line for each payment to look at."""
     if not found:
         _say("No payment needs a look.")
         return
-    _table(ODDITY_COLUMNS, [_oddity_row(one) for one in found])
+    _table(CASE_COLUMNS, [_case_row(one) for one in found])
     _tell_more(more)
 
 
-def payments_in_json(found: Sequence[Oddity], more: bool) -> None:
+def payments_in_json(found: Sequence[Case], more: bool) -> None:
     """The same for machines."""
-    _json({"payments": [_oddity(one) for one in found], "more": more})
+    _json({"payments": [_case(one) for one in found], "more": more})
 
 
 def events_in_words(kept: Sequence[Kept], more: bool) -> None:
@@ -267,7 +275,7 @@ def reconciled_in_words(everything: Sequence[Reconciliation]) -> None:
     for done in everything:
         name = f"{done.person.name} ({done.person.id})"
         for entry in done.changes:
-            _say(f"{name}: {entry.product} {entry.change}. {entry.reason}")
+            _say(f"{name}: {entry.product} {entry.change}. {sentence(entry.reason)}")
         if done.trouble is not None:
             _say(f"{name}: the provider could not be asked: {done.trouble}", style="red")
     if not any(done.changes or done.trouble for done in everything):
@@ -285,7 +293,7 @@ def _reconciled(done: Reconciliation) -> dict[str, Any]:
 
 
 def _change(entry: Entry) -> dict[str, Any]:
-    return {"product": entry.product, "change": entry.change, "source": entry.source, "reason": entry.reason}
+    return {"product": entry.product, "change": entry.change, "source": entry.source, **_reason(entry.reason)}
 
 
 DONE = {"make": "made", "change": "changed"}

@@ -343,6 +343,14 @@ PRODUCT_SETTINGS: tuple[Setting, ...] = (
         default="suspend",
     ),
     Setting(
+        "earlier_dispute",
+        _matching("count|tell", "is neither count nor tell"),
+        "What a dispute about an earlier period of a subscription does: count as one about the present period, or only"
+        " be told to you (tell).",
+        '"tell"',
+        default="count",
+    ),
+    Setting(
         "promotion_codes",
         _flag,
         "Whether buyers may use promotion codes at checkout, so that less than the price, or nothing, counts as paid.",
@@ -355,6 +363,13 @@ PRODUCT_SETTINGS: tuple[Setting, ...] = (
         "For how many days a subscription goes on giving access after a payment for its renewal has failed.",
         "3",
         default="7",
+    ),
+    Setting(
+        "trial_grace_days",
+        _whole(0, 90),
+        "The same for the first payment after a trial, or after a period that cost nothing.",
+        "3",
+        default="0",
     ),
     Setting(
         "trial_days",

@@ -6,6 +6,7 @@ from tollkeeper.errors import CustomerMissing, ProviderRefused, ProviderUnavaila
 from tollkeeper.model import Realm
 from tollkeeper.reconcile import Books, reconcile
 from tollkeeper.storage import customers
+from tollkeeper.wording import sentence
 
 log = structlog.get_logger()
 
@@ -34,6 +35,6 @@ async def sweep(books: Books, realm: Realm, period: int) -> bool:
         return False
     if done.changes:
         books.metrics.drift.inc(done.changes)
-        found = [f"{one.bought.source} {one.verdict}: {one.reason}" for one in done.news]
+        found = [f"{one.bought.source} {one.verdict}: {sentence(one.reason)}" for one in done.news]
         log.warning("drift", customer=customer.external_id, changes=done.changes, found=found)
     return True

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, insert, select
 
 from tollkeeper.model import Grant, Realm
+from tollkeeper.reasons import Reason
 from tollkeeper.storage.realms import columns_of, realm_of
 from tollkeeper.storage.tables import audit
 
@@ -20,7 +21,7 @@ class Entry:
     product: str
     realm: Realm
     source: str
-    reason: str
+    reason: Reason
     evidence: str
 
 

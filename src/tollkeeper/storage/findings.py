@@ -21,7 +21,19 @@ from sqlalchemy import (
     select,
 )
 
-from tollkeeper.model import Customer, Finding, Order, Person, Realm, Standing, Subscription, Verdict
+from tollkeeper.model import (
+    Customer,
+    Finding,
+    Invoice,
+    Order,
+    Person,
+    Realm,
+    Standing,
+    Subscription,
+    Verdict,
+    in_force,
+)
+from tollkeeper.reasons import Reason
 from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.realms import columns_of, in_realm, within
 from tollkeeper.storage.tables import customers, findings, grants
@@ -38,7 +50,8 @@ class Noted:
 
     ``amount`` and ``refunded`` are in minor units, times are Unix seconds (UTC). What follows ``found_at`` is told of
     subscriptions alone: how one stands, the price and quantity that sell the product, until when it gives access, when
-    its present period and its trial end, and when it will end or ended itself.
+    its present period and its trial end, when it will end or ended itself, what an operator should see to, and its
+    invoices, newest first.
     """
 
     source: str
@@ -46,7 +59,7 @@ class Noted:
     order_id: str | None
     product: str | None
     verdict: Verdict
-    reason: str
+    reason: Reason
     amount: int
     refunded: int
     currency: str
@@ -61,7 +74,8 @@ class Noted:
     period_end: int | None = None
     ends_at: int | None = None
     trial_end: int | None = None
-    remark: str | None = None
+    remarks: tuple[Reason, ...] = ()
+    invoices: tuple[Invoice, ...] = ()
 
     @property
     def recurring(self) -> bool:
@@ -86,9 +100,15 @@ class Noted:
         """Whether it is money that opened no door and was not paid back, or a subscription that will take some."""
         return self.verdict in UNEXPLAINED and (self.recurring or self.refunded < self.amount)
 
+    @property
+    def earlier_invoices(self) -> tuple[Invoice, ...]:
+        """The invoices of a subscription for periods before the newest that an invoice tells of."""
+        newest = max((one.starts for one in self.invoices), default=0)
+        return tuple(one for one in self.invoices if one.ends <= newest)
+
     def gives_access(self, now: int) -> bool:
         """Whether it gives access at this time (Unix seconds), as far as no operator decided otherwise."""
-        return self.verdict is Verdict.GRANTED and (self.until is None or self.until > now)
+        return self.verdict is Verdict.GRANTED and in_force(self.until, now)
 
 
 def note(
@@ -146,7 +166,7 @@ def remarked(
 ) -> tuple[Noted, ...]:
     """Subscriptions with something for an operator to see to, newest first: of everybody, or of one person."""
     of_whom = () if person_id is None else (customers.c.person_id == person_id,)
-    about = (findings.c.provider == provider, findings.c.live == live, findings.c.remark.is_not(None))
+    about = (findings.c.provider == provider, findings.c.live == live, findings.c.remarks.is_not(None))
     return _listed(conn, _NOTED.where(*about, *of_whom), limit)
 
 
@@ -221,7 +241,7 @@ def _says(row: Row[Any] | None, values: dict[str, Any]) -> bool:
 def _is_news(found: Finding, before: Row[Any] | None) -> bool:
     if before is None or before.verdict != found.verdict:
         return True
-    return found.remark is not None and before.remark != found.remark
+    return bool(set(found.remarks) - set(before.remarks))
 
 
 def _values(found: Finding) -> dict[str, Any]:
@@ -241,17 +261,18 @@ def _values(found: Finding) -> dict[str, Any]:
         "until": found.until,
         "price_id": line.price_id if line else None,
         "quantity": line.quantity if line else None,
-        "remark": found.remark,
-        **(_terms(bought) if isinstance(bought, Subscription) else dict.fromkeys(TERMS)),
+        "remarks": found.remarks,
+        **(_terms(bought) if isinstance(bought, Subscription) else NO_TERMS),
     }
 
 
 # What is kept of a subscription alone.
-TERMS = ("standing", "period_end", "ends_at", "trial_end")
+NO_TERMS = {"standing": None, "period_end": None, "ends_at": None, "trial_end": None, "invoices": ()}
 
 
 def _terms(subscription: Subscription) -> dict[str, Any]:
     return {
+        "invoices": subscription.invoices,
         "standing": subscription.standing.value,
         "period_end": subscription.period_end,
         "ends_at": subscription.ends_at,
@@ -303,5 +324,6 @@ def _noted(row: Row[Any]) -> Noted:
         period_end=row.period_end,
         ends_at=row.ends_at,
         trial_end=row.trial_end,
-        remark=row.remark,
+        remarks=row.remarks,
+        invoices=row.invoices,
     )

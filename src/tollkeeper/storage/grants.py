@@ -12,7 +12,7 @@ from tollkeeper.storage.tables import findings, grants
 
 
 def in_force(live: bool | ColumnElement[bool], now: int | ColumnElement[int]) -> ColumnElement[bool]:
-    """The condition under which a grant gives access: right mode, not revoked, not run out."""
+    """The condition under which a grant gives access: right mode, and ``Grant.in_force``."""
     return and_(
         grants.c.live == live,
         grants.c.revoked_at.is_(None),

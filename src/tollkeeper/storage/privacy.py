@@ -1,10 +1,12 @@
 """Everything that is kept about a person, to be shown to them; and the end of what need not be kept."""
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, delete, select, update
 
 from tollkeeper.model import OrderState
+from tollkeeper.reasons import Code, because
 from tollkeeper.storage import audit as audits
 from tollkeeper.storage import customers as people_at_providers
 from tollkeeper.storage.grants import in_mode
@@ -27,7 +29,7 @@ SECRET = {"token_hash", "idempotency_key"}
 INNER = {"last_ticket", "written_ticket", "checked_at", "customer_id", "due_at", "attempts", "error"}
 
 ERASED_NAME = "Deleted account"
-WITHHELD = "The account was deleted."
+WITHHELD = because(Code.ACCOUNT_DELETED)
 
 
 def everything_about(conn: Connection, person_id: str) -> dict[str, list[dict[str, Any]]]:
@@ -80,8 +82,10 @@ def _end_grants(conn: Connection, person_id: str, now: int) -> None:
     """End what gives access, and keep all of it from ever giving access again, whatever a provider says later."""
     for live in (True, False):
         for grant in in_mode(conn, person_id, live):
-            if grant.revoked_at is None and (grant.until is None or grant.until > now):
-                audits.record(conn, grant, "revoked", evidence="account deleted by the person", now=now)
+            if grant.in_force(now):
+                audits.record(
+                    conn, replace(grant, reason=WITHHELD), "revoked", evidence="account deleted by the person", now=now
+                )
     mine = grants.c.person_id == person_id
     conn.execute(update(grants).where(mine, grants.c.revoked_at.is_(None)).values(revoked_at=now, reason=WITHHELD))
     conn.execute(update(grants).where(mine).values(withheld=WITHHELD, receipt_url=None))

@@ -23,6 +23,8 @@ from sqlalchemy import (
     text,
 )
 
+from tollkeeper.storage.columns import InvoicesColumn, ReasonColumn, ReasonsColumn
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -181,8 +183,8 @@ grants = Table(
     Column("since", BigInteger, nullable=False),
     Column("until", BigInteger),
     Column("revoked_at", BigInteger),
-    Column("reason", Text, nullable=False),
-    Column("withheld", Text),  # an operator's note: revoked, whatever the provider says
+    Column("reason", ReasonColumn, nullable=False),
+    Column("withheld", ReasonColumn),  # who decided that it gives no access, whatever the provider says
     Column("amount", BigInteger),  # empty where an operator granted it
     Column("currency", String(3)),
     Column("reference", String(255)),
@@ -205,7 +207,7 @@ findings = Table(
     Column("order_id", String(255)),
     Column("product", String(100)),
     Column("verdict", String(20), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", ReasonColumn, nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("refunded", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
@@ -220,7 +222,8 @@ findings = Table(
     Column("period_end", BigInteger),
     Column("ends_at", BigInteger),
     Column("trial_end", BigInteger),
-    Column("remark", Text),  # what an operator should see to, although access does not depend on it
+    Column("remarks", ReasonsColumn),  # what an operator should see to, although access does not depend on it
+    Column("invoices", InvoicesColumn),
     UniqueConstraint("source", "provider", "account", "live"),
     Index(
         "ix_findings_unexplained",
@@ -234,7 +237,7 @@ findings = Table(
         "provider",
         "live",
         "bought_at",
-        info={"where": "remark IS NOT NULL"},
+        info={"where": "remarks IS NOT NULL"},
     ),
 )
 
@@ -290,6 +293,6 @@ audit = Table(
     Column("product", String(100), nullable=False),
     *realm(),
     Column("source", String(255), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", ReasonColumn, nullable=False),
     Column("evidence", Text, nullable=False),
 )

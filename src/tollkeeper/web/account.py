@@ -1,6 +1,7 @@
 """What I own, how it is paid for, and where I am signed in."""
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 
 import structlog
@@ -9,15 +10,17 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from tollkeeper.access import open_until
 from tollkeeper.errors import CustomerMissing, ProviderRefused, ProviderUnavailable, Refused
-from tollkeeper.model import Grant, LoginSession, Visitor
+from tollkeeper.model import Dispute, Grant, Invoice, LoginSession, Visitor
 from tollkeeper.reconcile import reconcile
 from tollkeeper.storage import customers, grants, login_sessions, people
+from tollkeeper.storage.findings import Noted
 from tollkeeper.web.forms import LOOK_RATE, limit, posted
 from tollkeeper.web.languages import language_of
 from tollkeeper.web.offers import name_shown, price_by_id
-from tollkeeper.web.plans import Plan, plans_of, to_mend
+from tollkeeper.web.plans import Plan, plans_of, state_of, taken_back, to_mend
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in, visitor_of
+from tollkeeper.wording import for_visitor, of_an_earlier_period
 from tollkeeper.words import iso
 
 log = structlog.get_logger()
@@ -33,6 +36,8 @@ async def account(request: Request, visitor: Visitor) -> Response:
     sessions = await site.books.database.read(login_sessions.of_person, visitor.person.id, now)
     identities = await site.books.database.read(people.identities, visitor.person.id)
     subscribed = {plan.found.source for plan in plans}
+    given = await site.books.database.read(grants.in_mode, visitor.person.id, site.books.provider.live)
+    receipts = {grant.source: grant.receipt_url for grant in given}
     owned = [grant for grant in held if grant.source not in subscribed]
     return site.pages.render(
         "account.html",
@@ -41,6 +46,7 @@ async def account(request: Request, visitor: Visitor) -> Response:
         notice=to_mend(plans),
         plans=await asyncio.gather(*(_plan(site, plan) for plan in plans)),
         grants=await asyncio.gather(*(_grant(site, grant) for grant in owned)),
+        taken_back=[await _taken_back(site, one, receipts) for one in await taken_back(site, visitor)],
         login_sessions=[_browser(session, visitor) for session in sessions],
         issuer_names=[_issuer_name(site, issuer) for issuer, _ in identities],
     )
@@ -115,6 +121,29 @@ async def _plan(site: Site, plan: Plan) -> dict[str, object]:
         "since": found.bought_at,
         "state": plan.state,
         "reference": found.source,
+        "earlier": [_earlier(invoice, found.currency) for invoice in found.earlier_invoices if _went_back(invoice)],
+    }
+
+
+def _went_back(invoice: Invoice) -> bool:
+    return bool(invoice.refunded) or invoice.dispute is not Dispute.NONE
+
+
+def _earlier(invoice: Invoice, currency: str) -> dict[str, object]:
+    """A payment for a period that is over, of which something went back."""
+    return {"words": of_an_earlier_period(invoice, currency), "receipt_url": invoice.receipt_url}
+
+
+async def _taken_back(site: Site, found: Noted, receipts: Mapping[str, str | None]) -> dict[str, object]:
+    return {
+        "product_name": await name_shown(site, found.product),
+        "since": found.bought_at,
+        "amount": found.amount,
+        "refunded": found.refunded,
+        "currency": found.currency,
+        "reference": found.reference,
+        "receipt_url": receipts.get(found.source),
+        "state": state_of(found, site.books.clock()),
     }
 
 
@@ -127,7 +156,7 @@ async def _grant(site: Site, grant: Grant) -> dict[str, object]:
         "currency": grant.currency,
         "reference": grant.reference,
         "receipt_url": grant.receipt_url,
-        "reason": grant.reason,
+        "words": for_visitor(grant.reason)[1],
     }
 
 

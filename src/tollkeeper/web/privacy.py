@@ -1,13 +1,15 @@
 """What is kept about me, as a file; and an end to it."""
 
 from contextlib import suppress
+from dataclasses import asdict
 
 import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from tollkeeper.errors import CustomerMissing, ProviderMissing, ProviderRefused, ProviderUnavailable, Refused
-from tollkeeper.model import OrderState, Visitor
+from tollkeeper.model import Invoice, OrderState, Visitor
+from tollkeeper.reasons import Reason
 from tollkeeper.reconcile import reconcile
 from tollkeeper.storage import customers, orders, privacy
 from tollkeeper.web.forms import limit, posted
@@ -16,6 +18,7 @@ from tollkeeper.web.offers import name_shown
 from tollkeeper.web.plans import plans_of
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import signed_in
+from tollkeeper.wording import sentence
 from tollkeeper.words import iso
 
 log = structlog.get_logger()
@@ -24,7 +27,7 @@ log = structlog.get_logger()
 EXPORT_RATE = "10/minute"
 
 # Columns that hold times without being called so.
-TIMES = frozenset({"at", "since", "until", "period_end", "trial_end"})
+TIMES = frozenset({"at", "since", "until", "period_end", "trial_end", "starts", "ends"})
 
 NOT_NOW = (
     "Your subscriptions could not be ended, since the payment service does not answer at the moment."
@@ -47,7 +50,13 @@ async def export(request: Request, visitor: Visitor) -> Response:
 
 
 def _told(name: str, value: object) -> object:
-    """A value as a stranger's program reads it: times in RFC 3339."""
+    """A value as a stranger's program reads it: times in RFC 3339, reasons in words."""
+    if isinstance(value, Reason):
+        return sentence(value)
+    if isinstance(value, tuple):
+        return [_told(name, one) for one in value]
+    if isinstance(value, Invoice):
+        return {field: _told(field, one) for field, one in asdict(value).items()}
     timed = name in TIMES or name.endswith("_at")
     return iso(value) if timed and isinstance(value, int) else value
 

@@ -124,7 +124,7 @@ async def _withheld(site: Site, order: Order) -> bool:
 async def _grant(site: Site, order: Order) -> Grant | None:
     """The grant that the order led to, if it holds now."""
     given, now = await site.books.database.read(grants.of_order, order), site.books.clock()
-    return next((one for one in given if one.revoked_at is None and (one.until is None or one.until > now)), None)
+    return next((one for one in given if one.in_force(now)), None)
 
 
 async def _done(request: Request, visitor: Visitor, order: Order, grant: Grant) -> Response:

@@ -25,9 +25,15 @@ from tollkeeper.model import Customer, Event, Order, Person, Price, Purchase, Re
 from tollkeeper.provider import Checkout, Headers, ReturnAddresses
 from tollkeeper.providers.stripe.calls import account_of, ask, each, path, translated
 from tollkeeper.providers.stripe.events import EVENTS_THAT_MATTER, event_of, hint_of, message_of, plain_id, verify
-from tollkeeper.providers.stripe.purchases import BOUGHT, checkout_of, disputes_of, is_purchase, price_of, purchase_of
+from tollkeeper.providers.stripe.purchases import BOUGHT, checkout_of, is_purchase, price_of, purchase_of
 from tollkeeper.providers.stripe.setup_plan import PORTALS, portal_of
-from tollkeeper.providers.stripe.subscriptions import SUBSCRIPTIONS, cancel_all, subscription_of, subscriptions_of
+from tollkeeper.providers.stripe.subscriptions import (
+    SUBSCRIPTIONS,
+    cancel_all,
+    end_subscription,
+    subscription_of,
+    subscriptions_of,
+)
 
 if TYPE_CHECKING:
     import stripe
@@ -201,7 +207,7 @@ class StripeProvider:
         async with self._calling() as client:
             expand = [f"data.{part}" for part in BOUGHT]
             found = [one async for one in each(client, SESSIONS, customer=customer.external_id, expand=expand)]
-            purchases = [await _purchase(client, one) for one in found if is_purchase(one)]
+            purchases = [await purchase_of(client, one) for one in found if is_purchase(one)]
             through = {one["subscription"]: one["id"] for one in found if one["status"] == "complete"}
             subscriptions = await subscriptions_of(client, customer.external_id, through)
         return Snapshot(
@@ -250,6 +256,11 @@ class StripeProvider:
         with suppress(CustomerMissing):
             async with self._calling() as client:
                 await cancel_all(client, customer.external_id)
+
+    async def end_subscription(self, source: str, *, at_period_end: bool) -> None:
+        """See ``PaymentProvider``. https://docs.stripe.com/api/subscriptions/cancel"""
+        async with self._calling() as client:
+            await end_subscription(client, source, at_period_end=at_period_end)
 
     async def read_webhook(self, headers: Headers, body: bytes, now: int) -> Event:
         """See ``PaymentProvider``. https://docs.stripe.com/webhooks#verify-manually"""
@@ -316,15 +327,11 @@ class StripeProvider:
             raise translated(error) from error
 
 
-async def _purchase(client: "stripe.StripeClient", session: Mapping[str, Any]) -> Purchase:
-    return purchase_of(session, await disputes_of(client, session["payment_intent"] or {}))
-
-
 async def _gone_through(client: "stripe.StripeClient", checkout_id: str) -> Purchase | Subscription | None:
     """What a checkout session led to. https://docs.stripe.com/api/checkout/sessions/retrieve"""
     session = await ask(client, "get", path(SESSIONS, checkout_id), expand=list(BOUGHT))
     if is_purchase(session):
-        return await _purchase(client, session)
+        return await purchase_of(client, session)
     begun = session["subscription"] if (session["mode"], session["status"]) == ("subscription", "complete") else None
     return await _subscription(client, begun) if begun else None
 

@@ -1,7 +1,7 @@
 """One call to Stripe's API, answered with plain data, and what its errors mean."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -39,6 +39,14 @@ async def each(client: "stripe.StripeClient", path: str, **params: Any) -> Async
             yield one
         more = page["has_more"]
         params |= {"starting_after": page["data"][-1]["id"]} if more else {}
+
+
+async def whole(client: "stripe.StripeClient", listing: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A list that came inside of an object, read to its end. https://docs.stripe.com/api/pagination"""
+    found = list(listing["data"])
+    if listing["has_more"]:
+        found += [one async for one in each(client, listing["url"], starting_after=found[-1]["id"])]
+    return found
 
 
 def path(listing: str, id: str) -> str:

@@ -1,12 +1,12 @@
 """Purchases, prices and checkout sessions as Stripe tells them, in our own words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tollkeeper.errors import ProviderRefused
-from tollkeeper.model import Dispute, Line, Payment, Price, Purchase
+from tollkeeper.model import Dispute, Line, Payment, Price, Purchase, gravest
 from tollkeeper.provider import Checkout
-from tollkeeper.providers.stripe.calls import each
+from tollkeeper.providers.stripe.calls import each, whole
 
 if TYPE_CHECKING:
     import stripe
@@ -35,7 +35,6 @@ DISPUTES = {
     "appeal_needs_response": Dispute.LOST,
     "appeal_under_review": Dispute.LOST,
 }
-GRAVITY = (Dispute.NONE, Dispute.WARNING, Dispute.WON, Dispute.OPEN, Dispute.LOST)
 
 
 def price_of(found: Mapping[str, Any]) -> Price:
@@ -65,7 +64,7 @@ def is_purchase(session: Mapping[str, Any]) -> bool:
     return (session["mode"], session["status"]) == ("payment", "complete")
 
 
-def purchase_of(session: Mapping[str, Any], disputes: Sequence[str] = ()) -> Purchase:
+async def purchase_of(client: "stripe.StripeClient", session: Mapping[str, Any]) -> Purchase:
     """A completed checkout session in our own words. https://docs.stripe.com/api/checkout/sessions/object"""
     intent = session["payment_intent"] or {}
     charge = intent.get("latest_charge") or {}
@@ -74,7 +73,7 @@ def purchase_of(session: Mapping[str, Any], disputes: Sequence[str] = ()) -> Pur
         source=session["id"],
         order_id=session["client_reference_id"],
         person_id=names.get("person"),
-        lines=tuple(_line(item) for item in session["line_items"]["data"]),
+        lines=tuple([_line(item) for item in await whole(client, session["line_items"])]),
         amount_subtotal=session["amount_subtotal"],
         amount_discount=session["total_details"]["amount_discount"],
         amount_total=session["amount_total"],
@@ -84,7 +83,7 @@ def purchase_of(session: Mapping[str, Any], disputes: Sequence[str] = ()) -> Pur
         created_at=session["created"],
         paid_at=charge.get("created"),
         amount_refunded=charge.get("amount_refunded", 0),
-        dispute=gravest(disputes, bool(charge.get("disputed"))),
+        dispute=await dispute_of(client, [charge] if charge else []),
         reference=intent.get("id"),
         email=(session["customer_details"] or {}).get("email"),
         receipt_url=charge.get("receipt_url"),
@@ -105,16 +104,13 @@ def _payment(status: str, intent_status: str | None) -> Payment:
     return Payment.PENDING if intent_status in UNDER_WAY else Payment.UNPAID
 
 
-async def disputes_of(client: "stripe.StripeClient", intent: Mapping[str, Any]) -> list[str]:
-    """The statuses of all disputes of a payment. The charge only says that there were any."""
-    if not (intent.get("latest_charge") or {}).get("disputed"):
-        return []
-    return [dispute["status"] async for dispute in each(client, "/v1/disputes", payment_intent=intent["id"])]
-
-
-def gravest(statuses: Sequence[str], disputed: bool) -> Dispute:
-    """The gravest of a payment's disputes. One that is not listed, or has a status we do not know, counts as open."""
-    found = [DISPUTES.get(status, Dispute.OPEN) for status in statuses]
-    if disputed and not found:
-        return Dispute.OPEN
-    return max(found, key=GRAVITY.index, default=Dispute.NONE)
+async def dispute_of(client: "stripe.StripeClient", charges: Iterable[Mapping[str, Any]]) -> Dispute:
+    """The gravest dispute about these charges, which only say that there were any. One that is not listed, or has a
+    status we do not know, counts as open. https://docs.stripe.com/api/disputes/list
+    """
+    found = [Dispute.NONE]
+    for charge in charges:
+        if charge["disputed"]:
+            listed = [one["status"] async for one in each(client, "/v1/disputes", charge=charge["id"])]
+            found += [DISPUTES.get(status, Dispute.OPEN) for status in listed] or [Dispute.OPEN]
+    return gravest(found)

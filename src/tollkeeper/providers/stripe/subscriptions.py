@@ -1,17 +1,17 @@
-"""Subscriptions as Stripe tells them, in our own words: each as it is now, with the money of its present period.
+"""Subscriptions as Stripe tells them, in our own words: each as it is now, with all its invoices.
 
-The money is told by invoices, and what came back of it by the charges behind their payments:
-https://docs.stripe.com/billing/subscriptions/overview, https://docs.stripe.com/api/invoice-payment
+Three lists of the customer tell all of it, however many subscriptions there are: the subscriptions, the invoices, and
+the charges, which say what became of the money. https://docs.stripe.com/billing/subscriptions/overview
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tollkeeper.errors import ProviderUnavailable
-from tollkeeper.model import Dispute, Line, Payment, Standing, Subscription
-from tollkeeper.providers.stripe.calls import ask, each, path
-from tollkeeper.providers.stripe.purchases import disputes_of, gravest
+from tollkeeper.model import Bill, Invoice, Line, Standing, Subscription
+from tollkeeper.providers.stripe.calls import ask, each, path, whole
+from tollkeeper.providers.stripe.purchases import dispute_of
 
 if TYPE_CHECKING:
     import stripe
@@ -24,32 +24,16 @@ OVER = frozenset({"canceled", "incomplete_expired"})
 # How often a customer's subscriptions are asked for that change meanwhile.
 TRIES = 3
 
-# Those that owe nothing, so that the invoices of the present period tell enough.
-IN_ORDER = frozenset({"trialing", "active"})
+# What a charge is while its invoice is not paid yet, though nothing is left for the buyer to do.
+# https://docs.stripe.com/api/charges/object#charge_object-status
+ON_ITS_WAY = frozenset({"pending", "succeeded"})
 
-# How much earlier than its period an invoice may have been made. Seconds.
-BEFOREHAND = 24 * 3600
+# https://docs.stripe.com/api/invoices/object#invoice_object-status. An open one depends on its payments.
+BILLS = {"draft": Bill.DRAFT, "paid": Bill.PAID, "void": Bill.VOID, "uncollectible": Bill.UNCOLLECTIBLE}
 
-# What a payment is doing while its invoice is not paid yet, though nothing is left for the buyer to do.
-UNDER_WAY = frozenset({"processing", "succeeded"})
+NOT_BY_ITSELF = "auto_advance is off"
 
-# Of several invoices, the one that stands worst tells how the period stands.
-WORST_FIRST = (Payment.UNPAID, Payment.PENDING, Payment.PAID, Payment.FREE)
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """What was paid for a subscription in its present period, and what is owed at all."""
-
-    payment: Payment = Payment.UNPAID
-    amount: int = 0
-    refunded: int = 0
-    dispute: Dispute = Dispute.NONE
-    reference: str | None = None
-    receipt_url: str | None = None
-    email: str | None = None
-    owed_since: int | None = None
-    ever_paid: bool = False
+Charges = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 async def subscriptions_of(
@@ -61,39 +45,49 @@ async def subscriptions_of(
     before, and give more than either: then all is asked for again. Raises ``ProviderUnavailable`` if it never rests.
     """
     found = await _listed(client, customer)
-    for _ in range(TRIES):
-        told = tuple([await subscription_of(client, one, checkouts.get(one["id"])) for one in found])
+    for _ in range(TRIES if found else 0):
+        invoices = await _invoices(client, customer=customer)
+        charges = await _charges(client, customer)
+        told = tuple(
+            [await _told(client, one, invoices, charges, checkouts.get(one["id"])) for one in found]
+        )  # fmt: skip
         if all(one["status"] in OVER for one in found):
             return told
         before, found = found, await _listed(client, customer)
         if [_facts(one) for one in found] == [_facts(one) for one in before]:
             return told
-    raise ProviderUnavailable("The subscriptions kept changing while they were asked for.")
+    if found:
+        raise ProviderUnavailable("The subscriptions kept changing while they were asked for.")
+    return ()
 
 
 async def _listed(client: "stripe.StripeClient", customer: str) -> list[dict[str, Any]]:
     """https://docs.stripe.com/api/subscriptions/list"""
-    return [one async for one in each(client, SUBSCRIPTIONS, customer=customer, status="all")]
+    found = [one async for one in each(client, SUBSCRIPTIONS, customer=customer, status="all")]
+    for one in found:
+        one["items"]["data"] = await whole(client, one["items"])
+    return found
 
 
-async def subscription_of(
-    client: "stripe.StripeClient", found: Mapping[str, Any], checkout_id: str | None = None
+async def subscription_of(client: "stripe.StripeClient", found: dict[str, Any]) -> Subscription:
+    """One subscription in our own words, whosever it is. https://docs.stripe.com/api/subscriptions/object"""
+    found["items"]["data"] = await whole(client, found["items"])
+    invoices = await _invoices(client, subscription=found["id"])
+    return await _told(client, found, invoices, await _charges(client, found["customer"]))
+
+
+async def _told(
+    client: "stripe.StripeClient",
+    found: Mapping[str, Any],
+    invoices: Iterable[Mapping[str, Any]],
+    charges: Charges,
+    checkout_id: str | None = None,
 ) -> Subscription:
-    """A subscription in our own words. https://docs.stripe.com/api/subscriptions/object"""
-    facts = _facts(found)
-    over = found["status"] in OVER
-    money = Money() if over else await _money(client, found, facts["period_start"], facts["period_end"])
+    its = [one for one in invoices if _subscription(one) == found["id"]]
     return Subscription(
-        **facts,
-        payment=money.payment,
-        amount_total=money.amount,
-        amount_refunded=money.refunded,
-        dispute=money.dispute,
-        reference=money.reference,
-        email=money.email,
-        receipt_url=money.receipt_url,
-        owed_since=money.owed_since,
-        ever_paid=money.ever_paid,
+        **_facts(found),
+        invoices=tuple([await _invoice(client, one, charges) for one in its]),
+        email=next((one["customer_email"] for one in its), None),
         checkout_id=checkout_id,
     )
 
@@ -121,11 +115,19 @@ def _facts(found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+async def end_subscription(client: "stripe.StripeClient", id: str, *, at_period_end: bool) -> None:
+    """End one. https://docs.stripe.com/api/subscriptions/cancel, https://docs.stripe.com/api/subscriptions/update"""
+    if at_period_end:
+        await ask(client, "post", path(SUBSCRIPTIONS, id), cancel_at_period_end=True)
+    else:
+        await ask(client, "delete", path(SUBSCRIPTIONS, id))
+
+
 async def cancel_all(client: "stripe.StripeClient", customer: str) -> None:
-    """End every subscription of a customer at once. https://docs.stripe.com/api/subscriptions/cancel"""
+    """End every subscription of a customer at once."""
     for one in await _listed(client, customer):
         if one["status"] not in OVER:
-            await ask(client, "delete", path(SUBSCRIPTIONS, one["id"]))
+            await end_subscription(client, one["id"], at_period_end=False)
 
 
 def _standing(status: str) -> Standing:
@@ -138,90 +140,97 @@ def _period(found: Mapping[str, Any]) -> tuple[int, int]:
     return min(periods, key=lambda period: period[1], default=(0, 0))
 
 
-async def _money(client: "stripe.StripeClient", found: Mapping[str, Any], start: int, end: int) -> Money:
-    invoices = await _invoices(client, found, start, end)
-    present = [one for one in invoices if _is_of(one, start, end)]
-    counted = [one for one in present if one["status"] != "void"] or present
-    payments = {one["id"]: await _payments(client, one) for one in counted}
-    intents = _paid_intents(payments)
-    charges = [intent.get("latest_charge") or {} for intent in intents]
-    return Money(
-        payment=min(
-            (_payment(one, payments[one["id"]]) for one in counted), key=WORST_FIRST.index, default=Payment.PENDING
-        ),
-        amount=sum(one["amount_paid"] for one in counted),
-        refunded=sum(charge.get("amount_refunded", 0) for charge in charges),
-        dispute=gravest(
-            [status for intent in intents for status in await disputes_of(client, intent)],
-            any(charge.get("disputed") for charge in charges),
-        ),
-        reference=next((intent["id"] for intent in intents), None),
-        receipt_url=next((charge.get("receipt_url") for charge in charges), None),
-        email=next((one["customer_email"] for one in invoices), None),
-        owed_since=min((_fell_due(one) for one in invoices if one["status"] == "open"), default=None),
-        ever_paid=any(one["status"] == "paid" and one["total"] > 0 for one in invoices),
+# Invoices
+
+
+async def _invoices(client: "stripe.StripeClient", **whose: str) -> list[dict[str, Any]]:
+    """All invoices with their payments and all their lines, newest first. https://docs.stripe.com/api/invoices/list"""
+    found = [one async for one in each(client, "/v1/invoices", expand=["data.payments"], **whose)]
+    for one in found:
+        for part in ("lines", "payments"):
+            one[part]["data"] = await whole(client, one[part])
+    return found
+
+
+def _subscription(invoice: Mapping[str, Any]) -> str | None:
+    """https://docs.stripe.com/api/invoices/object#invoice_object-parent-subscription_details-subscription"""
+    details = (invoice["parent"] or {}).get("subscription_details") or {}
+    subscription: str | None = details.get("subscription")
+    return subscription
+
+
+async def _charges(client: "stripe.StripeClient", customer: str) -> Charges:
+    """A customer's charges, newest first, by payment intent. https://docs.stripe.com/api/charges/list"""
+    charges: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    async for one in each(client, "/v1/charges", customer=customer):
+        charges[one["payment_intent"] or ""].append(one)
+    return charges
+
+
+async def _invoice(client: "stripe.StripeClient", invoice: Mapping[str, Any], charges: Charges) -> Invoice:
+    paying = [one["payment"]["payment_intent"] for one in invoice["payments"]["data"] if _is_by_intent(one)]
+    tried = [charge for intent in paying for charge in charges.get(intent, ())]
+    paid = [charge for charge in tried if charge["status"] == "succeeded"]
+    starts, ends = _time(invoice)
+    return Invoice(
+        id=invoice["id"],
+        bill=_bill(invoice, tried),
+        starts=starts,
+        ends=ends,
+        created_at=invoice["created"],
+        total=invoice["total"],
+        paid=invoice["amount_paid"],
+        refunded=sum(charge["amount_refunded"] for charge in paid),
+        dispute=await dispute_of(client, paid),
+        due_at=_fell_due(invoice),
+        paid_at=invoice["status_transitions"]["paid_at"],
+        trouble=_trouble(invoice),
+        reference=next((charge["payment_intent"] for charge in paid), None),
+        receipt_url=next((charge["receipt_url"] for charge in paid), None),
     )
 
 
-async def _invoices(
-    client: "stripe.StripeClient", found: Mapping[str, Any], start: int, end: int
-) -> list[dict[str, Any]]:
-    """The invoices of the present period, newest first; and all before them, where those leave open what is owed or
-    was ever paid: a credit that is settled says nothing of that. https://docs.stripe.com/api/invoices/list
-    """
-    listing: dict[str, Any] = {"subscription": found["id"]}
-    if found["status"] in IN_ORDER:
-        since = {"gte": max(0, start - BEFOREHAND)}
-        recent = [one async for one in each(client, "/v1/invoices", **listing, created=since)]
-        present = [one for one in recent if _is_of(one, start, end)]
-        if present and all(one["status"] == "paid" for one in present):
-            return recent
-    return [one async for one in each(client, "/v1/invoices", **listing)]
+def _is_by_intent(payment: Mapping[str, Any]) -> bool:
+    """https://docs.stripe.com/api/invoice-payment/object#invoice_payment_object-payment-type"""
+    return bool(payment["payment"]["type"] == "payment_intent")
 
 
-def _is_of(invoice: Mapping[str, Any], start: int, end: int) -> bool:
-    """Whether an invoice is about a period. Only its lines tell: its own period is the time it collected items in.
+def _bill(invoice: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> Bill:
+    """An allow-list: what is not known to be paid is not."""
+    if invoice["status"] != "open":
+        return BILLS.get(invoice["status"], Bill.FAILED)
+    if tried and tried[0]["status"] in ON_ITS_WAY:
+        return Bill.PROCESSING
+    return Bill.FAILED if invoice["attempted"] or tried else Bill.OPEN
+
+
+def _time(invoice: Mapping[str, Any]) -> tuple[int, int]:
+    """The time that an invoice is for. Only its lines tell: its own period is the time it collected items in. What was
+    left over from a change in the period before stands on it too, and begins earlier.
 
     https://docs.stripe.com/api/invoices/line_item#invoice_line_item_object-period
     """
-    return any(start <= line["period"]["start"] < end for line in invoice["lines"]["data"])
+    periods = [line["period"] for line in invoice["lines"]["data"]] or [
+        {"start": invoice["created"], "end": invoice["created"]}
+    ]
+    return max(period["start"] for period in periods), max(period["end"] for period in periods)
 
 
-async def _payments(client: "stripe.StripeClient", invoice: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The payments of an invoice with their payment intents, where there may be any.
-
-    https://docs.stripe.com/api/invoice-payment/list
-    """
-    if not invoice["amount_paid"] and invoice["status"] != "open":
-        return []
-    expand = ["data.payment.payment_intent.latest_charge"]
-    return [one async for one in each(client, "/v1/invoice_payments", invoice=invoice["id"], expand=expand)]
-
-
-def _paid_intents(payments: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
-    """The payment intents that paid invoices, newest first, each once: one may pay several."""
-    paid = [one["payment"] for listed in payments.values() for one in listed if one["status"] == "paid"]
-    found = [one["payment_intent"] for one in paid if one["type"] == "payment_intent"]
-    return list({intent["id"]: intent for intent in found}.values())
-
-
-def _payment(invoice: Mapping[str, Any], payments: Sequence[Mapping[str, Any]]) -> Payment:
-    """An allow-list: what is not known to be paid is not. https://docs.stripe.com/api/invoices/object#invoice_object-status"""
-    match invoice["status"]:
-        case "paid":
-            return Payment.PAID if invoice["total"] > 0 else Payment.FREE
-        case "draft":
-            return Payment.PENDING
-        case "open" if any(_is_under_way(one["payment"]) for one in payments):
-            return Payment.PENDING
-    return Payment.UNPAID
-
-
-def _is_under_way(payment: Mapping[str, Any]) -> bool:
-    return payment["type"] == "payment_intent" and payment["payment_intent"]["status"] in UNDER_WAY
-
-
-def _fell_due(invoice: Mapping[str, Any]) -> int:
+def _fell_due(invoice: Mapping[str, Any]) -> int | None:
     """When an invoice was to be paid: one that is charged by itself as soon as it was final."""
-    due: int = invoice["due_date"] or invoice["status_transitions"]["finalized_at"] or invoice["created"]
+    due: int | None = invoice["due_date"] or invoice["status_transitions"]["finalized_at"]
     return due
+
+
+def _trouble(invoice: Mapping[str, Any]) -> str | None:
+    """Why a draft does not become final by itself: https://docs.stripe.com/tax/customer-locations#finalizing-invoices,
+    https://docs.stripe.com/api/invoices/object#invoice_object-auto_advance
+    """
+    if invoice["status"] != "draft":
+        return None
+    error, tax = invoice["last_finalization_error"] or {}, invoice["automatic_tax"]["status"]
+    if error.get("message") or error.get("code"):
+        return str(error.get("message") or error["code"])
+    if tax not in (None, "complete"):
+        return f"automatic tax: {tax}"
+    return None if invoice["auto_advance"] else NOT_BY_ITSELF
