@@ -425,6 +425,26 @@ def revoke(
     show(*beside_the_server(folder, lambda books: operators.revoke(books, person, product, note=note), as_json))
 
 
+@app.command(epilog='Example: tollkeeper end sub_1Abc --note "The dispute was lost"')
+def end(
+    subscription: Annotated[str, typer.Argument(help="The provider's id of the subscription.", show_default=False)],
+    note: Annotated[str, WhyEnded],
+    at_period_end: Annotated[
+        bool, typer.Option("--at-period-end", help="When what is paid runs out, not at once.")
+    ] = False,
+    folder: Folder = Path(),
+    as_json: Json = False,
+) -> None:
+    """End a subscription at the provider, so that it takes no more money. Nothing is paid back."""
+    from tollkeeper import operators, reports
+
+    found = beside_the_server(
+        folder, lambda books: operators.end(books, subscription, note=note, at_period_end=at_period_end), as_json
+    )
+    show = reports.ended_in_json if as_json else reports.ended_in_words
+    show(subscription, found)
+
+
 @app.command(epilog="Example: tollkeeper payments --json")
 def payments(limit: Limit = 50, folder: Folder = Path(), as_json: Json = False) -> None:
     """List the payments that opened no door, or paid for the same thing again, and what to do about each."""

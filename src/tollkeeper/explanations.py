@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 from tollkeeper import wording
 from tollkeeper.catalog import Catalog
@@ -77,6 +78,8 @@ class Happening:
     kind: str
     id: str
     words: str
+    without_effect: str | None = None
+    """The type of an event that is no evidence of anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,10 +261,7 @@ def _bought_twice(grant: Grant) -> Case:
 
 
 def history(explained: Explanation) -> tuple[Happening, ...]:
-    """Everything that happened, oldest first; at the same second in the order of cause and effect.
-
-    Events without effect are one line for those that came one after the other.
-    """
+    """Everything that happened, oldest first; at the same second in the order of cause and effect."""
     happened = [*_orders(explained), *_events(explained), *_changes(explained)]
     return tuple(sorted(happened, key=lambda one: one.at))
 
@@ -273,8 +273,22 @@ def _orders(explained: Explanation) -> Iterator[Happening]:
 
 
 def _events(explained: Explanation) -> Iterator[Happening]:
+    evidence = {name for entry in explained.changes for name in entry.evidence.split(", ")}
     for event in reversed(explained.events):
-        yield Happening(event.created_at, "event", event.id, f"{event.type}; {event_words(event)}")
+        quiet = event.state in {State.IGNORED, State.HANDLED} and event.id not in evidence
+        words = f"{event.type}; {event_words(event)}"
+        yield Happening(event.created_at, "event", event.id, words, event.type if quiet else None)
+
+
+def in_short(happened: Iterable[Happening]) -> Iterator[Happening]:
+    """The same, with one line for events without effect that came one after the other."""
+    for quiet, group in groupby(happened, key=lambda one: one.without_effect is not None):
+        told = list(group)
+        if not quiet or len(told) == 1:
+            yield from told
+        else:
+            words = wording.without_effect([one.without_effect or "" for one in told])
+            yield Happening(told[0].at, "event", "", words)
 
 
 def event_words(event: Kept) -> str:

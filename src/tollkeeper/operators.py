@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, replace
 
+import structlog
 from sqlalchemy import Connection
 
 from tollkeeper.budget import background
@@ -12,14 +13,17 @@ from tollkeeper.catalog import Catalog
 from tollkeeper.entitlements import derive
 from tollkeeper.errors import NoSuchEvent, NotDone, PersonUnclear, ProviderRefused, ProviderUnavailable
 from tollkeeper.explanations import OPERATOR, Case, Explanation, cases
-from tollkeeper.model import Customer, Grant, OrderState, Person, Realm
+from tollkeeper.model import Customer, Grant, OrderState, Person, Realm, Verdict
 from tollkeeper.provider import PaymentProvider
 from tollkeeper.reasons import Code, because
 from tollkeeper.reconcile import Books, reconcile
 from tollkeeper.storage import audit, customers, events, findings, grants, orders, people
 from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.findings import Noted, noted
+from tollkeeper.wording import no_such_subscription
 from tollkeeper.words import printable
+
+log = structlog.get_logger()
 
 EVIDENCE = "tollkeeper reconcile"
 BATCH = 100
@@ -202,6 +206,25 @@ def payments_to_check(
     unexplained = findings.unexplained(conn, provider, live, limit)
     remarked = findings.remarked(conn, provider, live, limit)
     return cases(unexplained, grants.surplus(conn, live, now), catalog, remarked=remarked)[:limit]
+
+
+async def end(books: Books, source: str, *, note: str, at_period_end: bool = False) -> Noted | None:
+    """End a subscription at the provider, at once or when what is paid runs out, and make access agree.
+
+    Answers what is found of it now; None where it is nobody's here. Nothing is paid back. Raises ``NotDone`` where no
+    subscription that goes on is known by this id, and ``ProviderUnavailable`` or ``ProviderRefused``.
+    """
+    realm = await books.realm()
+    known = await books.database.read(findings.called, realm, source)
+    if known is None or not known.recurring or known.verdict is Verdict.ENDED:
+        raise NotDone(no_such_subscription(source))
+    await books.provider.end_subscription(source, at_period_end=at_period_end)
+    log.info("subscription ended by an operator", source=source, note=note, at_period_end=at_period_end)
+    customer = await books.database.read(customers.of_finding, realm, source)
+    if customer is None:
+        return None
+    await reconcile(books, customer, evidence=f"tollkeeper end: {note}")
+    return await books.database.read(findings.called, realm, source)
 
 
 def replay(conn: Connection, provider: str, live: bool, ids: Collection[str], now: int) -> tuple[str, ...]:

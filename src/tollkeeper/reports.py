@@ -7,6 +7,7 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
@@ -20,9 +21,10 @@ from tollkeeper.explanations import (
     cases,
     event_words,
     history,
+    in_short,
     remarks,
 )
-from tollkeeper.model import Grant, Person
+from tollkeeper.model import Grant, Invoice, Person
 from tollkeeper.operators import Listed, Reconciliation
 from tollkeeper.provider import SetUp
 from tollkeeper.reasons import Reason
@@ -30,7 +32,7 @@ from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.columns import reason_to_json
 from tollkeeper.storage.events import Kept
 from tollkeeper.storage.findings import Noted
-from tollkeeper.wording import sentence
+from tollkeeper.wording import ended, how_it_stands, sentence
 from tollkeeper.words import day, iso, moment, money, price, printable
 
 # Wide enough that no line is broken where no terminal says how wide it is: a file, or another program.
@@ -80,12 +82,17 @@ def explanation_in_words(explained: Explanation, catalog: Catalog) -> None:
     _section("To look at", CASE_COLUMNS, [_case_row(one) for one in _cases(explained, catalog)])
     told = "Payments, as the provider tells them" if explained.trouble is None else "Payments, as they were told last"
     _section(told, PAYMENT_COLUMNS, [_payment_row(one) for one in explained.payments])
+    for one in explained.payments:
+        rows = [_invoice_row(invoice, one.currency) for invoice in one.invoices]
+        _section(f"Invoices of subscription {one.source}", INVOICE_COLUMNS, rows)
     _section("Grants", GRANT_COLUMNS, [_grant_row(one) for one in explained.grants])
-    _section("History", HISTORY_COLUMNS, [(iso(one.at), one.kind, one.id, one.words) for one in history(explained)])
+    told_in_words = in_short(history(explained))
+    _section("History", HISTORY_COLUMNS, [(iso(one.at), one.kind, one.id, one.words) for one in told_in_words])
 
 
 CASE_COLUMNS = ("when", "payment", "amount", "what", "who", "reason", "what to do")
 PAYMENT_COLUMNS = ("when", "payment", "amount", "refunded", "verdict", "reason")
+INVOICE_COLUMNS = ("from", "to", "invoice", "payment", "amount", "refunded", "how it stands")
 GRANT_COLUMNS = ("product", "from", "source", "payment", "amount", "since", "until", "ended", "reason")
 HISTORY_COLUMNS = ("when", "what", "id", "words")
 
@@ -103,6 +110,12 @@ def _payment_row(one: Noted) -> tuple[str, ...]:
     refunded = money(one.refunded, one.currency) if one.refunded else ""
     amount = money(one.amount, one.currency)
     return (iso(one.bought_at), one.payment, amount, refunded, one.verdict.value, sentence(one.reason))
+
+
+def _invoice_row(one: Invoice, currency: str) -> tuple[str, ...]:
+    refunded = money(one.refunded, currency) if one.refunded else ""
+    when = (iso(one.starts), iso(one.ends))
+    return (*when, one.id, one.reference or "", money(one.total, currency), refunded, how_it_stands(one))
 
 
 def _grant_row(grant: Grant) -> tuple[str, ...]:
@@ -167,7 +180,25 @@ def _payment(one: Noted) -> dict[str, Any]:
         "product": one.product,
         "verdict": one.verdict.value,
         **_reason(one.reason),
+        "invoices": [_invoice(invoice) for invoice in one.invoices],
         "told_at": iso(one.found_at),
+    }
+
+
+def _invoice(one: Invoice) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "state": one.bill.value,
+        "from": iso(one.starts),
+        "to": iso(one.ends),
+        "amount": one.total,
+        "paid": one.paid,
+        "refunded": one.refunded,
+        "dispute": one.dispute.value,
+        "due_at": _iso(one.due_at),
+        "paid_at": _iso(one.paid_at),
+        "payment": one.reference,
+        "trouble": one.trouble,
     }
 
 
@@ -259,6 +290,16 @@ def _event(one: Kept) -> dict[str, Any]:
         "outcome": one.outcome,
         "error": one.error,
     }
+
+
+def ended_in_words(source: str, found: Noted | None) -> None:
+    """What became of a subscription that was to end."""
+    _say(ended(source, found))
+
+
+def ended_in_json(source: str, found: Noted | None) -> None:
+    """The same for machines."""
+    _json({"subscription": source, "found": None if found is None else _payment(found)})
 
 
 async def with_progress(asking: AsyncIterator[tuple[int, Reconciliation]]) -> AsyncIterator[Reconciliation]:
@@ -361,12 +402,29 @@ def _section(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | N
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:
+    """A table where the terminal is wide enough for it; else each row by itself, a line for each cell."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell or "")) for cell in row))
-    _console().print(table)
+    console = _console()
+    if Measurement.get(console, console.options.update(max_width=WIDTH), table).maximum <= console.width:
+        console.print(table)
+        return
+    for row in rows:
+        console.print(_one_below_the_other(columns, row))
+
+
+def _one_below_the_other(columns: Sequence[str], row: Sequence[str | None]) -> Table:
+    lines = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    lines.add_column(no_wrap=True, style="dim", width=max(map(len, columns)))
+    lines.add_column(overflow="fold")
+    for name, cell in zip(columns, row, strict=True):
+        if cell:
+            lines.add_row(name, Text(printable(cell)))
+    lines.add_row("", "")
+    return lines
 
 
 def _say(words: str, style: str = "") -> None:

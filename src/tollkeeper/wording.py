@@ -4,8 +4,8 @@ A translation would touch this room and the templates. Each table is keyed by a 
 counts whose facts are all there (``""`` fits always). In a text ``{until:day}`` is a fact, written as a day.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -254,6 +254,13 @@ DISPUTES = {
     Dispute.WON: "disputed, won",
     Dispute.LOST: "lost in a dispute",
 }
+
+
+def how_it_stands(invoice: Invoice) -> str:
+    """How far an invoice has come, what its bank says, and why a draft stays one."""
+    parts = [BILLS[invoice.bill], DISPUTES.get(invoice.dispute), invoice.trouble]
+    return "; ".join(part for part in parts if part)
+
 
 # For visitors: a word or two, and a sentence. ``lapsed``: it gives no access (any more), though it was granted.
 LOOK = ("No access", "We have to look at this payment ourselves. Please write to us.")
@@ -559,6 +566,26 @@ def ordered(product: str, amount: int, currency: str, state: OrderState, checkou
 def changed(product: str, change: str, reason: Reason, evidence: str) -> str:
     """A change of access, in a person's history."""
     return f"{product} {change}. {sentence(reason)} Evidence: {evidence}"
+
+
+def without_effect(types: Sequence[str]) -> str:
+    """Events that changed nothing, in a person's history."""
+    times = Counter(types)
+    told = ", ".join(f"{type_} ({count} times)" if count > 1 else type_ for type_, count in times.items())
+    return f"{len(types)} events without effect: {told}"
+
+
+def ended(source: str, found: Noted | None) -> str:
+    """A subscription that an operator has had ended."""
+    if found is None:
+        return f"Subscription {source} was ended at the provider. Nothing was paid back."
+    return f"Subscription {source}: {sentence(found.reason)} Nothing was paid back."
+
+
+def no_such_subscription(source: str) -> str:
+    """An id that an operator gave."""
+    known = "`tollkeeper why` lists a person's subscriptions."
+    return f"No subscription that goes on is known here by the id {source}. {known}"
 
 
 # For whoever is about to pay

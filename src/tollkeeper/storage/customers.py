@@ -35,6 +35,12 @@ def who_paid(conn: Connection, realm: Realm, reference: str) -> Customer | None:
     return _one(conn, customers.c.id.in_(payers))
 
 
+def of_finding(conn: Connection, realm: Realm, source: str) -> Customer | None:
+    """The customer of a purchase or subscription that was found."""
+    owner = select(findings.c.customer_id).where(findings.c.source == source, within(findings, realm))
+    return _one(conn, customers.c.id.in_(owner))
+
+
 def claim_unchecked(conn: Connection, realm: Realm, now: int, period: int, lease: int) -> Customer | None:
     """Whoever was not reconciled for the longest, if that is ``period`` seconds or more, and has bought or ordered.
 

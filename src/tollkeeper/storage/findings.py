@@ -139,6 +139,12 @@ def source_of(conn: Connection, realm: Realm, reference: str) -> str | None:
     return source
 
 
+def called(conn: Connection, realm: Realm, source: str) -> Noted | None:
+    """What was last found of the purchase or subscription with this id."""
+    found = _listed(conn, _NOTED.where(findings.c.source == source, within(findings, realm)), 1)
+    return found[0] if found else None
+
+
 def unexplained(conn: Connection, provider: str, live: bool, limit: int) -> tuple[Noted, ...]:
     """Payments that opened no door and were not paid back, newest first: unclaimed and quarantined ones. Subscriptions
     are among them until they are over.
