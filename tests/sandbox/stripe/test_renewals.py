@@ -60,11 +60,12 @@ def test_a_renewal_s_invoice_is_a_draft_for_an_hour(stripe_sandbox: Running) -> 
     assert buyer.read(made)["items"].data[0].current_period_start == buyer.now
     buyer.go(HOUR)
     assert buyer.invoices(made)[-1].status == "paid"
-    assert buyer.told(made)[-7:] == [
+    assert buyer.told(made)[-8:] == [
         ("customer.subscription.updated", 0),
         ("invoice.created", 28 * DAY),
         ("customer.subscription.updated", 28 * DAY),
-        *((f"invoice{name}", FIRST_RENEWAL) for name in (".finalized", ".paid", ".payment_succeeded", "_payment.paid")),
+        *((f"invoice.{name}", FIRST_RENEWAL) for name in ("finalized", "paid", "payment_succeeded", "updated")),
+        ("invoice_payment.paid", FIRST_RENEWAL),
     ]
 
 

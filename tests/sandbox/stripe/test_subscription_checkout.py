@@ -71,6 +71,7 @@ def test_the_events_come_in_their_order(stripe_sandbox: Running) -> None:
         "invoice.finalized",
         "invoice.paid",
         "invoice.payment_succeeded",
+        "invoice.updated",
         "checkout.session.completed",
     ]
 

@@ -51,7 +51,7 @@ def test_a_first_payment_that_fails_can_be_made_up_for(stripe_sandbox: Running) 
     buyer.use_card("visa")
     paid = stripe_sandbox.sdk.v1.invoices.pay(str(made.latest_invoice))
     assert (paid.status, buyer.read(made).status) == ("paid", "active")
-    assert refusal(lambda: stripe_sandbox.sdk.v1.invoices.pay(paid.id)).code == "invoice_already_paid"
+    assert refusal(lambda: stripe_sandbox.sdk.v1.invoices.pay(paid.id)).message == "Invoice is already paid"
 
 
 def test_a_first_payment_that_nobody_makes_expires(stripe_sandbox: Running) -> None:

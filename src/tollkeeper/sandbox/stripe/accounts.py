@@ -1,12 +1,13 @@
 """The one account that the sandbox's keys belong to (https://docs.stripe.com/api/accounts)."""
 
+from tollkeeper.sandbox.stripe import settings
+from tollkeeper.sandbox.stripe.errors import invalid
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.listing import Params
 from tollkeeper.sandbox.stripe.shapes import make
 from tollkeeper.sandbox.stripe.work import Work
 
 NAME = "Sandbox Shop"
-TAX_SETTING = "tax"
 
 
 def account_id(work: Work) -> str:
@@ -29,11 +30,25 @@ def current(work: Work) -> JSON:
 
 def tax_is_active(work: Work) -> bool:
     """Whether Stripe Tax is set up, as one does in Stripe's dashboard."""
-    return work.ledger.setting(TAX_SETTING, "active") == "active"
+    return settings.of(work.ledger, "tax") == "yes"
 
 
-def set_tax(work: Work, active: bool) -> None:
-    work.ledger.set(TAX_SETTING, "active" if active else "inactive")
+def charges_are_enabled(work: Work) -> bool:
+    """Whether the account is activated: its owner has told Stripe who they are."""
+    return settings.of(work.ledger, "account") == "enabled"
+
+
+def update_charges(work: Work) -> None:
+    """Let the account show what was set."""
+    enabled = charges_are_enabled(work)
+    changes = {"charges_enabled": enabled, "payouts_enabled": enabled, "details_submitted": enabled}
+    work.change(current(work), changes)
+
+
+def check_charges(work: Work) -> None:
+    """https://docs.stripe.com/error-codes#testmode-charges-only."""
+    if not charges_are_enabled(work):
+        raise invalid("Your account cannot currently make live charges.", code="testmode_charges_only")
 
 
 def _account(work: Work) -> JSON:

@@ -10,10 +10,11 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from tollkeeper.sandbox.pages import render
-from tollkeeper.sandbox.stripe import bank_debits, disputes, refunds, subscription_actions
+from tollkeeper.sandbox.stripe import bank_debits, debits, disputes, invoices, refunds, subscription_actions
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
 from tollkeeper.sandbox.stripe.happenings import happen
 from tollkeeper.sandbox.stripe.ledger import JSON
+from tollkeeper.sandbox.stripe.listing import Handler
 from tollkeeper.sandbox.stripe.money import minor_units
 from tollkeeper.sandbox.stripe.posts import check_origin, is_browser, read_form
 from tollkeeper.sandbox.stripe.work import Work
@@ -104,11 +105,20 @@ def _settle_dispute(outcome: str) -> Action:
 def _settle_payment(outcome: str) -> Action:
     def settle(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:
         payment = work.get("payment_intent", id_)
-        if payment["status"] != bank_debits.PROCESSING:
+        if payment["status"] != debits.PROCESSING:
             raise invalid(f"This payment has a status of `{payment['status']}`; nothing about it is left to settle.")
         return bank_debits.settle(work, payment, outcome)
 
     return settle
+
+
+def _on_invoice(call: Handler) -> Action:
+    """What the API does to an invoice."""
+
+    def act(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:
+        return call(work, {}, id_)
+
+    return act
 
 
 ACTIONS: dict[str, Action] = {
@@ -122,8 +132,12 @@ ACTIONS: dict[str, Action] = {
     "/control/disputes/{id}/escalate": _settle_dispute("escalated"),
     "/control/refunds/{id}/succeed": _settle_refund("succeeded"),
     "/control/refunds/{id}/fail": _settle_refund("failed"),
+    "/control/invoices/{id}/finalize": _on_invoice(invoices.finalize_one),
+    "/control/invoices/{id}/void": _on_invoice(invoices.void),
+    "/control/invoices/{id}/uncollectible": _on_invoice(invoices.mark_uncollectible),
     "/control/subscriptions/{id}/renew": subscription_actions.renew,
     "/control/subscriptions/{id}/fail": subscription_actions.let_fail,
     "/control/subscriptions/{id}/mend": subscription_actions.mend,
+    "/control/subscriptions/{id}/debit": subscription_actions.debit,
     "/control/subscriptions/{id}/cancel": subscription_actions.cancel,
 }

@@ -21,6 +21,7 @@ from tollkeeper.sandbox.stripe.forms import Form, decode
 from tollkeeper.sandbox.stripe.happenings import happen
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.misbehaviour import misbehave
+from tollkeeper.sandbox.stripe.nesting import first_pages
 from tollkeeper.sandbox.stripe.posts import read_body
 from tollkeeper.sandbox.stripe.work import Work
 
@@ -100,7 +101,7 @@ def _run(work: Work, call: Call, params: JSON, object_id: str) -> Answer:
                 body = call.run(work, params, object_id)
             except Declined as error:
                 return _refused(error)
-            return Answer(200, _json(expand(work, body, params.get("expand", []))))
+            return Answer(200, _json(expand(work, first_pages(body), params.get("expand", []))))
     except ApiError as error:
         return _refused(error)
     except Exception:

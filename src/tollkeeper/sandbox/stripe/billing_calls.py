@@ -88,7 +88,35 @@ BILLING_CALLS = (
         "billing_cycle_anchor.type expand proration_behavior",
         {"billing_cycle_anchor.type": ("now",)},
     ),
+    call(
+        "GET",
+        "/v1/subscription_items",
+        subscriptions.list_items,
+        "_subscription_item_list_params:SubscriptionItemListParams",
+        f"{PAGING} subscription",
+    ),
+    call(
+        "GET",
+        "/v1/subscription_items/{id}",
+        subscriptions.retrieve_item,
+        "_subscription_item_retrieve_params:SubscriptionItemRetrieveParams",
+        "expand",
+    ),
+    call(
+        "GET",
+        "/v1/customers/{id}/subscriptions",
+        subscriptions.list_of_customer,
+        "_subscription_list_params:SubscriptionListParams",
+        f"{PAGING} collection_method created price status",
+    ),
     # invoices
+    call(
+        "GET",
+        "/v1/invoices/{id}/lines",
+        invoices.list_lines,
+        "_invoice_line_item_list_params:InvoiceLineItemListParams",
+        PAGING,
+    ),
     call(
         "GET",
         "/v1/invoices/{id}",
@@ -108,7 +136,8 @@ BILLING_CALLS = (
         "/v1/invoices/create_preview",
         previews.create_preview,
         "_invoice_create_preview_params:InvoiceCreatePreviewParams",
-        "customer expand subscription subscription_details.items.deleted subscription_details.items.id "
+        "customer discounts.coupon discounts.promotion_code expand subscription "
+        "subscription_details.items.deleted subscription_details.items.id "
         "subscription_details.items.metadata subscription_details.items.price subscription_details.items.quantity "
         "subscription_details.proration_behavior subscription_details.trial_end",
     ),
@@ -161,8 +190,8 @@ BILLING_CALLS = (
         payment_methods.create,
         "_payment_method_create_params:PaymentMethodCreateParams",
         "billing_details.address billing_details.email billing_details.name billing_details.phone card.cvc "
-        "card.exp_month card.exp_year card.number card.token expand type",
-        {"type": ("card",)},
+        "card.exp_month card.exp_year card.number card.token expand sepa_debit.iban type",
+        {"type": ("card", "sepa_debit")},
     ),
     call(
         "GET",
@@ -288,6 +317,10 @@ BILLING_CALLS = (
         "configuration customer expand flow_data.after_completion.hosted_confirmation "
         "flow_data.after_completion.redirect flow_data.after_completion.type "
         "flow_data.subscription_cancel.subscription flow_data.subscription_update.subscription "
+        "flow_data.subscription_update_confirm.discounts.coupon "
+        "flow_data.subscription_update_confirm.discounts.promotion_code "
+        "flow_data.subscription_update_confirm.items.id flow_data.subscription_update_confirm.items.price "
+        "flow_data.subscription_update_confirm.items.quantity flow_data.subscription_update_confirm.subscription "
         "flow_data.type locale return_url",
         {"flow_data.type": tuple(portal.FLOWS), "locale": ("auto", "en")},
     ),

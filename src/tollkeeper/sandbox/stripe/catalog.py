@@ -11,6 +11,7 @@ from tollkeeper.sandbox.stripe.money import MOST
 from tollkeeper.sandbox.stripe.shapes import make
 from tollkeeper.sandbox.stripe.work import Work
 
+INACTIVE = "The price specified is inactive. This field only accepts active prices."
 MOST_QUANTITY = 999_999
 MOST_TRIAL_DAYS = 730
 MOST_INTERVALS = {"day": 1095, "week": 156, "month": 36, "year": 3}  # three years

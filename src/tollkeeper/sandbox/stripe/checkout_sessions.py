@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from tollkeeper.sandbox.stripe import catalog, discounts, intents, subscription_checkout
-from tollkeeper.sandbox.stripe.accounts import NAME, tax_is_active
+from tollkeeper.sandbox.stripe import catalog, discounts, intents, subscription_checkout, subscriptions
+from tollkeeper.sandbox.stripe.accounts import NAME, check_charges, tax_is_active
 from tollkeeper.sandbox.stripe.common import check_email, check_url, merged_metadata
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
 from tollkeeper.sandbox.stripe.ledger import JSON
-from tollkeeper.sandbox.stripe.listing import Params, limit_of, list_of
+from tollkeeper.sandbox.stripe.listing import Params, page_within
 from tollkeeper.sandbox.stripe.money import LEAST, LEAST_ELSEWHERE, MOST, formatted, tax_on
 from tollkeeper.sandbox.stripe.shapes import make, part
 from tollkeeper.sandbox.stripe.work import Work
@@ -21,6 +21,7 @@ HIDDEN = ("customer_update", "payment_intent_data", "subscription_data")
 def create(work: Work, params: Params, _id: str) -> JSON:
     """Raises Stripe's errors for what no single parameter's type can tell."""
     _check(work, params)
+    check_charges(work)
     customer = work.refer("customer", params["customer"], "customer") if "customer" in params else None
     taxed = bool(params.get("automatic_tax", {}).get("enabled"))
     if taxed:
@@ -28,6 +29,8 @@ def create(work: Work, params: Params, _id: str) -> JSON:
     items = items_of(work, params)
     currency = currency_of(params, items)
     subscription_checkout.check(work, params, items)
+    if customer and params["mode"] == subscription_checkout.MODE:
+        subscriptions.check_one_currency(work, customer, currency)
     if subscription_checkout.has_trial(params.get("subscription_data", {})):
         subscription_checkout.free_of_charge(items)
     applied, coupon = discounts.given(work, params, customer, currency)
@@ -162,7 +165,10 @@ def _check_expiry(expires_at: int | None, now: int) -> None:
 def _check_tax(work: Work, params: Params, customer: JSON | None) -> None:
     """https://docs.stripe.com/tax/checkout: the account is set up, and an existing customer's place is known."""
     if not tax_is_active(work):
-        message = "Stripe Tax has not been activated on your account. Activate it on the sandbox's control page."
+        message = (
+            "Stripe Tax has not been activated on your account. Please visit https://stripe.com/docs/tax/set-up to get "
+            "started."
+        )
         raise invalid(message, "automatic_tax")
     saves = params.get("customer_update", {}).get("address") == "auto"
     if customer is not None and not (customer["address"] or {}).get("country") and not saves:
@@ -210,8 +216,7 @@ def _price(work: Work, item: Params, param: str) -> JSON:
         return _price_from_data(work, item["price_data"], f"{param}[price_data]")
     price = work.refer("price", item["price"], f"{param}[price]")
     if not price["active"]:
-        message = f"The price specified is inactive. This field only accepts active prices: '{price['id']}'."
-        raise invalid(message, f"{param}[price]")
+        raise invalid(catalog.INACTIVE, f"{param}[price]")
     _check_sold(work.get("product", price["product"]), f"{param}[price]")
     return price
 
@@ -282,29 +287,12 @@ def check_total(session: JSON) -> None:
 def line_items(work: Work, params: Params, id_: str) -> JSON:
     session = work.get(KIND, id_)
     items = work.ledger.hidden(id_)["line_items"]
-    return _items_page(items, params, f"/v1/checkout/sessions/{session['id']}/line_items")
+    return page_within(items, params, f"/v1/checkout/sessions/{session['id']}/line_items")
 
 
 def all_line_items(work: Work, session: JSON) -> JSON:
     """What `expand` puts into a session: the first page."""
     return line_items(work, {}, session["id"])
-
-
-def _items_page(items: list[JSON], params: Params, url: str) -> JSON:
-    """In the order they were given, which is how Stripe lists them."""
-    limit = limit_of(params)
-    ids = [item["id"] for item in items]
-    start, end = 0, len(items)
-    for name in ("starting_after", "ending_before"):
-        if name in params and params[name] not in ids:
-            raise invalid(f"No such item: '{params[name]}'", name, "resource_missing")
-    if "starting_after" in params:
-        start = ids.index(params["starting_after"]) + 1
-    if "ending_before" in params:
-        end = ids.index(params["ending_before"])
-        start = max(start, end - limit)
-    has_more = start > 0 if "ending_before" in params else end - start > limit
-    return list_of(url, items[start:end][:limit], has_more=has_more)
 
 
 def expire(work: Work, _params: Params, id_: str) -> JSON:

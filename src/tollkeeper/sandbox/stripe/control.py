@@ -6,19 +6,17 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from tollkeeper.sandbox.pages import render
-from tollkeeper.sandbox.stripe import accounts, clock, disputes, faults, refunds, standing
+from tollkeeper.sandbox.stripe import accounts, clock, disputes, faults, invoices, refunds, settings, standing
 from tollkeeper.sandbox.stripe.cards import BRANDS, CARDS, SUGGESTED, Card
-from tollkeeper.sandbox.stripe.errors import ApiError
 from tollkeeper.sandbox.stripe.events import API_VERSION
 from tollkeeper.sandbox.stripe.ibans import IBANS, spaced
 from tollkeeper.sandbox.stripe.ledger import JSON, Ledger
 from tollkeeper.sandbox.stripe.money import TAX_PERCENT, formatted, plain
 from tollkeeper.sandbox.stripe.periods import spoken
-from tollkeeper.sandbox.stripe.posts import check_origin, read_form
 from tollkeeper.sandbox.stripe.subscription_actions import MOVES
 from tollkeeper.sandbox.stripe.work import Work
 
@@ -50,6 +48,19 @@ SUBSCRIPTION_TONES = {
     "incomplete_expired": "",
 }
 UNPAID = {"canceled": "cancel it", "unpaid": "mark it unpaid", "past_due": "leave it past due"}
+DRAFT_TIMES = {
+    "0": "not at all",
+    "3600": "an hour",
+    "259200": "three days",
+    settings.NEVER: "for good: it cannot be taxed",
+}
+DEBIT_TIMES = {settings.AS_TESTED: "as its test number says", "432000": "five days", "1209600": "two weeks"}
+INVOICE_TONES = {"paid": "badge-good", "open": "badge-wait", "uncollectible": "badge-bad"}
+INVOICE_MOVES = {
+    "draft": {"finalize": "Finalize it"},
+    "open": {"void": "Void it", "uncollectible": "Mark it uncollectible"},
+    "uncollectible": {"void": "Void it"},
+}
 DELIVERIES = """
 SELECT d.id, d.event, d.endpoint, d.created, d.next_at, d.delivered,
     json_extract(e.body, '$.type') AS type, json_extract(w.body, '$.url') AS url,
@@ -67,7 +78,6 @@ class Control:
             Route("/control/objects/{id}", self.an_object, methods=["GET"]),
             Route("/control/deliveries/{id}", self.a_delivery, methods=["GET"]),
             Route("/receipts/{id}", self.a_receipt, methods=["GET"]),
-            Route("/control/tax", self.set_tax, methods=["POST"]),
         ]
 
     async def home(self, request: Request) -> Response:
@@ -100,17 +110,6 @@ class Control:
             return _nothing(request)
         return render(request, "receipt.html", charge=_payment(charge), merchant=accounts.NAME)
 
-    async def set_tax(self, request: Request) -> Response:
-        try:
-            check_origin(request)
-            form = await read_form(request)
-        except ApiError as error:
-            return _message(request, error.status, "This form could not be read", error.message)
-        work = self._begin()
-        with work.ledger.transaction():
-            accounts.set_tax(work, form.get("active") == "yes")
-        return RedirectResponse("/#settings", 303)
-
 
 def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
@@ -128,8 +127,10 @@ def _overview(work: Work) -> dict[str, Any]:
         "version": API_VERSION,
         "payments": [_listed(ledger, one) for one in ledger.page("payment_intent", (), {}, SHOWN)],
         "subscriptions": [_subscribed(ledger, one) for one in ledger.page("subscription", (), {}, SHOWN)],
-        "unpaid_outcome": standing.unpaid_outcome(ledger),
+        "settings": settings.shown(ledger),
         "unpaid_outcomes": UNPAID,
+        "draft_times": DRAFT_TIMES,
+        "debit_times": DEBIT_TIMES,
         "customers": [_dated(one) for one in ledger.page("customer", (), {}, SHOWN)],
         "events": [_dated(one) for one in ledger.page("event", (), {}, SHOWN)],
         "endpoints": [_dated(one) for one in ledger.page("webhook_endpoint", (), {}, SHOWN)],
@@ -177,8 +178,14 @@ def _subscribed(ledger: Ledger, body: JSON) -> JSON:
         "state": body["status"].replace("_", " "),
         "tone": SUBSCRIPTION_TONES.get(body["status"], "badge-wait"),
         "until": _until(body) if renews else "",
-        "moves": {} if over else {name: words for name, words in MOVES.items() if renews or name != "renew"},
+        "moves": {} if over else {name: words for name, words in MOVES.items() if _makes_sense(name, body)},
     }
+
+
+def _makes_sense(move: str, body: JSON) -> bool:
+    if move == "renew":
+        return body["status"] in standing.RENEWING
+    return bool(move != "debit" or body["currency"] == "eur")
 
 
 def _until(body: JSON) -> str:
@@ -188,9 +195,30 @@ def _until(body: JSON) -> str:
     return f"renews {moment(end)}"
 
 
+def _billed(ledger: Ledger, body: JSON) -> JSON:
+    """An invoice with why it is not finalized, its payment, and what can be done to it."""
+    error = body["last_finalization_error"] or {}
+    links = ledger.page("invoice_payment", invoices.OF_INVOICE, {"invoice": body["id"]}, 1)
+    return {
+        **_dated(body),
+        "sum": formatted(body["total"], body["currency"]),
+        "tone": INVOICE_TONES.get(body["status"], ""),
+        "trouble": error.get("message", ""),
+        "payment": links[0]["payment"]["payment_intent"] if links else None,
+        "pay": body["hosted_invoice_url"] if body["status"] == "open" else None,
+        "moves": INVOICE_MOVES.get(body["status"], {}),
+    }
+
+
+def _with_invoices(ledger: Ledger, body: JSON) -> dict[str, Any]:
+    of_this = ledger.page("invoice", standing.OF_SUBSCRIPTION, {"subscription": body["id"]}, SHOWN)
+    return {"subscription": _subscribed(ledger, body), "invoices": [_billed(ledger, one) for one in of_this]}
+
+
 DETAILS: dict[str, Callable[[Ledger, JSON], dict[str, Any]]] = {
+    "invoice": lambda ledger, body: {"invoices": [_billed(ledger, body)]},
     "payment_intent": lambda ledger, body: {"payment": _paid(ledger, body)},
-    "subscription": lambda ledger, body: {"subscription": _subscribed(ledger, body)},
+    "subscription": _with_invoices,
 }
 
 

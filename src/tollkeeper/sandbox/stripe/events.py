@@ -3,6 +3,7 @@
 from typing import Any
 
 from tollkeeper.sandbox.stripe.ledger import JSON
+from tollkeeper.sandbox.stripe.nesting import first_pages
 from tollkeeper.sandbox.stripe.shapes import make
 
 API_VERSION = "2026-10-28.endive"
@@ -10,5 +11,7 @@ API_VERSION = "2026-10-28.endive"
 
 def event_of(type_: str, body: JSON, previous: JSON | None, **values: Any) -> JSON:
     """``previous`` holds the former values of the fields that an update changed."""
-    data = {"object": body} if previous is None else {"object": body, "previous_attributes": previous}
+    data = {"object": first_pages(body)}
+    if previous is not None:
+        data["previous_attributes"] = first_pages(previous)
     return make("event", type=type_, data=data, api_version=API_VERSION, livemode=False, **values)

@@ -7,7 +7,7 @@ from tollkeeper.sandbox.stripe import invoices, subscriptions
 from tollkeeper.sandbox.stripe.checkout_sessions import all_line_items
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
 from tollkeeper.sandbox.stripe.ledger import JSON
-from tollkeeper.sandbox.stripe.listing import list_of
+from tollkeeper.sandbox.stripe.nesting import list_of
 from tollkeeper.sandbox.stripe.refunds import latest_of_charge
 from tollkeeper.sandbox.stripe.shapes import CLASSES, class_of, declared, expandable
 from tollkeeper.sandbox.stripe.work import Work

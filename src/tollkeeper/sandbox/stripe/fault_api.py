@@ -1,4 +1,4 @@
-"""The control API for faults, for the clock and for what comes of who does not pay."""
+"""The control API for faults, for the clock and for the settings."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from tollkeeper.sandbox.stripe import clock, faults, standing, subscription_actions
+from tollkeeper.sandbox.stripe import accounts, clock, faults, settings, subscription_actions
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
 from tollkeeper.sandbox.stripe.happenings import happen
 from tollkeeper.sandbox.stripe.posts import MAX_FORM, check_origin, is_browser, read_body, read_form
@@ -32,7 +32,8 @@ class FaultApi:
             Route("/control/clock", refusing(self.tell_time), methods=["GET"]),
             Route("/control/clock", refusing(self.move_clock), methods=["POST"]),
             Route("/control/clock/forward", refusing(self.forward), methods=["POST"]),
-            Route("/control/unpaid", refusing(self.set_unpaid), methods=["POST"]),
+            Route("/control/settings", refusing(self.tell_settings), methods=["GET"]),
+            *(Route(f"/control/{name}", refusing(self.setter(name)), methods=["POST"]) for name in settings.SETTINGS),
         ]
 
     async def list(self, _request: Request) -> Response:
@@ -83,12 +84,24 @@ class FaultApi:
         self._done()
         return RedirectResponse("/#time", 303) if is_browser(request) else await self.tell_time(request)
 
-    async def set_unpaid(self, request: Request) -> Response:
-        """What comes of a subscription whose last try to collect has failed."""
-        outcome, ledger = (await read_form(request)).get("outcome", ""), self._begin().ledger
-        with ledger.transaction():
-            standing.set_unpaid_outcome(ledger, outcome)
-        return RedirectResponse("/#settings", 303) if is_browser(request) else JSONResponse({"outcome": outcome})
+    async def tell_settings(self, _request: Request) -> Response:
+        return JSONResponse(settings.shown(self._begin().ledger))
+
+    def setter(self, name: str) -> Endpoint:
+        """Takes the setting's one field, as a form gives it."""
+
+        async def answer(request: Request) -> Response:
+            field = settings.SETTINGS[name].field
+            value = (await read_form(request)).get(field, "")
+            work = self._begin()
+            with work.ledger.transaction():
+                settings.change(work.ledger, name, value)
+                if name == "account":
+                    accounts.update_charges(work)
+            self._done()
+            return RedirectResponse("/#settings", 303) if is_browser(request) else JSONResponse({field: value})
+
+        return answer
 
 
 def _whole(form: dict[str, str], name: str) -> int:

@@ -21,6 +21,14 @@ IBANS = {
     "DE78370400440532013004": Debit("failed", THREE_MINUTES, "fails after three minutes"),
     "DE35370400440532013002": Debit("disputed", SOON, "succeeds after two seconds, and is disputed"),
 }
+# By the names that code may use for them.
+NAMED = {
+    "pm_success_de": "DE89370400440532013000",
+    "pm_successDelayed_de": "DE08370400440532013003",
+    "pm_failed_de": "DE62370400440532013001",
+    "pm_failedDelayed_de": "DE78370400440532013004",
+    "pm_disputed_de": "DE35370400440532013002",
+}
 
 
 def spaced(iban: str) -> str:

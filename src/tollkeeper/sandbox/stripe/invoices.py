@@ -5,19 +5,25 @@ A renewal's invoice is a draft for an hour. One that cannot be collected is trie
 
 from collections.abc import Sequence
 
-from tollkeeper.sandbox.stripe import charges, invoice_lines, payment_methods, standing
+from tollkeeper.sandbox.stripe import charges, debits, invoice_lines, payment_methods, settings, standing
 from tollkeeper.sandbox.stripe.accounts import NAME, tax_is_active
-from tollkeeper.sandbox.stripe.errors import ApiError, Declined, invalid
+from tollkeeper.sandbox.stripe.errors import DOCS, ApiError, Declined, invalid
 from tollkeeper.sandbox.stripe.ledger import JSON
-from tollkeeper.sandbox.stripe.listing import Params, list_of
+from tollkeeper.sandbox.stripe.listing import Params, page_within
+from tollkeeper.sandbox.stripe.nesting import list_of
 from tollkeeper.sandbox.stripe.periods import DAY, months_after
-from tollkeeper.sandbox.stripe.shapes import make
+from tollkeeper.sandbox.stripe.shapes import make, part
 from tollkeeper.sandbox.stripe.work import Work
 
 KIND, PAYMENT = "invoice", "invoice_payment"
-DRAFT_SECONDS = 3600
+HOUR = 3600
 RETRIES = (3 * DAY, 5 * DAY, 7 * DAY)  # after the first try, after the second, after the third
 FIRST = "subscription_create"
+NOT_OPEN = "You can only pass in open invoices. This invoice isn't open."
+NO_PLACE = "customer_tax_location_invalid"
+NO_PLACE_WORDS = (
+    "The customer's location isn't recognized. Set a valid customer address in order to automatically calculate tax."
+)
 OF_INVOICE = ("json_extract(body, '$.invoice') = :invoice",)
 
 
@@ -26,15 +32,23 @@ def draft(work: Work, subscription: JSON, lines: Sequence[JSON], reason: str, *,
     invoice = composed(work, subscription, lines, reason)
     invoice["auto_advance"] = advance
     if reason == "subscription_cycle" and advance:
-        invoice["automatically_finalizes_at"] = work.now + DRAFT_SECONDS
-        work.later(invoice["id"], "finalized", DRAFT_SECONDS)
+        seconds = draft_seconds(work)
+        invoice["automatically_finalizes_at"] = invoice["next_payment_attempt"] = work.now + seconds
+        work.later(invoice["id"], "finalized", seconds)
     return work.add(invoice)
 
 
-def composed(work: Work, subscription: JSON, lines: Sequence[JSON], reason: str) -> JSON:
-    """What a draft is, before anybody is told of it."""
+def draft_seconds(work: Work) -> int:
+    """How long a renewal stays a draft. Where it is for good, that shows after the usual hour."""
+    seconds = settings.seconds_of(work.ledger, "drafts")
+    return HOUR if seconds is None else seconds
+
+
+def composed(work: Work, subscription: JSON, lines: Sequence[JSON], reason: str, coupon: JSON | None = None) -> JSON:
+    """What a draft is, before anybody is told of it; with the discount that this ``coupon`` would give."""
     customer = work.get("customer", subscription["customer"])
-    id_, discount = work.new_id("in"), _discount(work, subscription)
+    id_ = work.new_id("in")
+    discount = (work.new_id("di"), coupon) if coupon else _discount(work, subscription)
     taxed = subscription["automatic_tax"]["enabled"]
     sums = invoice_lines.priced(work, lines, discount, taxed=taxed and tax_is_active(work))
     held = [{**line, "invoice": id_} for line in sums.pop("lines")]
@@ -129,9 +143,16 @@ def discount_of(work: Work, subscription: str, customer: str, coupon: JSON, code
     return given
 
 
+def list_lines(work: Work, params: Params, id_: str) -> JSON:
+    """All of them; the invoice itself shows the first ten."""
+    lines = work.get(KIND, id_)["lines"]
+    return page_within(lines["data"], params, lines["url"])
+
+
 def finalize(work: Work, invoice: JSON, payment: JSON | None = None) -> JSON:
     """Its sums stand from now on. What costs nothing is paid; for the rest a payment intent is there or is made."""
     work.not_later(invoice["id"])
+    invoice = {**invoice, **work.ledger.hidden(invoice["id"]), "last_finalization_error": None}
     customer = work.get("customer", invoice["customer"])
     number, balance = customer["next_invoice_sequence"], 0 if payment else customer["balance"]
     left = invoice["total"] + balance
@@ -144,6 +165,7 @@ def finalize(work: Work, invoice: JSON, payment: JSON | None = None) -> JSON:
         **_due(invoice["total"], balance),
         "ending_balance": kept,
         "automatically_finalizes_at": None,
+        "next_payment_attempt": None,
         "effective_at": work.now,
         "hosted_invoice_url": page,
         "invoice_pdf": f"{page}/pdf",
@@ -171,6 +193,7 @@ def _use_up(work: Work, invoice: JSON) -> None:
 
 def _intent(work: Work, invoice: JSON) -> JSON:
     words = "Subscription creation" if invoice["billing_reason"] == FIRST else "Subscription update"
+    types = ["card", debits.TYPE] if invoice["currency"] == "eur" else ["card"]
     return charges.intent_of(
         work,
         amount=invoice["amount_due"],
@@ -178,7 +201,7 @@ def _intent(work: Work, invoice: JSON) -> JSON:
         customer=invoice["customer"],
         description=words,
         payment_method_options={"card": {"request_three_d_secure": "automatic"}},
-        payment_method_types=["card"],
+        payment_method_types=types,
         setup_future_usage="off_session",
     )
 
@@ -238,7 +261,7 @@ def method_for(work: Work, invoice: JSON) -> JSON | None:
 
 
 def collect(work: Work, invoice: JSON, method: JSON | None, *, automatic: bool = True, present: bool = False) -> JSON:
-    """Try to collect an open invoice. A buyer who is ``present`` has been asked by their bank, if it asks.
+    """Try to collect a finalized invoice. A buyer who is ``present`` has been asked by their bank, if it asks.
 
     After the first try only the automatic ones count.
     """
@@ -247,6 +270,8 @@ def collect(work: Work, invoice: JSON, method: JSON | None, *, automatic: bool =
     payment = payment_of(work, invoice)
     if method is None or payment is None:
         return _not_paid(work, invoice, automatic=automatic)
+    if method["type"] == debits.TYPE:
+        return _debited(work, invoice, payment, method, automatic=automatic)
     card = payment_methods.card_behind(work, method)
     if card.always and not present:
         there = {"return_url": invoice["hosted_invoice_url"], "url": f"{invoice['hosted_invoice_url']}/authenticate"}
@@ -261,19 +286,39 @@ def collect(work: Work, invoice: JSON, method: JSON | None, *, automatic: bool =
     return invoice
 
 
+def _debited(work: Work, invoice: JSON, payment: JSON, method: JSON, *, automatic: bool) -> JSON:
+    """It stays as it is until the bank has answered, and nothing else is tried meanwhile. Only euros are debited."""
+    if invoice["currency"] != "eur":
+        return _not_paid(work, invoice, automatic=automatic)
+    debits.begin(work, payment, method, invoice["customer"])
+    invoice = _kept(work, {**invoice, "next_payment_attempt": None})
+    work.later(invoice["id"], *debits.fate(work, method))
+    standing.begun(work, invoice)
+    return invoice
+
+
+def _kept(work: Work, invoice: JSON, *told: str) -> JSON:
+    """Keep it as it is now, and tell of it: by events of these types, and by one that says what has changed."""
+    before = work.get(KIND, invoice["id"])
+    work.ledger.save(invoice)
+    for type_ in told:
+        work.emit(type_, invoice)
+    if previous := {name: before[name] for name, value in invoice.items() if value != before[name]}:
+        work.emit("invoice.updated", invoice, previous)
+    return invoice
+
+
 def paid(work: Work, invoice: JSON) -> JSON:
     work.not_later(invoice["id"])
-    invoice = {
-        **invoice,
+    changes = {
         "amount_paid": invoice["amount_due"],
         "amount_remaining": 0,
         "next_payment_attempt": None,
         "status": "paid",
+        "status_details": None,
         "status_transitions": {**invoice["status_transitions"], "paid_at": work.now},
     }
-    work.ledger.save(invoice)
-    for type_ in ("invoice.paid", "invoice.payment_succeeded"):
-        work.emit(type_, invoice)
+    invoice = _kept(work, {**invoice, **changes}, "invoice.paid", "invoice.payment_succeeded")
     for link in links(work, invoice):
         times = {**link["status_transitions"], "paid_at": work.now}
         link |= {"status": "paid", "amount_paid": link["amount_requested"], "status_transitions": times}
@@ -284,40 +329,87 @@ def paid(work: Work, invoice: JSON) -> JSON:
 
 
 def _not_paid(work: Work, invoice: JSON, *, automatic: bool) -> JSON:
-    tries = invoice["attempt_count"]
-    retried = invoice["billing_reason"] != FIRST and invoice["auto_advance"]
-    if retried and automatic:
+    """A try has failed. There may be another one, unless it was the last, or nobody expects the money any more."""
+    tries, awaited = invoice["attempt_count"], invoice["status"] == "open"
+    retried = automatic and awaited and invoice["auto_advance"] and invoice["billing_reason"] != FIRST
+    if retried:
         wait = RETRIES[tries - 1] if tries <= len(RETRIES) else None
         invoice["next_payment_attempt"] = work.now + wait if wait else None
         work.not_later(invoice["id"])
         if wait:
             work.later(invoice["id"], "retried", wait)
-    work.ledger.save(invoice)
-    work.emit("invoice.payment_failed", invoice)
-    work.emit("invoice.updated", invoice, {"attempt_count": tries - 1, "attempted": tries > 1})
-    standing.failed(work, invoice)
-    if retried and automatic and invoice["next_payment_attempt"] is None:
+    _kept(work, invoice, "invoice.payment_failed")
+    if awaited:
+        standing.failed(work, invoice)
+    if retried and invoice["next_payment_attempt"] is None:
         standing.given_up(work, invoice)
     return work.get(KIND, invoice["id"])
 
 
-def settle(work: Work, invoice: JSON, _outcome: str) -> JSON:
-    """By the clock: a draft is finalized, an open invoice tried (again)."""
+def settle(work: Work, invoice: JSON, outcome: str) -> JSON:
+    """By the clock: a draft is finalized, an open invoice tried (again), a bank answers."""
+    if outcome not in standing.TRIED_BY_CLOCK:
+        return _answered(work, invoice, outcome)
     if invoice["status"] == "draft":
+        if _without_place(work):
+            return _not_finalized(work, invoice)
         invoice = finalize(work, invoice)
     return collect(work, invoice, method_for(work, invoice)) if invoice["status"] == "open" else invoice
+
+
+def _answered(work: Work, invoice: JSON, outcome: str) -> JSON:
+    """The bank's word on a debit: succeeded, failed or disputed."""
+    work.not_later(invoice["id"])
+    payment = payment_of(work, invoice)
+    if payment is None or payment["status"] != debits.PROCESSING:
+        return invoice
+    if outcome == "failed":
+        debits.failed(work, payment)
+        return _not_paid(work, invoice, automatic=True)
+    payment = debits.succeeded(work, payment)
+    invoice = paid(work, invoice)
+    if outcome == "disputed":
+        debits.dispute(work, payment)
+    return invoice
+
+
+def _without_place(work: Work) -> bool:
+    """Whether no renewal can be finalized, as if nobody knew where its customer is."""
+    return settings.of(work.ledger, "drafts") == settings.NEVER
+
+
+def _not_finalized(work: Work, invoice: JSON) -> JSON:
+    """It stays a draft until somebody acts: https://docs.stripe.com/tax/customer-locations#finalizing-invoices."""
+    error = {
+        "code": NO_PLACE,
+        "doc_url": f"{DOCS}{NO_PLACE.replace('_', '-')}",
+        "message": NO_PLACE_WORDS,
+        "type": "invalid_request_error",
+    }
+    work.ledger.hide(invoice["id"], {"automatic_tax": invoice["automatic_tax"], "auto_advance": True})
+    changes = {
+        "auto_advance": False,
+        "automatic_tax": part(KIND, "automatic_tax", {**_of_tax(True), "status": "requires_location_inputs"}),
+        "automatically_finalizes_at": None,
+        "last_finalization_error": part(KIND, "last_finalization_error", error),
+        "next_payment_attempt": None,
+    }
+    return _kept(work, {**invoice, **changes}, "invoice.finalization_failed")
 
 
 def pay(work: Work, params: Params, id_: str) -> JSON:
     """https://docs.stripe.com/api/invoices/pay: a draft is finalized first; a decline is told as the bank tells it."""
     invoice = work.get(KIND, id_)
     work = work.on_clock_of(invoice)
-    if invoice["status"] == "draft":
-        invoice = finalize(work, invoice)
     if invoice["status"] == "paid":
-        raise invalid("Invoice is already paid", code="invoice_already_paid")
+        raise invalid("Invoice is already paid")
     if invoice["status"] == "void":
-        raise invalid("Voided invoices cannot be paid.", code="invoice_not_editable")
+        raise invalid("This invoice can no longer be paid.")
+    _check_not_processing(work, invoice, "paid")
+    if invoice["status"] == "draft":
+        invoice = finalize(work, _checked(work, invoice))
+        if invoice["status"] == "paid":
+            return invoice
     if params.get("paid_out_of_band"):
         _cancel_payment(work, invoice)
         return paid(work, invoice)
@@ -328,9 +420,20 @@ def pay(work: Work, params: Params, id_: str) -> JSON:
     if method is None:
         raise nothing_to_pay_with()
     invoice = collect(work, invoice, method, automatic=False)
-    if invoice["status"] != "paid":
+    if invoice["status"] != "paid" and not _is_processing(work, invoice):
         raise declined(work, invoice)
     return invoice
+
+
+def _is_processing(work: Work, invoice: JSON) -> bool:
+    payment = payment_of(work, invoice)
+    return payment is not None and payment["status"] == debits.PROCESSING
+
+
+def _check_not_processing(work: Work, invoice: JSON, wanted: str) -> None:
+    if _is_processing(work, invoice):
+        message = f"The payment of this invoice is processing; it cannot be {wanted} until the bank has answered."
+        raise invalid(message, code="payment_intent_unexpected_state")
 
 
 def nothing_to_pay_with() -> ApiError:
@@ -361,49 +464,59 @@ def finalize_one(work: Work, _params: Params, id_: str) -> JSON:
     invoice = work.get(KIND, id_)
     if invoice["status"] != "draft":
         raise invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
-    return finalize(work.on_clock_of(invoice), invoice)
+    return finalize(work.on_clock_of(invoice), _checked(work, invoice))
+
+
+def _checked(work: Work, invoice: JSON) -> JSON:
+    """A draft that can be finalized; only one that could not be by itself is held back."""
+    if invoice["last_finalization_error"] and _without_place(work):
+        raise invalid(NO_PLACE_WORDS, code=NO_PLACE)
+    return invoice
 
 
 def void(work: Work, _params: Params, id_: str) -> JSON:
-    invoice = _collectable(work, id_, "void")
-    return voided(work.on_clock_of(invoice), invoice)
+    invoice = work.get(KIND, id_)
+    if invoice["status"] == "paid":
+        raise invalid("Invoices with `paid` payments cannot be voided.")
+    if invoice["status"] not in ("open", "uncollectible"):
+        raise invalid(NOT_OPEN)
+    work = work.on_clock_of(invoice)
+    _check_not_processing(work, invoice, "voided")
+    invoice = voided(work, invoice)
+    standing.dropped(work, invoice)
+    return invoice
 
 
 def voided(work: Work, invoice: JSON) -> JSON:
-    invoice = _closed(work, invoice, "void", "voided_at")
-    work.emit("invoice.voided", invoice)
-    standing.dropped(work, invoice)
-    return invoice
+    work.not_later(invoice["id"])
+    _cancel_payment(work, invoice)
+    return _kept(work, _closed(work, invoice, "void", "voided_at"), "invoice.voided")
 
 
 def mark_uncollectible(work: Work, _params: Params, id_: str) -> JSON:
-    invoice = _collectable(work, id_, "uncollectible")
-    return uncollectible(work.on_clock_of(invoice), invoice)
-
-
-def uncollectible(work: Work, invoice: JSON) -> JSON:
-    invoice = _closed(work, invoice, "uncollectible", "marked_uncollectible_at")
-    work.emit("invoice.marked_uncollectible", invoice)
+    invoice = work.get(KIND, id_)
+    if invoice["status"] == "uncollectible":
+        raise invalid("This invoice has already been marked uncollectible.")
+    if invoice["status"] != "open":
+        raise invalid(NOT_OPEN)
+    work = work.on_clock_of(invoice)
+    invoice = uncollectible(work, invoice, "user_forgiven")
     standing.dropped(work, invoice)
     return invoice
 
 
-def _collectable(work: Work, id_: str, status: str) -> JSON:
-    invoice = work.get(KIND, id_)
-    if invoice["status"] != "open" and (invoice["status"], status) != ("uncollectible", "void"):
-        message = f"This invoice has a status of `{invoice['status']}`; it cannot be made {status}."
-        raise invalid(message, code="invoice_not_editable")
-    return invoice
+def uncollectible(work: Work, invoice: JSON, reason: str) -> JSON:
+    """Nobody asks for it any more, but it can still be paid, and a bank that was asked still answers."""
+    work.not_later(invoice["id"], *standing.TRIED_BY_CLOCK)
+    details = part(KIND, "status_details", {"uncollectible": {"reason": reason}})
+    invoice = {**_closed(work, invoice, "uncollectible", "marked_uncollectible_at"), "status_details": details}
+    return _kept(work, invoice, "invoice.marked_uncollectible")
 
 
 def _closed(work: Work, invoice: JSON, status: str, moment: str) -> JSON:
-    work.not_later(invoice["id"])
     times = {**invoice["status_transitions"], moment: work.now}
-    invoice = {**invoice, "status": status, "status_transitions": times, "next_payment_attempt": None}
-    work.ledger.save(invoice)
-    if status == "void":
-        _cancel_payment(work, invoice)
-    return invoice
+    closed: JSON = {"status": status, "status_details": None, "status_transitions": times, "next_payment_attempt": None}
+    return {**invoice, **closed}
 
 
 def _cancel_payment(work: Work, invoice: JSON) -> None:

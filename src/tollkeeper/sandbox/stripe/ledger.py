@@ -29,6 +29,9 @@ CREATE INDEX IF NOT EXISTS objects_by_payment ON objects (kind, json_extract(bod
 CREATE INDEX IF NOT EXISTS objects_by_email ON objects (kind, json_extract(body, '$.email'), seq);
 CREATE INDEX IF NOT EXISTS objects_by_status ON objects (kind, json_extract(body, '$.status'), seq);
 CREATE INDEX IF NOT EXISTS objects_by_charge ON objects (kind, json_extract(body, '$.charge'), seq);
+CREATE INDEX IF NOT EXISTS objects_by_subscription
+    ON objects (kind, json_extract(body, '$.parent.subscription_details.subscription'), seq);
+CREATE INDEX IF NOT EXISTS objects_by_invoice ON objects (kind, json_extract(body, '$.invoice'), seq);
 CREATE TABLE IF NOT EXISTS later (object TEXT PRIMARY KEY, outcome TEXT NOT NULL, at INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS later_by_time ON later (at);
 CREATE TABLE IF NOT EXISTS deliveries (

@@ -6,9 +6,12 @@ from typing import Any
 
 from tollkeeper.sandbox.stripe.errors import invalid, no_such
 from tollkeeper.sandbox.stripe.ledger import JSON
+from tollkeeper.sandbox.stripe.nesting import list_of
 from tollkeeper.sandbox.stripe.work import Work
 
 COMPARISONS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+CURSORS = ("starting_after", "ending_before")
+BOTH_CURSORS = "Received both starting_after and ending_before parameters. Please pass in only one."
 PAGING = {"limit", "starting_after", "ending_before", "expand"}
 
 Params = dict[str, Any]
@@ -61,8 +64,24 @@ def page_of(work: Work, kind: str, url: str, params: Params, where: list[str], v
     return list_of(url, data, has_more=len(found) > limit)
 
 
-def list_of(url: str, data: list[JSON], *, has_more: bool = False) -> JSON:
-    return {"object": "list", "data": data, "has_more": has_more, "url": url}
+def page_within(items: list[JSON], params: Params, url: str) -> JSON:
+    """A page of the parts of an object, in the order they are in, which is how Stripe lists them."""
+    limit = limit_of(params)
+    ids = [item["id"] for item in items]
+    start, end = 0, len(items)
+    given = [name for name in CURSORS if name in params]
+    if len(given) == 2:
+        raise invalid(BOTH_CURSORS)
+    for name in given:
+        if params[name] not in ids:
+            raise invalid(f"No such item: '{params[name]}'", name, "resource_missing")
+    if "starting_after" in params:
+        start = ids.index(params["starting_after"]) + 1
+    if "ending_before" in params:
+        end = ids.index(params["ending_before"])
+        start = max(start, end - limit)
+    has_more = start > 0 if "ending_before" in params else end - start > limit
+    return list_of(url, items[start:end][:limit], has_more=has_more)
 
 
 def limit_of(params: Params) -> int:
@@ -75,10 +94,9 @@ def limit_of(params: Params) -> int:
 
 
 def _cursor(work: Work, kind: str, params: Params) -> tuple[str, int] | None:
-    given = [name for name in ("starting_after", "ending_before") if name in params]
+    given = [name for name in CURSORS if name in params]
     if len(given) == 2:
-        message = "Received both starting_after and ending_before parameters. Please pass in only one."
-        raise invalid(message)
+        raise invalid(BOTH_CURSORS)
     if not given:
         return None
     position = work.ledger.position(params[given[0]], kind)

@@ -1,10 +1,11 @@
-"""Payment methods: cards that are charged once or kept by a customer (https://docs.stripe.com/api/payment_methods)."""
+"""Payment methods, charged once or kept by a customer: cards, and bank accounts (https://docs.stripe.com/api/payment_methods)."""
 
 import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 
+from tollkeeper.sandbox.stripe import debits, ibans
 from tollkeeper.sandbox.stripe.cards import CARDS, DECLINED, NAMED, NOT_A_TEST_CARD, Card, Decline, card_of
 from tollkeeper.sandbox.stripe.common import address_of, null_if_empty
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid, no_such
@@ -21,10 +22,13 @@ EXPIRED_DATE = Decline("invalid_expiry_year", "", "Your card's expiration date i
 
 
 def create(work: Work, params: Params, _id: str) -> JSON:
-    """A card by its test number, or by the token of one: tok_visa."""
-    if "card" not in params:
-        raise invalid("Missing required param: card.", "card", "parameter_missing")
-    given = params["card"]
+    """A card by its test number, or by the token of one: tok_visa. A bank account by its test number."""
+    kind = params.get("type", "card")
+    if kind not in params:
+        raise invalid(f"Missing required param: {kind}.", kind, "parameter_missing")
+    given = params[kind]
+    if kind == debits.TYPE:
+        return _of_account(work, given["iban"], params.get("billing_details", {}))
     if ("token" in given) == ("number" in given):
         raise invalid("You must specify exactly one of `card[number]` and `card[token]`.", "card")
     billing = params.get("billing_details", {})
@@ -37,6 +41,17 @@ def create(work: Work, params: Params, _id: str) -> JSON:
     if not (1 <= month <= 12 and year <= until <= year + MAX_YEARS_AHEAD):
         raise _refused(EXPIRED_DATE)
     return of_card(work, card_of(given["number"]), month, until, {**known, "address": address})
+
+
+def _of_account(work: Work, iban: str, billing: Params) -> JSON:
+    """Stripe asks for the holder's name and address of mail (https://docs.stripe.com/payments/sepa-debit)."""
+    for name in ("name", "email"):
+        if not billing.get(name):
+            raise invalid(f"Missing required param: billing_details[{name}].", f"billing_details[{name}]")
+    iban = "".join(iban.split()).upper()
+    if iban not in ibans.IBANS:
+        raise invalid("The bank account number provided is invalid.", "sepa_debit[iban]", "invalid_bank_account_iban")
+    return debits.method_of(work, iban, billing_details(billing["name"], billing["email"], iban[:2]))
 
 
 def attach(work: Work, params: Params, id_: str) -> JSON:
@@ -68,7 +83,7 @@ def of_customer(work: Work, params: Params, id_: str) -> JSON:
 
 def given(work: Work, id_: str, customer: JSON, param: str) -> JSON:
     """The customer's payment method that a parameter names. Raises Stripe's 400 for somebody else's."""
-    if id_.startswith(PREFIX):
+    if id_.startswith(PREFIX) or id_ in ibans.NAMED:
         return kept(work, _named_or_made(work, id_), customer["id"])
     method = work.refer(KIND, id_, param)
     if method["customer"] != customer["id"]:
@@ -88,7 +103,7 @@ def kept(work: Work, method: JSON, customer: str) -> JSON:
         message = "The payment method you provided has already been attached to a customer."
         raise invalid(message, "payment_method", "resource_already_exists")
     card = card_behind(work, method)
-    if card.decline and not card.attaches:
+    if method["type"] == "card" and card.decline and not card.attaches:
         raise _refused(card.decline)
     method = {**method, "customer": customer}
     work.ledger.save(method)
@@ -126,6 +141,8 @@ def make_default(work: Work, customer: JSON, method: JSON) -> JSON:
 
 
 def _named_or_made(work: Work, id_: str) -> JSON:
+    if id_ in ibans.NAMED:
+        return of_test_account(work, ibans.NAMED[id_])
     if not id_.startswith(PREFIX):
         return work.get(KIND, id_)
     return of_test_card(work, _named(id_, PREFIX, KIND))
@@ -135,6 +152,10 @@ def of_test_card(work: Work, card: Card) -> JSON:
     """One that nobody has typed."""
     year = datetime.fromtimestamp(work.now, UTC).year
     return of_card(work, card, 12, year + 5, {"address": _address(None)})
+
+
+def of_test_account(work: Work, iban: str) -> JSON:
+    return debits.method_of(work, iban, billing_details("Test Holder", "holder@example.com", iban[:2]))
 
 
 def _named(id_: str, prefix: str, param: str) -> Card:

@@ -3,6 +3,7 @@
 https://docs.stripe.com/api/customer_portal/configurations, https://docs.stripe.com/api/customer_portal/sessions
 """
 
+from tollkeeper.sandbox.stripe import discounts
 from tollkeeper.sandbox.stripe.common import check_url, merged_metadata, null_if_empty
 from tollkeeper.sandbox.stripe.errors import invalid
 from tollkeeper.sandbox.stripe.ledger import JSON
@@ -39,10 +40,12 @@ USUAL: JSON = {
     "payment_method_update": {"enabled": True},
     "subscription_cancel": {"enabled": True},
 }
+CONFIRM = "subscription_update_confirm"
 FLOWS = {
     "payment_method_update": ("payment_method_update", "payment method update"),
     "subscription_cancel": ("subscription_cancel", "subscription cancellation"),
     "subscription_update": ("subscription_update", "subscription update"),
+    "subscription_update_confirm": ("subscription_update", "subscription update"),
 }
 
 
@@ -173,17 +176,58 @@ def create_session(work: Work, params: Params, _id: str) -> JSON:
 
 def _flow(work: Work, given: Params, customer: JSON, configuration: JSON) -> JSON:
     """Where the link leads to, instead of the overview."""
-    feature, words = FLOWS[given["type"]]
+    name = given["type"]
+    feature, words = FLOWS[name]
     if not configuration["features"][feature]["enabled"]:
         message = f"This flow cannot be used because the {words} feature in the portal configuration is disabled."
         raise invalid(message, "flow_data[type]")
-    flow: JSON = {"type": given["type"], "after_completion": given.get("after_completion", {"type": "portal_homepage"})}
-    if feature != "payment_method_update":
-        param = f"flow_data[{feature}][subscription]"
-        if feature not in given:
-            raise invalid(f"Missing required param: {param}.", param, "parameter_missing")
-        subscription = work.refer("subscription", given[feature]["subscription"], param)
-        if subscription["customer"] != customer["id"]:
-            raise invalid(f"No such subscription: '{subscription['id']}'", param, "resource_missing")
-        flow[feature] = {"subscription": subscription["id"]}
+    flow: JSON = {"type": name, "after_completion": _after(given.get("after_completion"))}
+    if name == "payment_method_update":
+        return flow
+    param = f"flow_data[{name}][subscription]"
+    if name not in given:
+        raise invalid(f"Missing required param: {param}.", param, "parameter_missing")
+    subscription = work.refer("subscription", given[name]["subscription"], param)
+    if subscription["customer"] != customer["id"]:
+        raise invalid(f"No such subscription: '{subscription['id']}'", param, "resource_missing")
+    flow[name] = {"subscription": subscription["id"]}
+    if name == CONFIRM:
+        flow[name] |= _confirmed(work, given[name], subscription, configuration)
     return flow
+
+
+def _after(given: Params | None) -> JSON:
+    """What comes when the customer is done."""
+    given = given or {"type": "portal_homepage"}
+    if given["type"] == "redirect":
+        param = "flow_data[after_completion][redirect]"
+        if "redirect" not in given:
+            raise invalid(f"Missing required param: {param}.", param, "parameter_missing")
+        check_url(given["redirect"]["return_url"], f"{param}[return_url]")
+    return given
+
+
+def _confirmed(work: Work, given: Params, subscription: JSON, configuration: JSON) -> JSON:
+    """The change that is to be confirmed: of the one item that the subscription has, as far as customers may."""
+    param, items = f"flow_data[{CONFIRM}]", given["items"]
+    known = subscription["items"]["data"]
+    if len(items) != 1 or len(known) != 1:
+        message = "One item can be updated through this flow, of a subscription that has no other."
+        raise invalid(message, f"{param}[items]")
+    item = {"price": known[0]["price"]["id"], "quantity": known[0]["quantity"], **items[0]}
+    if item["id"] != known[0]["id"]:
+        raise invalid(f"No such subscription item: '{item['id']}'", f"{param}[items][0][id]", "resource_missing")
+    feature = configuration["features"]["subscription_update"]
+    for name, before in (("price", known[0]["price"]["id"]), ("quantity", known[0]["quantity"])):
+        if item[name] != before and name not in feature["default_allowed_updates"]:
+            message = f"The portal configuration does not allow updates of the {name}."
+            raise invalid(message, f"{param}[items][0][{name}]")
+    if item["price"] not in [id_ for product in feature["products"] for id_ in product["prices"]]:
+        message = (
+            f"The price {item['price']} must be among `features[subscription_update][products]` of the configuration."
+        )
+        raise invalid(message, f"{param}[items][0][price]")
+    if (item["price"], item["quantity"]) == (known[0]["price"]["id"], known[0]["quantity"]):
+        raise invalid("There is nothing to confirm: the subscription is as it would be.", f"{param}[items]")
+    discounts.given(work, given, work.get("customer", subscription["customer"]), subscription["currency"])
+    return {"items": [item], "discounts": given.get("discounts")}

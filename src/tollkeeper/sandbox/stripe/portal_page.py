@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from tollkeeper.sandbox.pages import render
-from tollkeeper.sandbox.stripe import payment_methods, portal, standing, subscription_changes, subscriptions
+from tollkeeper.sandbox.stripe import payment_methods, portal, previews, standing, subscription_changes, subscriptions
 from tollkeeper.sandbox.stripe.accounts import NAME
 from tollkeeper.sandbox.stripe.billing_pages import Pages, Step, answered, bank_page, card_page, entered, message
 from tollkeeper.sandbox.stripe.cards import BRANDS
@@ -23,7 +23,12 @@ from tollkeeper.sandbox.stripe.work import Work
 HOUR = 3600
 INVOICES = 12
 CHANGEABLE = ("trialing", "active", "past_due")
-FLOW_PAGES = {"payment_method_update": "card", "subscription_cancel": "cancel", "subscription_update": "change"}
+FLOW_PAGES = {
+    "payment_method_update": "card",
+    "subscription_cancel": "cancel",
+    "subscription_update": "change",
+    portal.CONFIRM: "confirm",
+}
 REASONS = {
     "too_expensive": "It is too expensive",
     "missing_features": "Something is missing",
@@ -49,6 +54,9 @@ def portal_routes(begin: Callable[[], Work], done: Callable[[], None]) -> list[R
         ("/renew", "POST", "subscription_cancel", _renew),
         ("/change", "GET", "subscription_update", _offer_change),
         ("/change", "POST", "subscription_update", _change),
+        ("/confirm", "GET", "subscription_update", _offer_confirm),
+        ("/confirm", "POST", "subscription_update", _confirm),
+        ("/done", "GET", "", _done),
     )
     return [pages.route(f"{at}{path}", method, _within(feature, step)) for path, method, feature, step in steps]
 
@@ -143,7 +151,17 @@ def _back(session: JSON) -> Response:
     after = (session["flow"] or {}).get("after_completion") or {}
     if after.get("type") == "redirect":
         return RedirectResponse(after["redirect"]["return_url"], 303)
+    if after.get("type") == "hosted_confirmation":
+        return RedirectResponse(f"{_page(session)}/done", 303)
     return RedirectResponse(f"{_page(session)}?overview=yes", 303)
+
+
+def _done(request: Request, _work: Work, session: JSON, _form: Mapping[str, str]) -> Response:
+    """The hosted confirmation, in the merchant's own words if there are any."""
+    after = (session["flow"] or {}).get("after_completion") or {}
+    words = (after.get("hosted_confirmation") or {}).get("custom_message") or "You can close this page."
+    back = (session["return_url"], "Return to the merchant") if session["return_url"] else None
+    return message(request, 200, "That is done", words, back)
 
 
 def _named(work: Work, session: JSON, form: Mapping[str, str]) -> JSON:
@@ -215,17 +233,78 @@ def _offered(work: Work, session: JSON) -> list[JSON]:
 
 def _change(request: Request, work: Work, session: JSON, form: Mapping[str, str]) -> Response:
     """At the price that was chosen from now on; a card that is declined leaves everything as it was."""
-    subscription, feature = _named(work, session, form), _features(work, session)["subscription_update"]
+    subscription = _named(work, session, form)
     chosen = form.get("price", "")
     if chosen not in [price["id"] for price in _offered(work, session)]:
         return _offer_change(request, work, session, form, "Choose a plan.", 422)
-    item = {"id": subscription["items"]["data"][0]["id"], "price": chosen}
-    params = {"items": [item], "proration_behavior": feature["proration_behavior"]}
+    items = [{"id": subscription["items"]["data"][0]["id"], "price": chosen}]
+    if error := _changed(work, session, subscription, {"items": items}):
+        return _offer_change(request, work, session, form, error.message, error.status)
+    return _back(session)
+
+
+def _changed(work: Work, session: JSON, subscription: JSON, params: JSON) -> ApiError | None:
+    """Change it, charged as the configuration says. If that cannot be done: why, and nothing is changed."""
+    behavior = _features(work, session)["subscription_update"]["proration_behavior"]
+    params = {**params, "proration_behavior": behavior, "payment_behavior": "error_if_incomplete"}
     try:
         with work.ledger.savepoint():
-            subscription_changes.update(work, {**params, "payment_behavior": "error_if_incomplete"}, subscription["id"])
+            subscription_changes.update(work, params, subscription["id"])
     except ApiError as error:
-        return _offer_change(request, work, session, form, error.message, error.status)
+        return error
+    return None
+
+
+def _confirmed(work: Work, session: JSON) -> tuple[JSON, JSON]:
+    """The subscription that this link is about, and the change to it that its merchant had in mind."""
+    flow = (session["flow"] or {}).get(portal.CONFIRM)
+    if flow is None:
+        raise ApiError(404, "This link is for something else.")
+    wanted = {name: [_named_only(one) for one in flow[name]] for name in ("items", "discounts") if flow[name]}
+    return _named(work, session, flow), wanted
+
+
+def _named_only(given: JSON) -> JSON:
+    """Without the fields that were left out."""
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _offer_confirm(
+    request: Request, work: Work, session: JSON, _form: Mapping[str, str], error: str = "", status: int = 200
+) -> Response:
+    """What the change costs, today and from then on."""
+    subscription, wanted = _confirmed(work, session)
+    if _is_done(subscription, wanted):
+        return _back(session)
+    behavior = _features(work, session)["subscription_update"]["proration_behavior"]
+    at = work.on_clock_of(subscription)
+    bill = previews.after(at, subscription, {**wanted, "proration_behavior": behavior})
+    (item,) = wanted["items"]
+    price = work.get("price", item["price"])
+    context = {
+        "subscription": _subscribed(work, subscription),
+        "plan": work.get("product", price["product"])["name"],
+        "price": _price_words(price, price["unit_amount"] * item["quantity"]),
+        "bill": shown(bill),
+        "due": formatted(bill["amount_due"], bill["currency"]),
+        "later": moment(bill["next_payment_attempt"]) if bill["next_payment_attempt"] else None,
+        "error": error,
+        "back": session["return_url"] or f"{_page(session)}?overview=yes",
+    }
+    return render(request, "portal_confirm.html", status, merchant=NAME, page=_page(session), **context)
+
+
+def _is_done(subscription: JSON, wanted: JSON) -> bool:
+    known = {item["id"]: (item["price"]["id"], item["quantity"]) for item in subscription["items"]["data"]}
+    return all(known.get(item["id"]) == (item["price"], item["quantity"]) for item in wanted["items"])
+
+
+def _confirm(request: Request, work: Work, session: JSON, form: Mapping[str, str]) -> Response:
+    subscription, wanted = _confirmed(work, session)
+    if _is_done(subscription, wanted):
+        return _back(session)
+    if error := _changed(work, session, subscription, wanted):
+        return _offer_confirm(request, work, session, form, error.message, error.status)
     return _back(session)
 
 

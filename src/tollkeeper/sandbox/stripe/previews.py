@@ -3,7 +3,7 @@
 https://docs.stripe.com/api/invoices/create_preview
 """
 
-from tollkeeper.sandbox.stripe import invoices, renewals, subscription_changes, subscriptions
+from tollkeeper.sandbox.stripe import discounts, invoices, renewals, standing, subscription_changes, subscriptions
 from tollkeeper.sandbox.stripe.errors import invalid
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.listing import Params
@@ -18,20 +18,31 @@ def create_preview(work: Work, params: Params, _id: str) -> JSON:
     if "customer" in params and params["customer"] != named["customer"]:
         raise invalid(f"This subscription belongs to another customer than {params['customer']}.", "customer")
     subscription = subscriptions.live(work, named["id"])
-    return _next(work.on_clock_of(subscription), subscription, params.get("subscription_details", {}))
+    details = params.get("subscription_details", {})
+    if "discounts" in params:
+        details = {**details, "discounts": params["discounts"]}
+    return after(work.on_clock_of(subscription), subscription, details)
 
 
-def _next(work: Work, subscription: JSON, details: Params) -> JSON:
+def after(work: Work, subscription: JSON, details: Params) -> JSON:
+    """The next invoice after this change: at once where the change is billed at once, or else when it is renewed."""
     change = subscription_changes.planned(work, subscription, details)
+    customer = work.get("customer", subscription["customer"])
+    _, coupon = discounts.given(work, details, customer, subscription["currency"])
     subscription = {**subscription, **change.fields}
     if change.at_once:
-        return _shown(invoices.composed(work, subscription, change.lines, "subscription_update"))
+        return _shown(invoices.composed(work, subscription, change.lines, "subscription_update", coupon))
     if subscription["cancel_at_period_end"]:
         message = "No upcoming invoices for a subscription that ends with its period."
         raise invalid(message, code="invoice_upcoming_none")
-    subscription = {**subscription, "items": renewals.next_items(work, subscription)}
-    lines = change.lines + renewals.next_lines(work, subscription)
-    return _shown(invoices.composed(work, subscription, lines, "upcoming"))
+    moved = {**subscription, "items": renewals.next_items(work, subscription)}
+    lines = change.lines + renewals.next_lines(work, moved)
+    renewed = {**invoices.composed(work, moved, lines, "upcoming", coupon), "period_end": _renewal(subscription)}
+    return _shown({**renewed, "next_payment_attempt": _renewal(subscription)})
+
+
+def _renewal(subscription: JSON) -> int:
+    return standing.period_of(subscription)[1]
 
 
 def _shown(invoice: JSON) -> JSON:

@@ -4,6 +4,7 @@ https://docs.stripe.com/billing/subscriptions/trials, https://docs.stripe.com/bi
 """
 
 from collections.abc import Callable
+from functools import partial
 
 from tollkeeper.sandbox.stripe import invoice_lines, invoices, payment_methods, standing
 from tollkeeper.sandbox.stripe.ledger import JSON
@@ -49,8 +50,14 @@ def _next_period(work: Work, subscription: JSON) -> JSON:
     changes = {"items": items, "latest_invoice": invoice["id"], "status": status}
     subscription = standing.changed(work, work.get(standing.KIND, subscription["id"]), changes)
     if collection in NOT_COLLECTED:
-        NOT_COLLECTED[collection](work, invoices.finalize(work, invoice))
+        _not_collected(work, invoices.finalize(work, invoice), collection)
     return subscription
+
+
+def _not_collected(work: Work, invoice: JSON, collection: str) -> None:
+    """What a pause makes of an invoice; one that costs nothing is paid. How the subscription stands is left alone."""
+    if invoice["status"] == "open":
+        NOT_COLLECTED[collection](work, invoice)
 
 
 def next_items(work: Work, subscription: JSON) -> JSON:
@@ -105,6 +112,6 @@ OUTCOMES: dict[str, Callable[[Work, JSON], JSON]] = {
 }
 WITHOUT_METHOD: dict[str, Callable[[Work, JSON], JSON]] = {"cancel": _cancel, "pause": _pause}
 NOT_COLLECTED: dict[str, Callable[[Work, JSON], JSON]] = {
-    "mark_uncollectible": invoices.uncollectible,
+    "mark_uncollectible": partial(invoices.uncollectible, reason="subscription_paused"),
     "void": invoices.voided,
 }

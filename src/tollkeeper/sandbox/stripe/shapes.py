@@ -75,6 +75,7 @@ ONLY_WHAT_APPLIES = {
     "Dispute.Evidence.EnhancedEvidence",
     "Dispute.EvidenceDetails.EnhancedEligibility",
     "Dispute.PaymentMethodDetails",
+    "Invoice.LastFinalizationError",
     "PaymentIntent.LastPaymentError",
     "PaymentIntent.NextAction",
     "PaymentIntent.PaymentMethodOptions",

@@ -3,8 +3,8 @@
 https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses. Knows nothing of how invoices are made.
 """
 
-from tollkeeper.sandbox.stripe.errors import invalid
-from tollkeeper.sandbox.stripe.ledger import JSON, Ledger
+from tollkeeper.sandbox.stripe import settings
+from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.periods import DAY
 from tollkeeper.sandbox.stripe.work import Work
 
@@ -14,7 +14,8 @@ WARNED_BEFORE = 3 * DAY
 ENDED = ("canceled", "incomplete_expired")
 RENEWING = ("trialing", "active", "past_due", "unpaid")
 OWING = ("incomplete", "past_due", "unpaid")
-UNPAID_SETTING, UNPAID_OUTCOMES = "unpaid", ("canceled", "unpaid", "past_due")
+TRIED_BY_CLOCK = ("finalized", "retried")
+STOPPED: JSON = {"auto_advance": False, "automatically_finalizes_at": None, "next_payment_attempt": None}
 OF_SUBSCRIPTION = ("json_extract(body, '$.parent.subscription_details.subscription') = :subscription",)
 
 
@@ -69,10 +70,30 @@ def of_invoice(work: Work, invoice: JSON) -> JSON | None:
     return found if found and found["status"] not in ENDED else None
 
 
-def settled(work: Work, invoice: JSON) -> None:
-    """The invoice is paid. The newest one decides."""
+def decided_by(work: Work, invoice: JSON) -> JSON | None:
+    """The invoice's subscription, if this invoice decides how it stands: the latest that was finalized does.
+
+    An unpaid one has drafts alone; whoever pays the latest of them puts it right again.
+    """
     subscription = of_invoice(work, invoice)
-    if subscription is None or subscription["latest_invoice"] != invoice["id"]:
+    if subscription is None:
+        return None
+    latest = subscription["latest_invoice"]
+    if subscription["status"] != "unpaid":
+        finalized = [one["id"] for one in invoices_of(work, subscription) if one["status"] != "draft"]
+        latest = finalized[0] if finalized else latest
+    return subscription if latest == invoice["id"] else None
+
+
+def invoices_of(work: Work, subscription: JSON) -> list[JSON]:
+    """Newest first."""
+    return work.ledger.page("invoice", OF_SUBSCRIPTION, {"subscription": subscription["id"]}, -1)
+
+
+def settled(work: Work, invoice: JSON) -> None:
+    """The invoice is paid."""
+    subscription = decided_by(work, invoice)
+    if subscription is None:
         return
     if subscription["status"] in OWING:
         changed(work, subscription, {"status": "active"})
@@ -83,8 +104,8 @@ def settled(work: Work, invoice: JSON) -> None:
 
 def dropped(work: Work, invoice: JSON) -> None:
     """Nobody asks for the invoice any more. Without its first payment a subscription never begins."""
-    subscription = of_invoice(work, invoice)
-    if subscription is None or subscription["latest_invoice"] != invoice["id"]:
+    subscription = decided_by(work, invoice)
+    if subscription is None:
         return
     if subscription["status"] == "incomplete":
         changed(work, subscription, {"status": "incomplete_expired", "ended_at": work.now})
@@ -92,32 +113,29 @@ def dropped(work: Work, invoice: JSON) -> None:
         changed(work, subscription, {"status": "active"})
 
 
-def failed(work: Work, invoice: JSON) -> None:
-    """A try to collect it has failed; there will be others."""
+def begun(work: Work, invoice: JSON) -> None:
+    """Its bank was asked and has not answered yet, which is enough to begin."""
     subscription = of_invoice(work, invoice)
+    if subscription and subscription["status"] == "incomplete":
+        changed(work, subscription, {"status": "active"})
+
+
+def failed(work: Work, invoice: JSON) -> None:
+    """A try to collect it has failed; there may be others."""
+    subscription = decided_by(work, invoice)
     if subscription and subscription["status"] in ("active", "trialing"):
         changed(work, subscription, {"status": "past_due"})
 
 
 def given_up(work: Work, invoice: JSON) -> None:
     """The last try has failed. What comes of that is a setting, as it is in Stripe's dashboard."""
-    subscription, outcome = of_invoice(work, invoice), unpaid_outcome(work.ledger)
+    subscription, outcome = of_invoice(work, invoice), settings.of(work.ledger, "unpaid")
     if subscription is None or subscription["status"] not in ("past_due", "unpaid"):
         return
     if outcome == "canceled":
         end(work, subscription, {"reason": "payment_failed"})
     else:
         changed(work, subscription, {"status": outcome})
-
-
-def unpaid_outcome(ledger: Ledger) -> str:
-    return ledger.setting(UNPAID_SETTING, "canceled")
-
-
-def set_unpaid_outcome(ledger: Ledger, outcome: str) -> None:
-    if outcome not in UNPAID_OUTCOMES:
-        raise invalid(f"Invalid outcome: must be one of {', '.join(UNPAID_OUTCOMES)}", "outcome")
-    ledger.set(UNPAID_SETTING, outcome)
 
 
 def end(work: Work, subscription: JSON, details: JSON) -> JSON:
@@ -133,9 +151,9 @@ def end(work: Work, subscription: JSON, details: JSON) -> JSON:
     }
     work.ledger.save(ended)
     work.not_later(ended["id"])
-    for invoice in work.ledger.page("invoice", OF_SUBSCRIPTION, {"subscription": ended["id"]}, -1):
+    for invoice in invoices_of(work, ended):
         if invoice["status"] in ("draft", "open"):
-            work.not_later(invoice["id"])
-            work.ledger.save({**invoice, "auto_advance": False, "next_payment_attempt": None})
+            work.not_later(invoice["id"], *TRIED_BY_CLOCK)
+            work.change(invoice, STOPPED)
     work.emit("customer.subscription.deleted", ended)
     return ended

@@ -6,14 +6,18 @@ from tollkeeper.sandbox.stripe import clock, invoices, payment_methods, standing
 from tollkeeper.sandbox.stripe.cards import NAMED, card_of
 from tollkeeper.sandbox.stripe.errors import invalid
 from tollkeeper.sandbox.stripe.happenings import happen
+from tollkeeper.sandbox.stripe.ibans import IBANS
+from tollkeeper.sandbox.stripe.ibans import NAMED as NAMED_ACCOUNTS
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.work import Work
 
+GOOD_ACCOUNT = NAMED_ACCOUNTS["pm_success_de"]
 GOOD_CARD = card_of(NAMED["visa"])
 MOVES = {
     "renew": "Go to just after the next renewal",
     "fail": "Let the next renewal fail",
     "mend": "Replace the card by a good one",
+    "debit": "Pay by bank debit from now on",
     "cancel": "Cancel at once",
 }
 
@@ -23,7 +27,7 @@ def renew(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:
     subscription = subscriptions.live(work, id_)
     if subscription["status"] not in standing.RENEWING:
         raise invalid(f"This subscription has a status of `{subscription['status']}`; it is not renewed.")
-    move(work, subscription, standing.period_of(subscription)[1] + invoices.DRAFT_SECONDS)
+    move(work, subscription, standing.period_of(subscription)[1] + invoices.draft_seconds(work))
     return work.get(subscriptions.KIND, id_)
 
 
@@ -61,6 +65,16 @@ def mend(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:
     subscription = subscriptions.live(work, id_)
     work = work.on_clock_of(subscription)
     return payment_methods.use_for(work, subscription, payment_methods.of_test_card(work, GOOD_CARD))
+
+
+def debit(work: Work, id_: str, form: Mapping[str, str]) -> JSON:
+    """By debits of a bank account: the test account ``iban``, or the one whose payments succeed."""
+    subscription = subscriptions.live(work, id_)
+    iban = form.get("iban", "").replace(" ", "") or GOOD_ACCOUNT
+    if iban not in IBANS or subscription["currency"] != "eur":
+        raise invalid("Only euros are debited, and only test accounts.", "iban")
+    work = work.on_clock_of(subscription)
+    return payment_methods.use_for(work, subscription, payment_methods.of_test_account(work, iban))
 
 
 def cancel(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:

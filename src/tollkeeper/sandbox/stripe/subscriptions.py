@@ -5,12 +5,13 @@ All items of one have the same interval, and so the same period. Paid by card, c
 
 from dataclasses import dataclass, field
 
-from tollkeeper.sandbox.stripe import catalog, discounts, invoice_lines, invoices, payment_methods, standing
+from tollkeeper.sandbox.stripe import accounts, catalog, discounts, invoice_lines, invoices, payment_methods, standing
 from tollkeeper.sandbox.stripe.catalog import MOST_TRIAL_DAYS
 from tollkeeper.sandbox.stripe.common import merged_metadata
-from tollkeeper.sandbox.stripe.errors import ApiError, invalid
+from tollkeeper.sandbox.stripe.errors import ApiError, invalid, no_such
 from tollkeeper.sandbox.stripe.ledger import JSON
-from tollkeeper.sandbox.stripe.listing import Handler, Params, list_of, lister
+from tollkeeper.sandbox.stripe.listing import Handler, Params, lister, page_within
+from tollkeeper.sandbox.stripe.nesting import list_of
 from tollkeeper.sandbox.stripe.periods import DAY, end_of_period
 from tollkeeper.sandbox.stripe.shapes import make
 from tollkeeper.sandbox.stripe.work import Work
@@ -23,6 +24,7 @@ LISTED = {
     "all": "1",
     "ended": "json_extract(body, '$.status') IN ('canceled', 'incomplete_expired')",
 }
+WITH_ITEM = ("EXISTS (SELECT 1 FROM json_each(body, '$.items.data') WHERE json_extract(value, '$.id') = :item)",)
 WITH_PRICE = "EXISTS (SELECT 1 FROM json_each(body, '$.items.data') WHERE json_extract(value, '$.price.id') = :price)"
 
 
@@ -58,8 +60,10 @@ def create(work: Work, params: Params, _id: str) -> JSON:
         raise invalid("Missing required param: customer.", "customer", "parameter_missing")
     customer = work.refer("customer", params["customer"], "customer")
     work = work.on_clock_of(customer)
+    accounts.check_charges(work)
     sold = [_sold(work, item, f"items[{number}]") for number, item in enumerate(params.get("items", []))]
     check_items(sold)
+    check_one_currency(work, customer, sold[0].price["currency"])
     terms = _terms(work, params, customer, sold)
     behavior = params.get("payment_behavior", "allow_incomplete")
     method = terms.method or payment_methods.default_of(customer)
@@ -97,8 +101,7 @@ def recurring_price(work: Work, id_: str, param: str) -> JSON:
         )
         raise invalid(message, param)
     if not price["active"]:
-        message = f"The price specified is inactive. This field only accepts active prices: '{price['id']}'."
-        raise invalid(message, param)
+        raise invalid(catalog.INACTIVE, param)
     return price
 
 
@@ -118,6 +121,18 @@ def check_items(sold: list[Sold]) -> None:
                 f"Found mismatch in {words} field."
             )
             raise invalid(message, "items")
+
+
+def check_one_currency(work: Work, customer: JSON, currency: str) -> None:
+    """https://docs.stripe.com/invoicing/multi-currency-customers: what recurs is in one currency for each customer."""
+    for subscription in work.ledger.page(KIND, payment_methods.OF_CUSTOMER, {"customer": customer["id"]}, -1):
+        if subscription["status"] not in standing.ENDED and subscription["currency"] != currency:
+            message = (
+                "You cannot combine currencies on a single customer. This customer has an active subscription, "
+                "subscription schedule, discount, quote, or invoice item with currency "
+                f"{subscription['currency']}"
+            )
+            raise invalid(message)
 
 
 def _currency(price: JSON) -> object:
@@ -271,10 +286,28 @@ def listing() -> Handler:
     return call
 
 
+def list_of_customer(work: Work, params: Params, id_: str) -> JSON:
+    customer = work.get_live("customer", id_)
+    url = f"/v1/customers/{customer['id']}/subscriptions"
+    return {**listing()(work, {**params, "customer": customer["id"]}, ""), "url": url}
+
+
+def list_items(work: Work, params: Params, _id: str) -> JSON:
+    items = work.refer(KIND, params["subscription"], "subscription")["items"]
+    return page_within(items["data"], params, "/v1/subscription_items")
+
+
+def retrieve_item(work: Work, _params: Params, id_: str) -> JSON:
+    found = work.ledger.page(KIND, WITH_ITEM, {"item": id_}, 1)
+    for item in found[0]["items"]["data"] if found else []:
+        if item["id"] == id_:
+            return dict(item)
+    raise no_such("subscription_item", id_)
+
+
 def of_customer(work: Work, customer: JSON) -> JSON:
     """What `expand` puts into a customer."""
-    listed = listing()(work, {"customer": customer["id"]}, "")
-    return {**listed, "url": f"/v1/customers/{customer['id']}/subscriptions"}
+    return list_of_customer(work, {}, customer["id"])
 
 
 def cancel(work: Work, params: Params, id_: str) -> JSON:

@@ -80,8 +80,10 @@ class Work:
         values = (id_, outcome, self.now + seconds)
         self.ledger.run("INSERT OR REPLACE INTO later (object, outcome, at) VALUES (?, ?, ?)", *values)
 
-    def not_later(self, id_: str) -> None:
-        self.ledger.run("DELETE FROM later WHERE object = ?", id_)
+    def not_later(self, id_: str, *outcomes: str) -> None:
+        """Await nothing of it any more; with ``outcomes``, none of these."""
+        which = f" AND outcome IN ({', '.join('?' * len(outcomes))})" if outcomes else ""
+        self.ledger.run(f"DELETE FROM later WHERE object = ?{which}", id_, *outcomes)  # noqa: S608
 
     def emit(self, type_: str, body: JSON, previous: JSON | None = None) -> None:
         """Write the event, and a delivery of it to each endpoint that listens."""
