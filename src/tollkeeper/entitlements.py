@@ -41,9 +41,9 @@ DAY = 24 * 3600
 LATE = DAY
 
 # How long a renewal that nobody was asked to pay yet is waited for: an invoice is a draft for an hour, and up to 72
-# (https://docs.stripe.com/billing/invoices/subscription). And how long one whose payment is on its way: no bank debit
-# takes longer (https://docs.stripe.com/payments/bank-debits).
-UNASKED = 3 * DAY
+# (https://docs.stripe.com/billing/invoices/subscription), and then the news may be late. And how long one whose payment
+# is on its way: no bank debit takes longer (https://docs.stripe.com/payments/bank-debits).
+UNASKED = 3 * DAY + LATE
 ON_ITS_WAY = 14 * DAY
 
 

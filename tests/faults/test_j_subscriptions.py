@@ -15,7 +15,7 @@ from tollkeeper.catalog import Catalog
 from tollkeeper.checkout import Completed, Hosted, Till
 from tollkeeper.entitlements import LATE
 from tollkeeper.errors import AlreadyHeld, NeedsMending, Refused
-from tollkeeper.explanations import Oddity, answers
+from tollkeeper.explanations import Case, answers
 from tollkeeper.inbox import drain
 from tollkeeper.model import Grant, Identity, OrderState, Person, Policy, Product, Verdict
 from tollkeeper.reconcile import Books
@@ -111,7 +111,7 @@ class Shop:
         """What was last found of their newest subscription."""
         return (await self.books.database.read(findings.of_person, person.id, False, 10))[0]
 
-    async def to_check(self) -> tuple[Oddity, ...]:
+    async def to_check(self) -> tuple[Case, ...]:
         books = self.books
         return await books.database.read(operators.payments_to_check, books.catalog, "stripe", False, books.clock(), 10)
 

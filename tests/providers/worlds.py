@@ -173,6 +173,14 @@ class StripeWorld:
         told = {"active": "yes" if active else "no"}
         assert Browser(self.sandbox.url).client.post(f"{self.sandbox.url}/control/tax", data=told).status_code == 303
 
+    def set(self, name: str, **told: str) -> None:
+        """What the account's owner sets at Stripe."""
+        self.press(f"/control/{name}", **told)
+
+    def press(self, path: str, **told: str) -> None:
+        """A button of the sandbox's control page."""
+        assert Browser(self.sandbox.url).client.post(f"{self.sandbox.url}{path}", data=told).status_code in {200, 303}
+
     def now(self) -> int:
         return self.sandbox.clock()
 

@@ -155,15 +155,15 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
     "trial over, card good: a draft for an hour, or for 72": (
         after_trial(Bill.DRAFT),
         GRANTED,
-        START + 3 * DAY,
-        "had its trial until 15 January 2027, and its first payment is on its way; access lasts until 18 January 2027"
+        START + 4 * DAY,
+        "had its trial until 15 January 2027, and its first payment is on its way; access lasts until 19 January 2027"
         " without it",
     ),
     "trial over, final, and not tried yet": (
         after_trial(Bill.OPEN),
         GRANTED,
-        START + HOUR + 3 * DAY,
-        "had its trial until 15 January 2027, and its first payment is on its way; access lasts until 18 January 2027"
+        START + HOUR + 4 * DAY,
+        "had its trial until 15 January 2027, and its first payment is on its way; access lasts until 19 January 2027"
         " without it",
     ),
     "trial over, the debit takes days": (
@@ -189,8 +189,8 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
     "a month for nothing is over, a draft": (
         renewed(Bill.DRAFT, free(-1)),
         GRANTED,
-        START + 3 * DAY,
-        "had its trial until 15 January 2027, and its first payment is on its way; access lasts until 18 January 2027"
+        START + 4 * DAY,
+        "had its trial until 15 January 2027, and its first payment is on its way; access lasts until 19 January 2027"
         " without it",
     ),
     "renewed a moment ago: a draft": (
@@ -581,7 +581,7 @@ TIMES = sorted(
         START - 40 * DAY,
         START - 1,
         START + HOUR - 1,
-        *(START + extra + days * DAY for days in (0, 1, 2, 3, 5, 7, 14) for extra in (0, HOUR)),
+        *(START + extra + days * DAY for days in (0, 1, 2, 3, 4, 5, 7, 14) for extra in (0, HOUR)),
         END - 1,
         END,
         END + LATE - 1,
@@ -642,7 +642,7 @@ def gives(present: str, before: str, one: Subscription, policy: Policy, now: int
     days = policy.grace_days if ever_paid else policy.trial_grace_days
     if before in first_missed:
         return now < first_missed[before] + days * DAY
-    waits = {"no invoice": 3, "draft": 3, "open": 3, "processing": 14}.get(present, 0)
+    waits = {"no invoice": 4, "draft": 4, "open": 4, "processing": 14}.get(present, 0)
     return now < asked + max(days, waits) * DAY
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from tollkeeper.errors import (
     CustomerMissing,
@@ -45,7 +45,9 @@ async def whole(client: "stripe.StripeClient", listing: Mapping[str, Any]) -> li
     """A list that came inside of an object, read to its end. https://docs.stripe.com/api/pagination"""
     found = list(listing["data"])
     if listing["has_more"]:
-        found += [one async for one in each(client, listing["url"], starting_after=found[-1]["id"])]
+        where = urlsplit(listing["url"])  # which may name its owner in its query
+        more = {**dict(parse_qsl(where.query)), "starting_after": found[-1]["id"]}
+        found += [one async for one in each(client, where.path, **more)]
     return found
 
 

@@ -1,0 +1,292 @@
+"""K: a subscription's money at the edges: conversions, drafts, what is written off, late money, earlier periods."""
+
+from typing import Any
+
+import pytest
+from tests.faults.test_j_subscriptions import DAY, HOUR, RENEWED, WEEK, Shop, sandbox, shop  # noqa: F401
+
+from tollkeeper import operators
+from tollkeeper.explanations import Case, answers, remarks
+from tollkeeper.model import Bill, Person, Verdict
+from tollkeeper.reasons import Code
+from tollkeeper.sweep import sweep
+
+pytestmark = pytest.mark.anyio
+
+TRIAL = 2 * DAY
+
+
+def v1(shop: Shop) -> Any:
+    return shop.world.sandbox.stripe.v1
+
+
+def invoices(shop: Shop, subscription: str) -> list[Any]:
+    """Newest first."""
+    return list(v1(shop).invoices.list({"subscription": subscription}).data)
+
+
+def control(shop: Shop, name: str, **told: str) -> None:
+    """What the account's owner sets in the dashboard."""
+    shop.world.set(name, **told)
+
+
+def use(shop: Shop, subscription: str, method: str) -> None:
+    """Pay with another card or account from now on."""
+    calls = v1(shop)
+    customer = str(calls.subscriptions.retrieve(subscription).customer)
+    attached = calls.payment_methods.attach(method, {"customer": customer})
+    calls.subscriptions.update(subscription, {"default_payment_method": attached.id})
+
+
+async def sentence(shop: Shop, person: Person, feature: str = "reports") -> str:
+    explained = await operators.why(shop.books, person.id)
+    return next(one.sentence for one in answers(explained, shop.books.catalog) if one.feature == feature)
+
+
+async def cases(shop: Shop) -> list[Case]:
+    return list(await shop.to_check())
+
+
+async def reason(shop: Shop, person: Person) -> Code:
+    return (await shop.found(person)).reason.code
+
+
+async def no_gap(shop: Shop, person: Person, seconds: int, step: int = 6 * HOUR) -> None:
+    """Time passes, and there is access all the while."""
+    while seconds > 0:
+        shop.world.pass_time(min(step, seconds))
+        seconds -= step
+        assert await shop.held(person) == ["pro"]
+        await shop.hear()
+        assert await shop.held(person) == ["pro"]
+
+
+@pytest.mark.parametrize("draft", [0, HOUR, 71 * HOUR])
+async def test_k63_a_trial_becomes_a_paid_subscription_without_a_gap(shop: Shop, draft: int) -> None:
+    control(shop, "drafts", seconds=str(draft))
+    shop.sell(trial_days=2)
+    person, _ = await shop.subscriber()
+    await no_gap(shop, person, TRIAL + draft + HOUR)
+    found = await shop.found(person)
+    assert (found.reason.code, found.amount) == (Code.SUBSCRIBED, 900)
+    assert set(await shop.changes(person)) <= {"granted", "extended", "shortened"}
+
+
+async def test_k64_a_trial_that_is_paid_by_debit_goes_on_until_the_bank_has_spoken(shop: Shop) -> None:
+    for fate, days, after in (("pm_success_de", 5, ["pro"]), ("pm_failed_de", 5, [])):
+        control(shop, "debits", seconds=str(days * DAY))
+        shop.sell(trial_days=2)
+        person, subscription = await shop.subscriber()
+        use(shop, subscription, fate)
+        await no_gap(shop, person, TRIAL + days * DAY)
+        assert await reason(shop, person) is Code.RENEWING
+        assert "on its way" in await sentence(shop, person)
+        shop.world.pass_time(2 * HOUR)
+        await shop.hear()
+        assert await shop.held(person) == after
+
+
+async def test_k64_no_debit_is_waited_for_longer_than_a_fortnight(shop: Shop) -> None:
+    control(shop, "debits", seconds=str(60 * DAY))
+    shop.sell(trial_days=2)
+    person, subscription = await shop.subscriber(price_id=shop.yearly)
+    use(shop, subscription, "pm_success_de")
+    await no_gap(shop, person, TRIAL + 14 * DAY, step=DAY)
+    shop.world.pass_time(2 * HOUR)
+    assert await shop.held(person) == []
+
+
+async def test_k64_the_first_real_payment_after_a_month_for_nothing(shop: Shop) -> None:
+    coupon = v1(shop).coupons.create({"percent_off": 100, "duration": "once"})
+    code = v1(shop).promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}}).code
+    shop.sell(promotion_codes=True)
+    person = await shop.newcomer()
+    shop.world.pay(await shop.page(person), code)
+    await shop.hear()
+    assert (await shop.found(person)).amount == 0
+    await no_gap(shop, person, WEEK + 2 * HOUR)
+    assert (await shop.found(person)).amount == 900
+    assert await shop.changes(person) == ["granted", "extended"] or "extended" in await shop.changes(person)
+
+
+@pytest.mark.parametrize("days", [0, 3])
+async def test_k65_a_payment_at_a_trial_s_end_that_fails_has_a_grace_of_its_own(shop: Shop, days: int) -> None:
+    shop.sell(trial_days=2, trial_grace_days=days)
+    person, subscription = await shop.subscriber()
+    shop.world.let_renewals(subscription, succeed=False)
+    shop.world.pass_time(TRIAL + 2 * HOUR)
+    await shop.hear()
+    assert (await shop.held(person), await reason(shop, person)) == (["pro"] if days else [], Code.RENEWAL_FAILED)
+    shop.world.pass_time(days * DAY)
+    assert await shop.held(person) == []
+    shop.world.let_renewals(subscription, succeed=True)
+    await shop.hear()
+    assert await shop.held(person) == ["pro"]
+
+
+@pytest.mark.parametrize("how", ["void_invoice", "mark_uncollectible"])
+async def test_k66_what_is_written_off_is_not_paid_and_opens_no_second_grace(shop: Shop, how: str) -> None:
+    person, subscription = await shop.subscriber()
+    shop.world.let_renewals(subscription, succeed=False)
+    shop.world.pass_time(RENEWED)
+    await shop.hear()
+    grace_ends = await shop.until(person)
+    assert await shop.held(person) == ["pro"]
+    getattr(v1(shop).invoices, how)(invoices(shop, subscription)[0].id)
+    assert v1(shop).subscriptions.retrieve(subscription).status == "active"
+    await shop.hear()
+    assert (await shop.until(person), await shop.held(person)) == (grace_ends, ["pro"])
+    assert "is not paid since" in await sentence(shop, person)
+    shop.world.pass_time(3 * DAY)
+    await shop.hear()
+    assert await shop.held(person) == []
+    shop.world.let_renewals(subscription, succeed=True)
+    shop.world.pass_time(WEEK)
+    await shop.hear()
+    assert (await shop.held(person), (await shop.found(person)).amount) == (["pro"], 900)
+
+
+async def test_k67_a_renewal_that_stays_a_draft_is_a_failed_one_and_is_told_at_once(shop: Shop) -> None:
+    person, subscription = await shop.subscriber(price_id=shop.yearly)
+    assert await cases(shop) == []
+    control(shop, "drafts", seconds="never")
+    shop.world.pass_time(365 * DAY + 2 * HOUR)
+    # No event: the first sweep tells.
+    assert await sweep(shop.books, await shop.books.realm(), 0)
+    (case,) = await cases(shop)
+    assert (case.kind, case.payment) == ("not finalized", subscription)
+    draft = invoices(shop, subscription)[0]
+    assert draft.last_finalization_error.message in case.reason
+    assert await shop.until(person) == (await shop.found(person)).invoices[0].starts + 3 * DAY
+    shop.world.pass_time(3 * DAY)
+    await shop.hear()
+    assert await shop.held(person) == []
+    assert "a draft, not asked for" in await sentence(shop, person)
+    control(shop, "drafts", seconds="3600")
+    v1(shop).invoices.pay(draft.id)
+    await shop.hear()
+    assert (await shop.held(person), await cases(shop)) == (["pro"], [])
+
+
+@pytest.mark.parametrize("behavior", ["void", "mark_uncollectible", "keep_as_draft"])
+async def test_k68_months_of_a_pause_stay_unpaid_and_what_is_paid_counts(shop: Shop, behavior: str) -> None:
+    person, subscription = await shop.subscriber()
+    v1(shop).subscriptions.update(subscription, {"pause_collection": {"behavior": behavior}})
+    for _ in range(3):
+        shop.world.pass_time(WEEK)
+        await shop.hear()
+    assert (await shop.held(person), await reason(shop, person)) == ([], Code.COLLECTION_PAUSED)
+    v1(shop).subscriptions.update(subscription, {"pause_collection": ""})
+    await shop.hear()
+    assert await shop.held(person) == []
+    shop.world.pass_time(RENEWED)
+    await shop.hear()
+    found = await shop.found(person)
+    assert (await shop.held(person), found.reason.code) == (["pro"], Code.SUBSCRIBED)
+    assert {one.bill for one in found.invoices[1:-1]} <= {Bill.VOID, Bill.UNCOLLECTIBLE, Bill.DRAFT}
+
+
+async def test_k69_money_that_comes_after_the_end_is_listed_and_gives_no_access(shop: Shop) -> None:
+    person, subscription = await shop.subscriber()
+    shop.world.let_renewals(subscription, succeed=False)
+    shop.world.pass_time(RENEWED)
+    shop.world.end(subscription, at_period_end=False)
+    await shop.hear()
+    assert (await shop.held(person), await cases(shop)) == ([], [])
+    shop.world.pass_time(9 * DAY)
+    late = v1(shop).invoices.pay(invoices(shop, subscription)[0].id, {"payment_method": "pm_card_visa"})
+    await shop.hear()
+    (case,) = await cases(shop)
+    assert (case.kind, case.payment, case.person_id) == ("paid after the end", subscription, person.id)
+    assert late.id in case.reason
+    assert "€9.00" in case.reason
+    assert await shop.held(person) == []
+    explained = await operators.why(shop.books, person.id)
+    assert [one.source for one in explained.remarked] == [subscription]
+    (paid,) = [one for one in explained.payments[0].invoices if one.id == late.id]
+    v1(shop).refunds.create({"payment_intent": paid.reference})
+    await shop.hear()
+    assert await cases(shop) == []
+
+
+def dispute(shop: Shop, reference: str, how: str = "") -> None:
+    path = f"/control/payments/{reference}/dispute"
+    shop.world.press(path, reason="product_not_received")
+    if how:
+        shop.world.press(f"/control/disputes/{v1(shop).disputes.list().data[0].id}/{how}")
+
+
+@pytest.mark.parametrize("how", ["win", "lose"])
+async def test_k70_a_dispute_about_an_earlier_period_holds_for_the_whole_subscription(shop: Shop, how: str) -> None:
+    person, subscription = await shop.subscriber()
+    first = (await shop.grants(person))[0].reference or ""
+    shop.world.pass_time(RENEWED)
+    await shop.hear()
+    dispute(shop, first)
+    await shop.hear()
+    assert (await shop.held(person), (await shop.found(person)).verdict) == ([], Verdict.SUSPENDED)
+    assert "an earlier payment" in await sentence(shop, person)
+    shop.world.press(f"/control/disputes/{v1(shop).disputes.list().data[0].id}/{how}")
+    await shop.hear()
+    if how == "win":
+        assert (await shop.held(person), await cases(shop)) == (["pro"], [])
+        assert await shop.changes(person) == ["granted", "extended", "suspended", "restored"]
+        return
+    assert (await shop.held(person), (await shop.found(person)).verdict) == ([], Verdict.REVOKED)
+    (case,) = await cases(shop)
+    assert (case.kind, case.remedy) == (
+        "disputed",
+        f"To end the subscription: tollkeeper end {subscription} --note WHY",
+    )
+    ended = await operators.end(shop.books, subscription, note="The dispute was lost.")
+    assert ended is not None
+    assert (ended.verdict, await cases(shop)) == (Verdict.ENDED, [])
+    assert v1(shop).subscriptions.retrieve(subscription).status == "canceled"
+
+
+async def test_k70_a_seller_may_want_to_be_told_and_no_more(shop: Shop) -> None:
+    shop.sell(earlier_dispute_counts=False)
+    person, _ = await shop.subscriber()
+    first = (await shop.grants(person))[0].reference or ""
+    shop.world.pass_time(RENEWED)
+    await shop.hear()
+    dispute(shop, first)
+    await shop.hear()
+    assert await shop.held(person) == ["pro"]
+    assert [one.kind for one in await cases(shop)] == ["disputed"]
+
+
+async def test_k71_a_refund_of_an_earlier_period_is_shown_and_changes_nothing(shop: Shop) -> None:
+    person, _ = await shop.subscriber()
+    first = (await shop.grants(person))[0].reference or ""
+    shop.world.pass_time(RENEWED)
+    await shop.hear()
+    shop.world.refund(first, 900)
+    await shop.hear()
+    assert (await shop.held(person), await shop.changes(person)) == (["pro"], ["granted", "extended"])
+    explained = await operators.why(shop.books, person.id)
+    (told,) = remarks(explained, shop.books.catalog)
+    assert "€9.00" in told
+    assert "refunded in full" in told
+    (earlier,) = (await shop.found(person)).earlier_invoices
+    assert (earlier.refunded, earlier.reference) == (900, first)
+
+
+async def test_k72_an_invoice_of_many_lines_and_years_of_invoices_are_read_to_their_end(shop: Shop) -> None:
+    person, subscription = await shop.subscriber()
+    customer = str(v1(shop).subscriptions.retrieve(subscription).customer)
+    for _ in range(14):
+        v1(shop).invoice_items.create(
+            {"customer": customer, "subscription": subscription, "amount": 1, "currency": "eur"}
+        )  # fmt: skip
+    shop.world.pass_time(RENEWED)
+    await shop.hear()
+    newest = (await shop.found(person)).invoices[0]
+    assert invoices(shop, subscription)[0].lines.has_more
+    assert (newest.bill, newest.total) == (Bill.PAID, 914)
+    assert await shop.held(person) == ["pro"]
+    for _ in range(105):
+        shop.world.pass_time(WEEK)
+    await shop.hear()
+    found = await shop.found(person)
+    assert (len(found.invoices), found.reason.code) == (107, Code.SUBSCRIBED)
