@@ -162,7 +162,10 @@ class PaymentProvider(Protocol):
         ...
 
     def events(self, since: int) -> AsyncIterator[Sequence[Event]]:
-        """The events that matter since a time (Unix seconds), page by page; each page has a time limit of its own."""
+        """The events that matter since a time (Unix seconds), page by page; each page has a time limit of its own.
+
+        All of them, each once, in no order. Whoever stops before the end knows nothing of what was not read.
+        """
         ...
 
     async def close(self) -> None:

@@ -24,7 +24,15 @@ from tollkeeper.errors import (
 from tollkeeper.model import Customer, Event, Order, Person, Price, Purchase, Realm, Snapshot, Subscription
 from tollkeeper.provider import Checkout, Headers, ReturnAddresses
 from tollkeeper.providers.stripe.calls import account_of, ask, each, path, translated
-from tollkeeper.providers.stripe.events import EVENTS_THAT_MATTER, event_of, hint_of, message_of, plain_id, verify
+from tollkeeper.providers.stripe.events import (
+    EVENTS_THAT_MATTER,
+    batches_of,
+    event_of,
+    hint_of,
+    message_of,
+    plain_id,
+    verify,
+)
 from tollkeeper.providers.stripe.purchases import BOUGHT, checkout_of, is_purchase, price_of, purchase_of
 from tollkeeper.providers.stripe.setup_plan import PORTALS, portal_of
 from tollkeeper.providers.stripe.subscriptions import (
@@ -277,12 +285,17 @@ class StripeProvider:
     async def events(self, since: int) -> AsyncIterator[Sequence[Event]]:
         """See ``PaymentProvider``. Stripe keeps 30 days (https://docs.stripe.com/api/events/list)."""
         realm = Realm(self.name, await self.account(), self.live)
-        params: dict[str, Any] = {"created": {"gte": since}, "types": sorted(EVENTS_THAT_MATTER), "limit": 100}
+        for types in batches_of(EVENTS_THAT_MATTER):
+            async for page in self._pages_of_events({"created": {"gte": since}, "types": types, "limit": 100}):
+                yield [event_of(hint_of(event), realm) for event in page]
+
+    async def _pages_of_events(self, params: dict[str, Any]) -> AsyncIterator[list[dict[str, Any]]]:
+        """To the list's end, newest first."""
         more = True
         while more:
             async with self._calling() as client:
                 page = await ask(client, "get", "/v1/events", **params)
-            yield [event_of(hint_of(event), realm) for event in page["data"]]
+            yield page["data"]
             more = page["has_more"]
             params |= {"starting_after": page["data"][-1]["id"]} if more else {}
 

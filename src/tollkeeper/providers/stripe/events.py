@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tollkeeper.errors import BadWebhook
@@ -13,7 +13,7 @@ from tollkeeper.provider import Headers
 OLDEST_SIGNATURE = 300
 CLOCK_DIFFERENCE = 60
 
-# At most 20 can be asked for at a time (https://docs.stripe.com/api/events/list#list_events-types).
+# Not customer.deleted: each subscription that ends by it has an event of its own, and what was paid still counts.
 EVENTS_THAT_MATTER = frozenset(
     {
         "checkout.session.completed",
@@ -34,10 +34,23 @@ EVENTS_THAT_MATTER = frozenset(
         "customer.subscription.deleted",
         "customer.subscription.paused",
         "customer.subscription.resumed",
+        "invoice.finalized",
+        "invoice.finalization_failed",
         "invoice.paid",
         "invoice.payment_failed",
+        "invoice.voided",
+        "invoice.marked_uncollectible",
     }
 )
+
+# As many types as one request for the list may name: https://docs.stripe.com/api/events/list#list_events-types
+MOST_TYPES = 20
+
+
+def batches_of(types: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """The types to ask for, as many at a time as Stripe allows. Each is in one batch only."""
+    wanted = sorted(set(types))
+    return tuple(tuple(wanted[at : at + MOST_TYPES]) for at in range(0, len(wanted), MOST_TYPES))
 
 
 def verify(headers: Headers, body: bytes, secrets: tuple[str, ...], now: int) -> None:
