@@ -106,7 +106,7 @@ async def test_k64_the_first_real_payment_after_a_month_for_nothing(shop: Shop) 
     assert (await shop.found(person)).amount == 0
     await no_gap(shop, person, WEEK + 2 * HOUR)
     assert (await shop.found(person)).amount == 900
-    assert await shop.changes(person) == ["granted", "extended"] or "extended" in await shop.changes(person)
+    assert set(await shop.changes(person)) == {"granted", "extended"}
 
 
 @pytest.mark.parametrize("days", [0, 3])
@@ -274,17 +274,14 @@ async def test_k71_a_refund_of_an_earlier_period_is_shown_and_changes_nothing(sh
 
 async def test_k72_an_invoice_of_many_lines_and_years_of_invoices_are_read_to_their_end(shop: Shop) -> None:
     person, subscription = await shop.subscriber()
-    customer = str(v1(shop).subscriptions.retrieve(subscription).customer)
-    for _ in range(14):
-        v1(shop).invoice_items.create(
-            {"customer": customer, "subscription": subscription, "amount": 1, "currency": "eur"}
-        )  # fmt: skip
+    more = [{"price": shop.world.price(100, interval="week")} for _ in range(13)]
+    v1(shop).subscriptions.update(subscription, {"items": more, "proration_behavior": "none"})
     shop.world.pass_time(RENEWED)
     await shop.hear()
-    newest = (await shop.found(person)).invoices[0]
-    assert invoices(shop, subscription)[0].lines.has_more
-    assert (newest.bill, newest.total) == (Bill.PAID, 914)
-    assert await shop.held(person) == ["pro"]
+    newest, found = invoices(shop, subscription)[0], await shop.found(person)
+    assert (len(newest.lines.data), newest.lines.has_more) == (10, True)
+    assert (found.invoices[0].bill, found.invoices[0].total, found.amount) == (Bill.PAID, 2200, 2200)
+    assert (await shop.held(person), (await cases(shop))[0].reason.count("price_")) == (["pro"], 13)
     for _ in range(105):
         shop.world.pass_time(WEEK)
     await shop.hear()

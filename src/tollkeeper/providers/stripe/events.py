@@ -38,6 +38,7 @@ EVENTS_THAT_MATTER = frozenset(
         "invoice.finalization_failed",
         "invoice.paid",
         "invoice.payment_failed",
+        "payment_intent.processing",
         "invoice.voided",
         "invoice.marked_uncollectible",
     }
