@@ -4,6 +4,7 @@ import signal
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import httpx2
@@ -11,6 +12,8 @@ import pytest
 from stripe import StripeClient
 from tests.support.processes import Process, free_port, run, running
 from tests.support.running import Browser, eventually
+
+from tollkeeper.words import day
 
 
 @pytest.fixture
@@ -56,6 +59,69 @@ def test_a_payment_whose_event_is_lost_with_the_process_still_opens(tmp_path: Pa
         process.kill()
     with demo(tmp_path, port):
         eventually(browser.enters, seconds=45)  # at worst a lease has to run out
+
+
+def test_when_time_is_moved_all_pages_agree(tmp_path: Path, port: int) -> None:
+    """Sandbox, account, gate and dashboard: in a trial, in the first months, after the end. All by one clock."""
+    sandbox = f"http://127.0.0.1:{port + 1}"
+    stripe = StripeClient("sk_test_sandbox", base_addresses={"api": sandbox}, max_network_retries=0)
+
+    def pass_time(days: int) -> None:
+        httpx2.post(f"{sandbox}/control/clock/forward", data={"days": str(days), "hours": "2"}).raise_for_status()
+
+    def period() -> tuple[int, int]:
+        item = stripe.v1.subscriptions.list({"status": "all"}).data[0]["items"]["data"][0]
+        return item.current_period_start, item.current_period_end
+
+    def tells(words: str) -> bool:
+        return words in browser.get("/account").text
+
+    def agree(inside: bool) -> None:
+        moved = httpx2.get(f"{sandbox}/control/clock").json()["now"]
+        exported = datetime.fromisoformat(browser.get("/account/export").json()["exported_at"]).timestamp()
+        assert abs(exported - moved) < 60
+        start, end = period()
+        assert (start <= moved < end) == inside
+        assert browser.get("/gate", feature="hangar").status_code == (200 if inside else 302)
+        assert browser.enters() == inside
+        told = browser.get("/api/me").json()["features"]
+        untils = {datetime.fromisoformat(one["until"]).timestamp() for one in told}
+        assert all(end <= until <= end + 24 * 3600 for until in untils)
+        assert bool(untils) == inside
+
+    def comes_back() -> None:
+        """A sign-in lasts for 30 days."""
+        assert "Login" in browser.get("/").text
+        assert "Hello, Alice Example" in browser.sign_in("Alice Example").text
+
+    with demo(tmp_path, port) as process:
+        browser = Browser(f"http://127.0.0.1:{port}")
+        browser.sign_in("Alice Example")
+        hosted = browser.follow(browser.submit(browser.get("/pricing"), "Start free trial", product="season"))
+        browser.follow(browser.pay(hosted))
+        assert tells(f"Free until {day(period()[1])}")
+        agree(inside=True)
+
+        pass_time(15)
+        eventually(lambda: tells(f"Next payment on {day(period()[1])}"))
+        agree(inside=True)
+        pass_time(31)
+        comes_back()
+        eventually(lambda: tells(f"Next payment on {day(period()[1])}"))
+        agree(inside=True)
+        # Whose signatures the app believes, by its own clock.
+        eventually(lambda: {event.pending_webhooks for event in stripe.v1.events.list({"limit": 100}).data} == {0})
+        process.kill()
+    with demo(tmp_path, port):
+        agree(inside=True)
+        (subscription,) = stripe.v1.subscriptions.list().data
+        stripe.v1.subscriptions.update(subscription.id, {"cancel_at_period_end": True})
+        eventually(lambda: tells(f"Paid until {day(period()[1])}, when it ends"))
+        agree(inside=True)
+        pass_time(32)
+        comes_back()
+        eventually(lambda: tells("Ended on"))
+        agree(inside=False)
 
 
 def test_reset_forgets(tmp_path: Path, port: int) -> None:

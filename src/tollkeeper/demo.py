@@ -126,12 +126,14 @@ async def _serve(
 ) -> None:
     servers = server.Servers()
     try:
-        sandbox = create_sandbox(base_url=where.sandbox, folder=folder / SANDBOX_FOLDER)
+        sandbox = create_sandbox(base_url=where.sandbox, folder=folder / SANDBOX_FOLDER, one_clock=True)
         await servers.start(server.Listener(sandbox, sandbox_socket))
         await set_up(where, folder)
         settings = config.load({}, folder)
         migrate(settings.database_url)
-        await servers.start(server.Listener(create_app(settings), app_socket))
+        # Time is moved on the sandbox's control page. With a time of its own the app would contradict what it shows.
+        app = create_app(settings, clock=lambda: int(sandbox.state.now()))
+        await servers.start(server.Listener(app, app_socket))
         ready(where)
         await servers.until_told()
     finally:

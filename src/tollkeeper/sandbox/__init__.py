@@ -21,12 +21,20 @@ if TYPE_CHECKING:
 __all__ = ["CLIENT_ID", "CLIENT_SECRET", "PEOPLE", "Person", "create_sandbox"]
 
 
-def create_sandbox(*, base_url: str, folder: Path | None = None, clock: Callable[[], float] = time.time) -> Starlette:
+def create_sandbox(
+    *,
+    base_url: str,
+    folder: Path | None = None,
+    clock: Callable[[], float] = time.time,
+    one_clock: bool = False,
+) -> Starlette:
     """Put the stand-ins for Stripe and for an OpenID Connect issuer together into one ASGI app.
 
     ``base_url`` is the address that browsers and the app reach it at, without a path.
     ``folder`` keeps payments and the signing key over a restart (made if missing, mode 0700);
     without it everything is forgotten. ``clock`` gives Unix seconds.
+    ``state.now`` of the answer gives the sandbox's time, which the control page moves ahead of ``clock``. An app that
+    goes by it needs ``one_clock``: then ID tokens and the signatures of webhooks tell that time, too, not ``clock``'s.
     Webhooks are delivered while the app's lifespan runs.
     """
     from starlette.applications import Starlette
@@ -39,8 +47,9 @@ def create_sandbox(*, base_url: str, folder: Path | None = None, clock: Callable
 
     if folder:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    identity = IdentitySandbox(base_url=base_url, folder=folder, clock=clock)
-    stripe = StripeSandbox(ledger=folder / "ledger.sqlite3" if folder else ":memory:", base_url=base_url, clock=clock)
+    ledger = folder / "ledger.sqlite3" if folder else ":memory:"
+    stripe = StripeSandbox(ledger=ledger, base_url=base_url, clock=clock, one_clock=one_clock)
+    identity = IdentitySandbox(base_url=base_url, folder=folder, clock=stripe.now if one_clock else clock)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -54,4 +63,6 @@ def create_sandbox(*, base_url: str, folder: Path | None = None, clock: Callable
             await stripe.close()
 
     static = Mount("/static", StaticFiles(directory=HERE / "static"))
-    return Starlette(routes=[static, *identity.routes, *stripe.routes], lifespan=lifespan)
+    app = Starlette(routes=[static, *identity.routes, *stripe.routes], lifespan=lifespan)
+    app.state.now = stripe.now
+    return app

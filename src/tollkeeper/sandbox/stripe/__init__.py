@@ -31,8 +31,9 @@ class StripeSandbox:
     ``ledger`` is the SQLite file that outlives the process; ``base_url`` is where buyers' browsers find
     the sandbox; ``clock`` tells seconds, UTC; ``token(n)`` gives 2 n unguessable characters;
     ``delivery_delays`` are the seconds between the tries of a webhook delivery that fails; and ``transport``
-    carries webhooks in the network's place. With a clock and a token of the caller's own, the same calls have
-    the same answers. ``routes`` are what an ASGI app needs to serve it.
+    carries webhooks in the network's place. Signatures tell the time by ``clock``, or with ``one_clock`` by the one
+    that is moved by hand, for an app that goes by that, too. With a clock and a token of the caller's own, the same
+    calls have the same answers. ``routes`` are what an ASGI app needs to serve it.
     """
 
     def __init__(
@@ -44,12 +45,15 @@ class StripeSandbox:
         token: Callable[[int], str] = secrets.token_hex,
         delivery_delays: Sequence[float] = DEFAULT_DELAYS,
         transport: httpx2.AsyncBaseTransport | None = None,
+        one_clock: bool = False,
     ) -> None:
         self._ledger = Ledger(ledger)
         self._base_url = base_url.rstrip("/")
         self._clock = clock
         self._token = token
-        self._deliveries = Deliveries(self._ledger, self._now, delivery_delays, clock, transport)
+        self._deliveries = Deliveries(
+            self._ledger, self.now, delivery_delays, self.now if one_clock else clock, transport
+        )
         wake = self._deliveries.wake
         self.routes: list[BaseRoute] = [
             *Api(self._begin, wake).routes,
@@ -74,11 +78,12 @@ class StripeSandbox:
     async def close(self) -> None:
         self._ledger.close()
 
-    def _now(self) -> float:
+    def now(self) -> float:
+        """The sandbox's time: ``clock``, moved ahead by hand."""
         return self._clock() + ahead(self._ledger)
 
     def _begin(self, request: str | None = None, idempotency_key: str | None = None) -> Work:
-        return Work(self._ledger, int(self._now()), self._base_url, self._token, request, idempotency_key)
+        return Work(self._ledger, int(self.now()), self._base_url, self._token, request, idempotency_key)
 
     def _tick(self) -> None:
         with self._ledger.transaction():
