@@ -4,18 +4,21 @@ Everything belongs to one ``Tollkeeper``; two in one process share nothing.
 """
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import update_wrapper, wraps
 from typing import Any
+from urllib.parse import quote
 
 import structlog
+from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException, WebSocketException
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.status import WS_1008_POLICY_VIOLATION, WS_1011_INTERNAL_ERROR
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from tollkeeper.access import Allow, Decision, features_of
@@ -35,6 +38,9 @@ TRY_LATER = NO_STORE | {"Retry-After": "60"}
 
 # Under these names apps are told who it is, in any of the spellings that servers take for the same.
 IDENTITY_NAMES = frozenset({"remote-user", "remote-name", "remote-email", "remote-groups"})
+
+# Where ``require`` notes, in the scope of a request, that it sends the browser on.
+SENT_ON = "tollkeeper.sent_on"
 
 Endpoint = Callable[..., Any]
 
@@ -63,11 +69,13 @@ class Tollkeeper:
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
         """Open the database and do the background work for as long as the app runs.
 
-        Give it to the app: ``FastAPI(lifespan=tollkeeper.lifespan)``, or enter it in a lifespan of your own.
+        Give it to the app: ``FastAPI(lifespan=tollkeeper.lifespan)``, or enter it in a lifespan of your own, with the
+        app: ``async with tollkeeper.lifespan(app)``.
         """
         async with self._pages.router.lifespan_context(self._pages):
             try:
-                yield
+                with sending_on(app):
+                    yield
             finally:
                 del self._pages.state.site
 
@@ -129,7 +137,7 @@ class Requirement:
 
     def __call__(self, endpoint: Endpoint | None = None, *, connection: HTTPConnection | None = None) -> Any:
         if connection is not None:
-            return self.visitor(connection)
+            return self._visitor_or_sent_on(connection)
         if endpoint is None:
             raise TypeError("require() decorates an endpoint, or is a dependency: Depends(tollkeeper.require(...))")
         return self._guarding(endpoint)
@@ -146,6 +154,14 @@ class Requirement:
             raise HTTPException(302, outcome.detail, headers | {"Location": outcome.remedy})
         raise HTTPException(outcome.status, outcome.detail, headers)
 
+    async def _visitor_or_sent_on(self, connection: HTTPConnection) -> Visitor:
+        """The same where nobody catches what it raises but the app's handler of such exceptions."""
+        try:
+            return await self.visitor(connection)
+        except HTTPException as refused:
+            connection.scope.get(SENT_ON, {}).update(refused.headers or {} if refused.status_code == 302 else {})
+            raise
+
     async def _outcome(self, connection: HTTPConnection) -> Allow | Refusal:
         try:
             return await self._tollkeeper.decide(connection, self._feature)
@@ -159,12 +175,56 @@ class Requirement:
         @wraps(endpoint)
         async def guarded(*args: Any, **kwargs: Any) -> Any:
             connection = next(one for one in (*args, *kwargs.values()) if isinstance(one, HTTPConnection))
-            connection.state.visitor = await self.visitor(connection)
+            connection.state.visitor = await self._visitor_or_sent_on(connection)
             if inspect.iscoroutinefunction(endpoint):
                 return await endpoint(*args, **kwargs)
             return await run_in_threadpool(endpoint, *args, **kwargs)
 
         return guarded
+
+
+class SendsOn:
+    """Around a whole app: a browser that ``require`` refuses is sent on, whatever the app makes of the exception.
+
+    A handler of the app's own may keep no more than status and detail, as many do. So the refusal is noted in the
+    request's scope, and put into the head of the answer. All else of it stays the app's: body, cookies, CORS.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sent_on: dict[str, str] = {}
+
+        async def sending(message: Message) -> None:
+            await send(redirected(message, sent_on) if sent_on else message)
+
+        await self.app(dict(scope, **{SENT_ON: sent_on}), receive, sending)
+
+
+def redirected(message: Message, headers: dict[str, str]) -> Message:
+    """The head of an answer as a redirect; what is not a head as it is."""
+    if message["type"] != "http.response.start":
+        return message
+    said = MutableHeaders(raw=list(message["headers"]))
+    said.update(headers)
+    return dict(message, status=302, headers=said.raw)
+
+
+@contextmanager
+def sending_on(app: object) -> Iterator[None]:
+    """``SendsOn`` around an app of Starlette's kind, which has put its middleware together before its lifespan begins.
+
+    An app of another kind, or of none, answers as its handlers have it.
+    """
+    if not isinstance(app, Starlette) or app.middleware_stack is None:
+        yield
+        return
+    before, app.middleware_stack = app.middleware_stack, SendsOn(app.middleware_stack)
+    try:
+        yield
+    finally:
+        app.middleware_stack = before
 
 
 class Guarded:
@@ -215,5 +275,8 @@ def page_asked_for(connection: HTTPConnection, config: Config) -> str | None:
     """The page of the app to come back to. None for what a redirect cannot ask for again, such as a posted form."""
     if connection.scope.get("method", "GET") not in {"GET", "HEAD"}:
         return None
-    address = connection.url.path + (f"?{connection.url.query}" if connection.url.query else "")
+    query = connection.scope["query_string"]
+    # As it was sent: once decoded, some paths would be others.
+    path = connection.scope.get("raw_path") or quote(connection.scope["path"]).encode()
+    address = (path + (b"?" + query if query else b"")).decode("latin-1")
     return address if may_return_to(address, public_url=config.public_url, gated_hosts=frozenset()) else None
