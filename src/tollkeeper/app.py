@@ -133,6 +133,7 @@ def routes(*, webhooks_for: str | None, metrics: bool) -> list[Route | Mount]:
         Route("/login", login.login),
         Route("/login/{issuer}", login.begin),
         Route("/login/{issuer}/callback", login.callback),
+        Route("/login/wanted/{mark}", login.to_wanted),
         Route("/logout", login.logout_page),
         Route("/logout", login.logout, methods=["POST"]),
         Route("/purchase/checkout-session", purchase.begin, methods=["POST"]),

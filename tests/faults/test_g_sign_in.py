@@ -12,7 +12,7 @@ from tests.support.running import Browser, Sandbox, Site, forms, running_site
 from tollkeeper.sandbox import Person
 from tollkeeper.signin.attempt import ATTEMPT_SECONDS
 from tollkeeper.storage.tables import audit, grants, identities, login_sessions, people
-from tollkeeper.web.login import ATTEMPT_COOKIE
+from tollkeeper.web.attempts import ATTEMPT_COOKIE
 
 COOKIE = "tollkeeper"
 SUBJECT = Person("Alice Example", "alice@example.com").subject
@@ -46,6 +46,16 @@ def accepted(browser: Browser, path: str = "/login", name: str = "Alice Example"
     return str(browser.submit(chooser, "Continue", name=name, email=email, email_verified="yes").headers["Location"])
 
 
+def attempt_of(browser: Browser) -> tuple[str, str]:
+    """Name and value of the cookie of the one attempt that the browser has under way."""
+    ((name, value),) = attempts_of(browser).items()
+    return name, value
+
+
+def attempts_of(browser: Browser) -> dict[str, str]:
+    return {name: value for name, value in browser.client.cookies.items() if name.startswith(ATTEMPT_COOKIE)}
+
+
 def refused(browser: Browser, callback: str, status: int = 400) -> bool:
     """Whether the callback is refused, and signs nobody in."""
     answer = browser.client.get(callback)
@@ -74,7 +84,7 @@ def test_g47_a_callback_begun_in_another_browser(site: Site) -> None:
     mallory, victim = Browser(site.url), Browser(site.url)
     callback = accepted(mallory, name="Mallory Example")
     victim.get("/login")
-    assert ATTEMPT_COOKIE in victim.client.cookies
+    assert attempts_of(victim)
     assert refused(victim, callback)
     assert site.rows(people) == []
 
@@ -89,15 +99,15 @@ def test_g47_a_callback_forced_on_somebody_signed_in(site: Site) -> None:
 def test_g47_a_callback_replayed(site: Site) -> None:
     browser = Browser(site.url)
     chooser = browser.follow(browser.get("/login"))
-    cookie = browser.client.cookies[ATTEMPT_COOKIE]
+    name, cookie = attempt_of(browser)
     answer = browser.submit(chooser, "Continue", name="Alice", email="alice@example.com", email_verified="yes")
     callback = str(answer.headers["Location"])
     assert browser.client.get(callback).status_code == 303
-    assert ATTEMPT_COOKIE not in browser.client.cookies
+    assert attempts_of(browser) == {}
 
     assert refused(Browser(site.url), callback)
     with_everything = Browser(site.url)
-    with_everything.client.cookies.set(ATTEMPT_COOKIE, cookie, "127.0.0.1", "/login")
+    with_everything.client.cookies.set(name, cookie, "127.0.0.1", "/login")
     assert refused(with_everything, callback)
     assert len(site.rows(login_sessions)) == 1
 
@@ -149,7 +159,7 @@ def test_g47_a_doubled_parameter_is_never_a_way_in(site: Site) -> None:
 def test_g47_a_tampered_attempt(site: Site) -> None:
     browser = Browser(site.url)
     callback = accepted(browser)
-    cookie = browser.client.cookies[ATTEMPT_COOKIE]
+    name, cookie = attempt_of(browser)
     payload, timestamp, signature = cookie.rsplit(".", 2)
     forgeries = [
         "",
@@ -165,7 +175,7 @@ def test_g47_a_tampered_attempt(site: Site) -> None:
     ]
     for forgery in forgeries:
         bare = Browser(site.url)
-        answer = bare.client.get(callback, headers=cookie_header(ATTEMPT_COOKIE, forgery))
+        answer = bare.client.get(callback, headers=cookie_header(name, forgery))
         assert answer.status_code == 400, forgery
         assert "Set-Cookie" not in answer.headers
     assert browser.client.get(callback).status_code == 303
@@ -365,7 +375,7 @@ EVIL = [
     "https://evil.example#127.0.0.1",
     "?//evil.example",
     "",
-    "/" + "a" * 3000,
+    "/" + "a" * 9000,
 ]
 
 

@@ -195,7 +195,7 @@ class Canaries:
     def _answered(self, response: httpx2.Response) -> None:
         response.read()
         for name, value in response.cookies.items():
-            self._note(f"cookie {name}", value)
+            self._note(f"cookie {name.partition('-')[0]}", value)  # what follows tells attempts apart
         for form in forms(response):
             self._note("form token", *(value for name, value in form.fields.items() if name == "csrf_token"))
         if "/c/pay/" in response.headers.get("Location", ""):

@@ -3,11 +3,14 @@
 import json
 import secrets
 from typing import Any
+from urllib.parse import urljoin
 
+import pytest
 from tests.proxies.proxies import APP, PAY, PROXIES, Proxy, guide_settings
 from tests.proxies.third_party import ThirdParty
 from tests.support.running import Browser, Site, eventually
 
+from tollkeeper.redirects import LONGEST
 from tollkeeper.storage.tables import grants
 
 PAGE = f"https://{APP}/reports/q3?year=2026&sort=-amount"
@@ -160,3 +163,50 @@ def test_a_websocket_passes(proxy: Proxy, payer: Browser) -> None:
         while len(echo) < 12:
             echo += wire.recv(1000)
         assert echo == b"hello hello "
+
+
+@pytest.mark.parametrize("uri", ["/search?filter={a|b}^2&q=`ls`&path=C:\\x&tags[]=1;2", "/?|{}^`[]\\"])
+def test_l89_what_browsers_send_raw_comes_back_raw(proxy: Proxy, third_party: ThirdParty, uri: str) -> None:
+    browser = proxy.browser()
+    head = proxy.ask(f"GET {uri} HTTP/1.1", f"Host: {APP}", "Accept: text/html").split(b"\r\n\r\n")[0].decode()
+    (sent,) = [line.partition(": ")[2] for line in head.split("\r\n") if line.lower().startswith("location:")]
+    page = f"https://{APP}{uri}"
+    assert lands_on(browser, sent) == page
+    offer = browser.get("/pricing", feature="dashboard", return_to=page)
+    back = str(browser.pay(browser.follow(browser.submit(offer, "Purchase"))).headers["Location"])
+    assert browser.client.get(back).headers["Location"] == page
+
+
+@pytest.mark.parametrize("filling", ["a", "|&", "%C3%A9"])
+def test_l89_the_longest_page_comes_back(proxy: Proxy, third_party: ThirdParty, filling: str) -> None:
+    start = f"https://{APP}/?a="
+    page = (start + filling * ((LONGEST - len(start)) // len(filling))).ljust(LONGEST, "z")
+    uri = page.removeprefix(f"https://{APP}")
+    browser = proxy.browser()
+    third_party.seen.clear()
+    head = proxy.ask(f"GET {uri} HTTP/1.1", f"Host: {APP}", "Accept: text/html").split(b"\r\n\r\n")[0].decode()
+    (sent,) = [line.partition(": ")[2] for line in head.split("\r\n") if line.lower().startswith("location:")]
+    assert lands_on(browser, sent) == page
+    offer = browser.get("/pricing", feature="dashboard", return_to=page)
+    back = str(browser.pay(browser.follow(browser.submit(offer, "Purchase"))).headers["Location"])
+    assert browser.client.get(back).headers["Location"] == page
+    assert third_party.seen == []
+    seen = proxy.ask(f"GET {uri} HTTP/1.1", f"Host: {APP}", f"Cookie: {login_of(browser)}")
+    assert seen.startswith(b"HTTP/1.1 200 ")
+    assert third_party.seen == [uri]
+
+
+def lands_on(browser: Browser, address: str) -> str:
+    """Sign in, from there. Where the browser is sent on to, beyond our own host."""
+    chooser = browser.follow(browser.client.get(address))
+    email = f"{secrets.token_hex(4)}@example.com"
+    answer = browser.submit(chooser, "Continue", name="Lola Long", email=email, email_verified="yes")
+    for _ in range(3):
+        answer = browser.client.get(urljoin(f"https://{PAY}", answer.headers["Location"]))
+        if answer.is_redirect and not answer.headers["Location"].startswith("/"):
+            break
+    return str(answer.headers["Location"])
+
+
+def login_of(browser: Browser) -> str:
+    return f"__Secure-tollkeeper={browser.client.cookies['__Secure-tollkeeper']}"

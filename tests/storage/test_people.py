@@ -40,6 +40,15 @@ def test_identities_tell_issuer_and_first_use(conn: Connection) -> None:
     assert people.identities(conn, "ada") == (("https://id.example", NOW),)
 
 
+def test_an_identity_is_one_persons(conn: Connection) -> None:
+    keep_person(conn, "ada")
+    keep_person(conn, "bob")
+    assert people.has_identity(conn, "ada", an_identity("ada"))
+    assert not people.has_identity(conn, "bob", an_identity("ada"))
+    assert not people.has_identity(conn, "ada", an_identity("ada", issuer="https://other.example"))
+    assert not people.has_identity(conn, "ada", an_identity("nobody"))
+
+
 def keep(conn: Connection, id: str, name: str, email: str | None = None, at: int = NOW) -> Person:
     return people.person_of(conn, an_identity(id, name=name, email=email), new_id=id, now=at)
 

@@ -30,6 +30,18 @@ ALLOWED = [
     "/#top",
     "/search?q=tea%20and%20cake&tags[]=a;b",
     "/search?next=%2Freports&path=C%3A%5Cx&to=https://evil.example/..//",
+    # what browsers send in queries as it is typed, and keep in fragments
+    "/search?filter={a|b}^2",
+    "/search?q=`ls`&path=C:\\x\\y",
+    "/?|{}^`[]\\",
+    "/a/?//evil.example",
+    "/?\\\\evil.example",
+    "/?\\/evil.example&@evil.example",
+    "/reports#{a|b}^`\\",
+    "https://app.example.com/render?target=sum({a,b}|c)&from=-1h",
+    "https://app.example.com?\\@evil.example",
+    "https://app.example.com#\\@evil.example",
+    "https://app.example.com/?|@evil.example/..//\\evil.example",
     "/caf%C3%A9",
     "/100%25",
     "/@ada/likes:all,(really)!*'$&+=~_-",
@@ -48,6 +60,8 @@ ALLOWED = [
     "https://tools.example.com:8443/",
     "https://[2001:DB8::1]/",
     "/" + "a" * (LONGEST - 1),
+    "/?" + "|" * (LONGEST - 2),
+    "https://app.example.com/?" + "%41" * 2_000,
 ]
 
 
@@ -160,6 +174,26 @@ HOSTILE = [
     "/a^b",
     "/`",
     "/[a]",
+    "/a\\b",
+    "/a|b?c",
+    "/{a}?b",
+    "/\\?a",
+    "/a/\\evil.example?a",
+    "https://app.example.com/a|b",
+    "https://app.example.com/\\evil.example?a",
+    "https://app.example.com\\?a",
+    "https://app.example.com|?a",
+    "https://{app.example.com}?a",
+    "https://app.example.com^.evil.example?a",
+    # characters that no query has, for browsers send them encoded
+    "/?a b",
+    '/?"',
+    "/?<",
+    "/?>",
+    "/?a\x7f",
+    "/?\\\t",
+    "/?|\r\nSet-Cookie: a=b",
+    "/#<script>",
     "/a#b#c",
     # absolute, but crooked
     "https:",
@@ -282,6 +316,7 @@ HOSTILE = [
     ":443/",
     # too long
     "/" + "a" * LONGEST,
+    "/?" + "|" * (LONGEST - 1),
     "https://pay.example.com/" + "a" * LONGEST,
 ]
 
@@ -432,7 +467,8 @@ def test_the_judge_reads_as_browsers_do(address: str, host: str) -> None:
 
 PIECES = r"""
     / // \ . .. : :443 :8443 @ ; ? # % %2f %5c %2e %0d%0a %00 %25 [ ] & = * - ~ a evil.example pay.example.com
-    app.example.com tools.example.com [2001:db8::1] localhost:4000 localhost 127.0.0.1 0x7f.1 1 https: http: https
+    | { } ^ ` ?\ ?| app.example.com tools.example.com [2001:db8::1] localhost:4000 localhost 127.0.0.1 0x7f.1 1
+    https: http: https
     https:// http:// javascript: 。 ． ｡ ／ ＼ é ﬁ
 """
 blanks = st.sampled_from(["\t", "\n", "\r", "\x00", " ", "\x7f", "\x85", "\u200b", "\xad"])
@@ -450,6 +486,7 @@ starts = st.sampled_from(
         "http://localhost",
     ]
 )
+RAW = ["|", "{", "}", "^", "`", "\\", "?\\\\", "?|"]
 made_up = st.builds(lambda start, rest: start + "".join(rest), starts, st.lists(pieces, max_size=5))
 one_slip = st.builds(
     lambda address, place, slip: address[: place % (len(address) + 1)] + slip + address[place % (len(address) + 1) :],
@@ -461,7 +498,8 @@ decent = st.builds(
     lambda start, rest: start + "/" + "".join(rest),
     st.sampled_from(["", PUBLIC_URL, "http://localhost:4000", "https://tools.example.com:8443"]),
     st.lists(
-        st.sampled_from(["a", "a/", ".a", "%20", "%25", "%2", "5", "f", "@", ":", "-", "?", "#", "=", "&"]), max_size=9
+        st.sampled_from([*["a", "a/", ".a", "%20", "%25", "%2", "5", "f", "@", ":", "-", "?", "#", "=", "&"], *RAW]),
+        max_size=9,
     ),
 )
 
@@ -484,7 +522,7 @@ def test_g50_what_passes_leads_only_to_our_hosts(public_url: str, address: str) 
 
 
 SLIPS = [*PIECES.split(), *"\t\n\r\x00 \x7f\x85\u200b\xad"]
-PLAIN = ["a", "a/", ".a", "%20", "%25", "%2", "5", "f", "@", ":", "-", "?", "#", "=", "&"]
+PLAIN = ["a", "a/", ".a", "%20", "%25", "%2", "5", "f", "@", ":", "-", "?", "#", "=", "&", "?\\\\", "?|"]
 STARTS = ["", "/", "//", "/\\", "https://", PUBLIC_URL, "https://app.example.com", "http://app.example.com"]
 DECENT = ["/", f"{PUBLIC_URL}/", "http://localhost:4000/", "https://tools.example.com:8443/"]
 
@@ -519,3 +557,9 @@ def test_g50_none_of_a_hundred_thousand_addresses_leads_elsewhere(public_url: st
     strays = [one for one in passing if browser_goes_to(one, public_url) not in may_arrive_at(public_url)]
     assert strays == [], f"seed {seed}"
     assert len(passing) > 5_000
+
+
+@pytest.mark.parametrize("start", ["/", "/?a=", "https://app.example.com/?a="])
+def test_l89_an_address_may_have_8_kib_and_no_more(start: str) -> None:
+    assert allowed(start.ljust(8_192, "a"))
+    assert not allowed(start.ljust(8_193, "a"))

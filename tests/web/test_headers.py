@@ -1,5 +1,6 @@
 """Headers on every answer, cookies, and what changes with https."""
 
+import re
 from collections.abc import Iterator
 from http.cookies import Morsel, SimpleCookie
 from pathlib import Path
@@ -118,7 +119,8 @@ def test_pages_load_nothing_from_elsewhere(standing_site: Site) -> None:
 def test_cookies_on_this_machine(standing_site: Site) -> None:
     browser = Browser(standing_site.url)
     begun = browser.get("/login")
-    attempt = cookies(begun)["tollkeeper_login"]
+    ((name, attempt),) = cookies(begun).items()
+    assert re.fullmatch("tollkeeper_login-[0-9a-f]{16}", name)
     plain = {"httponly": True, "secure": "", "samesite": "lax", "domain": ""}
     assert flags(attempt) == plain | {"path": "/login"}
     chooser = browser.follow(begun)
@@ -126,19 +128,21 @@ def test_cookies_on_this_machine(standing_site: Site) -> None:
     signed_in = browser.client.get(back.headers["Location"])
     assert flags(cookies(signed_in)["tollkeeper"]) == plain | {"path": "/"}
     assert int(cookies(signed_in)["tollkeeper"]["max-age"]) == 30 * 24 * 3600
-    assert cookies(signed_in)["tollkeeper_login"].value == ""
+    assert cookies(signed_in)[name].value == ""
 
 
 def test_over_https_cookies_insist_on_it(secure_browser: Browser) -> None:
     begun = secure_browser.get("/login")
     everywhere = {"httponly": True, "secure": True, "samesite": "lax", "path": "/", "domain": ""}
-    assert {name: flags(morsel) for name, morsel in cookies(begun).items()} == {"__Host-tollkeeper_login": everywhere}
+    ((name, attempt),) = cookies(begun).items()
+    assert re.fullmatch("__Host-tollkeeper_login-[0-9a-f]{16}", name)
+    assert flags(attempt) == everywhere
     chooser = secure_browser.follow(begun)
     back = secure_browser.submit(chooser, "Continue", name="Alice", email="alice@example.com", email_verified="yes")
     signed_in = secure_browser.client.get(back.headers["Location"])
     assert flags(cookies(signed_in)["__Host-tollkeeper"]) == everywhere
-    assert flags(cookies(signed_in)["__Host-tollkeeper_login"]) == everywhere
-    assert cookies(signed_in)["__Host-tollkeeper_login"].value == ""
+    assert flags(cookies(signed_in)[name]) == everywhere
+    assert cookies(signed_in)[name].value == ""
     left = secure_browser.submit(secure_browser.get("/"), "Logout")
     assert flags(cookies(left)["__Host-tollkeeper"]) == everywhere
     assert cookies(left)["__Host-tollkeeper"].value == ""
@@ -172,10 +176,11 @@ def test_over_https_an_attempt_is_begun_here_and_under_no_name_that_is_only_alik
     secure_browser: Browser, before: bytes
 ) -> None:
     chooser = secure_browser.follow(secure_browser.get("/login"))
-    attempt = secure_browser.client.cookies["__Host-tollkeeper_login"].encode()
+    ((name, attempt),) = secure_browser.client.cookies.items()
+    assert name.startswith("__Host-tollkeeper_login-")
     back = secure_browser.submit(chooser, "Continue", name="Mallory", email="m@example.com", email_verified="yes")
     secure_browser.client.cookies.clear()
-    planted = {b"Cookie": before + b"__Host-tollkeeper_login=" + attempt}
+    planted = {b"Cookie": before + f"{name}={attempt}".encode()}
     answer = secure_browser.client.get(back.headers["Location"], headers=planted)
     assert answer.status_code == (400 if before else 303)
     assert ("__Host-tollkeeper" in cookies(answer)) == (not before)

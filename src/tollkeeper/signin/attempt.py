@@ -29,6 +29,8 @@ class Pending:
 
     secrets: dict[str, str]
     return_to: str
+    login_session_id: str = ""
+    """The login session that the browser had when it began; empty for none."""
 
 
 class AttemptSeal:
@@ -46,17 +48,16 @@ class AttemptSeal:
             signer_kwargs={"key_derivation": "hmac", "digest_method": "sha256"},
         )
 
-    def seal(self, secrets: Mapping[str, str], return_to: str) -> str:
+    def seal(self, secrets: Mapping[str, str], return_to: str, login_session_id: str = "") -> str:
         """The cookie's value: signed, not encrypted."""
-        return self._serializer.dumps([dict(secrets), return_to])
+        return self._serializer.dumps([dict(secrets), return_to, login_session_id])
 
     def unseal(self, value: str) -> Pending | None:
         """What was sealed, or None if it was not sealed by us or is older than ``ATTEMPT_SECONDS``."""
         try:
-            attempt_secrets, return_to = self._serializer.loads(value, max_age=ATTEMPT_SECONDS)
+            return Pending(*self._serializer.loads(value, max_age=ATTEMPT_SECONDS))
         except (BadData, UnicodeError):
             return None
-        return Pending(attempt_secrets, return_to)
 
 
 def new_secrets(issuer_id: str) -> dict[str, str]:

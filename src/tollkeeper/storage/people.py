@@ -33,6 +33,13 @@ def find(conn: Connection, person_id: str) -> Person | None:
     return Person(*row) if row else None
 
 
+def has_identity(conn: Connection, person_id: str, identity: Identity) -> bool:
+    """Whether this is how the person signs in."""
+    known = identities_table.c
+    whose = select(known.person_id).where(known.issuer == identity.issuer, known.subject == identity.subject)
+    return conn.execute(whose).scalar_one_or_none() == person_id
+
+
 def identities(conn: Connection, person_id: str) -> tuple[tuple[str, int], ...]:
     """The issuers a person signs in with, each with the time (Unix seconds) it was first used; oldest first."""
     rows = conn.execute(

@@ -5,10 +5,14 @@ from starlette.requests import Request
 
 from tollkeeper.errors import Refused
 from tollkeeper.model import Visitor
+from tollkeeper.redirects import LONGEST
 from tollkeeper.web.site import site_of
 
 # How often one person may have a page ask the provider, whose own limits all buyers share.
 LOOK_RATE = "60/minute"
+
+# The longest field of a form, as it is sent: an address to come back to, every character of it encoded as three.
+FIELD_BYTES = 4 * LONGEST
 
 
 def same_origin(request: Request) -> None:
@@ -21,7 +25,7 @@ def same_origin(request: Request) -> None:
 async def posted(request: Request, visitor: Visitor) -> FormData:
     """The fields of a form that is certainly the visitor's own. Raises ``Refused`` (403)."""
     same_origin(request)
-    form = await request.form(max_files=0, max_fields=20, max_part_size=16 * 1024)
+    form = await request.form(max_files=0, max_fields=20, max_part_size=FIELD_BYTES)
     token = form.get("csrf_token")
     if not isinstance(token, str) or not site_of(request).pages.csrf_holds(visitor, token):
         raise Refused(403, "This page has been open for too long. Please open it again and retry.")

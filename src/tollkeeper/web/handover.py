@@ -17,7 +17,7 @@ from tollkeeper.redirects import host_apart, may_return_to
 from tollkeeper.web.forms import limit
 from tollkeeper.web.guards import origin
 from tollkeeper.web.site import Site, site_of
-from tollkeeper.web.wanted import wanted_page
+from tollkeeper.web.wanted import to_page, wanted_page
 
 log = structlog.get_logger()
 
@@ -77,7 +77,7 @@ async def onward(request: Request, visitor: Visitor, page: str) -> Response:
     host, browser = apart(page, site.config), request.query_params.get("browser", "")
     token = await _offer(request, site, visitor, host, browser) if host and handovers.is_mark(browser) else None
     if token is None:
-        return RedirectResponse(page, 303, GUARDED)
+        return to_page(page, GUARDED)
     return RedirectResponse(f"{origin(page)}{PATH}?{urlencode({'token': token, 'return_to': page})}", 303, GUARDED)
 
 
@@ -94,7 +94,7 @@ async def enter(request: Request) -> Response:
     host = asked_host(request.headers, site.config)
     if not host:
         raise Refused(404, "There is nobody to be signed in here.")
-    answer = RedirectResponse(_page_on(host, request) or "/", 303, GUARDED)
+    answer = to_page(_page_on(host, request) or "/", GUARDED)
     if await site.gate.visitor(request.headers.raw, host):  # another tab was faster, or this one went back
         return answer
     now = site.books.clock()

@@ -9,21 +9,19 @@ from starlette.responses import RedirectResponse, Response
 
 from tollkeeper import login_sessions
 from tollkeeper.errors import Refused, SignInFailed
-from tollkeeper.gate import cookie_in
 from tollkeeper.model import Identity, Visitor
-from tollkeeper.signin.attempt import ATTEMPT_SECONDS
+from tollkeeper.signin import Pending
 from tollkeeper.storage import login_sessions as stored
+from tollkeeper.storage import people
+from tollkeeper.web import attempts
 from tollkeeper.web.addresses import subscriber
 from tollkeeper.web.forms import limit, posted, same_origin
 from tollkeeper.web.handover import onward
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in, visitor_of
-from tollkeeper.web.wanted import wanted_page
+from tollkeeper.web.wanted import arrive, kept, to_page, wanted_page
 
 log = structlog.get_logger()
-
-# The signed login attempt, over plain http.
-ATTEMPT_COOKIE = "tollkeeper_login"
 
 BROWSERS = (("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrom", "Chromium"), ("Safari/", "Safari"))
 SYSTEMS = (
@@ -64,29 +62,8 @@ async def _begin(request: Request, issuer_id: str) -> Response:
     attempt = await site.signin.begin(issuer_id, callback_url(site, issuer_id))
     return_to = wanted_page(site, request.query_params.get("return_to")) or site.config.front_page
     answer = RedirectResponse(attempt.url, 302, {"Cache-Control": "no-store"})
-    name, path = attempt_cookie(request)
-    answer.set_cookie(
-        name,
-        site.attempts.seal(attempt.secrets, return_to),
-        max_age=ATTEMPT_SECONDS,
-        path=path,
-        secure=site.config.secure,
-        httponly=True,
-        samesite="lax",  # strict would lose it on the way back
-    )
+    attempts.keep(request, answer, attempt, return_to, await visitor_of(request))
     return answer
-
-
-def attempt_cookie(request: Request) -> tuple[str, str]:
-    """Name and path of the cookie for the sealed attempt.
-
-    The ``__Host-`` prefix keeps other hosts of the domain from planting an attempt of theirs, which would sign the
-    visitor in as somebody else. It needs https and the path ``/``.
-    """
-    config = site_of(request).config
-    if config.secure:
-        return config.cookie(ATTEMPT_COOKIE), "/"
-    return ATTEMPT_COOKIE, request.scope.get("root_path", "") + "/login"
 
 
 def callback_url(site: Site, issuer_id: str) -> str:
@@ -105,8 +82,7 @@ async def callback(request: Request) -> Response:
     issuer_id = request.path_params["issuer"]
     _known(site, issuer_id)
     limit(request, site.config.sign_in_rate, "callback", subscriber(request.client))
-    name, path = attempt_cookie(request)
-    attempt = site.attempts.unseal(cookie_in(request.headers.raw, name))
+    attempt = attempts.find(request, request.query_params.get("state", ""))
     if attempt is None:
         return await _no_attempt(request)
     try:
@@ -115,15 +91,24 @@ async def callback(request: Request) -> Response:
         )
     except SignInFailed as failure:
         log.warning("sign-in failed", issuer=issuer_id, reason=failure.reason)
-        if not failure.denied and await visitor_of(request):  # the older of two tabs comes back last
+        if not failure.denied and await visitor_of(request):  # by another tab, or by this one before it went back
             return go(request, "/")
         title = "You did not sign in" if failure.denied else "Signing in did not work out"
         words = "You can start again from the front page."
         raise Refused(403 if failure.denied else 400, words, title=title) from failure
-    answer = RedirectResponse(attempt.return_to, 303, {"Cache-Control": "no-store"})
-    answer.delete_cookie(name, path=path, secure=site.config.secure, httponly=True, samesite="lax")
-    await _sign_in(request, answer, identity)
+    answer = to_page(attempt.return_to)
+    attempts.forget(request, answer, attempts.mark_of(attempt.secrets["state"]))
+    await _sign_in(request, answer, identity, attempt)
     return answer
+
+
+async def to_wanted(request: Request) -> Response:
+    """``GET /login/wanted/{mark}``: on to the page that somebody signed in for, if its address is a long one."""
+    mark = request.path_params["mark"]
+    if not re.fullmatch("[0-9a-f]{16}", mark):
+        raise Refused(404, "There is no such page.")
+    page = kept(request) or site_of(request).config.front_page
+    return arrive(request, page, at=attempts.resting_place(request, mark))
 
 
 async def _no_attempt(request: Request) -> Response:
@@ -133,9 +118,11 @@ async def _no_attempt(request: Request) -> Response:
     raise Refused(400, "This sign-in was not started in this browser, or took too long. Please start again.")
 
 
-async def _sign_in(request: Request, answer: Response, identity: Identity) -> None:
+async def _sign_in(request: Request, answer: Response, identity: Identity, attempt: Pending) -> None:
     site = site_of(request)
     before = await visitor_of(request)
+    if before is not None and await _by_another_tab(site, before, identity, attempt):
+        return
     if before is not None:
         await site.books.database.write(stored.end, before.login_session_id, before.person.id)
     person, token = await login_sessions.issue(
@@ -151,6 +138,16 @@ async def _sign_in(request: Request, answer: Response, identity: Identity) -> No
         samesite="lax",  # strict would sign people out on the way back from the checkout page
     )
     log.info("signed in", person=person.id, issuer=identity.issuer)
+
+
+async def _by_another_tab(site: Site, visitor: Visitor, identity: Identity, attempt: Pending) -> bool:
+    """Whether this very person was signed in since the attempt began.
+
+    To put a new login session in the place of that one would sign the other tab out while its page is being loaded.
+    """
+    return visitor.login_session_id != attempt.login_session_id and await site.books.database.read(
+        people.has_identity, visitor.person.id, identity
+    )
 
 
 def browser_label(request: Request) -> str:

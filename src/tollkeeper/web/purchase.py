@@ -15,7 +15,7 @@ from tollkeeper.web.offers import Choice, name_of, name_shown, price_by_id
 from tollkeeper.web.plans import plans_of
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in
-from tollkeeper.web.wanted import arrive, keep, kept, wanted_page
+from tollkeeper.web.wanted import KEPT_SECONDS, after_paying, arrive, keep, kept, wanted_page
 
 # The confirming page looks again after this many seconds: soon at first, then ever more slowly, for some payments take
 # days.
@@ -35,12 +35,12 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     price_id = price_chosen(site, product, form.get("price"))
     wanted = wanted_page(site, form.get("return_to"))
     if any(held.product == product.key for held in visitor.holdings):
-        return arrive(request, wanted) if wanted else go(request, "/dashboard")
+        return arrive(request, wanted, at=after_paying(site)) if wanted else go(request, "/dashboard")
     limit(request, site.config.purchase_rate, "purchase", visitor.person.id)
     try:
         found = await site.till.begin(visitor.person, product, price_id)
     except AlreadyHeld:  # since the page was opened
-        return arrive(request, wanted) if wanted else go(request, "/dashboard")
+        return arrive(request, wanted, at=after_paying(site)) if wanted else go(request, "/dashboard")
     except NeedsMending:
         return await to_mend_first(request, visitor, product)
     if isinstance(found, Completed):
@@ -48,7 +48,7 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     else:
         answer = RedirectResponse(found.url, 303, {"Cache-Control": "no-store"})
     if wanted:
-        keep(request, answer, wanted)
+        keep(request, answer, wanted, at=after_paying(site), seconds=KEPT_SECONDS)
     return answer
 
 
@@ -98,7 +98,7 @@ async def success(request: Request, visitor: Visitor) -> Response:
     grant = await _grant(site, order)
     if grant is not None:
         wanted = kept(request)
-        return arrive(request, wanted) if wanted else await _done(request, visitor, order, grant)
+        return arrive(request, wanted, at=after_paying(site)) if wanted else await _done(request, visitor, order, grant)
     if verdict not in STILL_CONFIRMING or await _withheld(site, order):
         return go(request, "/")
     return confirming(request, visitor, order)
