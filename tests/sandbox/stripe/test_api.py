@@ -58,7 +58,7 @@ def test_the_account_may_be_named(stripe_sandbox: Running) -> None:
 
 
 def test_a_version_must_look_like_one(stripe_sandbox: Running) -> None:
-    assert call(stripe_sandbox, "Bearer sk_test_a", **{"Stripe-Version": "2020-08-27"}).status_code == 200
+    assert call(stripe_sandbox, "Bearer sk_test_a", **{"Stripe-Version": stripe.api_version}).status_code == 200
     assert call(stripe_sandbox, "Bearer sk_test_a", **{"Stripe-Version": "newest"}).status_code == 400
 
 

@@ -460,4 +460,5 @@ def test_filters_find_what_they_name(stripe_sandbox: Running) -> None:
     assert found("/v1/payment_intents", customer=customer.id) == [payment]
     assert len(found("/v1/charges", payment_intent=payment)) == 1
     completed = found("/v1/events", type="checkout.session.completed")
-    assert completed == found("/v1/events", type="checkout.*.completed", types=["checkout.session.completed"])
+    assert completed == found("/v1/events", type="checkout.*.completed")
+    assert completed == found("/v1/events", types=["checkout.session.completed"])

@@ -207,6 +207,54 @@ def test_a_preview_and_a_portal_link_have_the_declared_fields(stripe_sandbox: Ru
     check_object(stripe_sandbox.post("/v1/billing_portal/sessions", data=link).json())
 
 
+def test_invoices_that_nobody_pays_have_the_declared_fields(stripe_sandbox: Running) -> None:
+    """One written off, one that cannot be finalized, and one whose bank has not answered."""
+    setting = f"{stripe_sandbox.url}/control/drafts"
+    buyer = subscriber(stripe_sandbox, "visa")
+    made = buyer.subscribe(monthly(stripe_sandbox, currency="eur"))
+    buyer.use_card("chargeCustomerFail")
+    buyer.go(28 * DAY + 3600)
+    stripe_sandbox.sdk.v1.invoices.mark_uncollectible(buyer.invoices(made)[-1].id)
+    stripe_sandbox.browser.post(f"{stripe_sandbox.url}/control/subscriptions/{made.id}/debit")
+    buyer.go(31 * DAY)
+    stripe_sandbox.browser.post(setting, data={"seconds": "never"})
+    buyer.go(31 * DAY)
+    stripe_sandbox.browser.post(setting, data={"seconds": "3600"})
+    invoices = stripe_sandbox.get("/v1/invoices", params={"subscription": made.id}).json()["data"]
+    assert [one["status"] for one in invoices] == ["draft", "paid", "uncollectible", "paid"]
+    assert invoices[0]["last_finalization_error"]
+    assert invoices[2]["status_details"]
+    for invoice in invoices:
+        check_object(invoice)
+    for payment in stripe_sandbox.get("/v1/payment_intents", params={"customer": buyer.customer}).json()["data"]:
+        check_object(payment)
+
+
+def test_tax_rates_and_plans_have_the_declared_fields(stripe_sandbox: Running, ids: dict[str, str]) -> None:
+    check_object(stripe_sandbox.get("/v1/tax_rates/txr_sandbox").json())
+    check_object(stripe_sandbox.get(f"/v1/plans/{ids['recurring']}").json())
+
+
+def test_a_link_that_confirms_a_change_has_the_declared_fields(stripe_sandbox: Running) -> None:
+    buyer, pro = subscriber(stripe_sandbox), monthly(stripe_sandbox, unit_amount=5000)
+    made = buyer.subscribe()
+    products = [{"product": str(pro.product), "prices": [pro.id]}]
+    change: Any = {"enabled": True, "default_allowed_updates": ["price"], "products": products}
+    configured = stripe_sandbox.sdk.v1.billing_portal.configurations.create(
+        {"features": {"subscription_update": change}}
+    )
+    items = [{"id": made["items"].data[0].id, "price": pro.id}]
+    flow: Any = {
+        "type": "subscription_update_confirm",
+        "subscription_update_confirm": {"subscription": made.id, "items": items},
+        "after_completion": {"type": "hosted_confirmation", "hosted_confirmation": {"custom_message": "Thanks"}},
+    }
+    link = stripe_sandbox.sdk.v1.billing_portal.sessions.create(
+        {"customer": buyer.customer, "configuration": configured.id, "flow_data": flow}
+    )
+    check_object(link.to_dict())
+
+
 def test_line_items_have_the_declared_fields(stripe_sandbox: Running, ids: dict[str, str]) -> None:
     for item in stripe_sandbox.get(f"/v1/checkout/sessions/{ids['session']}/line_items").json()["data"]:
         check_object(item)

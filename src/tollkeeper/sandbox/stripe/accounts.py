@@ -1,7 +1,7 @@
 """The one account that the sandbox's keys belong to (https://docs.stripe.com/api/accounts)."""
 
 from tollkeeper.sandbox.stripe import settings
-from tollkeeper.sandbox.stripe.errors import invalid
+from tollkeeper.sandbox.stripe.errors import ApiError, invalid
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.listing import Params
 from tollkeeper.sandbox.stripe.shapes import make
@@ -16,6 +16,15 @@ def account_id(work: Work) -> str:
 
 def retrieve_current(work: Work, _params: Params, _id: str) -> JSON:
     return current(work)
+
+
+def retrieve(work: Work, _params: Params, id_: str) -> JSON:
+    """One's own account; there are no connected ones."""
+    account = current(work)
+    if account["id"] != id_:
+        message = f"The provided key does not have access to account '{id_[:40]}' (or that account does not exist)."
+        raise ApiError(403, message, code="account_invalid")
+    return account
 
 
 def current(work: Work) -> JSON:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from tollkeeper.sandbox.stripe import calls, faults, keys
 from tollkeeper.sandbox.stripe.accounts import account_id
 from tollkeeper.sandbox.stripe.call import Call
-from tollkeeper.sandbox.stripe.errors import ApiError, Declined, api_failure, invalid, unrecognized
+from tollkeeper.sandbox.stripe.errors import ApiError, Declined, api_failure, invalid, unrecognized, unsupported_value
 from tollkeeper.sandbox.stripe.events import API_VERSION
 from tollkeeper.sandbox.stripe.expansion import expand
 from tollkeeper.sandbox.stripe.forms import Form, decode
@@ -149,10 +149,15 @@ def _reused(key: str, only: str) -> ApiError:
 
 
 def _check_headers(work: Work, request: Request, key: str | None) -> None:
-    """An SDK may ask for any version by its date; the answer names the one version there is."""
+    """One version is served, to whoever asks for it or for an earlier one that it is compatible with.
+
+    https://docs.stripe.com/api/versioning: releases of the same name add to each other, and break nothing.
+    """
     version = request.headers.get("stripe-version", API_VERSION)
     if not VERSION.fullmatch(version):
         raise invalid(f"Invalid Stripe API version: {version[:40]}")
+    if version.partition(".")[2] != API_VERSION.partition(".")[2] or version > API_VERSION:
+        raise unsupported_value("Stripe-Version", version, (API_VERSION,))
     account = request.headers.get("stripe-account")
     if account is not None and account != account_id(work):
         message = f"The provided key does not have access to account '{account[:40]}' (or that account does not exist)."

@@ -109,6 +109,14 @@ BILLING_CALLS = (
         "_subscription_list_params:SubscriptionListParams",
         f"{PAGING} collection_method created price status",
     ),
+    call(
+        "GET",
+        "/v1/plans",
+        subscriptions.list_plans,
+        "_plan_list_params:PlanListParams",
+        f"{PAGING} active created product",
+    ),
+    call("GET", "/v1/plans/{id}", subscriptions.retrieve_plan, "_plan_retrieve_params:PlanRetrieveParams", "expand"),
     # invoices
     call(
         "GET",

@@ -28,8 +28,9 @@ def call(
     typed: str,
     handled: str = "",
     served: Mapping[str, tuple[object, ...]] | None = None,
+    most: Mapping[str, int] | None = None,
 ) -> Call:
-    return Call(method, path, run, Parameters(typed, frozenset(handled.split()), served or {}))
+    return Call(method, path, run, Parameters(typed, frozenset(handled.split()), served or {}, most or {}))
 
 
 def retriever(kind: str) -> Handler:

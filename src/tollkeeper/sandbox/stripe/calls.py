@@ -11,16 +11,20 @@ from tollkeeper.sandbox.stripe import (
     coupons,
     customers,
     disputes,
+    event_calls,
     payment_links,
     refunds,
+    tax_rates,
     webhook_endpoints,
 )
 from tollkeeper.sandbox.stripe.billing_calls import BILLING_CALLS
 from tollkeeper.sandbox.stripe.call import PAGING, Call, call, retriever
+from tollkeeper.sandbox.stripe.empty_lists import empty_lists
 from tollkeeper.sandbox.stripe.events import API_VERSION
 from tollkeeper.sandbox.stripe.listing import lister
 
 OFF = (False,)
+OF_CUSTOMER = {"business_name": 150, "email": 512, "individual_name": 150, "name": 256, "phone": 20}
 EVIDENCE = (
     "access_activity_log billing_address cancellation_policy_disclosure cancellation_rebuttal customer_email_address "
     "customer_name customer_purchase_ip duplicate_charge_explanation duplicate_charge_id product_description "
@@ -37,6 +41,13 @@ CALLS = (
         "_account_retrieve_current_params:AccountRetrieveCurrentParams",
         "expand",
     ),
+    call(
+        "GET",
+        "/v1/accounts/{id}",
+        accounts.retrieve,
+        "_account_retrieve_params:AccountRetrieveParams",
+        "expand",
+    ),
     # products
     call(
         "POST",
@@ -47,6 +58,7 @@ CALLS = (
         "default_price_data.tax_behavior default_price_data.unit_amount default_price_data.unit_amount_decimal "
         "description expand id images metadata name shippable statement_descriptor tax_code type unit_label url",
         {"type": ("service",)},
+        {"images[]": 8, "statement_descriptor": 22},
     ),
     call(
         "POST",
@@ -55,6 +67,7 @@ CALLS = (
         "_product_update_params:ProductUpdateParams",
         "active default_price description expand images metadata name shippable statement_descriptor tax_code "
         "unit_label url",
+        most={"images[]": 8, "statement_descriptor": 22},
     ),
     call("GET", "/v1/products/{id}", retriever("product"), "_product_retrieve_params:ProductRetrieveParams", "expand"),
     call(
@@ -76,6 +89,7 @@ CALLS = (
         "recurring.trial_period_days recurring.usage_type tax_behavior transfer_lookup_key "
         "unit_amount unit_amount_decimal",
         {"billing_scheme": ("per_unit",), "recurring.usage_type": ("licensed",)},
+        {"lookup_key": 200, "product_data.statement_descriptor": 22},
     ),
     call(
         "POST",
@@ -83,6 +97,7 @@ CALLS = (
         catalog.update_price,
         "_price_update_params:PriceUpdateParams",
         "active expand lookup_key metadata nickname tax_behavior transfer_lookup_key",
+        most={"lookup_key": 200},
     ),
     call("GET", "/v1/prices/{id}", retriever("price"), "_price_retrieve_params:PriceRetrieveParams", "expand"),
     call(
@@ -91,6 +106,7 @@ CALLS = (
         lister("price", "/v1/prices", {"lookup_keys": "lookup_key"}),
         "_price_list_params:PriceListParams",
         f"{PAGING} active created currency lookup_keys product recurring.interval recurring.usage_type type",
+        most={"lookup_keys[]": 10},
     ),
     # customers
     call(
@@ -101,6 +117,7 @@ CALLS = (
         "address business_name description email expand individual_name invoice_settings.default_payment_method "
         "metadata name payment_method phone preferred_locales shipping tax_exempt test_clock",
         {"tax_exempt": ("none", "")},
+        OF_CUSTOMER,
     ),
     call(
         "POST",
@@ -110,6 +127,7 @@ CALLS = (
         "address business_name description email expand individual_name invoice_settings.default_payment_method "
         "metadata name phone preferred_locales shipping tax_exempt",
         {"tax_exempt": ("none", "")},
+        OF_CUSTOMER,
     ),
     call(
         "GET", "/v1/customers/{id}", retriever("customer"), "_customer_retrieve_params:CustomerRetrieveParams", "expand"
@@ -155,6 +173,7 @@ CALLS = (
             "tax_id_collection.enabled": OFF,
             "ui_mode": ("hosted_page",),
         },
+        {"client_reference_id": 200, "line_items[]": 100, "line_items.price_data.product_data.images[]": 8},
     ),
     call(
         "GET",
@@ -191,6 +210,14 @@ CALLS = (
         coupons.create,
         "_coupon_create_params:CouponCreateParams",
         "amount_off currency duration duration_in_months expand id max_redemptions metadata name percent_off redeem_by",
+        most={"name": 40},
+    ),
+    call(
+        "GET",
+        "/v1/coupons",
+        lister("coupon", "/v1/coupons"),
+        "_coupon_list_params:CouponListParams",
+        f"{PAGING} created",
     ),
     call("GET", "/v1/coupons/{id}", retriever("coupon"), "_coupon_retrieve_params:CouponRetrieveParams", "expand"),
     call("DELETE", "/v1/coupons/{id}", coupons.delete, "_coupon_delete_params:CouponDeleteParams"),
@@ -223,6 +250,14 @@ CALLS = (
         "_payment_link_create_params:PaymentLinkCreateParams",
         "after_completion.redirect after_completion.type automatic_tax.enabled customer_creation expand "
         "line_items.price line_items.quantity metadata",
+        most={"line_items[]": 20},
+    ),
+    call(
+        "GET",
+        "/v1/payment_links/{id}/line_items",
+        payment_links.line_items,
+        "_payment_link_line_item_list_params:PaymentLinkLineItemListParams",
+        PAGING,
     ),
     call(
         "POST",
@@ -307,16 +342,18 @@ CALLS = (
         disputes.update,
         "_dispute_update_params:DisputeUpdateParams",
         " ".join(("expand metadata submit", *(f"evidence.{name}" for name in EVIDENCE.split()))),
+        most={f"evidence.{name}": 20_000 for name in EVIDENCE.split()},
     ),
     call("POST", "/v1/disputes/{id}/close", disputes.close, "_dispute_close_params:DisputeCloseParams", "expand"),
     # events
-    call("GET", "/v1/events/{id}", retriever("event"), "_event_retrieve_params:EventRetrieveParams", "expand"),
+    call("GET", "/v1/events/{id}", event_calls.retrieve, "_event_retrieve_params:EventRetrieveParams", "expand"),
     call(
         "GET",
         "/v1/events",
-        lister("event", "/v1/events", {"types": "type"}),
+        event_calls.list_events,
         "_event_list_params:EventListParams",
         f"{PAGING} created type types",
+        most={"types[]": 20},
     ),
     # webhook endpoints
     call(
@@ -354,16 +391,37 @@ CALLS = (
         "_webhook_endpoint_list_params:WebhookEndpointListParams",
         PAGING,
     ),
+    # what there is none of, or in its former shape
+    call(
+        "GET",
+        "/v1/tax_rates",
+        tax_rates.list_rates,
+        "_tax_rate_list_params:TaxRateListParams",
+        f"{PAGING} active created inclusive",
+    ),
+    call("GET", "/v1/tax_rates/{id}", tax_rates.retrieve, "_tax_rate_retrieve_params:TaxRateRetrieveParams", "expand"),
+    *empty_lists(),
     *BILLING_CALLS,
 )
-PATTERNS = [(one, one.path.split("/")) for one in CALLS]
+# Addresses that look like an object's, and are calls that are not served, or that Stripe has no more.
+NO_IDS = frozenset(
+    f"/v1/{name}"
+    for name in (
+        *(f"{kind}/search" for kind in ("charges", "customers", "invoices", "payment_intents", "prices", "products")),
+        "subscriptions/search",
+        "invoices/upcoming",
+    )
+)
+PATTERNS: dict[tuple[str, int], list[tuple[Call, list[str]]]] = {}
+for one in CALLS:
+    PATTERNS.setdefault((one.method, one.path.count("/")), []).append((one, one.path.split("/")))
 
 
 def find(method: str, path: str) -> tuple[Call, str] | None:
     """The call at this address and the id in it."""
     steps = path.split("/")
-    for one, pattern in PATTERNS:
-        if one.method == method and len(pattern) == len(steps) and _matches(pattern, steps):
+    for one, pattern in PATTERNS.get((method, path.count("/")), []) if path not in NO_IDS else ():
+        if _matches(pattern, steps):
             return one, steps[pattern.index("{id}")] if "{id}" in pattern else ""
     return None
 

@@ -135,8 +135,6 @@ def _check(work: Work, params: Params) -> None:
             check_url(params[name], name)
     if "mode" not in params:
         raise invalid("You must provide the mode of this Checkout Session.", "mode", "parameter_missing")
-    if len(params.get("client_reference_id", "")) > 200:
-        raise invalid("Invalid string: must be at most 200 characters", "client_reference_id")
     _check_customer(params)
     _check_expiry(params.get("expires_at"), work.now)
 
@@ -181,8 +179,6 @@ def _check_tax(work: Work, params: Params, customer: JSON | None) -> None:
 
 
 def items_of(work: Work, params: Params) -> list[JSON]:
-    if not 0 < len(params["line_items"]) <= 100:
-        raise invalid("From 1 to 100 line items are accepted.", "line_items")
     return [_line_item(work, item, number) for number, item in enumerate(params["line_items"])]
 
 

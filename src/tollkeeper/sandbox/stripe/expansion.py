@@ -73,7 +73,9 @@ def _expand_list(work: Work, owner: JSON, steps: list[str], param: str) -> None:
 
 
 def _expanded(work: Work, owner: JSON, of: type | None, name: str, param: str, *, last: bool) -> Any:
-    """What is in this field, put there if only its id was; None if there is nothing."""
+    """What is in this field, put there if only its id was; None if there is nothing, or its owner is deleted."""
+    if owner.get("deleted"):
+        return None
     value, kind = owner.get(name), owner.get("object", "")
     if (kind, name) in INCLUDED:
         if name not in owner:
@@ -88,6 +90,8 @@ def _expanded(work: Work, owner: JSON, of: type | None, name: str, param: str, *
         elif isinstance(value, str):
             owner[name] = _referred(work, value, param)
         return owner[name]
+    if not last and value is None and of and name in declared(of):
+        return None
     if last or not isinstance(value, dict | list):
         raise _cannot(name, param)
     return value

@@ -9,12 +9,10 @@ from decimal import ROUND_HALF_UP, Decimal
 
 from tollkeeper.sandbox.stripe import discounts
 from tollkeeper.sandbox.stripe.ledger import JSON
-from tollkeeper.sandbox.stripe.money import formatted, tax_on
+from tollkeeper.sandbox.stripe.money import TAX_RATES, formatted, tax_on
 from tollkeeper.sandbox.stripe.periods import spoken
 from tollkeeper.sandbox.stripe.shapes import make
 from tollkeeper.sandbox.stripe.work import Work
-
-TAX_RATE = "txr_sandbox"
 
 
 def of_item(work: Work, subscription: JSON, item: JSON, period: tuple[int, int], *, trial: bool = False) -> JSON:
@@ -81,7 +79,7 @@ def _line(
         discountable=True,
         discounts=[],
         livemode=False,
-        metadata={},
+        metadata=subscription["metadata"] if item else {},
         parent={
             "type": "subscription_item_details" if item else "invoice_item_details",
             "subscription_item_details": {**details, "subscription_item": item} if item else None,
@@ -145,7 +143,7 @@ def _tax(amount: int, taxable: int, behavior: str) -> JSON:
     return {
         "amount": amount,
         "tax_behavior": behavior,
-        "tax_rate_details": {"tax_rate": TAX_RATE},
+        "tax_rate_details": {"tax_rate": TAX_RATES[behavior]},
         "taxability_reason": "standard_rated",
         "taxable_amount": taxable,
         "type": "tax_rate_details",

@@ -143,6 +143,16 @@ def discount_of(work: Work, subscription: str, customer: str, coupon: JSON, code
     return given
 
 
+def label_lines(work: Work, subscription: JSON) -> None:
+    """A line of a subscription item shows the subscription's metadata as it is now."""
+    for invoice in standing.invoices_of(work, subscription):
+        of_items = [line for line in invoice["lines"]["data"] if line["parent"]["subscription_item_details"]]
+        for line in of_items:
+            line["metadata"] = subscription["metadata"]
+        if of_items:
+            work.ledger.save(invoice)
+
+
 def list_lines(work: Work, params: Params, id_: str) -> JSON:
     """All of them; the invoice itself shows the first ten."""
     lines = work.get(KIND, id_)["lines"]
@@ -324,14 +334,24 @@ def paid(work: Work, invoice: JSON) -> JSON:
         link |= {"status": "paid", "amount_paid": link["amount_requested"], "status_transitions": times}
         work.ledger.save(link)
         work.emit("invoice_payment.paid", link)
+    _note_delinquency(work, invoice, owing=False)
     standing.settled(work, invoice)
     return invoice
+
+
+def _note_delinquency(work: Work, invoice: JSON, *, owing: bool) -> None:
+    """The customer shows what became of an invoice last (https://docs.stripe.com/api/customers/object)."""
+    customer = work.get("customer", invoice["customer"])
+    if not customer.get("deleted"):
+        work.change(customer, {"delinquent": owing})
 
 
 def _not_paid(work: Work, invoice: JSON, *, automatic: bool) -> JSON:
     """A try has failed. There may be another one, unless it was the last, or nobody expects the money any more."""
     tries, awaited = invoice["attempt_count"], invoice["status"] == "open"
     retried = automatic and awaited and invoice["auto_advance"] and invoice["billing_reason"] != FIRST
+    if automatic and awaited:
+        _note_delinquency(work, invoice, owing=True)
     if retried:
         wait = RETRIES[tries - 1] if tries <= len(RETRIES) else None
         invoice["next_payment_attempt"] = work.now + wait if wait else None
@@ -501,6 +521,7 @@ def mark_uncollectible(work: Work, _params: Params, id_: str) -> JSON:
         raise invalid(NOT_OPEN)
     work = work.on_clock_of(invoice)
     invoice = uncollectible(work, invoice, "user_forgiven")
+    _note_delinquency(work, invoice, owing=False)
     standing.dropped(work, invoice)
     return invoice
 

@@ -36,6 +36,7 @@ SIGNS = {
     "vnd": "₫",
 }
 TAX_PERCENT = 19
+TAX_RATES = {"exclusive": "txr_sandbox", "inclusive": "txr_sandbox_inclusive"}
 MOST = 99_999_999  # https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts
 LEAST = {"usd": 50, "eur": 50, "gbp": 30, "jpy": 50, "chf": 50, "cad": 50, "aud": 50, "sek": 300, "dkk": 250}
 LEAST_ELSEWHERE = 1

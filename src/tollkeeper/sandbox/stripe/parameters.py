@@ -32,12 +32,14 @@ class Parameters:
 
     ``typed`` names the SDK's TypedDict as "module:class" below stripe.params; ``handled`` lists the
     dotted paths that the sandbox serves (a path covers what is below it); ``served`` narrows the values
-    of some of them. Everything else that Stripe declares is refused by name.
+    of some of them. ``most`` is how many characters one may have by Stripe's documents, or how many entries, for a
+    path that ends with ``[]``. Everything else that Stripe declares is refused by name.
     """
 
     typed: str
     handled: frozenset[str]
     served: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
+    most: Mapping[str, int] = field(default_factory=dict)
 
     def check(self, form: Form) -> dict[str, Any]:
         """The parameters with their types. Raises Stripe's 400 for the first fault found."""
@@ -114,7 +116,7 @@ class _Check:
         alternatives = members(hint)
         if isinstance(value, dict):
             return self._compound(alternatives, value, path, name)
-        converted = _scalar(alternatives, value, name)
+        converted = _scalar(alternatives, value, name, self.parameters.most.get(path, MAX_TEXT))
         served = self.parameters.served.get(path)
         if served is not None and converted not in served:
             raise unsupported_value(name, value, served)
@@ -125,6 +127,7 @@ class _Check:
             if is_typeddict(one):
                 return self.record(one, form, path, name)
             if get_origin(one) is list:
+                _check_count(form, self.parameters.most.get(f"{path}[]"), name)
                 return self._items(get_args(one)[0], form, path, name)
         if any(get_origin(one) is dict for one in alternatives):
             return _metadata(form, name)
@@ -137,11 +140,16 @@ class _Check:
         return [self.value(hint, form[key], path, _inside(name, key)) for key in in_order]
 
 
+def _check_count(form: Form, most: int | None, name: str) -> None:
+    if most is not None and len(form) > most:
+        raise invalid(f"Array {name} exceeded maximum {most} allowed elements.", name)
+
+
 def _inside(name: str, key: str) -> str:
     return f"{name}[{key}]" if name else key
 
 
-def _scalar(alternatives: tuple[Any, ...], text: str, name: str) -> Any:
+def _scalar(alternatives: tuple[Any, ...], text: str, name: str, most: int) -> Any:
     if text == "":
         return _emptied(alternatives, name)
     words = tuple(one for one in choices(alternatives) if one)
@@ -154,7 +162,7 @@ def _scalar(alternatives: tuple[Any, ...], text: str, name: str) -> Any:
         listed = ", ".join(words[:-1]) + (f", or {words[-1]}" if len(words) > 1 else words[-1])
         raise invalid(f"Invalid {name}: must be one of {listed}", name)
     if str in alternatives:
-        return _text(text, name)
+        return _text(text, name, most)
     raise _not_a(alternatives, name)
 
 
@@ -195,14 +203,15 @@ def _number(text: str, name: str) -> float:
 
 
 def _flag(text: str, name: str) -> bool:
-    if text not in ("true", "false"):
+    """Older SDKs send it with a capital, and Stripe takes that."""
+    if text not in ("true", "True", "false", "False"):
         raise invalid(f"Invalid boolean: {text[:100]}", name)
-    return text == "true"
+    return text in ("true", "True")
 
 
-def _text(text: str, name: str) -> str:
-    if len(text) > MAX_TEXT:
-        raise invalid(f"Invalid string: {text[:20]}...; must be at most {MAX_TEXT} characters", name)
+def _text(text: str, name: str, most: int) -> str:
+    if len(text) > most:
+        raise invalid(f"Invalid string: {text[:20]}...; must be at most {most} characters", name)
     return text
 
 

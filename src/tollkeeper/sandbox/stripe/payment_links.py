@@ -9,7 +9,7 @@ from tollkeeper.sandbox.stripe import checkout_sessions, subscription_checkout
 from tollkeeper.sandbox.stripe.common import EMAIL, check_url, merged_metadata
 from tollkeeper.sandbox.stripe.errors import ApiError, invalid
 from tollkeeper.sandbox.stripe.ledger import JSON
-from tollkeeper.sandbox.stripe.listing import Params
+from tollkeeper.sandbox.stripe.listing import Params, page_within
 from tollkeeper.sandbox.stripe.shapes import make
 from tollkeeper.sandbox.stripe.subscription_checkout import MODE
 from tollkeeper.sandbox.stripe.work import Work
@@ -54,6 +54,13 @@ def _after_completion(params: Params) -> JSON:
         check_url(after["redirect"]["url"], "after_completion[redirect][url]")
         return after
     return {"type": "hosted_confirmation", "hosted_confirmation": {}}
+
+
+def line_items(work: Work, params: Params, id_: str) -> JSON:
+    link = work.get(KIND, id_)
+    sold = checkout_sessions.items_of(work, work.ledger.hidden(id_))
+    items = [{**item, "id": f"li_{id_}_{number}"} for number, item in enumerate(sold)]
+    return page_within(items, params, f"/v1/payment_links/{link['id']}/line_items")
 
 
 def update(work: Work, params: Params, id_: str) -> JSON:

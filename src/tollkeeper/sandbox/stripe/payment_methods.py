@@ -6,9 +6,19 @@ from datetime import UTC, datetime
 from functools import cache
 
 from tollkeeper.sandbox.stripe import debits, ibans
-from tollkeeper.sandbox.stripe.cards import CARDS, DECLINED, NAMED, NOT_A_TEST_CARD, Card, Decline, card_of
+from tollkeeper.sandbox.stripe.cards import (
+    ABROAD,
+    BY_NUMBER,
+    DECLINED,
+    NAMED,
+    NOT_A_TEST_CARD,
+    UNSERVED,
+    Card,
+    Decline,
+    card_of,
+)
 from tollkeeper.sandbox.stripe.common import address_of, null_if_empty
-from tollkeeper.sandbox.stripe.errors import ApiError, invalid, no_such
+from tollkeeper.sandbox.stripe.errors import ApiError, invalid, no_such, unsupported_value
 from tollkeeper.sandbox.stripe.ledger import JSON
 from tollkeeper.sandbox.stripe.listing import Params, lister
 from tollkeeper.sandbox.stripe.shapes import make
@@ -159,7 +169,10 @@ def of_test_account(work: Work, iban: str) -> JSON:
 
 
 def _named(id_: str, prefix: str, param: str) -> Card:
-    number = NAMED.get(id_.removeprefix(prefix)) if id_.startswith(prefix) else None
+    name = id_.removeprefix(prefix) if id_.startswith(prefix) else ""
+    if name in UNSERVED:
+        raise unsupported_value(param, id_, tuple(f"{prefix}{one}" for one in NAMED if one not in ABROAD))
+    number = NAMED.get(name)
     if number is None:
         raise no_such("token" if prefix == "tok_" else "PaymentMethod", id_, param=param, status=400)
     return card_of(number)
@@ -206,7 +219,7 @@ def of_card(work: Work, card: Card, month: int, year: int, billing: JSON) -> JSO
 
 @cache
 def _by_fingerprint() -> dict[str | None, Card]:
-    return {_fingerprint(card): card for card in CARDS}
+    return {_fingerprint(card): card for card in BY_NUMBER.values()}
 
 
 def _fingerprint(card: Card) -> str | None:

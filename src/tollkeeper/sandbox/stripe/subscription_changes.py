@@ -43,6 +43,8 @@ def update(work: Work, params: Params, id_: str) -> JSON:
             after |= field(work, after, params[name])
     changes = {name: value for name, value in after.items() if value != subscription[name]}
     subscription = standing.changed(work, subscription, changes)
+    if "metadata" in changes:
+        invoices.label_lines(work, subscription)
     return _billed(work, subscription, change, params)
 
 

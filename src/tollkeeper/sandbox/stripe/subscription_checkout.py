@@ -16,6 +16,7 @@ from tollkeeper.sandbox.stripe.subscriptions import Sold, Terms
 from tollkeeper.sandbox.stripe.work import Work
 
 MODE = "subscription"
+MOST_ONCE = 20
 LEAST_TRIAL = 2 * DAY
 REFUSED = {
     MODE: {
@@ -43,6 +44,9 @@ def check(work: Work, params: Params, items: list[JSON]) -> None:
         message = "You must provide at least one recurring price in `subscription` mode when using prices."
         raise invalid(message, "line_items")
     if mode == MODE:
+        if len(items) - len(recurring) > MOST_ONCE:
+            message = f"At most {MOST_ONCE} line items with one-time prices are accepted in `subscription` mode."
+            raise invalid(message, "line_items")
         subscriptions.check_items(recurring)
         _check_trial(work, params.get("subscription_data", {}))
 

@@ -24,6 +24,7 @@ LISTED = {
     "all": "1",
     "ended": "json_extract(body, '$.status') IN ('canceled', 'incomplete_expired')",
 }
+RECURRING = ("json_extract(body, '$.type') = 'recurring'",)
 WITH_ITEM = ("EXISTS (SELECT 1 FROM json_each(body, '$.items.data') WHERE json_extract(value, '$.id') = :item)",)
 WITH_PRICE = "EXISTS (SELECT 1 FROM json_each(body, '$.items.data') WHERE json_extract(value, '$.price.id') = :price)"
 
@@ -255,6 +256,19 @@ def _plan(price: JSON) -> JSON:
             name: price["recurring"][name] for name in ("interval", "interval_count", "trial_period_days", "usage_type")
         },
     )
+
+
+def list_plans(work: Work, params: Params, id_: str) -> JSON:
+    """The recurring prices, in their former shape."""
+    listed = lister("price", "/v1/plans", where=RECURRING)(work, params, id_)
+    return {**listed, "data": [_plan(price) for price in listed["data"]]}
+
+
+def retrieve_plan(work: Work, _params: Params, id_: str) -> JSON:
+    price = work.ledger.find(id_, "price")
+    if price is None or price["type"] != "recurring":
+        raise no_such("plan", id_, param="plan")
+    return _plan(price)
 
 
 def first_invoice(work: Work, subscription: JSON, terms: Terms) -> JSON:
