@@ -95,8 +95,9 @@ async def lifespan(
 ) -> AsyncIterator[None]:
     """Open the books, run the worker beside the pages, and close everything in order."""
     async with open_books() as books:
-        worker = Worker(books, config.sweep_hours * 3600)
-        site = assemble(config, books, worker)
+        till = Till(books, config.base_url)
+        worker = Worker(books, config.sweep_hours * 3600, till)
+        site = assemble(config, books, till, worker)
         app.state.site = site
         work = asyncio.create_task(worker.run())
         try:
@@ -106,7 +107,7 @@ async def lifespan(
             await site.signin.close()
 
 
-def assemble(config: Config, books: Books, worker: Worker) -> Site:
+def assemble(config: Config, books: Books, till: Till, worker: Worker) -> Site:
     """One site from its parts."""
     return Site(
         config=config,
@@ -114,7 +115,7 @@ def assemble(config: Config, books: Books, worker: Worker) -> Site:
         gate=Gate(
             books.database, books.catalog, config.live, books.clock, config.login_cookie, config.login_cookie_apart
         ),
-        till=Till(books, config.base_url),
+        till=till,
         signin=SignIn(config.issuers, clock=books.clock),
         attempts=AttemptSeal(config.secret_keys, clock=books.clock),
         pages=Pages(config),

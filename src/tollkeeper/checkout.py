@@ -10,14 +10,17 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from tollkeeper import off_sale
 from tollkeeper.errors import (
     AlreadyHeld,
     CustomerMissing,
     IdempotencyConflict,
     NeedsMending,
+    NotForSale,
     ProviderFailed,
     ProviderMissing,
     ProviderRefused,
+    ProviderUnavailable,
     Refused,
 )
 from tollkeeper.model import Customer, Finding, Order, OrderState, Person, Price, Product, Purchase, Realm, Verdict
@@ -28,6 +31,9 @@ from tollkeeper.wording import NEEDS_A_LOOK, NOT_OPENED
 
 # Idempotency keys live for at least 24 hours (https://docs.stripe.com/api/idempotent_requests). Seconds.
 KEY_LIFETIME = 23 * 3600
+
+# Refusals that trying again gets past: a customer that is gone is replaced, and a new order has a new key.
+PASSING = (CustomerMissing, IdempotencyConflict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +61,31 @@ class Till:
         """Find or make the page where this person pays for this product.
 
         ``price_id`` is one of the product's prices that are on sale; None: the one chosen before, or the usual one.
-        Raises ``AlreadyHeld``, ``NeedsMending``, ``ProviderUnavailable`` (nothing is charged by trying again),
-        ``ProviderRefused``, ``Refused`` or ``StorageBusy``.
+        Raises ``AlreadyHeld``, ``NeedsMending``, ``NotForSale``, ``ProviderUnavailable`` (nothing is charged by trying
+        again), ``Refused`` or ``StorageBusy``.
         """
         if price_id not in {None, *self._on_sale(product)}:
             raise Refused(404, "This is not on sale here.")
+        usual = price_id or next(iter(self._on_sale(product)), "")
+        known = await off_sale.known(self.books, person.id)
+        if found := off_sale.in_the_way(known, product.key, usual, self.books.clock()):
+            raise NotForSale(product.key, found.obstacle, found.facts)
+        try:
+            page = await self._look_up_and_begin(person, product, price_id)
+        except PASSING as trouble:
+            raise ProviderUnavailable(str(trouble)) from trouble
+        except ProviderRefused as refusal:
+            raise await off_sale.take_off(self.books, product.key, usual, person.id, refusal) from refusal
+        for one in known:  # of this person, and long ago
+            if one.person_id and (one.product, one.price_id) == (product.key, usual):
+                await off_sale.put_back(self.books, one)
+        return page
+
+    async def try_sales_again(self, every: int = off_sale.AGAIN) -> None:
+        """Try what is off sale for everybody and was not tried for so many seconds, and put back what can be sold."""
+        await off_sale.try_again(self.books, self._returns(), every)
+
+    async def _look_up_and_begin(self, person: Person, product: Product, price_id: str | None) -> Hosted | Completed:
         realm = await self.books.realm()
         try:
             return await self._begin(person, product, price_id, realm)
@@ -167,9 +193,12 @@ class Till:
             return await self.books.provider.create_checkout(order, customer, self._returns())
         except (IdempotencyConflict, ProviderFailed):  # the settings changed since that try, or it failed for good
             return await self.books.provider.checkout_of_order(order, customer)
-        except ProviderRefused:  # a definite no is remembered with its key: the next try needs a new one
+        except ProviderRefused as refusal:  # a definite no is remembered with its key: the next try needs a new one
             await self._give_up(order, order.checkout_id)
-            raise
+            if isinstance(refusal, PASSING):
+                raise
+            what = (order.product, order.price_id, order.person_id)
+            raise await off_sale.take_off(self.books, *what, refusal, sold_in=order.currency) from refusal
 
     async def _give_up(self, order: Order, checkout_id: str | None) -> None:
         await self.books.database.write(orders.give_up, order.id, checkout_id, self.books.clock())

@@ -17,8 +17,9 @@ from tollkeeper.errors import ConfigurationError, NotDone, TollkeeperError
 
 if TYPE_CHECKING:
     from tollkeeper.catalog import Catalog
+    from tollkeeper.config import Config
     from tollkeeper.explanations import Case, Explanation
-    from tollkeeper.model import Grant, Person
+    from tollkeeper.model import Grant, OffSale, Person
     from tollkeeper.operators import Reconciliation
     from tollkeeper.reconcile import Books
 
@@ -35,6 +36,7 @@ setup = typer.Typer(no_args_is_help=True, help="Set up an account at a payment p
 app.add_typer(setup, name="setup")
 
 DAY = 24 * 3600
+OFF_SALE_SHOWN = 50
 
 SETUP_EXAMPLES = "\n\n".join(
     [
@@ -255,11 +257,12 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) 
 
 @app.command(epilog="Example: tollkeeper check --json")
 def check(folder: Folder = Path(), as_json: Json = False) -> None:
-    """Check the settings, and say of every fault how to mend it."""
-    from tollkeeper import config
+    """Check the settings, and say of every fault how to mend it; and what cannot be sold at the moment, and why."""
+    from tollkeeper import config, wording_off_sale
 
     with clear_errors(as_json):
         settings = config.load(os.environ, folder)
+    unsold, trouble = off_sale_now(settings)
     summary = {
         "ok": True,
         "public_url": settings.base_url,
@@ -270,12 +273,37 @@ def check(folder: Folder = Path(), as_json: Json = False) -> None:
         "webhooks": bool(settings.stripe.webhook_secrets),
     }
     if as_json:
-        typer.echo(json.dumps(summary, indent=2))
+        listed = None if unsold is None else [wording_off_sale.in_json(one) for one in unsold]
+        typer.echo(json.dumps({**summary, "off_sale": listed}, indent=2))
         return
     typer.secho("The settings are in order.\n", fg="green")
     for name, value in summary.items():
         if name != "ok":
             typer.echo(f"  {name:<12}{', '.join(value) if isinstance(value, list) else value}")
+    if unsold is None:
+        typer.secho(f"\nWhat is off sale is not known: {trouble}", fg="yellow")
+    elif unsold:
+        typer.secho("\nThe provider refuses to sell:\n", fg="red")
+        typer.echo("\n".join(wording_off_sale.listed(one) for one in unsold))
+        typer.echo(f"\n{wording_off_sale.BY_ITSELF}")
+
+
+def off_sale_now(settings: "Config") -> "tuple[tuple[OffSale, ...] | None, str]":
+    """What cannot be sold, as the server keeps it; or None, and why that cannot be read. Asks no provider."""
+    from tollkeeper import logs
+    from tollkeeper.app import open_books
+    from tollkeeper.storage import off_sale
+
+    logs.configure(logging.WARNING)
+
+    async def look() -> "tuple[OffSale, ...]":
+        async with open_books(settings) as books:
+            return await books.database.read(off_sale.newest, books.provider.name, books.provider.live, OFF_SALE_SHOWN)
+
+    try:
+        return asyncio.run(look()), ""
+    except TollkeeperError as error:
+        return None, str(error)
 
 
 @app.command(epilog="Example: tollkeeper migrate")

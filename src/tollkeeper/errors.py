@@ -1,6 +1,8 @@
 """Errors that carry facts. One base; ``web.errors`` is the one place that maps them to HTTP."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 class TollkeeperError(Exception):
@@ -59,12 +61,72 @@ class ProviderFailed(ProviderUnavailable):
     """The provider answered that it failed. It may give the same answer to the same idempotency key from now on."""
 
 
-class ProviderRefused(TollkeeperError):
-    """The provider understood and said no. ``advice`` tells the operator what to do."""
+class Scope(StrEnum):
+    """Whose purchases something stands in the way of."""
 
-    def __init__(self, message: str, advice: str = "") -> None:
+    PRICE = "price"
+    """Everybody's at one price."""
+    ACCOUNT = "account"
+    """Everybody's, whatever they buy."""
+    PERSON = "person"
+    """One person's at one price."""
+
+
+class Obstacle(StrEnum):
+    """What stands in the way of a sale at the provider, until somebody changes something."""
+
+    PRICE_ARCHIVED = "price_archived"
+    """The price, or what it is a price of, is archived."""
+    PRICE_MISSING = "price_missing"
+    """The account does not have the price, in this mode."""
+    OTHER_CURRENCY = "other_currency"
+    """The customer pays in another currency already, and the provider takes one from each."""
+    CUSTOMER_REFUSED = "customer_refused"
+    """Something else about the customer."""
+    ACCOUNT_INACTIVE = "account_inactive"
+    """The account may not take payments, or not yet."""
+    TAX_INACTIVE = "tax_inactive"
+    """Tax is to be reckoned, and is not set up in the account."""
+    KEY_REFUSED = "key_refused"
+    """The key is wrong, expired or revoked."""
+    KEY_LIMITED = "key_limited"
+    """The key is not allowed to ask this."""
+    OTHER = "other"
+    """Anything else. What the provider said tells more."""
+
+    @property
+    def scope(self) -> Scope:
+        """Whose purchases it stands in the way of."""
+        return _SCOPES.get(self, Scope.ACCOUNT)
+
+
+_SCOPES = {
+    Obstacle.PRICE_ARCHIVED: Scope.PRICE,
+    Obstacle.PRICE_MISSING: Scope.PRICE,
+    Obstacle.OTHER: Scope.PRICE,
+    Obstacle.OTHER_CURRENCY: Scope.PERSON,
+    Obstacle.CUSTOMER_REFUSED: Scope.PERSON,
+}
+
+
+class ProviderRefused(TollkeeperError):
+    """The provider understood and said no, and will go on saying so until somebody changes something.
+
+    ``advice`` tells the operator what to do. ``facts`` are what the provider named: ``currency``, ``permission``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        advice: str = "",
+        *,
+        obstacle: Obstacle = Obstacle.OTHER,
+        facts: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.advice = advice
+        self.obstacle = obstacle
+        self.facts = dict(facts or {})
 
 
 class ProviderMissing(ProviderRefused):
@@ -81,6 +143,19 @@ class CustomerMissing(ProviderMissing):
 
 class IdempotencyConflict(ProviderRefused):
     """An idempotency key was used before with other parameters."""
+
+
+class NotForSale(TollkeeperError):
+    """The provider will not sell this, and trying again does not help. Operators know of it.
+
+    ``product`` is the key of the product; ``facts`` are those of the obstacle.
+    """
+
+    def __init__(self, product: str, obstacle: Obstacle, facts: Mapping[str, str]) -> None:
+        super().__init__(f"{product}: {obstacle}")
+        self.product = product
+        self.obstacle = obstacle
+        self.facts = facts
 
 
 class AlreadyHeld(TollkeeperError):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from tollkeeper.errors import Obstacle
 from tollkeeper.reasons import Reason
 
 
@@ -185,6 +186,26 @@ class Order:
     trial_days: int | None = None
     """How long it is free to begin with; None: no trial was offered."""
     trial_without_card: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OffSale:
+    """What was to be bought when the provider refused it, and what stands in the way until somebody changes that.
+
+    For whom and what that is so, ``obstacle.scope`` says: one price, everything, or one person.
+    """
+
+    product: str
+    price_id: str
+    person_id: str | None
+    """Set where it concerns that person alone."""
+    obstacle: Obstacle
+    facts: Mapping[str, str]
+    """``currency``: what the customer pays in; ``sold_in``: that of the price; ``permission``: what the key lacks."""
+    told: str
+    """What the provider said, in its own words."""
+    since: int
+    tried_at: int
 
 
 class Payment(StrEnum):

@@ -70,7 +70,7 @@ class PaymentProvider(Protocol):
     """What the house needs of a payment provider.
 
     Every coroutine raises ``ProviderUnavailable`` when there is no definite answer within the time limit, and
-    ``ProviderRefused`` (or its subclasses) when there is one and it is no.
+    ``ProviderRefused`` (or its subclasses) when there is one and it is no; that says what is in the way, and stays.
     """
 
     @property
@@ -100,6 +100,10 @@ class PaymentProvider(Protocol):
 
     async def create_checkout(self, order: Order, customer: Customer, returns: ReturnAddresses) -> Checkout:
         """Make the hosted page for an order; trying again with the same order finds the one made before."""
+        ...
+
+    async def try_sale(self, price_id: str, returns: ReturnAddresses) -> None:
+        """Whether a hosted page can be made at a price: makes one for nobody, and ends it. Raises if not."""
         ...
 
     async def checkout(self, checkout_id: str) -> Checkout:

@@ -1,4 +1,4 @@
-"""The background work: drain the inbox; and beside that poll for events, sweep, forget what has expired."""
+"""The background work: drain the inbox; and beside that poll for events, try what is off sale, sweep, forget."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,11 +7,13 @@ from contextlib import suppress
 import structlog
 
 from tollkeeper.budget import background
+from tollkeeper.checkout import Till
 from tollkeeper.errors import TollkeeperError
 from tollkeeper.inbox import drain, poll
 from tollkeeper.model import Realm
+from tollkeeper.off_sale import A_PERSON_IS_LISTED, AGAIN
 from tollkeeper.reconcile import Books
-from tollkeeper.storage import handovers, login_sessions
+from tollkeeper.storage import handovers, login_sessions, off_sale
 from tollkeeper.sweep import sweep
 
 log = structlog.get_logger()
@@ -34,15 +36,17 @@ GRACE = 4
 class Worker:
     """Runs beside the web pages in every process. Any number of them share the work."""
 
-    def __init__(self, books: Books, sweep_period: int) -> None:
+    def __init__(self, books: Books, sweep_period: int, till: Till) -> None:
         """``sweep_period`` is how often everybody who bought something is reconciled at least, in seconds."""
         self._books = books
+        self._till = till
         self._sweep_period = sweep_period
         self._stopping = False
         self._something_came = asyncio.Event()
         self._told_to_stop = asyncio.Event()
         self._cleaned_at = 0
         self._looked_at = 0
+        self._tried_at = 0
         self._rested_at = 0
 
     def wake(self) -> None:
@@ -87,6 +91,7 @@ class Worker:
     async def _look_around(self, realm: Realm) -> bool:
         await self._clean()
         await self._poll(realm)
+        await self._try_sales()
         return await self._sweep(realm)
 
     async def _poll(self, realm: Realm) -> None:
@@ -100,6 +105,17 @@ class Worker:
                 self.wake()
         except TollkeeperError as error:
             log.warning("events not polled", error=str(error))
+
+    async def _try_sales(self) -> None:
+        """At the start all that is off sale is tried: settings may have changed. Trouble must not hold up the sweep."""
+        now, first = self._books.clock(), not self._tried_at
+        if 0 <= now - self._tried_at < LOOK:
+            return
+        self._tried_at = now
+        try:
+            await self._till.try_sales_again(0 if first else AGAIN)
+        except TollkeeperError as error:
+            log.warning("nothing tried that is off sale", error=str(error))
 
     async def _sweep(self, realm: Realm) -> bool:
         now = self._books.clock()
@@ -119,6 +135,7 @@ class Worker:
         try:
             await self._books.database.write(login_sessions.forget_expired, now)
             await self._books.database.write(handovers.forget_expired, now)
+            await self._books.database.write(off_sale.forget, now - A_PERSON_IS_LISTED)
         except TollkeeperError as error:
             log.warning("nothing forgotten", error=str(error))
 

@@ -32,7 +32,7 @@ from tollkeeper.storage.migrate import migrate
 from tollkeeper.storage.schema import VERSION_TABLE, State, revisions, state
 from tollkeeper.storage.tables import metadata
 
-HEAD = "0006"
+HEAD = "0009"
 
 MIGRATE = "import sys; from tollkeeper.storage.migrate import migrate; migrate(sys.argv[1])"
 IN_THE_MIDDLE = """

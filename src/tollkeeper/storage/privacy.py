@@ -18,6 +18,7 @@ from tollkeeper.storage.tables import (
     grants,
     identities,
     login_sessions,
+    off_sale,
     orders,
     people,
 )
@@ -42,6 +43,7 @@ def everything_about(conn: Connection, person_id: str) -> dict[str, list[dict[st
         "login_sessions": _rows(conn, login_sessions, login_sessions.c.person_id == person_id),
         "customers": _rows(conn, customers, customers.c.person_id == person_id),
         "orders": _rows(conn, orders, orders.c.person_id == person_id),
+        "off_sale": _rows(conn, off_sale, off_sale.c.person_id == person_id),
         "findings": _rows(conn, findings, findings.c.customer_id.in_(mine)),
         "grants": _rows(conn, grants, grants.c.person_id == person_id),
         "events": _rows(conn, events, events.c.customer_id.in_(named)),
@@ -57,7 +59,7 @@ def erase(conn: Connection, person_id: str, now: int) -> None:
     people_at_providers.hold(conn, person_id)
     # First, and whoever is signing in as them is waited for: the login session of that ends too.
     conn.execute(update(people).where(people.c.id == person_id).values(name=ERASED_NAME, email=None, erased_at=now))
-    for table in (login_sessions, identities):  # with a login session end its handovers
+    for table in (login_sessions, identities, off_sale):  # with a login session end its handovers
         conn.execute(delete(table).where(table.c.person_id == person_id))
     mine = select(customers.c.id).where(customers.c.person_id == person_id)
     conn.execute(update(findings).where(findings.c.customer_id.in_(mine)).values(email=None))

@@ -283,6 +283,25 @@ polls = Table(
     PrimaryKeyConstraint("provider", "account", "live"),
 )
 
+# What the provider refuses to sell. By mode alone, not by account: where the key is refused, nobody tells which account
+# it is. Nothing is matched by it, and what is over is deleted.
+off_sale = Table(
+    "off_sale",
+    metadata,
+    row_id(),
+    Column("provider", String(20), nullable=False),
+    Column("live", Boolean, nullable=False),
+    Column("product", String(100), nullable=False),
+    Column("price_id", String(255), nullable=False),
+    Column("person_id", String(40), nullable=False, server_default=""),  # empty: it concerns everybody
+    Column("obstacle", String(40), nullable=False),
+    Column("facts", Text, nullable=False),  # JSON
+    Column("told", Text, nullable=False),  # what the provider said, in its own words
+    Column("since", BigInteger, nullable=False),
+    Column("tried_at", BigInteger, nullable=False),
+    UniqueConstraint("person_id", "price_id", "product", "provider", "live"),
+)
+
 audit = Table(
     "audit",
     metadata,

@@ -25,6 +25,8 @@ from tollkeeper.words import iso
 
 log = structlog.get_logger()
 
+PORTAL_REFUSED = "The billing page cannot be opened until we have mended something. We know of it; you can write to us."
+
 
 @signed_in
 async def account(request: Request, visitor: Visitor) -> Response:
@@ -65,8 +67,11 @@ async def billing(request: Request, visitor: Visitor) -> Response:
         url = await site.books.provider.billing_portal(customer, f"{site.config.base_url}/account/billing")
     except CustomerMissing as error:
         raise Refused(404, "There is nothing to manage any more: your billing details have been deleted.") from error
-    except (ProviderUnavailable, ProviderRefused) as error:
-        log.warning("no billing portal", reason=str(error), advice=getattr(error, "advice", "") or None)
+    except ProviderRefused as error:
+        log.error("no billing portal", reason=str(error), advice=error.advice or None)
+        raise Refused(409, PORTAL_REFUSED, title="Billing does not open") from error
+    except ProviderUnavailable as error:
+        log.warning("no billing portal", reason=str(error))
         raise Refused(503, "The billing page does not open at the moment. Please try again in a minute.") from error
     return RedirectResponse(url, 303, {"Cache-Control": "no-store"})
 

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from tollkeeper.errors import (
     BadWebhook,
     IssuerUnavailable,
+    NotForSale,
     ProviderRefused,
     ProviderUnavailable,
     Refused,
@@ -21,10 +22,13 @@ from tollkeeper.errors import (
     StorageError,
 )
 from tollkeeper.web.site import site_of
+from tollkeeper.wording_off_sale import refusal
+from tollkeeper.wording_off_sale import title as title_of_refusal
 
 log = structlog.get_logger()
 
-TRY_AGAIN = "Nothing was charged. Please try again in a minute."
+NOTHING = "Nothing was charged."
+TRY_AGAIN = f"{NOTHING} Please try again in a minute."
 
 # What to say when an error brings no words of its own for the visitor.
 TITLES = {
@@ -64,11 +68,16 @@ ANSWERS: dict[type[Exception], Answer] = {
     SignInFailed: Answer(400, "Signing in did not work out. Please start again."),
     IssuerUnavailable: Answer(503, "The sign-in service does not answer at the moment. Please try again in a minute."),
     ProviderUnavailable: Answer(503, f"The payment service does not answer at the moment. {TRY_AGAIN}"),
-    ProviderRefused: Answer(503, f"The payment page could not be opened. {TRY_AGAIN}"),
+    ProviderRefused: Answer(503, "The payment service refuses what we ask of it. That is for us to mend. " + NOTHING),
     StorageBusy: Answer(503, DETAILS[503]),
     StorageError: Answer(503, DETAILS[503]),
     ClientDisconnect: Answer(400, "The connection was closed."),
 }
+
+AFTER_A_MINUTE = {"Retry-After": "60"}
+
+# What no repeated request gets past, so that nobody is told when to come back.
+LASTING = (ProviderRefused,)
 
 
 def wants_json(request: Request) -> bool:
@@ -87,7 +96,7 @@ async def http_error(request: Request, error: Exception) -> Response:
 async def refused(request: Request, error: Exception) -> Response:
     """Answer a request that is refused for what it is."""
     assert isinstance(error, Refused)  # noqa: S101 - registered for nothing else
-    headers = {401: {"WWW-Authenticate": "Cookie"}, 429: {"Retry-After": "60"}}.get(error.status)
+    headers = {401: {"WWW-Authenticate": "Cookie"}, 429: AFTER_A_MINUTE, 503: AFTER_A_MINUTE}.get(error.status)
     log.info("refused", status=error.status, reason=error.detail)
     return answer(request, error.status, error.detail, headers, title=error.title)
 
@@ -95,10 +104,20 @@ async def refused(request: Request, error: Exception) -> Response:
 async def known(request: Request, error: Exception) -> Response:
     """Answer our own errors by the table."""
     found = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
-    level = logging.ERROR if isinstance(error, StorageError) else logging.WARNING
+    level = logging.ERROR if isinstance(error, (StorageError, *LASTING)) else logging.WARNING
     log.log(level, type(error).__name__, reason=str(error), advice=getattr(error, "advice", "") or None)
-    headers = {"Retry-After": "60"} if found.status == 503 else None
+    headers = AFTER_A_MINUTE if found.status == 503 and not isinstance(error, LASTING) else None
     return answer(request, found.status, found.detail, headers)
+
+
+async def not_for_sale(request: Request, error: Exception) -> Response:
+    """409: the request is sound, but not in the state that what it is about is in now (RFC 9110, section 15.5.10).
+
+    Not 503, which would have browsers, programs and proxies try again. It is logged where it is found.
+    """
+    assert isinstance(error, NotForSale)  # noqa: S101 - registered for nothing else
+    log.info("not for sale", product=error.product, obstacle=error.obstacle.value)
+    return answer(request, 409, refusal(error.obstacle, error.facts), title=title_of_refusal(error.obstacle))
 
 
 async def unexpected(request: Request, error: Exception) -> Response:
@@ -141,6 +160,7 @@ def problem(
 HANDLERS = {
     HTTPException: http_error,
     Refused: refused,
+    NotForSale: not_for_sale,
     Exception: unexpected,
     **dict.fromkeys(ANSWERS, known),
 }

@@ -11,7 +11,7 @@ from tollkeeper.errors import Refused
 from tollkeeper.model import Product, Visitor
 from tollkeeper.storage import orders
 from tollkeeper.web.languages import language_of
-from tollkeeper.web.offers import offers_for
+from tollkeeper.web.offers import Offer, offers_for
 from tollkeeper.web.plans import plans_of, to_mend
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import paid, visitor_of
@@ -62,17 +62,19 @@ async def shop(
         offers=offers,
         recurring=any(choice.price and choice.price.recurring for offer in offers for choice in offer.choices),
         notice=to_mend(plans),
-        open_checkout=visitor is not None and await _has_open_checkout(site, visitor),
+        open_checkout=visitor is not None and await _has_open_checkout(site, visitor, offers),
         **more,
     )
 
 
-async def _has_open_checkout(site: Site, visitor: Visitor) -> bool:
-    for product in site.books.catalog.products:
-        live = site.books.provider.live
-        order = await site.books.database.read(orders.open_order, visitor.person.id, product.key, live)
-        if order is not None and order.checkout_id is not None:
-            return True
+async def _has_open_checkout(site: Site, visitor: Visitor, offers: Sequence[Offer]) -> bool:
+    """Whether one of the buttons that are shown leads back to a checkout."""
+    live = site.books.provider.live
+    for offer in offers:
+        if offer.buyable:
+            order = await site.books.database.read(orders.open_order, visitor.person.id, offer.key, live)
+            if order is not None and order.checkout_id is not None:
+                return True
     return False
 
 

@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from tollkeeper.metrics import CONTENT_TYPE
 from tollkeeper.reconcile import Books
-from tollkeeper.storage import events, findings, polls
+from tollkeeper.storage import events, findings, off_sale, polls
 from tollkeeper.web.site import site_of
 
 NO_STORE = {"Cache-Control": "no-store"}
@@ -36,6 +36,7 @@ async def _measure(books: Books) -> None:
     backlog = await books.database.read(events.backlog, *mode)
     read_until = await books.database.read(polls.read_until, *mode)
     unexplained = await books.database.read(findings.count_unexplained, *mode)
+    unsold = await books.database.read(off_sale.count, *mode)
     metrics = books.metrics
     metrics.events_unhandled.labels("waiting").set(backlog.waiting)
     metrics.events_unhandled.labels("parked").set(backlog.parked)
@@ -43,3 +44,5 @@ async def _measure(books: Books) -> None:
     metrics.list_read.set(math.inf if read_until is None else now - read_until)
     for verdict, count in unexplained.items():
         metrics.unexplained.labels(verdict.value).set(count)
+    for scope, count in unsold.items():
+        metrics.off_sale.labels(scope.value).set(count)

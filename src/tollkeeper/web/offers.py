@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tollkeeper import off_sale
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable
-from tollkeeper.model import Holding, Order, Price, Product, Visitor
+from tollkeeper.model import Holding, OffSale, Order, Price, Product, Visitor
 from tollkeeper.storage import orders
 from tollkeeper.web.plans import Plan, trial_left
 from tollkeeper.web.site import Site
+from tollkeeper.wording_off_sale import why_not
 from tollkeeper.words import day, per
 
 # How long a page waits to show a price, in seconds.
@@ -23,6 +25,8 @@ class Choice:
     price: Price | None
     trial_days: int = 0
     """How long it would be free for this visitor to begin with."""
+    closed: str = ""
+    """Why this visitor cannot buy at it at the moment, in words; empty where they can."""
 
     @property
     def verb(self) -> str:
@@ -63,9 +67,14 @@ class Offer:
         return self.choices[0].price if self.choices else None
 
     @property
+    def closed(self) -> str:
+        """Why this visitor cannot buy it at any price at the moment; empty where they can at one."""
+        return self.choices[0].closed if self.choices and all(choice.closed for choice in self.choices) else ""
+
+    @property
     def buyable(self) -> bool:
         """Whether this visitor may buy it."""
-        return not self.standing and bool(self.choices)
+        return not self.standing and any(not choice.closed for choice in self.choices)
 
 
 async def offers_for(
@@ -78,13 +87,21 @@ async def offers_for(
     if visitor and recurring:
         ordered = await books.database.read(orders.in_mode, visitor.person.id, books.provider.live)
     mine = {plan.found.product: plan for plan in plans if not plan.over}
+    closed = await off_sale.known(books, visitor.person.id if visitor else None)
     return list(
-        await asyncio.gather(*(_offer(site, product, visitor, mine.get(product.key), ordered) for product in products))
+        await asyncio.gather(
+            *(_offer(site, product, visitor, mine.get(product.key), ordered, closed) for product in products)
+        )
     )
 
 
 async def _offer(
-    site: Site, product: Product, visitor: Visitor | None, plan: Plan | None, ordered: Iterable[Order]
+    site: Site,
+    product: Product,
+    visitor: Visitor | None,
+    plan: Plan | None,
+    ordered: Iterable[Order],
+    closed: Iterable[OffSale],
 ) -> Offer:
     ids = site.books.catalog.prices_on_sale(product, site.books.provider.name)
     prices = await asyncio.gather(*(price_by_id(site, id) for id in ids))
@@ -95,13 +112,20 @@ async def _offer(
         name=name_of(product, prices[0] if prices else None),
         features=tuple(sorted(product.unlocks)),
         choices=tuple(
-            Choice(id, price, trial if price and price.recurring else 0) for id, price in zip(ids, prices, strict=True)
+            Choice(id, price, trial if price and price.recurring else 0, closed_to(site, closed, product, id))
+            for id, price in zip(ids, prices, strict=True)
         ),
         owned=bool(held),
         standing=_standing(held, plan),
         to_mend=plan is not None and plan.state.to_mend,
         without_card=product.policy.trial_without_card,
     )
+
+
+def closed_to(site: Site, known: Iterable[OffSale], product: Product, price_id: str) -> str:
+    """Why a product cannot be bought at a price, by what is known to be off sale; empty where it can."""
+    found = off_sale.in_the_way(known, product.key, price_id, site.books.clock())
+    return why_not(found.obstacle, found.facts) if found else ""
 
 
 def _standing(held: Sequence[Holding], plan: Plan | None) -> str:

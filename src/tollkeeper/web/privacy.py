@@ -33,6 +33,10 @@ NOT_NOW = (
     "Your subscriptions could not be ended, since the payment service does not answer at the moment."
     " Nothing was deleted. Please try again in a minute."
 )
+NOT_UNTIL_MENDED = (
+    "Your subscriptions could not be ended, since the payment service refuses what we ask of it. Nothing was deleted."
+    " We have to mend that first, and know of it; you can write to us."
+)
 
 
 @signed_in
@@ -90,7 +94,10 @@ async def delete(request: Request, visitor: Visitor) -> Response:
         return await _ask(request, visitor, unconfirmed=True)
     try:
         await _end_everything(site, visitor)
-    except (ProviderUnavailable, ProviderRefused) as error:
+    except ProviderRefused as error:
+        log.error("account not deleted", person=visitor.person.id, reason=str(error), advice=error.advice or None)
+        raise Refused(409, NOT_UNTIL_MENDED, title="Nothing was deleted") from error
+    except ProviderUnavailable as error:
         log.warning("account not deleted", person=visitor.person.id, reason=str(error))
         raise Refused(503, NOT_NOW, title="Nothing was deleted") from error
     await site.books.database.write(privacy.erase, visitor.person.id, site.books.clock())

@@ -5,13 +5,14 @@ import re
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from tollkeeper import off_sale
 from tollkeeper.checkout import Completed
 from tollkeeper.errors import AlreadyHeld, NeedsMending, ProviderRefused, ProviderUnavailable, Refused
 from tollkeeper.model import Grant, Order, Product, Verdict, Visitor
 from tollkeeper.storage import grants, orders
 from tollkeeper.web.forms import LOOK_RATE, limit, posted
 from tollkeeper.web.languages import language_of
-from tollkeeper.web.offers import Choice, name_of, name_shown, price_by_id
+from tollkeeper.web.offers import Choice, closed_to, name_of, name_shown, price_by_id
 from tollkeeper.web.plans import plans_of
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in
@@ -172,7 +173,8 @@ async def cancel(request: Request, visitor: Visitor) -> Response:
     state = await _checkout_state(site, order)
     if state != "open":
         return go(request, f"/purchase/success?session_id={order.checkout_id}" if state == "complete" else "/")
-    choice = Choice(order.price_id, await price_by_id(site, order.price_id), order.trial_days or 0)
+    closed = closed_to(site, await off_sale.known(site.books, visitor.person.id), product, order.price_id)
+    choice = Choice(order.price_id, await price_by_id(site, order.price_id), order.trial_days or 0, closed)
     return site.pages.render(
         "cancel.html",
         visitor=visitor,

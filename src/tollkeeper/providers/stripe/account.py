@@ -16,6 +16,7 @@ from tollkeeper.errors import (
     BadWebhook,
     CustomerMissing,
     EmailRefused,
+    Obstacle,
     ProviderFailed,
     ProviderMissing,
     ProviderRefused,
@@ -138,8 +139,12 @@ class StripeProvider:
             return self._prices[price_id]
 
     async def _fetch_price(self, price_id: str) -> Price:
-        async with self._calling() as client:
-            return price_of(await ask(client, "get", path("/v1/prices", price_id), expand=["product"]))
+        try:
+            async with self._calling() as client:
+                return price_of(await ask(client, "get", path("/v1/prices", price_id), expand=["product"]))
+        except ProviderMissing as refusal:
+            refusal.obstacle = Obstacle.PRICE_MISSING
+            raise
 
     async def create_customer(self, person: Person, replacing: str | None = None) -> str:
         """See ``PaymentProvider``. The key covers the parameters, so a new name cannot clash with an earlier try."""
@@ -156,9 +161,13 @@ class StripeProvider:
             return await self._create_customer(f"{key}-{secrets.token_hex(8)}", params)
 
     async def _create_customer(self, key: str, params: Mapping[str, Any]) -> str:
-        async with self._calling() as client:
-            made = await ask(client, "post", "/v1/customers", idempotency_key=key, **params)
-        return str(made["id"])
+        try:
+            async with self._calling() as client:
+                return str((await ask(client, "post", "/v1/customers", idempotency_key=key, **params))["id"])
+        except ProviderRefused as refusal:
+            if refusal.obstacle is Obstacle.OTHER:  # such as a name of 5,000 letters, which is one person's trouble
+                refusal.obstacle = Obstacle.CUSTOMER_REFUSED
+            raise
 
     async def create_checkout(self, order: Order, customer: Customer, returns: ReturnAddresses) -> Checkout:
         """See ``PaymentProvider``. https://docs.stripe.com/api/checkout/sessions/create"""
@@ -170,21 +179,37 @@ class StripeProvider:
 
     def _checkout_params(self, order: Order, customer: Customer, returns: ReturnAddresses) -> dict[str, Any]:
         names = {"order": order.id, "person": order.person_id, "product": order.product}
-        params: dict[str, Any] = {
+        params = self._page_params(order.price_id, order.currency, order.quantity, returns)
+        if self._settings.automatic_tax:
+            # Tax needs an address, which the buyer types on the hosted page.
+            params["customer_update"] = {"address": "auto"}
+        return params | {
             "customer": customer.external_id,
             "client_reference_id": order.id,
-            "line_items": [{"price": order.price_id, "quantity": order.quantity}],
-            # A price may have other currencies too, of which Stripe would choose one by where the buyer is.
-            "currency": order.currency,
-            "success_url": returns.success,
-            "cancel_url": returns.cancel,
             "metadata": names,
             **(_subscribing(order, names) if order.recurring else _paying(names)),
         }
-        if self._settings.automatic_tax:
-            # Tax needs an address, which the buyer types on the hosted page.
-            params |= {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
-        return params
+
+    def _page_params(self, price_id: str, currency: str, quantity: int, returns: ReturnAddresses) -> dict[str, Any]:
+        params: dict[str, Any] = {
+            "mode": "payment",
+            "line_items": [{"price": price_id, "quantity": quantity}],
+            # A price may have other currencies too, of which Stripe would choose one by where the buyer is.
+            "currency": currency,
+            "success_url": returns.success,
+            "cancel_url": returns.cancel,
+        }
+        return params | ({"automatic_tax": {"enabled": True}} if self._settings.automatic_tax else {})
+
+    async def try_sale(self, price_id: str, returns: ReturnAddresses) -> None:
+        """See ``PaymentProvider``. Only making a page shows that one can be made; nobody is sent to this one."""
+        price = await self.price(price_id)
+        params = {**self._page_params(price.id, price.currency, 1, returns), "metadata": {"tollkeeper": "try_sale"}}
+        if price.recurring:
+            params["mode"] = "subscription"
+        async with self._calling() as client:
+            made = await ask(client, "post", SESSIONS, **params)
+        await self.expire_checkout(made["id"])
 
     async def checkout(self, checkout_id: str) -> Checkout:
         """See ``PaymentProvider``."""

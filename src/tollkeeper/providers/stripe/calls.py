@@ -9,17 +9,19 @@ from tollkeeper.errors import (
     CustomerMissing,
     EmailRefused,
     IdempotencyConflict,
+    Obstacle,
     ProviderFailed,
     ProviderMissing,
     ProviderRefused,
     ProviderUnavailable,
 )
+from tollkeeper.providers.stripe.refusals import facts_of, obstacle_of
+from tollkeeper.wording_off_sale import remedy
 
 if TYPE_CHECKING:
     import stripe
 
-TAX_ADVICE = "Turn on Stripe Tax (https://dashboard.stripe.com/settings/tax), or set STRIPE_AUTOMATIC_TAX=false."
-KEY_ADVICE = "Check STRIPE_API_KEY, and what a restricted key is allowed to do."
+MISSING_ADVICE = "Check that the id belongs to the account and mode of STRIPE_API_KEY."
 
 
 async def ask(client: "stripe.StripeClient", method: str, path: str, **params: Any) -> dict[str, Any]:
@@ -81,11 +83,15 @@ def translated(error: "stripe.StripeError") -> ProviderRefused | ProviderUnavail
     param = getattr(error, "param", None)
     if isinstance(error, stripe.IdempotencyError):
         return IdempotencyConflict(message)
-    if error.code == "resource_missing":
-        missing = CustomerMissing if param == "customer" else ProviderMissing
-        return missing(message, "Check that the id belongs to the account and mode of STRIPE_API_KEY.")
-    if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
-        return ProviderRefused("Stripe did not accept the key.", KEY_ADVICE)
-    if param == "email":
-        return EmailRefused(message)
-    return ProviderRefused(message, TAX_ADVICE if "Stripe Tax" in message else "")
+    obstacle = obstacle_of(error.http_status, error.code, param, message)
+    facts = facts_of(obstacle, message)
+    if obstacle in {Obstacle.KEY_REFUSED, Obstacle.KEY_LIMITED}:
+        message = "Stripe did not accept the key."  # what it said holds a part of the key
+    advice = MISSING_ADVICE if error.code == "resource_missing" else remedy(obstacle)
+    return _kind(error.code, param)(message, advice, obstacle=obstacle, facts=facts)
+
+
+def _kind(code: str | None, param: str | None) -> type[ProviderRefused]:
+    if code == "resource_missing":
+        return CustomerMissing if param == "customer" else ProviderMissing
+    return EmailRefused if param == "email" else ProviderRefused

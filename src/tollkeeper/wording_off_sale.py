@@ -1,0 +1,106 @@
+"""PURE. What cannot be sold at the moment, in words: to whoever wanted to buy it, and to operators."""
+
+from collections.abc import Mapping
+
+from tollkeeper.errors import Obstacle, Scope
+from tollkeeper.model import OffSale
+from tollkeeper.words import iso, moment, printable
+
+# What stands in the way, as operators read it, and how to mend it.
+CAUSES = {
+    Obstacle.PRICE_ARCHIVED: "Its price, or the product of that price, is archived.",
+    Obstacle.PRICE_MISSING: "The account of the key has no such price in this mode.",
+    Obstacle.OTHER_CURRENCY: "They pay in another currency already, and a customer pays in one alone.",
+    Obstacle.CUSTOMER_REFUSED: "Something about this customer is not accepted.",
+    Obstacle.ACCOUNT_INACTIVE: "The account may not take payments.",
+    Obstacle.TAX_INACTIVE: "Stripe Tax is not set up in the account.",
+    Obstacle.KEY_REFUSED: "The key is not accepted.",
+    Obstacle.KEY_LIMITED: "The key lacks a permission.",
+    Obstacle.OTHER: "The provider refuses.",
+}
+REMEDIES = {
+    Obstacle.PRICE_ARCHIVED: "Unarchive both at https://dashboard.stripe.com/products, or sell at another price.",
+    Obstacle.PRICE_MISSING: "Check that the id belongs to the account and mode of STRIPE_API_KEY.",
+    Obstacle.OTHER_CURRENCY: "Sell it in that currency too, or ask them to end the other subscription first.",
+    Obstacle.CUSTOMER_REFUSED: "Look the customer up at https://dashboard.stripe.com/customers.",
+    Obstacle.ACCOUNT_INACTIVE: "See what Stripe asks for at https://dashboard.stripe.com/account/onboarding.",
+    Obstacle.TAX_INACTIVE: (
+        "Turn on Stripe Tax (https://dashboard.stripe.com/settings/tax), or set STRIPE_AUTOMATIC_TAX=false."
+    ),
+    Obstacle.KEY_REFUSED: "Check STRIPE_API_KEY.",
+    Obstacle.KEY_LIMITED: (
+        "Check STRIPE_API_KEY, and what a restricted key is allowed to do: https://dashboard.stripe.com/apikeys."
+    ),
+}
+
+BY_ITSELF = "It is tried again every few minutes, and goes back on sale by itself."
+
+
+def title(obstacle: Obstacle) -> str:
+    """The heading of the page that says no."""
+    if obstacle is Obstacle.OTHER_CURRENCY:
+        return "Not in a second currency"
+    return "Not on sale at the moment"
+
+
+def refusal(obstacle: Obstacle, facts: Mapping[str, str]) -> str:
+    """Why somebody who pressed the button cannot buy it."""
+    return f"{why_not(obstacle, facts)} Nothing was charged."
+
+
+def why_not(obstacle: Obstacle, facts: Mapping[str, str]) -> str:
+    """Why it cannot be bought, as its buyer reads it."""
+    if obstacle is Obstacle.OTHER_CURRENCY:
+        return _other_currency(facts.get("currency", "").upper(), facts.get("sold_in", "").upper())
+    if obstacle.scope is Scope.PERSON:
+        return "Our payment provider does not let your account buy this. Please write to us: we can see why."
+    return "This cannot be bought at the moment. We know, and it is back on sale as soon as that is mended."
+
+
+def _other_currency(pays_in: str, sold_in: str) -> str:
+    here = f"You already pay in {pays_in} here" if pays_in else "You already pay in another currency here"
+    this = f"this is sold in {sold_in}" if sold_in else "this is sold in another one"
+    return (
+        f"{here}, and {this}. Our payment provider takes one currency from each customer, so you can buy this once"
+        " your other subscription has ended."
+    )
+
+
+def cause(obstacle: Obstacle, facts: Mapping[str, str]) -> str:
+    """What is in the way, as operators read it."""
+    if "currency" in facts:
+        return f"They pay in {facts['currency'].upper()} already, and a customer pays in one currency alone."
+    if "permission" in facts:
+        return f"The key lacks the permission {facts['permission']}."
+    return CAUSES[obstacle]
+
+
+def remedy(obstacle: Obstacle) -> str:
+    """What an operator is to do; empty where only what the provider said can tell."""
+    return REMEDIES.get(obstacle, "")
+
+
+def listed(found: OffSale) -> str:
+    """One entry of a list for operators, in a few lines."""
+    scope = found.obstacle.scope
+    what = "Everything" if scope is Scope.ACCOUNT else f"{found.product} at {found.price_id}"
+    whom = f", for {found.person_id} alone" if scope is Scope.PERSON else ""
+    advice = " ".join(filter(None, [cause(found.obstacle, found.facts), remedy(found.obstacle)]))
+    said = f"\n  Stripe said: {found.told}" if found.told else ""
+    return printable(f"{what}{whom}, off sale since {moment(found.since)}\n  {advice}{said}")
+
+
+def in_json(found: OffSale) -> dict[str, object]:
+    """The same for machines."""
+    return {
+        "scope": found.obstacle.scope.value,
+        "product": found.product,
+        "price": found.price_id,
+        "person": found.person_id,
+        "obstacle": found.obstacle.value,
+        **found.facts,
+        "provider_said": found.told,
+        "remedy": remedy(found.obstacle),
+        "since": iso(found.since),
+        "tried_at": iso(found.tried_at),
+    }
