@@ -59,7 +59,18 @@ def test_check_answers_machines(tmp_path: Path) -> None:
         "sign_in": ["Example ID"],
         "products": ["dashboard"],
         "webhooks": False,
+        "off_sale": None,
     }
+
+
+def test_check_says_where_it_cannot_look_for_what_is_off_sale(tmp_path: Path) -> None:
+    write(tmp_path, SOUND | {"DATABASE_URL": "sqlite:///made.sqlite3"})
+    before = run("check", folder=tmp_path)
+    assert before.returncode == 0
+    assert "What is off sale is not known" in before.stdout
+    run("migrate", folder=tmp_path)
+    assert "off sale" not in run("check", folder=tmp_path).stdout
+    assert json.loads(run("check", "--json", folder=tmp_path).stdout)["off_sale"] == []
 
 
 def test_check_names_every_fault_to_people(tmp_path: Path) -> None:

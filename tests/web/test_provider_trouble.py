@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
-from tests.support.running import Browser, Sandbox, Site, running_site
+from tests.support.running import Browser, Sandbox, Site, eventually, running_site
 
-from tollkeeper.storage.tables import orders
+from tollkeeper.off_sale import AGAIN
+from tollkeeper.storage.tables import off_sale, orders
+from tollkeeper.worker import LOOK
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def test_a_price_that_does_not_exist(sandbox: Sandbox, database_url: str, tmp_pa
         assert "At checkout" in browser.sign_in("Alice Example").text
         with capture_logs() as logs:
             answer = browser.press_purchase()
-        assert answer.status_code == 503
+        assert answer.status_code == 409
         assert "Nothing was charged" in answer.text
         assert "price_nothing" not in answer.text
         assert any("STRIPE_API_KEY" in (entry.get("advice") or "") for entry in logs)
@@ -70,14 +72,16 @@ def test_stripe_tax_that_is_not_turned_on(sandbox: Sandbox, database_url: str, t
         browser.sign_in("Alice Example")
         with capture_logs() as logs:
             answer = browser.press_purchase()
-        assert answer.status_code == 503
-        assert "Nothing was charged. Please try again" in answer.text
+        assert answer.status_code == 409
+        assert "Nothing was charged." in answer.text
         assert "Stripe Tax" not in answer.text
-        (told,) = [entry for entry in logs if entry["event"] == "ProviderRefused"]
+        (told,) = [entry for entry in logs if entry["event"] == "off sale"]
         assert "STRIPE_AUTOMATIC_TAX=false" in told["advice"]
         assert "https://dashboard.stripe.com/settings/tax" in told["advice"]
         assert [row.state for row in site.rows(orders)] == ["expired"]
 
         settings.client.post(f"{sandbox.url}/control/tax", data={"active": "yes"}, headers={"Origin": sandbox.url})
+        site.clock.ahead += AGAIN + LOOK
+        eventually(lambda: site.rows(off_sale) == [])
         assert "Payment done" in browser.follow(browser.pay()).text
         assert browser.enters()
