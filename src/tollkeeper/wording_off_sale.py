@@ -54,7 +54,7 @@ def why_not(obstacle: Obstacle, facts: Mapping[str, str]) -> str:
         return _other_currency(facts.get("currency", "").upper(), facts.get("sold_in", "").upper())
     if obstacle.scope is Scope.PERSON:
         return "Our payment provider does not let your account buy this. Please write to us: we can see why."
-    return "This cannot be bought at the moment. We know, and it is back on sale as soon as that is mended."
+    return "This cannot be bought at the moment. We have been told, and it will be back on sale once that is fixed."
 
 
 def _other_currency(pays_in: str, sold_in: str) -> str:

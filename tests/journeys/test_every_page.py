@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,8 @@ from tests.journeys.tours import (
     Stops,
     behind_the_counter,
     from_trial_to_deletion,
+    off_sale,
+    only_product_off_sale,
     several_of_everything,
     way_in,
     wrong_turns,
@@ -86,6 +89,26 @@ def test_pages_of_a_subscription(browser: Browser, sqlite_url: str, tmp_path: Pa
         Lobby(browser, shop.url, bypass_csp=True) as visit,
     ):
         assert_nothing(inspect(from_trial_to_deletion(visit, shop)))
+
+
+def test_pages_of_what_is_off_sale(browser: Browser, sqlite_url: str, tmp_path: Path) -> None:
+    with (
+        running_sandbox() as sandbox,
+        running_shop(sandbox, sqlite_url, tmp_path) as shop,
+        Lobby(browser, shop.url, bypass_csp=True) as visit,
+    ):
+        assert_nothing(inspect(off_sale(visit, shop)))
+
+
+def test_pages_of_an_only_product_that_is_off_sale(browser: Browser, sqlite_url: str, tmp_path: Path) -> None:
+    with running_sandbox() as sandbox:
+        price = sandbox.price(name="The Flying Machine")
+        with (
+            running_site(sandbox, sqlite_url, tmp_path, PRODUCT_PRICE_ID=price) as site,
+            Lobby(browser, site.url, bypass_csp=True) as visit,
+        ):
+            archive = partial(sandbox.stripe.v1.prices.update, price, {"active": False})
+            assert_nothing(inspect(only_product_off_sale(visit, archive)))
 
 
 def shop(sandbox: Sandbox, database_url: str, folder: Path) -> AbstractContextManager[Site]:

@@ -196,3 +196,63 @@ def _to_mend(someone: Visitor, shop: Shop) -> Stops:
     someone.press("Delete account")
     someone.sees("Your account is deleted")
     yield "deleted", someone.page
+
+
+def off_sale(visit: Lobby, shop: Shop) -> Stops:
+    """A shop of several products of which the provider refuses to sell some, one of them only to who subscribed."""
+    someone, prices = visit(), shop.sandbox.stripe.v1.prices
+    someone.forgive("409 ")
+    for price in ("once", "year"):
+        prices.update(shop.prices[price], {"active": False})
+    someone.sign_in()
+    someone.open("/pricing")
+    someone.press("Purchase Flying lessons")
+    someone.sees("Not on sale at the moment")
+    yield "not on sale", someone.page
+    someone.open("/pricing")
+    someone.press("Start free trial Pro, per year")
+    someone.sees("Not on sale at the moment")
+    someone.open("/pricing")
+    yield "pricing, some off sale", someone.page
+    _subscribe_in_dollars(shop)
+    someone.press("Subscribe Basic")
+    someone.sees("Not in a second currency")
+    yield "a second currency", someone.page
+    someone.open("/pricing")
+    someone.reads("You already pay in USD here")
+    yield "pricing, a second currency", someone.page
+    someone.open()
+    yield "landing, several products, some off sale", someone.page
+    stranger = visit()
+    stranger.open("/pricing")
+    yield "pricing, some off sale, signed out", stranger.page
+
+
+def _subscribe_in_dollars(shop: Shop) -> None:
+    v1 = shop.sandbox.stripe.v1
+    (customer,) = v1.customers.list().data
+    method = v1.payment_methods.attach("pm_card_visa", {"customer": customer.id})
+    price = shop.sandbox.price(500, "usd", interval="month")
+    v1.subscriptions.create({"customer": customer.id, "items": [{"price": price}], "default_payment_method": method.id})
+
+
+def only_product_off_sale(visit: Lobby, archive: Callable[[], object]) -> Stops:
+    """A shop of one product, which the provider refuses to sell."""
+    someone = visit()
+    someone.forgive("409 ")
+    someone.sign_in()
+    checkout = someone.purchase()
+    archive()
+    other = visit()
+    other.forgive("409 ")
+    other.sign_in()
+    other.press("Purchase")
+    other.sees("Not on sale at the moment")
+    other.open()
+    yield "landing, off sale", other.page
+    other.press("Logout")
+    other.open()
+    yield "landing, off sale, signed out", other.page
+    someone.open(f"/purchase/cancel?session_id={checkout_id(checkout)}")
+    someone.sees("Nothing was charged")
+    yield "cancel, off sale", someone.page
