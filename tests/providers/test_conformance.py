@@ -362,6 +362,7 @@ CALLS: dict[str, Call] = {
     "price": lambda provider: provider.price("price_1"),
     "create_customer": lambda provider: provider.create_customer(a_person()),
     "create_checkout": lambda provider: provider.create_checkout(ORDER, CUSTOMER, RETURNS),
+    "try_sale": lambda provider: provider.try_sale("price_1", RETURNS),
     "checkout": lambda provider: provider.checkout("cs_test_1"),
     "checkout_of_order": lambda provider: provider.checkout_of_order(ORDER, CUSTOMER),
     "snapshot": lambda provider: provider.snapshot(CUSTOMER),
