@@ -49,9 +49,18 @@ MATTERS = (
     "customer.subscription.resumed",
     "invoice.paid",
     "invoice.payment_failed",
+    "invoice.finalized",
+    "invoice.finalization_failed",
+    "invoice.voided",
+    "invoice.marked_uncollectible",
+    "payment_intent.processing",
 )
 # For how long Stripe lists an event.
 LISTED = 30 * DAY
+
+
+# What the end of access is called: for now, for good, or since it was over.
+ENDS = frozenset({"suspended", "revoked", "ended"})
 
 
 class Violation(Exception):
@@ -155,7 +164,7 @@ def change(had: Held | None, held: Held, now: float) -> str | None:
     if before == after:
         return None
     if before is None or after is None:
-        return "revoked" if before else "restored" if had else "granted"
+        return "ended" if before else "restored" if had else "granted"
     if before[0] != after[0]:
         return "changed"
     return "extended" if (after[1] or 0) > (before[1] or 0) else "shortened"
@@ -313,11 +322,18 @@ class Checker:
 
     def _check_audit(self, id_: str, had: Held | None, held: Held, audited: Sequence[Audited], now: float) -> None:
         """One row says what changed, by the app's own time; no row says what did not."""
-        right = [Audited(held.person, held.product, change(had, held, row.at), row.at, row.evidence) for row in audited]
+        right = [
+            Audited(held.person, held.product, self._called(had, held, row), row.at, row.evidence) for row in audited
+        ]
         if len(audited) > 1 or right != list(audited) or not all(row.evidence for row in audited):
             raise Violation("I8", f"{id_} was {had}, and is {held}: the audit says {audited}")
         if not audited and change(had, held, now) is not None:
             raise Violation("I8", f"{id_} was {had}, and is {held}: the audit says nothing")
+
+    def _called(self, had: Held | None, held: Held, row: Audited) -> str | None:
+        """Why access ends is a word of its own; which, the ledger may say by now otherwise than when it was read."""
+        became = change(had, held, row.at)
+        return row.change if became == "ended" and row.change in ENDS else became
 
     def _remember(self, id_: str, had: Held | None, now: float) -> None:
         """Until when somebody had what changes now."""

@@ -208,6 +208,14 @@ SUBSCRIPTIONS: Steps = {
     ),
     "pause": (1, {"which": WHICH, "how": one_of("void", "keep_as_draft", "mark_uncollectible", "resume", "resume")}),
     "owed": (1.2, {"which": WHICH, "how": one_of("pay", "void", "mark_uncollectible")}),
+    "drafts": (1.2, {"seconds": one_of("0", "3600", "3600", "255600", "never")}),
+    "finalize": (0.8, {"which": WHICH}),
+    "by_debit": (
+        1,
+        {"which": WHICH, "fate": one_of("pm_success_de", "pm_success_de", "pm_failed_de"), "days": one_of(0, 5, 20)},
+    ),
+    "pay_late": (1, {"which": WHICH}),
+    "dispute_earlier": (1.2, {"which": WHICH, "how": one_of("open", "win", "lose")}),
     "by_hand": (
         1,
         {"who": WHO, "which": WHICH, "names": one_of("nothing", "another's", "own", "own"), "price": up_to(4)},

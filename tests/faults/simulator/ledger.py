@@ -46,6 +46,8 @@ class SubscriptionFact:
     ends: int | None = None
     paused: bool = False
     trial: bool = False
+    trial_end: int | None = None
+    ended: int | None = None
 
     @property
     def over(self) -> bool:
@@ -54,12 +56,20 @@ class SubscriptionFact:
 
 @dataclass(frozen=True, slots=True)
 class InvoiceFact:
-    """An invoice of a subscription. ``begins`` is where its lines begin."""
+    """An invoice of a subscription, and the time that it is for. ``due`` is when it became final.
+
+    ``stays``: it is a draft that nothing will make final. ``late``: it was paid, and when.
+    """
 
     subscription: str
     status: str
     total: int
-    begins: tuple[int, ...]
+    begins: int
+    ends: int
+    due: int | None
+    attempted: bool
+    stays: bool
+    paid_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +92,8 @@ class Facts:
     sessions: dict[str, SessionFact] = field(default_factory=dict)
     intents: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     """Status and latest charge."""
-    charges: dict[str, tuple[bool, int]] = field(default_factory=dict)
-    """Whether it is paid, and its amount."""
+    charges: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Its status, and its amount."""
     refunds: dict[str, tuple[str, int, str]] = field(default_factory=dict)
     """Charge, amount and status."""
     disputes: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -102,8 +112,6 @@ class Facts:
     over: dict[str, int] = field(default_factory=dict)
     """The version in which each checkout session came to an end: it can no longer be paid, and is no payment that
     stands. Of a subscription that came of one, the subscription tells."""
-    failed: dict[str, int] = field(default_factory=dict)
-    """When (Unix seconds) the first try to collect each invoice has failed."""
     changed: Callable[[], None] = lambda: None
 
     def take(self, facts: list[Fact]) -> None:
@@ -111,21 +119,15 @@ class Facts:
         for kind, id_, fact in facts:
             getattr(self, kind)[id_] = fact
         self.version += 1
-        for kind, id_, fact in facts:
+        for kind, id_, _fact in facts:
             if kind == "events":
                 self.told.setdefault(id_, self.version)
-                self._note_failure(fact)
             elif kind in {"sessions", "subscriptions"}:
                 self.made.setdefault(id_, self.version)
         for id_ in self.sessions:
             if id_ not in self.over and not self._matters(id_):
                 self.over[id_] = self.version
         self.changed()
-
-    def _note_failure(self, event: EventFact) -> None:
-        if event.type == "invoice.payment_failed":
-            for invoice in event.about & self.invoices.keys():
-                self.failed.setdefault(invoice, event.created)
 
     def bills(self, subscription: str) -> dict[str, InvoiceFact]:
         """The invoices of a subscription, oldest first."""
@@ -245,15 +247,26 @@ def _subscription(ledger: WatchedLedger, body: JSON, hidden: JSON) -> Subscripti
         ends=body["cancel_at"],
         paused=body["pause_collection"] is not None,
         trial=body["trial_start"] is not None,
+        trial_end=body["trial_end"],
+        ended=body["ended_at"],
     )
 
 
 def _invoice(ledger: WatchedLedger, body: JSON, hidden: JSON) -> InvoiceFact:
+    """https://docs.stripe.com/api/invoices/object"""
+    times = [line["period"] for line in body["lines"]["data"]]
+    taxed = body["automatic_tax"]["status"] in (None, "complete")
+    goes_on = body["auto_advance"] and taxed and not body["last_finalization_error"]
     return InvoiceFact(
         subscription=body["parent"]["subscription_details"]["subscription"],
         status=body["status"],
         total=body["total"],
-        begins=tuple(line["period"]["start"] for line in body["lines"]["data"]),
+        begins=max(time["start"] for time in times),
+        ends=max(time["end"] for time in times),
+        due=body["due_date"] or body["status_transitions"]["finalized_at"],
+        attempted=body["attempted"],
+        stays=body["status"] == "draft" and not goes_on,
+        paid_at=body["status_transitions"]["paid_at"],
     )
 
 
@@ -267,7 +280,7 @@ def _event(ledger: WatchedLedger, body: JSON, hidden: JSON) -> EventFact:
 READ: dict[str, Callable[[WatchedLedger, JSON, JSON], Any]] = {
     "checkout.session": _session,
     "payment_intent": lambda ledger, body, hidden: (body["status"], body["latest_charge"]),
-    "charge": lambda ledger, body, hidden: (body["paid"], body["amount"]),
+    "charge": lambda ledger, body, hidden: (body["status"], body["amount"]),
     "refund": lambda ledger, body, hidden: (body["charge"], body["amount"], body["status"]),
     "dispute": lambda ledger, body, hidden: (body["charge"], body["status"]),
     "customer": lambda ledger, body, hidden: body["metadata"].get("person"),

@@ -47,10 +47,14 @@ SOLD: dict[str, dict[str, Sold]] = {
         "club": ("dashboard", Policy(trial_days=7, promotion_codes=True), ((500, "month"), (5000, "year"))),
         "choir": (
             "scores",
-            Policy(grace_days=2, refund_revokes_from=50, dispute_suspends=False),
+            Policy(grace_days=2, refund_revokes_from=50, dispute_suspends=False, earlier_dispute_counts=False),
             ((1200, "month"),),
         ),
-        "circle": ("talks", Policy(grace_days=1, trial_days=3, trial_without_card=True), ((300, "month"),)),
+        "circle": (
+            "talks",
+            Policy(grace_days=1, trial_days=3, trial_without_card=True, trial_grace_days=2),
+            ((300, "month"),),
+        ),
     },
 }
 # What buyers may type, and the percent it takes off.
@@ -124,6 +128,8 @@ async def _offer(stripe: ASGIApp, key: str, sold: Sold) -> Offer:
         promotion_codes=policy.promotion_codes,
         others=tuple(others),
         grace_days=policy.grace_days,
+        trial_grace_days=policy.trial_grace_days,
+        earlier_dispute_counts=policy.earlier_dispute_counts,
         recurring=prices[0][1] is not None,
     )
 

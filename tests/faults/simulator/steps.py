@@ -324,6 +324,51 @@ async def owed(world: World, which: int, how: str) -> None:
         await world.post_to_stripe("POST", f"/v1/invoices/{invoice}/{how}", {})
 
 
+async def drafts(world: World, seconds: str) -> None:
+    """How long renewals stay drafts from now on, in seconds; or for good, since they cannot be finalized."""
+    await world.post_to_stripe("POST", "/control/drafts", {"seconds": seconds})
+
+
+async def finalize(world: World, which: int) -> None:
+    """A draft is made final by the seller."""
+    if invoice := nth([id_ for id_, bill in world.facts.invoices.items() if bill.status == "draft"], which):
+        await world.post_to_stripe("POST", f"/v1/invoices/{invoice}/finalize", {})
+
+
+async def by_debit(world: World, which: int, fate: str, days: int) -> None:
+    """From now on a bank is asked, which takes its time."""
+    await world.post_to_stripe("POST", "/control/debits", {"seconds": str(days * DAY)})
+    if (id_ := subscription(world, which)) is None:
+        return
+    account = await world.call(
+        "POST", f"/v1/payment_methods/{fate}/attach", customer=world.facts.subscriptions[id_].customer
+    )
+    if "id" in account:
+        await world.post_to_stripe("POST", f"/v1/subscriptions/{id_}", {"default_payment_method": account["id"]})
+
+
+async def pay_late(world: World, which: int) -> None:
+    """An open invoice is paid, of a subscription that is over if there is one."""
+    owing = [id_ for id_, bill in world.facts.invoices.items() if bill.status in ("open", "uncollectible")]
+    over = [id_ for id_ in owing if world.facts.subscriptions[world.facts.invoices[id_].subscription].over]
+    if invoice := nth(over or owing, which):
+        await world.post_to_stripe("POST", f"/v1/invoices/{invoice}/pay", {"payment_method": "pm_card_visa"})
+
+
+async def dispute_earlier(world: World, which: int, how: str) -> None:
+    """The bank disputes what was paid for a period that is over; which may end at once."""
+    bills, subscriptions = world.facts.invoices, world.facts.subscriptions
+    paid = [
+        payment
+        for invoice, payment, status in world.facts.links.values()
+        if status == "paid" and bills[invoice].begins < subscriptions[bills[invoice].subscription].start
+    ]
+    if intent := nth(paid, which):
+        await world.post_to_stripe("POST", f"/control/payments/{intent}/dispute", {"reason": "fraudulent"})
+        if how != "open":
+            await dispute_ends(world, 0, how)
+
+
 async def by_hand(world: World, who: int, which: int, names: str, price: int) -> None:
     """Made at Stripe for a customer of ours. It names no order, one of that person, or one of somebody else."""
     guest = world.guests[who]
@@ -597,6 +642,7 @@ ACTIONS: dict[str, Action] = {
         *(press, buy, pay, debit, redeem, come_back, come_back_with_nothing, cancel, look_in),
         *(refund, refund_ends, debit_ends, dispute, dispute_ends),
         *(days_later, period_ends, fail, mend, renewal_fails, end, change_plan, pause, owed, by_hand),
+        *(drafts, finalize, by_debit, pay_late, dispute_earlier),
         *(expire, delete_customer, buy_by_link, pay_other_session, forge, hear_again),
         *(webhooks, wrong_mode, outage, stall, busy, crash, crash_soon, restart, second_worker),
         *(let_pass, hours_later, reconcile, ask_at_once, replay),

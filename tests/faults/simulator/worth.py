@@ -1,5 +1,6 @@
 """What a checkout session or a subscription gives, worked out from the sandbox's ledger and from the words of the
-documentation: docs/decisions/0015-subscriptions.md and docs/subscriptions.md. Imports nothing of the app.
+documentation: docs/decisions/0015-subscriptions.md, docs/decisions/0023-money-of-a-subscription.md and
+docs/subscriptions.md, and of Stripe's. Imports nothing of the app.
 """
 
 from collections.abc import Mapping
@@ -8,8 +9,10 @@ from dataclasses import dataclass
 from tests.faults.simulator.ledger import Facts, InvoiceFact, SessionFact, SubscriptionFact
 
 DAY = 24 * 3600
-# How long a renewal may be late.
+# How long a renewal may be late; a draft become final, in time and told late; a payment be on its way.
 LATE = DAY
+ASKED_WITHIN = 3 * DAY + LATE
+PAID_WITHIN = 14 * DAY
 
 REFUNDED = ("pending", "succeeded")
 OPEN_DISPUTES = ("needs_response", "under_review")
@@ -32,6 +35,8 @@ class Offer:
     others: tuple[str, ...] = ()
     """Other prices at which it is on sale."""
     grace_days: int = 7
+    trial_grace_days: int = 0
+    earlier_dispute_counts: bool = True
     recurring: bool = False
 
 
@@ -54,8 +59,13 @@ def of_session(facts: Facts, session: SessionFact, offer: Offer) -> Worth:
     if session.total == 0:
         return (offer.product, None) if session.payment_status == "no_payment_required" else None
     _, charge = facts.intents.get(session.payment_intent or "", ("", None))
-    paid, amount = facts.charges.get(charge or "", (False, 0))
-    if session.payment_status != "paid" or not paid or amount < session.total or _taken_back(facts, {charge}, offer):
+    status, amount = facts.charges.get(charge or "", ("", 0))
+    if (
+        session.payment_status != "paid"
+        or status != "succeeded"
+        or amount < session.total
+        or _taken_back(facts, {charge}, offer)
+    ):
         return None
     return offer.product, None
 
@@ -74,6 +84,10 @@ def _taken_back(facts: Facts, charges: set[str | None], offer: Offer) -> bool:
     back = sum(sum_ for of, sum_, status in facts.refunds.values() if of in charges and status in REFUNDED)
     if back and back * 100 >= offer.refund_revokes_from * paid:
         return True
+    return _disputed(facts, charges, offer)
+
+
+def _disputed(facts: Facts, charges: set[str | None], offer: Offer) -> bool:
     disputes = {status for of, status in facts.disputes.values() if of in charges}
     return "lost" in disputes or (offer.dispute_suspends and not disputes.isdisjoint(OPEN_DISPUTES))
 
@@ -86,36 +100,79 @@ def sold_by(told: SubscriptionFact, offers: Mapping[str, Offer]) -> str | None:
 def of_subscription(facts: Facts, id_: str, offer: Offer) -> Worth:
     """What a subscription gives that sells this."""
     told, bills = facts.subscriptions[id_], facts.bills(id_)
-    period = {id_: bill for id_, bill in bills.items() if any(told.start <= at < told.end for at in bill.begins)}
-    settled = _settled(period)
-    if told.status not in {"trialing", "active", "past_due"} or (told.paused and not settled):
+    if told.status not in {"trialing", "active", "past_due"}:
         return None
-    if told.status != "trialing" and not settled and not any(_is_money(bill) for bill in bills.values()):
+    now = {id_: bill for id_, bill in bills.items() if told.start <= bill.begins < told.end}
+    before = {id_: bill for id_, bill in bills.items() if bill.begins < told.start}
+    if _taken_back(facts, _charges(facts, now), offer):
         return None
-    if _taken_back(facts, _charges(facts, period), offer):
+    if offer.earlier_dispute_counts and _disputed(facts, _charges(facts, before), offer):
         return None
-    return offer.product, _lasts(facts, told, bills, offer)
+    lasts = _lasts(facts, told, now, before, offer)
+    if lasts is None:
+        return None
+    return offer.product, lasts if told.ends is None else min(lasts, told.ends)
 
 
-def _settled(period: Mapping[str, InvoiceFact]) -> bool:
-    """Whether what the period costs is paid. What is void is not asked for, and pays for nothing."""
-    asked_for = [bill.status for bill in period.values() if bill.status != "void"]
-    return bool(asked_for) and set(asked_for) == {"paid"}
-
-
-def _is_money(bill: InvoiceFact) -> bool:
-    return bill.status == "paid" and bill.total > 0
-
-
-def _charges(facts: Facts, period: Mapping[str, InvoiceFact]) -> set[str | None]:
-    """The charges that paid the period's invoices."""
-    paid = {payment for invoice, payment, status in facts.links.values() if invoice in period and status == "paid"}
+def _charges(facts: Facts, bills: Mapping[str, InvoiceFact]) -> set[str | None]:
+    """The charges that paid these invoices."""
+    paid = {payment for invoice, payment, status in facts.links.values() if invoice in bills and status == "paid"}
     return {facts.intents[payment][1] for payment in paid}
 
 
-def _lasts(facts: Facts, told: SubscriptionFact, bills: Mapping[str, InvoiceFact], offer: Offer) -> int:
-    last = told.end if told.paused else told.end + LATE
-    if told.status == "past_due":
-        owed = [facts.failed[id_] for id_, bill in bills.items() if bill.status == "open" and id_ in facts.failed]
-        last = min(owed, default=told.start) + offer.grace_days * DAY
-    return last if told.ends is None else min(last, told.ends)
+def _lasts(
+    facts: Facts,
+    told: SubscriptionFact,
+    now: Mapping[str, InvoiceFact],
+    before: Mapping[str, InvoiceFact],
+    offer: Offer,
+) -> int | None:
+    """Until when its invoices say, whatever becomes of the money; None: it gives nothing."""
+    if any(bill.status != "void" for bill in now.values()):
+        now = {id_: bill for id_, bill in now.items() if bill.status != "void"}
+    settled = told.status == "trialing" or (bool(now) and all(bill.status == "paid" for bill in now.values()))
+    if settled:
+        return told.end if told.paused else told.end + LATE
+    on_its_way = {id_ for id_, bill in now.items() if bill.status == "open" and _on_its_way(facts, id_)}
+    waiting = {id_ for id_ in now if id_ in on_its_way or _is_asked_in_time(now[id_])}
+    unpaid = {id_ for id_, bill in now.items() if bill.status != "paid"}
+    only_on_its_way = bool(unpaid) and unpaid <= on_its_way
+    if told.paused and not only_on_its_way:
+        return None
+    every = [*now.values(), *before.values()]
+    trial_over = told.trial_end is not None and told.trial_end <= told.start
+    if not trial_over and not any(bill.status == "paid" for bill in every):
+        return None
+    paid_to = max((bill.ends for bill in before.values() if bill.status == "paid"), default=0)
+    missed_before = [bill for bill in before.values() if bill.status != "paid" and bill.begins >= paid_to]
+    missed = [*missed_before, *(now[id_] for id_ in unpaid)]
+    since = min((_due(bill) for bill in missed), default=told.start)
+    first = not any(bill.status == "paid" and bill.total > 0 for bill in every)
+    grace = since + (offer.trial_grace_days if first else offer.grace_days) * DAY
+    if missed_before or not unpaid <= waiting or any(now[id_].stays for id_ in unpaid):
+        return grace
+    if only_on_its_way:
+        return max(grace, max(_due(now[id_]) for id_ in unpaid) + PAID_WITHIN)
+    asked = [_due(now[id_]) for id_ in _worst(now, unpaid - on_its_way)]
+    return max(grace, max(asked, default=told.start) + ASKED_WITHIN)
+
+
+def _worst(now: Mapping[str, InvoiceFact], waiting: set[str]) -> set[str]:
+    """Drafts, if there are any; a final one is further."""
+    return {id_ for id_ in waiting if now[id_].status == "draft"} or waiting
+
+
+def _on_its_way(facts: Facts, invoice: str) -> bool:
+    """Whether a payment of it is with a bank: https://docs.stripe.com/api/charges/object#charge_object-status"""
+    paying = {payment for of, payment, _ in facts.links.values() if of == invoice}
+    charges = [facts.charges.get(facts.intents[payment][1] or "", ("", 0)) for payment in paying]
+    return any(status in ("pending", "succeeded") for status, _ in charges)
+
+
+def _is_asked_in_time(bill: InvoiceFact) -> bool:
+    """A draft that will be final, or a final one that nobody tried to collect yet."""
+    return (bill.status == "draft" and not bill.stays) or (bill.status == "open" and not bill.attempted)
+
+
+def _due(bill: InvoiceFact) -> int:
+    return bill.begins if bill.due is None else bill.due
