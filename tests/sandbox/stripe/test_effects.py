@@ -337,6 +337,10 @@ def test_an_empty_value_unsets(stripe_sandbox: Running) -> None:
     assert (answer["metadata"], answer["business_name"]) == ({"b": "2", "c": "3"}, None)
     assert stripe_sandbox.post(path, data={"metadata": ""}).json()["metadata"] == {}
     assert stripe_sandbox.post(path, data={"name": ""}).json()["error"]["code"] == "parameter_invalid_empty"
+    known = stripe_sandbox.post(path, data={"email": "a@example.com", "description": "A"}).json()
+    assert (known["email"], known["description"]) == ("a@example.com", "A")
+    answer = stripe_sandbox.post(path, data={"email": "", "description": ""}).json()
+    assert (answer["email"], answer["description"]) == (None, None)
 
 
 NOBODY = "a customer without anything"

@@ -29,8 +29,10 @@ def call(
     handled: str = "",
     served: Mapping[str, tuple[object, ...]] | None = None,
     most: Mapping[str, int] | None = None,
+    emptied: str = "",
 ) -> Call:
-    return Call(method, path, run, Parameters(typed, frozenset(handled.split()), served or {}, most or {}))
+    given = Parameters(typed, frozenset(handled.split()), served or {}, most or {}, frozenset(emptied.split()))
+    return Call(method, path, run, given)
 
 
 def retriever(kind: str) -> Handler:

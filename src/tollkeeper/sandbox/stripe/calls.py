@@ -128,6 +128,8 @@ CALLS = (
         "metadata name phone preferred_locales shipping tax_exempt",
         {"tax_exempt": ("none", "")},
         OF_CUSTOMER,
+        # https://docs.stripe.com/changelog/2013-08-12/allows-description-email-fields-null
+        emptied="description email",
     ),
     call(
         "GET", "/v1/customers/{id}", retriever("customer"), "_customer_retrieve_params:CustomerRetrieveParams", "expand"

@@ -61,7 +61,7 @@ def customer_of(work: Work, **params: Any) -> JSON:
 
 def update(work: Work, params: Params, id_: str) -> JSON:
     customer = work.get_live("customer", id_)
-    if "email" in params:
+    if params.get("email"):  # an empty one takes it away
         check_email(params["email"], "email")
     changes: JSON = {name: null_if_empty(params[name]) for name in PLAIN if name in params}
     if changes.get("tax_exempt", "none") is None:

@@ -33,13 +33,15 @@ class Parameters:
     ``typed`` names the SDK's TypedDict as "module:class" below stripe.params; ``handled`` lists the
     dotted paths that the sandbox serves (a path covers what is below it); ``served`` narrows the values
     of some of them. ``most`` is how many characters one may have by Stripe's documents, or how many entries, for a
-    path that ends with ``[]``. Everything else that Stripe declares is refused by name.
+    path that ends with ``[]``. ``emptied`` are those that an empty value unsets by Stripe's documents, although the
+    type does not say so. Everything else that Stripe declares is refused by name.
     """
 
     typed: str
     handled: frozenset[str]
     served: Mapping[str, tuple[object, ...]] = field(default_factory=dict)
     most: Mapping[str, int] = field(default_factory=dict)
+    emptied: frozenset[str] = frozenset()
 
     def check(self, form: Form) -> dict[str, Any]:
         """The parameters with their types. Raises Stripe's 400 for the first fault found."""
@@ -116,6 +118,8 @@ class _Check:
         alternatives = members(hint)
         if isinstance(value, dict):
             return self._compound(alternatives, value, path, name)
+        if value == "" and path in self.parameters.emptied:
+            return value
         converted = _scalar(alternatives, value, name, self.parameters.most.get(path, MAX_TEXT))
         served = self.parameters.served.get(path)
         if served is not None and converted not in served:
