@@ -34,6 +34,8 @@ class Identity:
     subject: str
     name: str
     email: str | None
+    dropped: str | None = None
+    """Why the address that the issuer told does not count, for the log; without the address."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from tests.support.issuers import CALLBACK, GitHubStandIn, Stage, answers, query
 from tollkeeper.errors import IssuerUnavailable, SignInFailed, TollkeeperError
 from tollkeeper.model import Identity
 from tollkeeper.signin import SignIn
+from tollkeeper.signin.github import NOT_VERIFIED
 
 pytestmark = pytest.mark.anyio
 
@@ -61,7 +62,9 @@ async def test_g48_only_the_verified_primary_email_counts(
 ) -> None:
     github.facts.emails = emails
     github.facts.user["email"] = "public@example.com"
-    assert (await traveller.arrive()).email is None
+    arrived = await traveller.arrive()
+    assert arrived.email is None
+    assert arrived.dropped == (NOT_VERIFIED if emails else None)
 
 
 @pytest.mark.parametrize("number", [None, "583231", True, 0, -1, 1.5])

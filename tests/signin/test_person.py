@@ -17,7 +17,11 @@ async def test_g48_an_email_that_is_not_plainly_verified_does_not_count(
     traveller: Traveller, issuer: LyingIssuer, verdict: object
 ) -> None:
     issuer.claims = {"email_verified": verdict}
-    assert (await traveller.arrive()).email is None
+    arrived = await traveller.arrive()
+    assert arrived.email is None
+    assert arrived.dropped is not None
+    assert "email_verified is " in arrived.dropped
+    assert "ada" not in arrived.dropped
 
 
 async def test_g48_an_email_does_not_borrow_the_verdict_on_another(traveller: Traveller, issuer: LyingIssuer) -> None:
@@ -26,7 +30,8 @@ async def test_g48_an_email_does_not_borrow_the_verdict_on_another(traveller: Tr
     assert (await traveller.arrive()).email is None
     issuer.claims = {"email": None, "email_verified": True}
     issuer.userinfo = {"email": "victim@example.com", "email_verified": False}
-    assert (await traveller.arrive()).email is None
+    arrived = await traveller.arrive()
+    assert (arrived.email, str(arrived.dropped)[-23:]) == (None, "email_verified is false")
 
 
 @pytest.mark.parametrize(
@@ -35,6 +40,20 @@ async def test_g48_an_email_does_not_borrow_the_verdict_on_another(traveller: Tr
 async def test_g48_what_is_no_address_does_not_count(traveller: Traveller, issuer: LyingIssuer, email: object) -> None:
     issuer.claims = {"email": email}
     assert (await traveller.arrive()).email is None
+
+
+async def test_an_address_that_cannot_be_used_is_dropped_for_that(traveller: Traveller, issuer: LyingIssuer) -> None:
+    issuer.claims = {"email": "nobody"}
+    assert (await traveller.arrive()).dropped == "the address is not one that can be used"
+
+
+async def test_an_address_that_counts_by_the_user_info_is_not_dropped(
+    traveller: Traveller, issuer: LyingIssuer
+) -> None:
+    issuer.claims = {"email_verified": None}
+    issuer.userinfo = {"email": "ada@example.com", "email_verified": True}
+    arrived = await traveller.arrive()
+    assert (arrived.email, arrived.dropped) == ("ada@example.com", None)
 
 
 async def test_g48_the_same_email_at_another_issuer_is_another_identity(

@@ -33,6 +33,21 @@ def verified_email(claims: Mapping[str, Any]) -> str | None:
     return usable_email(claims.get("email"))
 
 
+def why_dropped(claims: Mapping[str, Any]) -> str | None:
+    """Why ``verified_email`` passes over an address; None if it does not, or if none is told."""
+    if not claims.get("email") or verified_email(claims) is not None:
+        return None
+    match claims.get("email_verified"):
+        case None:
+            return "the issuer does not say that the address is verified: email_verified is missing"
+        case False:
+            return "the issuer says that the address is not verified: email_verified is false"
+        case True:
+            return "the address is not one that can be used"
+        case other:
+            return f"email_verified is neither true nor false, but a {type(other).__name__}"
+
+
 def usable_email(value: object) -> str | None:
     if not isinstance(value, str) or len(value) > _EMAIL_LENGTH or not value.isprintable() or " " in value:
         return None

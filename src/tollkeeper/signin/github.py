@@ -15,6 +15,7 @@ from tollkeeper.signin.issuer import GitHubAddresses
 from tollkeeper.signin.wire import Wire
 
 SCOPE = "read:user user:email"
+NOT_VERIFIED = "GitHub tells addresses, but none of them is both the primary one and verified"
 
 
 class GitHubIssuer:
@@ -35,9 +36,11 @@ class GitHubIssuer:
         if not isinstance(access_token, str) or not access_token:
             raise SignInFailed("GitHub sent no access token")
         user = await self._wire.get_json(self._addresses.user, access_token)
-        email = _primary_email(await self._wire.get_json(self._addresses.emails, access_token))
+        emails = await self._wire.get_json(self._addresses.emails, access_token)
+        email = _primary_email(emails)
         name = readable_name(user.get("name"), user.get("login"))
-        return Identity(self._settings.issuer_url, _number(user), name_or_greeting(name, email), email)
+        dropped = NOT_VERIFIED if emails and email is None else None
+        return Identity(self._settings.issuer_url, _number(user), name_or_greeting(name, email), email, dropped)
 
 
 def _number(user: Mapping[str, Any]) -> str:

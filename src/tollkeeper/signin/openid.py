@@ -13,7 +13,7 @@ from tollkeeper.config import IssuerSettings
 from tollkeeper.errors import IssuerUnavailable, SignInFailed
 from tollkeeper.model import Identity
 from tollkeeper.signin.attempt import Attempt, code_from
-from tollkeeper.signin.claims import name_or_greeting, readable_name, subject_of, verified_email
+from tollkeeper.signin.claims import name_or_greeting, readable_name, subject_of, verified_email, why_dropped
 from tollkeeper.signin.discovery import Discovery, discovery_address, read_discovery
 from tollkeeper.signin.kept import Kept
 from tollkeeper.signin.wire import Wire
@@ -44,12 +44,13 @@ class OpenIDIssuer:
         token = await self._wire.exchange(self._settings, discovery.token_endpoint, redirect_uri, code, attempt)
         claims = await self._id_token_claims(token, discovery, attempt["nonce"])
         subject = subject_of(claims)
-        name, email = _name(claims), verified_email(claims)
+        name, email, dropped = _name(claims), verified_email(claims), why_dropped(claims)
         if name is None or email is None:
             more = await self._userinfo(token, discovery, subject)
             # An address counts by the verdict that came with it, so the two sets of claims are never mixed.
-            name, email = name or _name(more), email or verified_email(more)
-        return Identity(self._settings.issuer_url, subject, name_or_greeting(name, email), email)
+            name, email, dropped = name or _name(more), email or verified_email(more), dropped or why_dropped(more)
+        shown = name_or_greeting(name, email)
+        return Identity(self._settings.issuer_url, subject, shown, email, None if email else dropped)
 
     async def _id_token_claims(self, token: Mapping[str, Any], discovery: Discovery, nonce: str) -> Mapping[str, Any]:
         id_token = token.get("id_token")

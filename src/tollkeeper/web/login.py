@@ -138,6 +138,14 @@ async def _sign_in(request: Request, answer: Response, identity: Identity, attem
         samesite="lax",  # strict would sign people out on the way back from the checkout page
     )
     log.info("signed in", person=person.id, issuer=identity.issuer)
+    if identity.dropped is not None:
+        log.info(
+            "address dropped",
+            person=person.id,
+            issuer=identity.issuer,
+            subject=identity.subject,
+            reason=identity.dropped,
+        )
 
 
 async def _by_another_tab(site: Site, visitor: Visitor, identity: Identity, attempt: Pending) -> bool:
