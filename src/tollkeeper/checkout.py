@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from tollkeeper import off_sale
+from tollkeeper.contact import tell_address
 from tollkeeper.errors import (
     AlreadyHeld,
     CustomerMissing,
@@ -101,7 +102,9 @@ class Till:
             return await self._open(person, product, price_id, customer)
         except CustomerMissing:  # deleted at the provider
             external_id = await self.books.provider.create_customer(person, replacing=customer.external_id)
-            renewed = await self.books.database.write(customers.replace, customer, external_id, self.books.clock())
+            renewed = await self.books.database.write(
+                customers.replace, customer, external_id, self.books.clock(), told=person.email
+            )
             return await self._open(person, product, price_id, renewed)
 
     async def _open(
@@ -135,9 +138,12 @@ class Till:
     async def _customer(self, person: Person, realm: Realm) -> Customer:
         known = await self.books.database.read(customers.of_person, person.id, realm)
         if known is not None:
+            await tell_address(self.books, known)
             return known
         external_id = await self.books.provider.create_customer(person)
-        return await self.books.database.write(customers.add, person.id, realm, external_id, self.books.clock())
+        return await self.books.database.write(
+            customers.add, person.id, realm, external_id, self.books.clock(), told=person.email
+        )
 
     def _on_sale(self, product: Product) -> tuple[str, ...]:
         return self.books.catalog.prices_on_sale(product, self.books.provider.name)

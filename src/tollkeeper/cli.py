@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from tollkeeper.catalog import Catalog
     from tollkeeper.config import Config
     from tollkeeper.explanations import Case, Explanation
-    from tollkeeper.model import Grant, OffSale, Person
+    from tollkeeper.lookup import Found
+    from tollkeeper.model import Grant, OffSale
     from tollkeeper.operators import Reconciliation
     from tollkeeper.reconcile import Books
 
@@ -75,7 +76,8 @@ Port = Annotated[int, typer.Option(min=1, max=65534, help="The port to listen on
 Folder = Annotated[Path, typer.Option(help="The folder with .env and tollkeeper.toml.", file_okay=False)]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")]
-Who = typer.Argument(metavar="PERSON", help="An id, an e-mail address or a name.", show_default=False)
+Who = typer.Argument(metavar="PERSON", help="An id, or an e-mail address that an issuer verified.", show_default=False)
+About = typer.Argument(metavar="PERSON", help="An id, a verified e-mail address, or a whole name.", show_default=False)
 What = typer.Argument(metavar="PRODUCT", help="A product's key in the catalog.", show_default=False)
 WhyEnded = typer.Option(parser=words, metavar="WHY", help="Why, for whoever asks later.")
 WhyHeld = typer.Option(parser=words, metavar="WHY", help="Why. They read it on their account page.")
@@ -394,7 +396,7 @@ def people(
 
 
 @app.command(epilog="Example: tollkeeper why alice@example.com")
-def why(person: Annotated[str, Who], folder: Folder = Path(), as_json: Json = False) -> None:
+def why(person: Annotated[str, About], folder: Folder = Path(), as_json: Json = False) -> None:
     """Say why somebody may or may not use each feature, and everything that this rests on."""
     from tollkeeper import operators, reports
 
@@ -430,12 +432,14 @@ def grant(
         raise typer.BadParameter("Say --until or --for, not both.")
     last_second = int(until.replace(tzinfo=UTC).timestamp()) + DAY - 1 if until else None
 
-    async def give(books: "Books") -> "tuple[Person, Grant]":
+    async def give(books: "Books") -> "tuple[Found, Grant]":
         end = books.clock() + lasting if lasting else last_second
         return await operators.grant(books, person, product, note=note, until=end, payment=payment)
 
+    found, given = beside_the_server(folder, give, as_json)
+    tell_whom(found, as_json)
     show = reports.granted_in_json if as_json else reports.granted_in_words
-    show(*beside_the_server(folder, give, as_json))
+    show(found.person, given)
 
 
 @app.command(epilog='Example: tollkeeper revoke alice@example.com dashboard --note "Shared the account"')
@@ -449,8 +453,16 @@ def revoke(
     """End what somebody holds of a product, paid or granted, whatever the provider says of the payment."""
     from tollkeeper import operators, reports
 
+    found, ended = beside_the_server(folder, lambda books: operators.revoke(books, person, product, note=note), as_json)
+    tell_whom(found, as_json)
     show = reports.revoked_in_json if as_json else reports.revoked_in_words
-    show(*beside_the_server(folder, lambda books: operators.revoke(books, person, product, note=note), as_json))
+    show(found.person, ended)
+
+
+def tell_whom(found: "Found", as_json: bool) -> None:
+    """Say to whom a command was done, before it says what."""
+    if not as_json:
+        typer.echo(found.sentence)
 
 
 @app.command(epilog='Example: tollkeeper end sub_1Abc --note "The dispute was lost"')

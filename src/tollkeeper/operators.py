@@ -10,9 +10,11 @@ from sqlalchemy import Connection
 
 from tollkeeper.budget import background
 from tollkeeper.catalog import Catalog
+from tollkeeper.contact import tell_address
 from tollkeeper.entitlements import derive
-from tollkeeper.errors import NoSuchEvent, NotDone, PersonUnclear, ProviderRefused, ProviderUnavailable
+from tollkeeper.errors import NoSuchEvent, NotDone, ProviderRefused, ProviderUnavailable
 from tollkeeper.explanations import OPERATOR, Case, Explanation, cases
+from tollkeeper.lookup import Found, somebody_called, the_person
 from tollkeeper.model import Customer, Grant, OrderState, Person, Realm, Verdict
 from tollkeeper.provider import PaymentProvider
 from tollkeeper.reasons import Code, because
@@ -28,10 +30,9 @@ log = structlog.get_logger()
 EVIDENCE = "tollkeeper reconcile"
 BATCH = 100
 
-# How many of somebody's events and payments are shown, and how many people who share an e-mail address or a name.
+# How many of somebody's events and payments are shown.
 EVENTS_SHOWN = 500
 PAYMENTS_SHOWN = 100
-NAMESAKES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +61,6 @@ def list_people(conn: Connection, query: str, live: bool, now: int, limit: int) 
     return tuple(Listed(person, issuers[person.id], holds[person.id]) for person in found)
 
 
-def the_person(conn: Connection, who: str) -> Person:
-    """The one person with this id, e-mail address or name. Raises ``PersonUnclear`` unless there is exactly one."""
-    found = people.called(conn, who, NAMESAKES)
-    if not found:
-        raise PersonUnclear("Nobody here has that id, e-mail address or name. `tollkeeper people` lists everybody.")
-    if len(found) > 1:
-        known = "\n".join(printable(f"  {one.id}  {one.name}  {one.email or ''}".rstrip()) for one in found)
-        raise PersonUnclear(f"Several people are called that. Name one of them by id:\n{known}")
-    return found[0]
-
-
 async def why(books: Books, who: str) -> Explanation:
     """Explain what a person may use. Changes nothing. Raises ``PersonUnclear``.
 
@@ -84,10 +74,11 @@ async def why(books: Books, who: str) -> Explanation:
 
 
 def _kept(conn: Connection, who: str, provider: PaymentProvider, now: int) -> Explanation:
-    person, live = the_person(conn, who), provider.live
+    found, live = somebody_called(conn, who), provider.live
+    person = found.person
     return Explanation(
         person=person,
-        issuers=people.issuers_of(conn, [person.id])[person.id],
+        issuers=found.issuers,
         live=live,
         now=now,
         grants=grants.in_mode(conn, person.id, live),
@@ -114,7 +105,7 @@ async def _payments(books: Books, kept: Explanation) -> tuple[Noted, ...]:
 
 async def grant(
     books: Books, who: str, product: str, *, note: str, until: int | None = None, payment: str | None = None
-) -> tuple[Person, Grant]:
+) -> tuple[Found, Grant]:
     """Let a person use a product, until a time (Unix seconds) or for good. ``payment`` is what it is given for.
 
     Asks no provider. Raises ``PersonUnclear``, and ``NotDone`` for a product that is not in the catalog, a time that is
@@ -143,13 +134,13 @@ async def grant(
     return await books.database.write(_grant, who, given, books.provider.name, now)
 
 
-def _grant(conn: Connection, who: str, given: Grant, provider: str, now: int) -> tuple[Person, Grant]:
-    person = the_person(conn, who)
+def _grant(conn: Connection, who: str, given: Grant, provider: str, now: int) -> tuple[Found, Grant]:
+    found = the_person(conn, who)
     if given.reference is not None:
         _explain(conn, provider, given.realm.live, given.reference, now)
-    kept = grants.add(conn, replace(given, person_id=person.id))
+    kept = grants.add(conn, replace(given, person_id=found.person.id))
     audit.record(conn, kept, "granted", evidence="tollkeeper grant", now=now)
-    return person, kept
+    return found, kept
 
 
 def _explain(conn: Connection, provider: str, live: bool, payment: str, now: int) -> None:
@@ -169,7 +160,7 @@ def _no_such_product(catalog: Catalog, product: str) -> str:
     return f"There is no product {product} in the catalog.{meant} There are: {', '.join(known)}."
 
 
-async def revoke(books: Books, who: str, product: str, *, note: str) -> tuple[Person, tuple[Grant, ...]]:
+async def revoke(books: Books, who: str, product: str, *, note: str) -> tuple[Found, tuple[Grant, ...]]:
     """End every grant of a product that a person has now. What they paid for stays ended, whatever the provider says.
 
     Asks no provider. Raises ``PersonUnclear``, and ``NotDone`` if there is nothing to end.
@@ -179,8 +170,9 @@ async def revoke(books: Books, who: str, product: str, *, note: str) -> tuple[Pe
 
 def _revoke(
     conn: Connection, who: str, product: str, note: str, live: bool, now: int
-) -> tuple[Person, tuple[Grant, ...]]:
-    person = the_person(conn, who)
+) -> tuple[Found, tuple[Grant, ...]]:
+    found = the_person(conn, who)
+    person = found.person
     customers.hold(conn, person.id)
     held = grants.held(conn, person.id, live, now)
     decided = because(Code.OPERATOR_REVOKED, note=note)
@@ -196,7 +188,7 @@ def _revoke(
     for one in grants.in_mode(conn, person.id, live):
         if one.product == product and one.withheld is None:  # suspended for a dispute, say, which may be won
             grants.change(conn, replace(one, withheld=decided))
-    return person, ended
+    return found, ended
 
 
 def payments_to_check(
@@ -241,7 +233,7 @@ async def reconcile_person(books: Books, who: str) -> Reconciliation:
 
     Raises ``PersonUnclear``. Somebody who never began to buy is not known to the provider: nothing changes.
     """
-    person = await books.database.read(the_person, who)
+    person = (await books.database.read(the_person, who)).person
     try:
         known = await books.database.read(customers.all_of_person, person.id, await books.realm())
     except (ProviderUnavailable, ProviderRefused) as error:
@@ -262,7 +254,7 @@ async def reconcile_everybody(books: Books) -> AsyncIterator[tuple[int, Reconcil
     last = 0
     while batch := await books.database.read(customers.after, realm, last, BATCH):
         for customer in batch:
-            person = await books.database.read(the_person, customer.person_id)
+            person = (await books.database.read(the_person, customer.person_id)).person
             with background():
                 done = await _reconcile(books, person, customer)
             yield total, done
@@ -275,5 +267,6 @@ async def _reconcile(books: Books, person: Person, customer: Customer) -> Reconc
         await reconcile(books, customer, evidence=EVIDENCE)
     except (ProviderUnavailable, ProviderRefused) as error:
         return Reconciliation(person, trouble=str(error))
+    await tell_address(books, customer)
     after = await books.database.read(audit.of_person, person.id)
     return Reconciliation(person, tuple(one for one in after if one.id not in before and one.evidence == EVIDENCE))

@@ -98,6 +98,14 @@ class PaymentProvider(Protocol):
         """
         ...
 
+    async def update_customer(self, customer: Customer, person: Person) -> None:
+        """Tell the person's e-mail address of now.
+
+        Where they have none, or the provider does not take it, the customer has none from then on. Telling again does
+        no harm. Raises ``CustomerMissing`` where the customer is gone.
+        """
+        ...
+
     async def create_checkout(self, order: Order, customer: Customer, returns: ReturnAddresses) -> Checkout:
         """Make the hosted page for an order; trying again with the same order finds the one made before."""
         ...

@@ -2,6 +2,7 @@
 
 import structlog
 
+from tollkeeper.contact import tell_address
 from tollkeeper.errors import CustomerMissing, ProviderRefused, ProviderUnavailable
 from tollkeeper.model import Realm
 from tollkeeper.reconcile import Books, reconcile
@@ -33,6 +34,7 @@ async def sweep(books: Books, realm: Realm, period: int) -> bool:
     except (ProviderUnavailable, ProviderRefused) as error:
         log.warning("customer not swept", customer=customer.external_id, error=str(error))
         return False
+    await tell_address(books, customer)
     if done.changes:
         books.metrics.drift.inc(done.changes)
         found = [f"{one.bought.source} {one.verdict}: {sentence(one.reason)}" for one in done.news]

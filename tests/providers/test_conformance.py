@@ -123,6 +123,31 @@ async def test_an_address_that_the_provider_does_not_take_keeps_nobody_from_buyi
     assert made == await provider.create_customer(person)
 
 
+async def test_k78_a_customer_has_the_address_that_was_told_last(world: World, provider: PaymentProvider) -> None:
+    person = a_person(email="old@example.com")
+    customer = Customer(1, await realm_of(provider), await provider.create_customer(person), person.id)
+    neighbour = await a_customer(provider)
+    of_neighbour = world.address_of(neighbour.external_id)
+    for told, known in [
+        ("new@example.com", "new@example.com"),
+        ("new@example.com", "new@example.com"),
+        ("new@intranet", None),
+        ("newer@example.com", "newer@example.com"),
+        (None, None),
+    ]:
+        await provider.update_customer(customer, replace(person, email=told))
+        assert world.address_of(customer.external_id) == known
+    assert world.address_of(neighbour.external_id) == of_neighbour
+
+
+async def test_k78_a_customer_who_is_gone_is_told_of_nothing(world: World, provider: PaymentProvider) -> None:
+    customer = await a_customer(provider)
+    world.delete_customer(customer.external_id)
+    for gone in (customer, replace(customer, external_id="cus_unknown")):
+        with pytest.raises(CustomerMissing):
+            await provider.update_customer(gone, a_person())
+
+
 async def test_making_a_checkout_again_finds_the_same(world: World, provider: PaymentProvider) -> None:
     customer = await a_customer(provider)
     order = await an_order(provider, customer, world.price())
@@ -361,6 +386,7 @@ CALLS: dict[str, Call] = {
     "account": lambda provider: provider.account(),
     "price": lambda provider: provider.price("price_1"),
     "create_customer": lambda provider: provider.create_customer(a_person()),
+    "update_customer": lambda provider: provider.update_customer(CUSTOMER, a_person()),
     "create_checkout": lambda provider: provider.create_checkout(ORDER, CUSTOMER, RETURNS),
     "try_sale": lambda provider: provider.try_sale("price_1", RETURNS),
     "checkout": lambda provider: provider.checkout("cs_test_1"),

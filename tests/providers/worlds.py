@@ -64,6 +64,10 @@ class World(Protocol):
         """Remove a customer, as an operator would at the provider."""
         ...
 
+    def address_of(self, external_id: str) -> str | None:
+        """The e-mail address that a customer has there."""
+        ...
+
     def send_events_to(self, url: str) -> str:
         """Deliver events there from now on. Answers the secret that they are signed with."""
         ...
@@ -165,6 +169,9 @@ class StripeWorld:
 
     def delete_customer(self, external_id: str) -> None:
         self.sandbox.stripe.v1.customers.delete(external_id)
+
+    def address_of(self, external_id: str) -> str | None:
+        return self.sandbox.stripe.v1.customers.retrieve(external_id).email
 
     def send_events_to(self, url: str) -> str:
         return self.sandbox.webhook_secret(url)

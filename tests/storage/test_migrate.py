@@ -130,7 +130,9 @@ def test_indexes_are_about_the_rows_that_the_tables_say(sqlite_url: str) -> None
         made = [index for table in metadata.tables for index in inspect(conn).get_indexes(table)]
         return {index["name"]: str(index["dialect_options"].get("sqlite_where", "")) for index in made}
 
-    said = {index.name: index.info.get("where", "") for table in metadata.sorted_tables for index in table.indexes}
+    indexes = [index for table in metadata.sorted_tables for index in table.indexes]
+    # SQLAlchemy passes over those of expressions.
+    said = {index.name: index.info.get("where", "") for index in indexes if index.name != "ix_people_email"}
     made = look(sqlite_url, conditions)
     assert {name: made[name] for name in said} == said
     assert any(said.values())
@@ -264,6 +266,7 @@ def test_what_an_earlier_version_kept_is_there_after_the_migration(nothing_url: 
     assert migrate(nothing_url) == ("0001", HEAD)
     (customer,) = look(nothing_url, lambda conn: conn.execute(tables.customers.select()).all())
     assert (customer.external_id, customer.last_ticket, customer.replaced_at) == ("cus_1", 7, None)
+    assert customer.told_email == "ada@example.org"
     (grant,) = look(nothing_url, lambda conn: conn.execute(tables.grants.select()).all())
     assert (grant.source, grant.amount, grant.currency, grant.withheld) == ("cs_1", 990, "eur", None)
     (session,) = look(nothing_url, lambda conn: conn.execute(tables.login_sessions.select()).all())
@@ -285,7 +288,7 @@ def make_as_of(url: str, revision: str) -> None:
 
 
 KEPT_BY_THE_FIRST = (
-    "INSERT INTO people (id, name, created_at) VALUES ('ada', 'Ada', 0)",
+    "INSERT INTO people (id, name, email, created_at) VALUES ('ada', 'Ada', 'ada@example.org', 0)",
     "INSERT INTO login_sessions (id, token_hash, person_id, issuer, browser, created_at, expires_at)"
     " VALUES ('log_1', 'a', 'ada', 'https://id.example', 'Firefox', 0, 9)",
     "INSERT INTO customers (provider, account, live, external_id, person_id, created_at, last_ticket)"

@@ -1,7 +1,8 @@
 from sqlalchemy import Connection
-from tests.storage.makers import NOW, an_identity, keep_person
+from tests.storage.makers import LIVE_MODE, NOW, an_identity, keep_grant, keep_person
 
 from tollkeeper.model import Person
+from tollkeeper.reasons import Code, because
 from tollkeeper.storage import people
 
 
@@ -64,16 +65,56 @@ def test_a_search_finds_parts_in_any_case_newest_first_and_no_more_than_asked_fo
     assert people.search(conn, "PER_3", 10) == (cleo,)
 
 
-def test_somebody_is_called_by_id_before_address_before_name(conn: Connection) -> None:
+def test_an_address_is_found_in_any_case_and_a_name_never_passes_for_one(conn: Connection) -> None:
     ada = keep(conn, "per_1", "Ada", "ada@example.org")
     bob = keep(conn, "per_2", "per_1", "ADA@example.org", NOW + 1)
-    cleo = keep(conn, "per_3", "ada@example.org", "cleo@example.org")
-    assert people.called(conn, "per_1", 10) == (ada,)
-    assert people.called(conn, "Ada@Example.org", 10) == (ada, bob)
-    assert people.called(conn, "Ada@Example.org", 1) == (ada,)
-    assert people.called(conn, "cleo@example.org", 10) == (cleo,)
-    assert people.called(conn, "ADA", 10) == (ada,)
+    keep(conn, "per_3", "ada@example.org", "cleo@example.org")
+    assert people.with_address(conn, "Ada@Example.org", 10) == (ada, bob)
+    assert people.with_address(conn, "Ada@Example.org", 1) == (ada,)
+    assert people.with_address(conn, "ada@example", 10) == ()
+    assert people.with_address(conn, "%", 10) == ()
+
+
+def test_an_address_is_found_by_an_index(conn: Connection) -> None:
+    if conn.dialect.name == "postgresql":
+        conn.exec_driver_sql("SET LOCAL enable_seqscan = off")  # there is nobody yet
+    explain = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN"}[conn.dialect.name]
+    asked = people._WITH_ADDRESS.params(address="ada@example.org").compile(conn, compile_kwargs={"literal_binds": True})
+    plan = conn.exec_driver_sql(f"{explain} {asked}").all()
+    assert any("ix_people_email" in str(row) for row in plan), plan
+
+
+def test_letters_that_only_look_alike_make_another_address(conn: Connection) -> None:
+    keep(conn, "per_1", "Kai", "\N{KELVIN SIGN}ai@example.org")
+    assert people.with_address(conn, "kai@example.org", 10) == ()
+    assert people.sharing_address(conn, keep(conn, "per_2", "Kai", "kai@example.org"), False, NOW) == ()
+
+
+def test_somebody_is_called_by_a_whole_name_that_is_no_address(conn: Connection) -> None:
+    ada, namesake = keep(conn, "per_1", "Ada"), keep(conn, "per_2", "ADA", at=NOW + 1)
+    assert people.called(conn, "ada", 10) == (ada, namesake)
+    assert people.called(conn, "ada", 1) == (ada,)
     assert people.called(conn, "Ad", 10) == ()
+    for sign in people.AT_SIGNS:
+        keep(conn, f"per_{ord(sign)}", f"vip{sign}example.org")
+        assert people.called(conn, f"vip{sign}example.org", 10) == ()
+        assert people.search(conn, "vip", 10) == people.search(conn, f"{sign}example", 10) == ()
+    assert len(people.search(conn, "", 10)) == 5
+
+
+def test_k77_who_shares_a_verified_address_is_told_with_what_they_have(conn: Connection) -> None:
+    ada = keep(conn, "per_1", "Ada", "ada@example.org")
+    assert people.sharing_address(conn, ada, False, NOW) == ()
+    other = keep(conn, "per_2", "Other", "ADA@example.org", NOW + 1)
+    keep(conn, "per_3", "Ada", None)
+    for product, until in (("pro", None), ("basic", NOW + 1), ("gone", NOW)):
+        keep_grant(conn, "per_2", f"cs_{product}", product=product, until=until, reason=because(Code.PAID))
+    keep_grant(conn, "per_2", "cs_live", product="live", realm=LIVE_MODE, reason=because(Code.PAID))
+    assert people.sharing_address(conn, ada, False, NOW) == (
+        people.Namesake(other, ("https://id.example",), ("basic", "pro"), ()),
+    )
+    assert [one.person for one in people.sharing_address(conn, other, False, NOW)] == [ada]
+    assert people.sharing_address(conn, keep(conn, "per_3", "Ada", None), False, NOW) == ()
 
 
 def test_issuers_of_several_people(conn: Connection) -> None:

@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, exists, func, or_, select, update
 
-from tollkeeper.model import Customer, OrderState, Realm
+from tollkeeper.model import Customer, OrderState, Person, Realm
 from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.realms import columns_of, in_realm, realm_of, same_realm, within
-from tollkeeper.storage.tables import customers, findings, orders
+from tollkeeper.storage.tables import customers, findings, orders, people
 
 
 def of_person(conn: Connection, person_id: str, realm: Realm) -> Customer | None:
@@ -103,15 +103,20 @@ def count(conn: Connection, realm: Realm) -> int:
     return conn.execute(select(func.count()).select_from(customers).where(within(customers, realm))).scalar_one()
 
 
-def add(conn: Connection, person_id: str, realm: Realm, external_id: str, now: int) -> Customer:
-    """Keep a new customer. Where the person or the provider's id has one already, that one is the answer.
+def add(
+    conn: Connection, person_id: str, realm: Realm, external_id: str, now: int, *, told: str | None = None
+) -> Customer:
+    """Keep a new customer, of whom the provider was ``told`` this e-mail address.
+
+    Where the person or the provider's id has one already, that one is the answer.
 
     So the answer may carry another ``external_id`` (the person's customer from before) or, if the provider's id is
     already somebody else's, another ``person_id``.
     """
     conn.execute(
         insert_into(conn.dialect.name, customers)
-        .values(person_id=person_id, external_id=external_id, created_at=now, checked_at=now, **columns_of(realm))
+        .values(person_id=person_id, external_id=external_id, created_at=now, checked_at=now, told_email=told)
+        .values(**columns_of(realm))
         .on_conflict_do_nothing()
     )
     kept = of_person(conn, person_id, realm) or find(conn, realm, external_id)
@@ -120,14 +125,32 @@ def add(conn: Connection, person_id: str, realm: Realm, external_id: str, now: i
     return kept
 
 
-def replace(conn: Connection, customer: Customer, external_id: str, now: int) -> Customer:
-    """Give a person another record at the provider, for one that is gone; or the one they were given meanwhile."""
+def replace(conn: Connection, customer: Customer, external_id: str, now: int, *, told: str | None = None) -> Customer:
+    """Give a person another record at the provider, for one that is gone; or the one they were given meanwhile.
+
+    ``told`` is the e-mail address that it was made with.
+    """
     conn.execute(
         update(customers)
         .where(customers.c.id == customer.id, customers.c.replaced_at.is_(None))
         .values(replaced_at=now)
     )
-    return add(conn, customer.person_id, customer.realm, external_id, now)
+    return add(conn, customer.person_id, customer.realm, external_id, now, told=told)
+
+
+def whose_address(conn: Connection, customer_id: int) -> tuple[Person, str | None] | None:
+    """Whose record a customer is, and the e-mail address that the provider was last told, whether it took it or not.
+
+    None if it has been replaced.
+    """
+    row = conn.execute(_WHOSE_ADDRESS, {"customer": customer_id}).one_or_none()
+    return (Person(row.id, row.name, row.email, row.created_at), row.told_email) if row else None
+
+
+def set_told(conn: Connection, customer_id: int, before: str | None, told: str | None) -> bool:
+    """Note which address the provider was told, unless another than ``before`` was noted meanwhile."""
+    known = (customers.c.id == customer_id, customers.c.told_email.is_not_distinct_from(before))
+    return conn.execute(update(customers).where(*known).values(told_email=told)).rowcount == 1
 
 
 def take_ticket(conn: Connection, customer_id: int) -> int:
@@ -151,6 +174,11 @@ _EVER = select(customers).where(customers.c.person_id == bindparam("person"), in
 _ALL = _EVER.order_by(customers.c.id.desc())
 _CURRENT = _EVER.where(customers.c.replaced_at.is_(None))
 _CALLED = select(customers).where(customers.c.external_id == bindparam("external_id"), in_realm(customers))
+_WHOSE_ADDRESS = (
+    select(people.c.id, people.c.name, people.c.email, people.c.created_at, customers.c.told_email)
+    .select_from(customers.join(people))
+    .where(customers.c.id == bindparam("customer"), customers.c.replaced_at.is_(None))
+)
 _NEXT_TICKET = (
     update(customers)
     .where(customers.c.id == bindparam("customer"))

@@ -2,13 +2,35 @@
 
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from tollkeeper.model import Identity, Person
+from tollkeeper.model import Identity, Person, Verdict
+from tollkeeper.storage.grants import products_held
+from tollkeeper.storage.tables import customers, findings, people
 from tollkeeper.storage.tables import identities as identities_table
-from tollkeeper.storage.tables import people
+
+# As Unicode has them. A name that holds one may pass for an address, and no issuer has verified a name.
+AT_SIGNS = "@\N{SMALL COMMERCIAL AT}\N{FULLWIDTH COMMERCIAL AT}"
+
+# How many people with one address are looked at: there are as many as issuers that verified it.
+SHARING = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Namesake:
+    """Somebody else with the same verified address, the issuers they sign in with, and what they have in one mode.
+
+    ``holds`` are the products they hold now, ``pays_for`` those of subscriptions of theirs that are not over, whether
+    they give access or not.
+    """
+
+    person: Person
+    issuers: tuple[str, ...]
+    holds: tuple[str, ...]
+    pays_for: tuple[str, ...]
 
 
 def person_of(conn: Connection, identity: Identity, *, new_id: str, now: int) -> Person:
@@ -51,20 +73,64 @@ def identities(conn: Connection, person_id: str) -> tuple[tuple[str, int], ...]:
 
 
 def search(conn: Connection, query: str, limit: int) -> tuple[Person, ...]:
-    """People whose id, name or e-mail address contains the query, in any case; newest first."""
-    matches = (column.icontains(query, autoescape=True) for column in (people.c.id, people.c.name, people.c.email))
-    newest = _PERSON.where(or_(*matches)).order_by(people.c.created_at.desc(), people.c.id).limit(limit)
-    return tuple(Person(*row) for row in conn.execute(newest))
+    """People whose id, name or e-mail address contains the query, in any case; newest first.
+
+    A name that might pass for an address counts for nothing: whoever made it up is not who is looked for.
+    """
+    id, name, email = (
+        column.icontains(query, autoescape=True) for column in (people.c.id, people.c.name, people.c.email)
+    )
+    plain = and_(*(people.c.name.not_like(f"%{sign}%") for sign in AT_SIGNS))
+    newest = _PERSON.where(or_(id, and_(name, plain), email)).order_by(people.c.created_at.desc(), people.c.id)
+    return tuple(Person(*row) for row in conn.execute(newest.limit(limit)))
 
 
-def called(conn: Connection, who: str, limit: int) -> tuple[Person, ...]:
-    """The person with this id; else those with this e-mail address, in any case; else those with this name."""
-    for column in (people.c.id, people.c.email, people.c.name):
-        same = column == who if column is people.c.id else func.lower(column) == func.lower(who)
-        found = conn.execute(_PERSON.where(same).order_by(people.c.created_at, people.c.id).limit(limit)).all()
-        if found:
-            return tuple(Person(*row) for row in found)
-    return ()
+def with_address(conn: Connection, address: str, limit: int) -> tuple[Person, ...]:
+    """Everybody for whom an issuer verified this e-mail address, in any case; the oldest first."""
+    rows = conn.execute(_WITH_ADDRESS.limit(limit), {"address": address})
+    # What else a database takes for the same letter, such as the sign for Kelvin for a K, is another address.
+    return tuple(person for person in (Person(*row) for row in rows) if _plain(person.email) == _plain(address))
+
+
+def called(conn: Connection, name: str, limit: int) -> tuple[Person, ...]:
+    """Everybody whose whole name this is, in any case; the oldest first. Nobody is called by what may be an address."""
+    if any(sign in name for sign in AT_SIGNS):
+        return ()
+    rows = conn.execute(_ELDEST.where(func.lower(people.c.name) == func.lower(name)).limit(limit))
+    return tuple(Person(*row) for row in rows)
+
+
+def sharing_address(conn: Connection, person: Person, live: bool, now: int) -> tuple[Namesake, ...]:
+    """The other people for whom another issuer verified the same address, the oldest first.
+
+    Nobody shares an address with somebody who has none that is verified.
+    """
+    if person.email is None:
+        return ()
+    others = [one for one in with_address(conn, person.email, SHARING) if one.id != person.id]
+    if not others:
+        return ()
+    ids = [one.id for one in others]
+    issuers, holds, pays_for = issuers_of(conn, ids), products_held(conn, ids, live, now), _paid_for(conn, ids, live)
+    return tuple(Namesake(one, issuers[one.id], holds[one.id], pays_for[one.id]) for one in others)
+
+
+def _paid_for(conn: Connection, person_ids: Collection[str], live: bool) -> dict[str, tuple[str, ...]]:
+    """The products of subscriptions that are not over, by person."""
+    rows = conn.execute(
+        select(customers.c.person_id, findings.c.product)
+        .select_from(findings.join(customers))
+        .where(
+            customers.c.person_id.in_(person_ids),
+            findings.c.live == live,
+            findings.c.product.is_not(None),
+            findings.c.standing.is_not(None),
+            findings.c.verdict.in_([Verdict.GRANTED, Verdict.PENDING, Verdict.SUSPENDED]),
+        )
+        .distinct()
+        .order_by(findings.c.product)
+    ).all()
+    return {id: tuple(row.product for row in rows if row.person_id == id) for id in person_ids}
 
 
 def issuers_of(conn: Connection, person_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
@@ -79,6 +145,14 @@ def issuers_of(conn: Connection, person_ids: Collection[str]) -> dict[str, tuple
 
 
 _PERSON = select(people.c.id, people.c.name, people.c.email, people.c.created_at)
+_ELDEST = _PERSON.order_by(people.c.created_at, people.c.id)
+# Made once: every page with offers asks.
+_WITH_ADDRESS = _ELDEST.where(func.lower(people.c.email) == func.lower(bindparam("address", type_=people.c.email.type)))
+
+
+def _plain(address: str | None) -> bytes:
+    """An address by which it can be compared with others: in any case of the Latin letters."""
+    return (address or "").encode().lower()
 
 
 def _person_with(conn: Connection, identity: Identity) -> Person | None:

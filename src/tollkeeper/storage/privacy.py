@@ -63,6 +63,7 @@ def erase(conn: Connection, person_id: str, now: int) -> None:
         conn.execute(delete(table).where(table.c.person_id == person_id))
     mine = select(customers.c.id).where(customers.c.person_id == person_id)
     conn.execute(update(findings).where(findings.c.customer_id.in_(mine)).values(email=None))
+    conn.execute(update(customers).where(customers.c.person_id == person_id).values(told_email=None))
     conn.execute(
         update(orders)
         .where(orders.c.person_id == person_id, orders.c.state == OrderState.OPEN)

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    func,
     text,
 )
 
@@ -65,6 +66,7 @@ people = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("erased_at", BigInteger),  # when they deleted their account: then they have no name, and cannot sign in
 )
+Index("ix_people_email", func.lower(people.c.email))  # people are found by an address in any case
 
 identities = Table(
     "identities",
@@ -114,6 +116,7 @@ customers = Table(
     Column("last_ticket", BigInteger, nullable=False, server_default=text("0")),
     Column("written_ticket", BigInteger, nullable=False, server_default=text("0")),
     Column("replaced_at", BigInteger),  # the provider deleted it; what it paid for still counts
+    Column("told_email", Text),  # the address that the provider was last told, taken or not; empty: none
     Column(
         "checked_at", BigInteger, nullable=False, server_default=text("0")
     ),  # when last reconciled, or claimed for it

@@ -169,6 +169,22 @@ class StripeProvider:
                 refusal.obstacle = Obstacle.CUSTOMER_REFUSED
             raise
 
+    async def update_customer(self, customer: Customer, person: Person) -> None:
+        """See ``PaymentProvider``. https://docs.stripe.com/api/customers/update
+
+        An empty value takes an address away:
+        https://docs.stripe.com/changelog/2013-08-12/allows-description-email-fields-null
+        """
+        try:
+            async with self._calling() as client:
+                await ask(client, "post", path("/v1/customers", customer.external_id), email=person.email or "")
+        except EmailRefused:  # as when a customer is made with such a one
+            if person.email is None:
+                raise
+            await self.update_customer(customer, replace(person, email=None))
+        except ProviderMissing as error:
+            raise CustomerMissing(str(error), error.advice) from error
+
     async def create_checkout(self, order: Order, customer: Customer, returns: ReturnAddresses) -> Checkout:
         """See ``PaymentProvider``. https://docs.stripe.com/api/checkout/sessions/create"""
         params = self._checkout_params(order, customer, returns)
