@@ -22,8 +22,13 @@ from tests.journeys.tours import (
     wrong_turns,
 )
 from tests.journeys.visitor import Lobby
+from tests.storage.makers import keep_grant
 from tests.support.running import Sandbox, Site, running_sandbox, running_site
 from tests.support.shops import running_shop
+
+from tollkeeper.model import Identity
+from tollkeeper.reasons import Code, because
+from tollkeeper.storage import people
 
 SIZES = ((390, 844), (1280, 800))
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
@@ -79,7 +84,14 @@ def test_pages_with_several_of_everything(browser: Browser, sqlite_url: str, tmp
     with ExitStack() as provider:
         sandbox = provider.enter_context(running_sandbox())
         with shop(sandbox, sqlite_url, tmp_path) as site, Lobby(browser, site.url, bypass_csp=True) as visit:
-            assert_nothing(inspect(several_of_everything(visit, provider.close)))
+            assert_nothing(inspect(several_of_everything(visit, partial(has_the_lessons, site), provider.close)))
+
+
+def has_the_lessons(site: Site, email: str) -> None:
+    """Somebody who signs in with GitHub has them."""
+    twin = Identity("https://github.com", email, "Theo Twin", email)
+    site.look(partial(people.person_of, new_id="per_twin", now=1_700_000_000), twin)
+    site.look(partial(keep_grant, product="flying", reason=because(Code.PAID)), "per_twin", "cs_test_of_the_twin")
 
 
 def test_pages_of_a_subscription(browser: Browser, sqlite_url: str, tmp_path: Path) -> None:

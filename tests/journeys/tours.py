@@ -117,8 +117,13 @@ def behind_the_counter(visit: Lobby, demo: Demo) -> Stops:
     yield "nothing in the sandbox", buyer.page
 
 
-def several_of_everything(visit: Lobby, silence_provider: Callable[[], None]) -> Stops:
-    """A shop with two products and two issuers, whose provider stops answering after somebody has gone to pay."""
+def several_of_everything(
+    visit: Lobby, had_elsewhere: Callable[[str], None], silence_provider: Callable[[], None]
+) -> Stops:
+    """A shop with two products and two issuers, whose provider stops answering after somebody has gone to pay.
+
+    ``had_elsewhere`` has somebody with this address sign in with the other issuer, and have the flying lessons.
+    """
     someone = visit()
     someone.open()
     yield "landing, several products, signed out", someone.page
@@ -128,6 +133,8 @@ def several_of_everything(visit: Lobby, silence_provider: Callable[[], None]) ->
     someone.introduce()
     someone.sees(f"Hello, {someone.name}")
     yield "landing, several products", someone.page
+    had_elsewhere(someone.email)
+    yield from _had_elsewhere(someone)
     someone.press("Purchase Reports")
     someone.sees("Reports")
     checkout = someone.page.url
@@ -142,6 +149,20 @@ def several_of_everything(visit: Lobby, silence_provider: Callable[[], None]) ->
     someone.press("Purchase Reports")
     someone.sees("Back in a moment")
     yield "503", someone.page
+
+
+def _had_elsewhere(someone: Visitor) -> Stops:
+    for path in ("/pricing", "/"):
+        someone.open(path)
+        someone.reads("An account with this address, signed in by GitHub, has this already.")
+        yield f"{path}, had elsewhere", someone.page
+    someone.forgive("409 ")
+    someone.press("Purchase Flying lessons")
+    someone.sees("You may have this already")
+    yield "had elsewhere", someone.page
+    someone.press("Buy all the same")
+    someone.sees("Flying lessons")
+    someone.open()
 
 
 def from_trial_to_deletion(visit: Lobby, shop: Shop) -> Stops:

@@ -10,6 +10,7 @@ from tollkeeper.access import Allow
 from tollkeeper.errors import Refused
 from tollkeeper.model import Product, Visitor
 from tollkeeper.storage import orders
+from tollkeeper.web.elsewhere import had_elsewhere
 from tollkeeper.web.languages import language_of
 from tollkeeper.web.offers import Offer, offers_for
 from tollkeeper.web.plans import plans_of, to_mend
@@ -53,7 +54,8 @@ async def shop(
     """A page with offers."""
     site = site_of(request)
     plans = await plans_of(site, visitor) if visitor else ()
-    offers = await offers_for(site, products, visitor, plans)
+    elsewhere = await had_elsewhere(site, visitor) if visitor else {}
+    offers = await offers_for(site, products, visitor, plans, elsewhere)
     return site.pages.render(
         template,
         visitor=visitor,

@@ -1,13 +1,14 @@
 """What is on sale, as it is offered to one visitor: the same on the landing page and on the page of prices."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from tollkeeper import off_sale
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable
 from tollkeeper.model import Holding, OffSale, Order, Price, Product, Visitor
 from tollkeeper.storage import orders
+from tollkeeper.web.elsewhere import Elsewhere
 from tollkeeper.web.plans import Plan, trial_left
 from tollkeeper.web.site import Site
 from tollkeeper.wording_off_sale import why_not
@@ -60,6 +61,8 @@ class Offer:
     """What they have, in words; also where it gives no access, but must not be bought once more."""
     to_mend: bool = False
     without_card: bool = False
+    elsewhere: tuple[Elsewhere, ...] = ()
+    """Accounts with the visitor's address that have it."""
 
     @property
     def price(self) -> Price | None:
@@ -78,9 +81,16 @@ class Offer:
 
 
 async def offers_for(
-    site: Site, products: Sequence[Product], visitor: Visitor | None, plans: Iterable[Plan] = ()
+    site: Site,
+    products: Sequence[Product],
+    visitor: Visitor | None,
+    plans: Iterable[Plan] = (),
+    elsewhere: Mapping[str, tuple[Elsewhere, ...]] = {},
 ) -> list[Offer]:
-    """The products as offered to a visitor, whose subscriptions are ``plans``; or to anybody."""
+    """The products as offered to a visitor, whose subscriptions are ``plans``; or to anybody.
+
+    ``elsewhere`` tells, by product, of accounts with the visitor's address that have it.
+    """
     books = site.books
     recurring = any(product.policy.trial_days for product in products)
     ordered: tuple[Order, ...] = ()
@@ -88,11 +98,10 @@ async def offers_for(
         ordered = await books.database.read(orders.in_mode, visitor.person.id, books.provider.live)
     mine = {plan.found.product: plan for plan in plans if not plan.over}
     closed = await off_sale.known(books, visitor.person.id if visitor else None)
-    return list(
-        await asyncio.gather(
-            *(_offer(site, product, visitor, mine.get(product.key), ordered, closed) for product in products)
-        )
+    offers = await asyncio.gather(
+        *(_offer(site, product, visitor, mine.get(product.key), ordered, closed) for product in products)
     )
+    return [replace(offer, elsewhere=elsewhere.get(offer.key, ())) for offer in offers]
 
 
 async def _offer(

@@ -10,6 +10,7 @@ from tollkeeper.checkout import Completed
 from tollkeeper.errors import AlreadyHeld, NeedsMending, ProviderRefused, ProviderUnavailable, Refused
 from tollkeeper.model import Grant, Order, Product, Verdict, Visitor
 from tollkeeper.storage import grants, orders
+from tollkeeper.web.elsewhere import ask_first, had_elsewhere
 from tollkeeper.web.forms import LOOK_RATE, limit, posted
 from tollkeeper.web.languages import language_of
 from tollkeeper.web.offers import Choice, closed_to, name_of, name_shown, price_by_id
@@ -37,6 +38,10 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     wanted = wanted_page(site, form.get("return_to"))
     if any(held.product == product.key for held in visitor.holdings):
         return arrive(request, wanted, at=after_paying(site)) if wanted else go(request, "/dashboard")
+    had = (await had_elsewhere(site, visitor)).get(product.key)
+    if had and form.get("confirmed") != "yes":
+        name = await name_shown(site, product.key)
+        return ask_first(request, visitor, product, had, name=name, price_id=price_id, wanted=wanted)
     limit(request, site.config.purchase_rate, "purchase", visitor.person.id)
     try:
         found = await site.till.begin(visitor.person, product, price_id)

@@ -1,0 +1,67 @@
+"""What an account with the visitor's address has already, but another sign-in: told before it is sold once more.
+
+Of such an account nothing is told but by whom one signs in there, and which product it has.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tollkeeper.model import Product, Visitor
+from tollkeeper.storage import people
+from tollkeeper.web.site import Site, site_of
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """How one signs in to that account.
+
+    The issuer's name and, if one can still sign in there, its place in addresses.
+    """
+
+    issuer: str
+    issuer_id: str | None
+
+
+async def had_elsewhere(site: Site, visitor: Visitor) -> Mapping[str, tuple[Elsewhere, ...]]:
+    """The accounts that have a product, by its key. Of both, an issuer verified the address; else there are none."""
+    books = site.books
+    found = await books.database.read(people.sharing_address, visitor.person, books.provider.live, books.clock())
+    had: dict[str, tuple[Elsewhere, ...]] = {}
+    for one in found:
+        for product in {*one.holds, *one.pays_for}:
+            had[product] = had.get(product, ()) + tuple(_elsewhere(site, issuer) for issuer in one.issuers)
+    return had
+
+
+def _elsewhere(site: Site, issuer: str) -> Elsewhere:
+    known = next((one for one in site.config.issuers if one.issuer_url == issuer), None)
+    return Elsewhere(known.name, known.id) if known else Elsewhere(issuer, None)
+
+
+def ask_first(
+    request: Request,
+    visitor: Visitor,
+    product: Product,
+    had: tuple[Elsewhere, ...],
+    *,
+    name: str,
+    price_id: str | None,
+    wanted: str | None,
+) -> Response:
+    """A page that says so, and from which the purchase goes on.
+
+    ``name`` is the product's as visitors see it, ``wanted`` the page that they first asked for.
+    """
+    return site_of(request).pages.render(
+        "elsewhere.html",
+        visitor=visitor,
+        status=409,
+        product=product.key,
+        product_name=name,
+        elsewhere=had,
+        price_id=price_id,
+        wanted=wanted,
+    )
