@@ -267,7 +267,7 @@ LOOK = ("No access", "We have to look at this payment ourselves. Please write to
 LAPSED = ("No access", "It should have been renewed, but we heard nothing of that by {granted_until:day}.")
 CANCELED = ("Canceled", "{kind} until {ends:day}, when it ends. Nothing more will be charged.")
 VISITORS: Mapping[Code, Variants] = {
-    Code.PAID: {"": ("Yours", "{sentence}.")},
+    Code.PAID: {"": ("Yours", "{sentence}")},
     Code.PROCESSING: {"": ("Under way", "The payment is still being processed. Access arrives by itself.")},
     Code.NOT_PAID: {"": ("Not paid", "The payment did not succeed, and nothing was charged.")},
     Code.REFUNDED: {
@@ -327,7 +327,11 @@ VISITORS: Mapping[Code, Variants] = {
     Code.OPERATOR_GRANTED: {"": ("Yours", "Given to you by the people who run this site.")},
     Code.OPERATOR_REVOKED: {"": ("No access", "Ended by the people who run this site. Please write to them.")},
     Code.ACCOUNT_DELETED: {"": ("Ended", "The account was deleted.")},
-    Code.WRITTEN: {"": ("No access", "{words:note}.")},
+    Code.WRITTEN: {
+        "lapsed": ("No access", "{sentence}"),
+        "granted_until": ("Active", "{sentence}"),
+        "": ("No access", "{sentence}"),
+    },
 }
 
 
@@ -380,7 +384,12 @@ def _for_operators(reason: Reason, which: int) -> str:
 
 def sentence(reason: Reason) -> str:
     """A reason as a sentence by itself, for operators and the log."""
-    return f"{_for_operators(reason, 0)}."
+    return _stopped(_for_operators(reason, 0))
+
+
+def _stopped(words: str) -> str:
+    """A sentence with its full stop, unless what people wrote at its end has a mark already."""
+    return words if words.endswith(("?", "!")) else f"{words}."
 
 
 def clause(reason: Reason) -> str:
@@ -401,7 +410,7 @@ def for_visitor(
         "lapsed": lapsed,
         "cardless": cardless,
         "kind": "Free" if reason.code is Code.TRIAL else "Paid",
-        "sentence": _for_operators(reason, 0) if reason.code in GIVES_ACCESS else "",
+        "sentence": sentence(reason),
     }
     label, words = _fitting(VISITORS.get(reason.code, {"": LOOK}), facts)
     return label, _filled(words, facts)
@@ -413,12 +422,12 @@ def for_visitor(
 def allowed(name: str, feature: str, grant: Grant, *, by_operator: bool) -> str:
     """Who may use a feature, and by which grant."""
     until = "" if grant.until is None else f" until {day(grant.until)}"
-    return f"{name} may use {feature}{until}, because {_grounds(grant, by_operator)}."
+    return _stopped(f"{name} may use {feature}{until}, because {_grounds(grant, by_operator)}")
 
 
 def denied(name: str, feature: str, obstacle: str) -> str:
     """Who may not, and what stands in the way."""
-    return f"{name} may not use {feature}, because {obstacle}."
+    return _stopped(f"{name} may not use {feature}, because {obstacle}")
 
 
 def _grounds(grant: Grant, by_operator: bool) -> str:
@@ -523,6 +532,7 @@ UNKNOWN_PRICE_REMEDY = "Add the price to a product of the catalog, or change the
 REMEDIES = {
     Code.UNKNOWN_PRICE: UNKNOWN_PRICE_REMEDY,
     Code.OTHER_PRICES: UNKNOWN_PRICE_REMEDY,
+    Code.WRITTEN: UNKNOWN_PRICE_REMEDY,  # all that was remarked before there were codes
     Code.NOT_FINALIZED: "Mend at the provider what it says, then have the invoice finalized there.",
     Code.PAID_AFTER_END: "Refund it at the provider, or: tollkeeper grant {person} {product} --until DATE --note WHY",
     Code.SUBSCRIPTION_DISPUTED: "To end the subscription: tollkeeper end {source} --note WHY",
@@ -530,6 +540,7 @@ REMEDIES = {
 KINDS = {
     Code.UNKNOWN_PRICE: "unknown price",
     Code.OTHER_PRICES: "unknown price",
+    Code.WRITTEN: "unknown price",
     Code.NOT_FINALIZED: "not finalized",
     Code.PAID_AFTER_END: "paid after the end",
     Code.SUBSCRIPTION_DISPUTED: "disputed",

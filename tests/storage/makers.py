@@ -5,11 +5,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from tollkeeper.model import (
+    Bill,
     Event,
     Finding,
     Grant,
     Handover,
     Identity,
+    Invoice,
     Line,
     LoginSession,
     Order,
@@ -22,6 +24,7 @@ from tollkeeper.model import (
     Subscription,
     Verdict,
 )
+from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.storage import grants, handovers, login_sessions, people
 
 NOW = 1_800_000_000
@@ -32,6 +35,8 @@ LIVE_MODE = Realm("stripe", "acct_1", live=True)
 OTHER_ACCOUNT = Realm("stripe", "acct_2", live=False)
 OTHER_PROVIDER = Realm("paddle", "acct_1", live=False)
 OTHER_REALMS = (LIVE_MODE, OTHER_ACCOUNT, OTHER_PROVIDER)
+
+PAID = because(Code.PAID)
 
 
 def an_identity(subject: str, *, issuer: str = "https://id.example", **changes: Any) -> Identity:
@@ -83,7 +88,7 @@ def a_grant(person_id: str, source: str, **changes: Any) -> Grant:
         "since": NOW,
         "until": None,
         "revoked_at": None,
-        "reason": "paid",
+        "reason": PAID,
         "amount": 990,
         "currency": "eur",
         "reference": "pi_1",
@@ -96,7 +101,7 @@ def keep_grant(conn: Connection, /, person_id: str, source: str, **changes: Any)
     return grants.add(conn, a_grant(person_id, source, **changes))
 
 
-def a_finding(source: str, *, verdict: Verdict = Verdict.GRANTED, reason: str = "paid", **changes: Any) -> Finding:
+def a_finding(source: str, *, verdict: Verdict = Verdict.GRANTED, reason: Reason = PAID, **changes: Any) -> Finding:
     fields: dict[str, Any] = {
         "source": source,
         "order_id": "ord_1",
@@ -113,8 +118,26 @@ def a_finding(source: str, *, verdict: Verdict = Verdict.GRANTED, reason: str = 
     return Finding(Purchase(**{**fields, **changes}), verdict, reason, product="dashboard")
 
 
+def an_invoice(id: str = "in_1", **changes: Any) -> Invoice:
+    """One of the first month, paid."""
+    fields: dict[str, Any] = {
+        "id": id,
+        "bill": Bill.PAID,
+        "starts": NOW,
+        "ends": NOW + 30 * DAY,
+        "created_at": NOW,
+        "total": 990,
+        "paid": 990,
+        "due_at": NOW,
+        "paid_at": NOW,
+        "reference": "pi_1",
+        "receipt_url": "https://pay.example/receipts/1",
+    }
+    return Invoice(**{**fields, **changes})
+
+
 def a_subscription_finding(
-    source: str, *, verdict: Verdict = Verdict.GRANTED, remark: str | None = None, **changes: Any
+    source: str, *, verdict: Verdict = Verdict.GRANTED, remarks: tuple[Reason, ...] = (), **changes: Any
 ) -> Finding:
     fields: dict[str, Any] = {
         "source": source,
@@ -122,17 +145,17 @@ def a_subscription_finding(
         "person_id": "ada",
         "live": False,
         "currency": "eur",
-        "payment": Payment.PAID,
         "created_at": NOW,
-        "amount_total": 990,
         "standing": Standing.ACTIVE,
         "items": (Line("price_1", 1),),
         "period_start": NOW,
         "period_end": NOW + 30 * DAY,
+        "invoices": (an_invoice(),),
     }
     bought = Subscription(**{**fields, **changes})
     until = bought.period_end + DAY if verdict is Verdict.GRANTED else None
-    return Finding(bought, verdict, "paid", "dashboard", until, bought.items[0], remark)
+    reason = because(Code.SUBSCRIBED, until=bought.period_end)
+    return Finding(bought, verdict, reason, "dashboard", until, bought.items[0], remarks)
 
 
 def an_event(id: str, **changes: Any) -> Event:

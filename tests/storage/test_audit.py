@@ -1,8 +1,9 @@
 import pytest
 from sqlalchemy import Connection, delete, text, update
 from sqlalchemy.exc import IntegrityError
-from tests.storage.makers import NOW, TEST_MODE, a_grant
+from tests.storage.makers import NOW, PAID, TEST_MODE, a_grant
 
+from tollkeeper.reasons import Code, because
 from tollkeeper.storage import audit, tables
 
 
@@ -17,17 +18,17 @@ def test_entries_of_a_person_oldest_first(conn: Connection) -> None:
     first, second = audit.of_person(conn, "ada")
     assert (first.change, second.change) == ("granted", "revoked")
     assert first == audit.Entry(
-        first.id, NOW, "ada", "granted", "dashboard", TEST_MODE, "cs_1", "paid", '{"amount": 990}'
+        first.id, NOW, "ada", "granted", "dashboard", TEST_MODE, "cs_1", PAID, '{"amount": 990}'
     )
 
 
-@pytest.mark.parametrize("rewriting", [update(tables.audit).values(reason="other"), delete(tables.audit)])
+@pytest.mark.parametrize("rewriting", [update(tables.audit).values(reason=because(Code.PAID)), delete(tables.audit)])
 def test_i08_the_database_refuses_to_rewrite_the_audit(conn: Connection, rewriting: object) -> None:
     record(conn, "ada", "granted")
     with pytest.raises(IntegrityError, match="append-only"), conn.begin_nested():
         conn.execute(rewriting)  # type: ignore[call-overload]
     (entry,) = audit.of_person(conn, "ada")
-    assert entry.reason == "paid"
+    assert entry.reason == PAID
 
 
 @pytest.mark.parametrize("engine", ["postgresql"])  # SQLite has no TRUNCATE

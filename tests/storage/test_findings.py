@@ -11,17 +11,21 @@ from tests.storage.makers import (
     TEST_MODE,
     a_finding,
     a_subscription_finding,
+    an_invoice,
     an_order,
     keep_grant,
     keep_person,
 )
 
-from tollkeeper.model import Customer, Dispute, Person, Realm, Standing, Verdict
+from tollkeeper.model import Bill, Customer, Dispute, Invoice, Person, Realm, Standing, Verdict
+from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.storage import customers, findings, grants
 from tollkeeper.storage.findings import Noted, noted
 
 OPERATOR = Realm("operator", "", live=False)
 UNCLAIMED, QUARANTINED = Verdict.UNCLAIMED, Verdict.QUARANTINED
+ODD = because(Code.UNKNOWN_PRICE, prices="price_9")
+ODDER = because(Code.NOT_FINALIZED, invoice="in_1", since=NOW, trouble="No address.")
 
 
 @pytest.fixture
@@ -150,10 +154,17 @@ def test_the_unexplained_are_found_by_an_index_of_their_own(conn: Connection) ->
 
 
 def test_what_is_found_of_a_subscription_is_kept_as_it_was_made(conn: Connection, ada: Customer) -> None:
-    made = a_subscription_finding("sub_1", reference="pi_1", ends_at=NOW + DAY, trial_end=NOW, remark="Odd.")
+    invoices = (
+        an_invoice("in_2", bill=Bill.DRAFT, total=-1, paid=0, due_at=None, paid_at=None, trouble="No address."),
+        an_invoice("in_1", refunded=9, dispute=Dispute.WON, ends=NOW),
+    )
+    terms: dict[str, Any] = {"ends_at": NOW + DAY, "trial_end": NOW, "invoices": invoices}
+    made = a_subscription_finding("sub_1", remarks=(ODD, ODDER), **terms)
     findings.note(conn, TEST_MODE, ada, [made], NOW)
     (kept,) = findings.of_person(conn, "ada", False, 10)
     assert kept == noted(made, "ada", NOW)
+    assert (kept.remarks, kept.invoices) == ((ODD, ODDER), invoices)
+    assert (kept.amount, kept.refunded, kept.reference) == (990, 9, "pi_1")
     assert (kept.standing, kept.price_id, kept.quantity, kept.payment) == (Standing.ACTIVE, "price_1", 1, "sub_1")
     assert (kept.renews_at, kept.gives_access(NOW + 31 * DAY - 1), kept.gives_access(NOW + 31 * DAY)) == (
         None,
@@ -168,16 +179,37 @@ def test_what_is_remarked_is_news_once_and_listed_while_it_lasts(conn: Connectio
     def news(**changes: Any) -> int:
         return len(findings.note(conn, TEST_MODE, ada, [a_subscription_finding("sub_1", **changes)], NOW))
 
-    assert (news(), news(remark="Odd."), news(remark="Odd."), news(remark="Odder.")) == (1, 1, 0, 1)
-    assert [one.remark for one in findings.remarked(conn, "stripe", False, 10)] == ["Odder."]
+    assert (news(), news(remarks=(ODD,)), news(remarks=(ODD,)), news(remarks=(ODDER,))) == (1, 1, 0, 1)
+    assert [one.remarks for one in findings.remarked(conn, "stripe", False, 10)] == [(ODDER,)]
     assert len(findings.remarked(conn, "stripe", False, 10, "ada")) == 1
     assert findings.remarked(conn, "stripe", False, 10, "bob") == findings.remarked(conn, "stripe", True, 10) == ()
     assert (news(), findings.remarked(conn, "stripe", False, 10)) == (0, ())
 
 
+def test_of_several_remarks_only_what_is_new_is_news(conn: Connection, ada: Customer) -> None:
+    def news(*remarks: Reason) -> int:
+        return len(findings.note(conn, TEST_MODE, ada, [a_subscription_finding("sub_1", remarks=remarks)], NOW))
+
+    later = replace(ODDER, facts={**ODDER.facts, "since": NOW + DAY})
+    assert (news(ODD, ODDER), news(ODDER, ODD), news(ODDER), news(ODD, ODDER), news(ODD, later)) == (1, 0, 0, 1, 1)
+
+
+def test_earlier_invoices_are_those_of_periods_before_the_newest(conn: Connection) -> None:
+    month = 30 * DAY
+    first, second = (an_invoice(f"in_{at}", starts=NOW + at * month, ends=NOW + (at + 1) * month) for at in (0, 1))
+    change = an_invoice("in_change", starts=second.starts + DAY, ends=second.ends)
+
+    def earlier(*invoices: Invoice) -> tuple[Invoice, ...]:
+        return noted(a_subscription_finding("sub_1", invoices=invoices), "ada", NOW).earlier_invoices
+
+    assert earlier() == earlier(first) == ()
+    assert earlier(second, first) == earlier(change, second, first) == (first,)
+
+
 def test_a_subscription_that_opened_no_door_is_listed_until_it_is_over(conn: Connection, ada: Customer) -> None:
     for verdict, amount, unexplained in ((UNCLAIMED, 0, True), (QUARANTINED, 990, True), (Verdict.ENDED, 0, False)):
-        one = a_subscription_finding("sub_1", verdict=verdict, amount_total=amount, amount_refunded=amount)
+        paid = an_invoice(total=amount, paid=amount, refunded=amount)
+        one = a_subscription_finding("sub_1", verdict=verdict, invoices=(paid,))
         findings.note(conn, TEST_MODE, ada, [one], NOW)
         assert listed(conn) == (["sub_1"] if unexplained else [])
         assert noted(one, "ada", NOW).unexplained is unexplained

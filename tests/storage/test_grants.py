@@ -19,7 +19,10 @@ from tests.storage.makers import (
 )
 
 from tollkeeper.model import Grant, Realm
+from tollkeeper.reasons import Code, because
 from tollkeeper.storage import customers, findings, grants
+
+REFUNDED = because(Code.REFUNDED, refunded=990, amount=990, currency="eur", limit=100)
 
 
 @pytest.fixture
@@ -51,17 +54,35 @@ def test_b19_the_same_source_in_another_realm_is_another(conn: Connection, grant
 
 
 def test_revoke_and_restore(conn: Connection, grant: Grant) -> None:
-    grants.change(conn, replace(grant, revoked_at=NOW + 1, reason="refunded"))
+    grants.change(conn, replace(grant, revoked_at=NOW + 1, reason=REFUNDED))
     (revoked,) = grants.of_person(conn, "ada", TEST_MODE)
-    assert (revoked.revoked_at, revoked.reason) == (NOW + 1, "refunded")
+    assert (revoked.revoked_at, revoked.reason) == (NOW + 1, REFUNDED)
     assert grants.held(conn, "ada", live=False, now=NOW + 1) == ()
     grants.change(conn, grant)
     assert grants.held(conn, "ada", live=False, now=NOW + 1) == (grant,)
 
 
+@pytest.mark.parametrize("until", [None, NOW - 1, NOW, NOW + 1])
+@pytest.mark.parametrize("revoked_at", [None, NOW - 1, NOW])
+def test_what_the_database_calls_in_force_is_what_a_grant_does(
+    conn: Connection, until: int | None, revoked_at: int | None
+) -> None:
+    keep_person(conn, "ada")
+    kept = keep_grant(conn, "ada", "cs_1", until=until, revoked_at=revoked_at)
+    assert kept.in_force(NOW) == (revoked_at is None and until in {None, NOW + 1})
+    assert bool(grants.held(conn, "ada", live=False, now=NOW)) == kept.in_force(NOW)
+
+
+def test_who_decided_that_it_gives_no_access_is_kept_with_what_they_said(conn: Connection, grant: Grant) -> None:
+    decided = because(Code.OPERATOR_REVOKED, note='Said "it\'s shared". Über {amount:money} %s')
+    grants.change(conn, replace(grant, withheld=decided, reason=decided, revoked_at=NOW))
+    (kept,) = grants.of_person(conn, "ada", TEST_MODE)
+    assert (kept.withheld, kept.reason) == (decided, decided)
+
+
 def test_a_change_touches_one_grant_only(conn: Connection, grant: Grant) -> None:
     other = keep_grant(conn, "ada", "cs_2")
-    grants.change(conn, replace(grant, until=NOW, reason="run out"))
+    grants.change(conn, replace(grant, until=NOW, reason=REFUNDED))
     assert other in grants.of_person(conn, "ada", TEST_MODE)
 
 
@@ -117,8 +138,9 @@ def test_bought_twice_is_every_payment_after_the_first_that_holds_good(conn: Con
 
 
 def test_a_change_of_plan_and_a_renewal_are_kept(conn: Connection, grant: Grant) -> None:
-    facts = {"amount": 1, "currency": "usd", "reference": "pi_2", "receipt_url": None}
-    renewed = replace(grant, product="reports", until=NOW + DAY, reason="renewed", **facts)  # type: ignore[arg-type]
+    facts: dict[str, Any] = {"amount": 1, "currency": "usd", "reference": "pi_2", "receipt_url": None}
+    reason = because(Code.SUBSCRIBED, until=NOW + DAY, ends=NOW + DAY)
+    renewed = replace(grant, product="reports", until=NOW + DAY, reason=reason, **facts)
     grants.change(conn, renewed)
     assert grants.of_person(conn, "ada", TEST_MODE) == (renewed,)
 

@@ -20,17 +20,23 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import IntegrityError
 from tests.storage.conftest import Begin
+from tests.storage.makers import NOW, a_grant
 from tests.support.databases import Cluster
 from tests.support.running import look
 
+from tollkeeper.catalog import Catalog
 from tollkeeper.errors import StorageError
-from tollkeeper.storage import tables
+from tollkeeper.explanations import cases
+from tollkeeper.reasons import Code, because
+from tollkeeper.storage import audit, findings, grants, tables
 from tollkeeper.storage.address import parse
 from tollkeeper.storage.database import open_database
 from tollkeeper.storage.migrate import migrate
 from tollkeeper.storage.schema import VERSION_TABLE, State, revisions, state
 from tollkeeper.storage.tables import metadata
+from tollkeeper.wording import sentence
 
 HEAD = "0009"
 
@@ -269,8 +275,61 @@ def test_what_an_earlier_version_kept_is_there_after_the_migration(nothing_url: 
     assert customer.told_email == "ada@example.org"
     (grant,) = look(nothing_url, lambda conn: conn.execute(tables.grants.select()).all())
     assert (grant.source, grant.amount, grant.currency, grant.withheld) == ("cs_1", 990, "eur", None)
+    assert grant.reason == because(Code.WRITTEN, words="paid")
     (session,) = look(nothing_url, lambda conn: conn.execute(tables.login_sessions.select()).all())
     assert (session.id, session.host, session.parent_id) == ("log_1", "", None)
+
+
+def test_what_was_written_before_reasons_had_codes_stays_readable(nothing_url: str) -> None:
+    make_as_of(nothing_url, "0006")
+    look(nothing_url, lambda conn: [conn.execute(text(statement)) for statement in KEPT_BY_THE_SIXTH])
+    assert migrate(nothing_url) == ("0006", HEAD)
+    shared = because(Code.OPERATOR_REVOKED, note="Shared: 100 % sure.")
+    given = {one.source: one for one in look(nothing_url, lambda conn: grants.in_mode(conn, "ada", live=False))}
+    assert {source: (sentence(one.reason), one.withheld) for source, one in given.items()} == {
+        "cs_1": ('Paid in full; "disputed" by the buyer\'s bank.', None),
+        "cs_2": (
+            "Revoked by an operator: Shared: 100 % sure.",
+            because(Code.OPERATOR_REVOKED, note="Shared: 100 % sure."),
+        ),
+        "cs_3": ("The account was deleted.", because(Code.ACCOUNT_DELETED)),
+        "grt_1": ("Granted by an operator: Refunded in full.", None),
+    }
+    assert given["grt_1"].reason == because(Code.OPERATOR_GRANTED, note="Refunded in full.")
+    assert given["cs_2"].reason == shared
+    found = {one.source: one for one in look(nothing_url, lambda conn: findings.of_person(conn, "ada", False, 10))}
+    assert {source: (sentence(one.reason), one.remarks, one.invoices) for source, one in found.items()} == {
+        "cs_1": ("Paid in full.", (), ()),
+        "sub_1": ("Paid until 1 January 1970.", (because(Code.WRITTEN, words="No product has its price."),), ()),
+    }
+    remarked = look(nothing_url, lambda conn: findings.remarked(conn, "stripe", False, 10))
+    (case,) = cases((), (), Catalog(()), remarked=remarked)
+    assert (case.kind, case.payment, case.reason) == ("unknown price", "sub_1", "No product has its price.")
+    told = [(one.change, sentence(one.reason)) for one in look(nothing_url, lambda conn: audit.of_person(conn, "ada"))]
+    assert told == [
+        ("granted", "Paid in full."),
+        ("granted", "Granted by an operator: Why not?"),
+        ("revoked", "Revoked by an operator: Shared: 100 % sure."),
+        ("revoked", "The account was deleted."),
+    ]
+
+
+@pytest.mark.parametrize(
+    "rewriting",
+    ["UPDATE audit SET reason = 'other'", "UPDATE audit SET at = 9", "DELETE FROM audit", "TRUNCATE audit"],
+)
+def test_i08_the_audit_is_guarded_as_before_once_its_reasons_were_rewritten(nothing_url: str, rewriting: str) -> None:
+    if rewriting.startswith("TRUNCATE") and "sqlite" in nothing_url:
+        pytest.skip("SQLite has no TRUNCATE.")
+    make_as_of(nothing_url, "0006")
+    look(nothing_url, lambda conn: [conn.execute(text(statement)) for statement in KEPT_BY_THE_SIXTH])
+    migrate(nothing_url)
+    before = look(nothing_url, lambda conn: audit.of_person(conn, "ada"))
+    with pytest.raises(IntegrityError, match="append-only"):
+        look(nothing_url, lambda conn: conn.execute(text(rewriting)))
+    assert look(nothing_url, lambda conn: audit.of_person(conn, "ada")) == before != ()
+    look(nothing_url, lambda conn: audit.record(conn, a_grant("ada", "cs_1"), "ended", evidence="evt_1", now=NOW))
+    assert len(look(nothing_url, lambda conn: audit.of_person(conn, "ada"))) == len(before) + 1
 
 
 def make_as_of(url: str, revision: str) -> None:
@@ -295,4 +354,35 @@ KEPT_BY_THE_FIRST = (
     " VALUES ('stripe', 'acct_1', false, 'cus_1', 'ada', 0, 7)",
     "INSERT INTO grants (person_id, product, provider, account, live, source, since, reason, amount, currency)"
     " VALUES ('ada', 'pro', 'stripe', 'acct_1', false, 'cs_1', 0, 'paid', 990, 'eur')",
+)
+
+GRANT_AS_OF_THE_SIXTH = (
+    "INSERT INTO grants (person_id, product, provider, account, live, source, since, reason, revoked_at, withheld)"
+    " VALUES ('ada', 'pro', '{}', '', false, '{}', 0, '{}', {}, {})"
+)
+FINDING_AS_OF_THE_SIXTH = (
+    "INSERT INTO findings (provider, account, live, source, customer_id, verdict, reason, amount, refunded, currency,"
+    " bought_at, found_at, standing, remark)"
+    " VALUES ('stripe', '', false, '{}', 1, 'granted', '{}', 990, 0, 'eur', 0, 0, {}, {})"
+)
+AUDIT_AS_OF_THE_SIXTH = (
+    "INSERT INTO audit (at, person_id, change, product, provider, account, live, source, reason, evidence)"
+    " VALUES ({}, 'ada', '{}', 'pro', 'stripe', '', false, 'cs_1', '{}', 'evt_1')"
+)
+KEPT_BY_THE_SIXTH = (
+    "INSERT INTO people (id, name, created_at) VALUES ('ada', 'Ada', 0)",
+    "INSERT INTO customers (provider, account, live, external_id, person_id, created_at, last_ticket, written_ticket)"
+    " VALUES ('stripe', '', false, 'cus_1', 'ada', 0, 0, 0)",
+    GRANT_AS_OF_THE_SIXTH.format("stripe", "cs_1", "Paid in full; \"disputed\" by the buyer''s bank.", "NULL", "NULL"),
+    GRANT_AS_OF_THE_SIXTH.format(
+        "stripe", "cs_2", "Revoked by an operator\\: Shared\\: 100 % sure.", 9, "'Shared\\: 100 % sure.'"
+    ),
+    GRANT_AS_OF_THE_SIXTH.format("stripe", "cs_3", "The account was deleted.", 9, "'The account was deleted.'"),
+    GRANT_AS_OF_THE_SIXTH.format("operator", "grt_1", "Granted by an operator\\: Refunded in full.", "NULL", "NULL"),
+    FINDING_AS_OF_THE_SIXTH.format("cs_1", "Paid in full.", "NULL", "NULL"),
+    FINDING_AS_OF_THE_SIXTH.format("sub_1", "Paid until 1 January 1970.", "'active'", "'No product has its price.'"),
+    AUDIT_AS_OF_THE_SIXTH.format(0, "granted", "Paid in full."),
+    AUDIT_AS_OF_THE_SIXTH.format(1, "granted", "Granted by an operator\\: Why not?"),
+    AUDIT_AS_OF_THE_SIXTH.format(2, "revoked", "Revoked by an operator\\: Shared\\: 100 % sure."),
+    AUDIT_AS_OF_THE_SIXTH.format(3, "revoked", "The account was deleted."),
 )

@@ -23,6 +23,7 @@ from tests.storage.makers import (
 )
 
 from tollkeeper.model import Grant, Holding, Person, Visitor
+from tollkeeper.reasons import Code, because
 from tollkeeper.storage import grants, login_sessions, visitors
 from tollkeeper.storage.database import Database
 
@@ -72,7 +73,7 @@ async def test_i05_logging_out_and_revoking_count_for_the_next_question(database
     await database.write(sign_in)
     grant = await database.write(keep_grant, "ada", "cs_1")
     assert await holdings(database) == (Holding("dashboard", None),)
-    await database.write(grants.change, replace(grant, revoked_at=NOW, reason="refunded"))
+    await database.write(grants.change, replace(grant, revoked_at=NOW, reason=because(Code.REFUNDED)))
     assert await holdings(database) == ()
     await database.write(login_sessions.end_all, "ada")
     assert await database.find_visitor(TOKEN, live=False, now=NOW) is None
@@ -83,7 +84,7 @@ async def test_i05_even_questions_asked_together_hear_of_what_came_before_them(d
     for _ in range(20):
         grant = await database.write(keep_grant, "ada", f"cs_{uuid4().hex}")
         assert set(await asyncio.gather(*(holdings(database) for _ in range(5)))) == {(Holding("dashboard", None),)}
-        withdrawing = database.write(grants.change, replace(grant, revoked_at=NOW, reason="refunded"))
+        withdrawing = database.write(grants.change, replace(grant, revoked_at=NOW, reason=because(Code.REFUNDED)))
         _, *_meanwhile = await asyncio.gather(withdrawing, *(holdings(database) for _ in range(5)))
         assert set(await asyncio.gather(*(holdings(database) for _ in range(5)))) == {()}
 
