@@ -46,11 +46,15 @@ OPERATORS: Mapping[Code, Variants] = {
     },
     Code.OTHER_PERSON: {"": ("The payment and the order name different people", "and its order name different people")},
     Code.OTHER_THAN_ORDERED: {
-        "": (
+        "ordered_currency": (
             "The price, quantity, amount or currency is not what was ordered ({amount:money}, not {ordered:ordered})",
             "differs in price, quantity, amount or currency from what was ordered ({amount:money}, not"
             " {ordered:ordered})",
-        )
+        ),
+        "": (
+            "The price, quantity, amount or currency is not what was ordered",
+            "differs in price, quantity, amount or currency from what was ordered",
+        ),
     },
     Code.NOT_ADDING_UP: {
         "": ("The amounts of the payment do not add up to what was ordered", "does not add up to what was ordered")
