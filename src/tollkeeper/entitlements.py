@@ -189,11 +189,12 @@ def _overlooked(bought: Bought, policy: Policy) -> dict[str, Fact]:
 def other_than_ordered(purchase: Purchase, order: Order, customer: Customer, policy: Policy) -> Objection | None:
     """Price, quantity, amount and currency must be what the order says. Tax may come on top."""
     asked, ordered = (purchase.amount_subtotal, purchase.currency), (order.amount, order.currency)
-    if (purchase.lines, asked) == ((Line(order.price_id, order.quantity),), ordered):
-        return None
-    facts: dict[str, Fact] = {"amount": asked[0], "currency": asked[1], "ordered": ordered[0]}
-    more = facts | {"ordered_currency": order.currency} if asked != ordered else {}
-    return Verdict.QUARANTINED, because(Code.OTHER_THAN_ORDERED, **more)
+    if asked != ordered:
+        facts: dict[str, Fact] = {"amount": asked[0], "currency": asked[1], "ordered": ordered[0]}
+        return Verdict.QUARANTINED, because(Code.OTHER_THAN_ORDERED, ordered_currency=order.currency, **facts)
+    if purchase.lines != (Line(order.price_id, order.quantity),):
+        return Verdict.QUARANTINED, because(Code.OTHER_THAN_ORDERED)
+    return None
 
 
 def not_adding_up(purchase: Purchase, order: Order, customer: Customer, policy: Policy) -> Objection | None:

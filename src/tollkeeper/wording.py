@@ -494,7 +494,8 @@ MONEY_GONE = "; none of that money is here any more"
 
 
 def obstacle(one: Noted, ending: str = "") -> str:
-    """A payment that gives no access, and why."""
+    """A payment that gives no access, and why. What is said of a dispute tells already when access begins."""
+    ending = "" if one.reason.code is Code.DISPUTED else ending
     return f"{payment_of(one)} {clause(one.reason)}{ending}"
 
 

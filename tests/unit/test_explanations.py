@@ -4,14 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.storage.makers import a_grant, an_order
+from tests.storage.makers import a_grant, an_invoice, an_order
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.explanations import Explanation, answers, event_words, history, oddities, remarks
-from tollkeeper.model import Grant, OrderState, Person, Product, Realm, Standing, Verdict
+from tollkeeper.explanations import Explanation, answers, cases, event_words, history, remarks
+from tollkeeper.model import Dispute, Grant, Invoice, OrderState, Person, Product, Realm, Standing, Verdict
+from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.events import Kept, State
 from tollkeeper.storage.findings import Noted
+from tollkeeper.wording import KINDS, REMEDIES, sentence
 
 DAY = 86_400
 NOON = 1_795_348_800  # 22 November 2026, 12:00 UTC
@@ -22,7 +24,7 @@ CATALOG = Catalog(
     )
 )
 PAYMENT = "payment pi_1 of €19.00 on 22 November 2026"
-GRANT = a_grant("per_1", "cs_1", amount=1900, since=NOON, reason="Paid in full.")
+GRANT = a_grant("per_1", "cs_1", amount=1900, since=NOON, reason=because(Code.PAID))
 ORDER = an_order("or_1", "per_1", amount=1900, created_at=NOON - 60)
 
 
@@ -32,18 +34,22 @@ def alice(**facts: Any) -> Explanation:
 
 
 DIFFERS = "differs in price, quantity, amount or currency from what was ordered"
-OTHER_THAN_ORDERED = "The price, quantity, amount or currency is not what was ordered."
+REFUNDED = because(Code.REFUNDED, refunded=1900, amount=1900, currency="eur", limit=100)
+DISPUTED, LOST = because(Code.DISPUTED, reference="pi_1"), because(Code.DISPUTE_LOST, reference="pi_1")
+DELETED = because(Code.ACCOUNT_DELETED)
+SHARED = because(Code.OPERATOR_REVOKED, note="Shared the account.")
 REASONS = {
-    Verdict.GRANTED: "Paid in full.",
-    Verdict.PENDING: "The payment is still being processed.",
-    Verdict.UNPAID: "The payment did not succeed.",
-    Verdict.REVOKED: "Refunded in full.",
-    Verdict.QUARANTINED: OTHER_THAN_ORDERED,
-    Verdict.UNCLAIMED: "Paid on our account, but never ordered here by this person.",
+    Verdict.GRANTED: because(Code.PAID),
+    Verdict.PENDING: because(Code.PROCESSING),
+    Verdict.UNPAID: because(Code.NOT_PAID),
+    Verdict.REVOKED: REFUNDED,
+    Verdict.SUSPENDED: DISPUTED,
+    Verdict.QUARANTINED: because(Code.OTHER_THAN_ORDERED),
+    Verdict.UNCLAIMED: because(Code.NEVER_ORDERED),
 }
 
 
-def paid(verdict: Verdict, reason: str = "", **changes: Any) -> Noted:
+def paid(verdict: Verdict, reason: Reason | None = None, **changes: Any) -> Noted:
     fields: dict[str, Any] = {
         "source": "cs_1",
         "person_id": "per_1",
@@ -66,7 +72,11 @@ def by_link(**changes: Any) -> Noted:
     return paid(Verdict.UNCLAIMED, order_id=None, email="alice@example.com", **fields | changes)
 
 
-def ended(reason: str, **changes: Any) -> Grant:
+def until(at: int) -> Reason:
+    return because(Code.SUBSCRIBED, until=at)
+
+
+def ended(reason: Reason, **changes: Any) -> Grant:
     fields: dict[str, Any] = {"revoked_at": NOON + DAY, "reason": reason}
     return replace(GRANT, **fields | changes)
 
@@ -75,7 +85,7 @@ GIVEN = replace(
     GRANT,
     realm=Realm("operator", "", live=False),
     source="grt_1",
-    reason="Granted by an operator: Won it in the raffle.",
+    reason=because(Code.OPERATOR_GRANTED, note="Won it in the raffle."),
     amount=None,
     currency=None,
     reference=None,
@@ -92,21 +102,26 @@ LINK = (
         ({}, "may not use dashboard, because nothing was ever bought."),
         ({"grants": (GRANT,)}, f"may use dashboard, because {PAYMENT} was paid in full."),
         (
-            {"grants": (replace(GRANT, source="sub_1", until=NOON + 3 * DAY, reason="Paid until 24 November 2026."),)},
+            {"grants": (replace(GRANT, source="sub_1", until=NOON + 3 * DAY, reason=until(NOON + 2 * DAY)),)},
             "may use dashboard until 25 November 2026, because subscription sub_1 of 22 November 2026"
             " is paid until 24 November 2026.",
         ),
         (
-            {"grants": (replace(GRANT, source="sub_1", until=NOON + 2 * DAY, reason="Paid until 23 November 2026."),)},
+            {"grants": (replace(GRANT, source="sub_1", until=NOON + 2 * DAY, reason=until(NOON + DAY)),)},
             "may not use dashboard, because the access that subscription sub_1 of 22 November 2026 gave"
             " ended on 24 November 2026: it is paid until 23 November 2026.",
         ),
         (
             {
-                "grants": (replace(GRANT, source="sub_1", until=NOON + 9 * DAY, revoked_at=NOON + DAY, reason="x"),),
+                "grants": (
+                    replace(GRANT, source="sub_1", until=NOON + 9 * DAY, revoked_at=NOON + DAY, reason=until(NOON)),
+                ),
                 "payments": (
                     paid(
-                        Verdict.SUSPENDED, "Its first payment has failed.", source="sub_1", standing=Standing.PAST_DUE
+                        Verdict.SUSPENDED,
+                        because(Code.FIRST_PAYMENT_FAILED),
+                        source="sub_1",
+                        standing=Standing.PAST_DUE,
                     ),
                 ),
             },
@@ -118,7 +133,7 @@ LINK = (
                 "payments": (
                     paid(
                         Verdict.SUSPENDED,
-                        "Its first payment has not been made.",
+                        because(Code.FIRST_PAYMENT_MISSING),
                         source="sub_1",
                         standing=Standing.INCOMPLETE,
                     ),
@@ -133,7 +148,7 @@ LINK = (
             " ended on 23 November 2026.",
         ),
         (
-            {"grants": (replace(GRANT, reason="A gift."),)},
+            {"grants": (replace(GRANT, reason=because(Code.WRITTEN, words="A gift.")),)},
             f"may use dashboard, because {PAYMENT} stands so: A gift.",
         ),
         (
@@ -141,27 +156,27 @@ LINK = (
             "may use dashboard, because payment cs_1 of €19.00 on 22 November 2026 was paid in full.",
         ),
         (
-            {"grants": (ended("Refunded in full."),)},
+            {"grants": (ended(REFUNDED),)},
             f"may not use dashboard, because {PAYMENT} was refunded in full; access ended on 23 November 2026.",
         ),
         (
-            {"grants": (ended("The payment is disputed."),)},
+            {"grants": (ended(DISPUTED),)},
             f"may not use dashboard, because {PAYMENT} is disputed by the buyer's bank, and gives no access unless"
             " that is won; access ended on 23 November 2026.",
         ),
         (
             {
-                "grants": (ended("The payment is disputed."),),
-                "payments": (paid(Verdict.REVOKED, "The dispute was lost."),),
+                "grants": (ended(DISPUTED),),
+                "payments": (paid(Verdict.REVOKED, LOST),),
             },
             f"may not use dashboard, because {PAYMENT} was taken back in a dispute; access ended on 23 November 2026.",
         ),
         (
-            {"grants": (ended("Refunded in full."), GRANT)},
+            {"grants": (ended(REFUNDED), GRANT)},
             f"may use dashboard, because {PAYMENT} was paid in full.",
         ),
         (
-            {"grants": (replace(GRANT, since=NOON + 1, until=NOON + 2), ended("Refunded in full."))},
+            {"grants": (replace(GRANT, since=NOON + 1, until=NOON + 2), ended(REFUNDED))},
             f"may not use dashboard, because {PAYMENT} was refunded in full; access ended on 23 November 2026.",
         ),
         (
@@ -174,17 +189,35 @@ LINK = (
             " for payment pi_2: Won it in the raffle.",
         ),
         (
-            {"grants": (replace(GIVEN, revoked_at=NOON + DAY, withheld="A mistake."),)},
+            {
+                "grants": (
+                    replace(GIVEN, revoked_at=NOON + DAY, withheld=because(Code.OPERATOR_REVOKED, note="A mistake.")),
+                )
+            },
             "may not use dashboard, because an operator revoked the access that an operator's grant of 22 November 2026"
             " gave: A mistake; it ended on 23 November 2026.",
         ),
         (
             {
-                "grants": (ended("Revoked by an operator: Shared the account.", withheld="Shared the account."),),
+                "grants": (ended(SHARED, withheld=SHARED),),
                 "payments": (paid(Verdict.GRANTED),),
             },
             f"may not use dashboard, because an operator revoked the access that {PAYMENT} gave: Shared the account;"
             " it ended on 23 November 2026.",
+        ),
+        (
+            {"grants": (ended(DELETED, withheld=DELETED),), "payments": (paid(Verdict.GRANTED),)},
+            f"may not use dashboard, because the account was deleted on 23 November 2026, and with it ended what"
+            f" {PAYMENT} gave.",
+        ),
+        (
+            {"grants": (replace(GIVEN, reason=because(Code.WRITTEN, words="Why not?")),)},
+            "may use dashboard, because an operator granted it on 22 November 2026: Why not?",
+        ),
+        (
+            {"payments": (paid(Verdict.SUSPENDED),), "orders": (ORDER,)},
+            f"may not use dashboard, because {PAYMENT} is disputed by the buyer's bank, and gives no access unless"
+            " that is won.",
         ),
         (
             {"payments": (paid(Verdict.PENDING),), "orders": (ORDER,)},
@@ -192,7 +225,7 @@ LINK = (
         ),
         (
             {
-                "grants": (ended("Refunded in full."),),
+                "grants": (ended(REFUNDED),),
                 "payments": (paid(Verdict.PENDING, source="cs_2", reference="pi_2"), paid(Verdict.REVOKED)),
             },
             "may not use dashboard, because payment pi_2 of €19.00 on 22 November 2026 is still being processed;"
@@ -204,7 +237,7 @@ LINK = (
         ),
         (
             {
-                "grants": (ended("Refunded in full."),),
+                "grants": (ended(REFUNDED),),
                 "payments": (paid(Verdict.QUARANTINED, source="cs_2", reference="pi_2"), paid(Verdict.REVOKED)),
             },
             f"may not use dashboard, because payment pi_2 of €19.00 on 22 November 2026 {DIFFERS},"
@@ -242,7 +275,7 @@ LINK = (
         ({"unexplained": (by_link(),)}, f"may not use dashboard, because {LINK}."),
         ({"unexplained": (by_link(),), "orders": (ORDER,)}, f"may not use dashboard, because {LINK}."),
         (
-            {"unexplained": (by_link(),), "grants": (ended("Refunded in full."),)},
+            {"unexplained": (by_link(),), "grants": (ended(REFUNDED),)},
             f"may not use dashboard, because {PAYMENT} was refunded in full; access ended on 23 November 2026.",
         ),
         (
@@ -277,9 +310,9 @@ def test_every_feature_has_its_answer() -> None:
         ({"grants": (GRANT,), "payments": (paid(Verdict.GRANTED),)}, False),
         ({"grants": (GRANT,), "payments": (paid(Verdict.REVOKED),)}, True),
         ({"grants": (GRANT,), "payments": (paid(Verdict.REVOKED),), "trouble": "It is away."}, False),
-        ({"grants": (ended("Refunded in full."),), "payments": (paid(Verdict.REVOKED),)}, False),
-        ({"grants": (ended("Refunded in full."),), "payments": (paid(Verdict.GRANTED),)}, True),
-        ({"grants": (ended("Revoked.", withheld="A note."),), "payments": (paid(Verdict.GRANTED),)}, False),
+        ({"grants": (ended(REFUNDED),), "payments": (paid(Verdict.REVOKED),)}, False),
+        ({"grants": (ended(REFUNDED),), "payments": (paid(Verdict.GRANTED),)}, True),
+        ({"grants": (ended(SHARED, withheld=SHARED),), "payments": (paid(Verdict.GRANTED),)}, False),
         ({"payments": (paid(Verdict.GRANTED),)}, True),
         ({"payments": (paid(Verdict.PENDING),)}, False),
         ({"grants": (replace(GRANT, source="elsewhere"),), "payments": (paid(Verdict.UNPAID),)}, False),
@@ -290,15 +323,82 @@ def test_it_shows_when_the_provider_says_otherwise_by_now(facts: dict[str, Any],
 
 
 def test_a_product_that_is_no_longer_in_the_catalog_is_told() -> None:
-    explained = alice(grants=(GRANT, replace(GRANT, product="gold"), ended("Refunded in full.", product="silver")))
+    explained = alice(grants=(GRANT, replace(GRANT, product="gold"), ended(REFUNDED, product="silver")))
     assert remarks(explained, CATALOG) == (
         "Alice Example also holds gold, which is not in the catalog (any more), and so unlocks nothing.",
     )
 
 
+def subscribed(**changes: Any) -> Noted:
+    facts: dict[str, Any] = {"source": "sub_1", "reason": until(NOON + 30 * DAY), "standing": Standing.ACTIVE}
+    return paid(Verdict.GRANTED, **facts | changes)
+
+
+def month(number: int, **changes: Any) -> Invoice:
+    starts = NOON + number * 30 * DAY
+    return an_invoice(f"in_{number}", total=1900, paid=1900, starts=starts, ends=starts + 30 * DAY, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, None),
+        ({"refunded": 1900}, "was refunded in full; that period is over, and the present one is as before."),
+        ({"refunded": 500}, "was refunded by €5.00; that period is over, and the present one is as before."),
+        ({"dispute": Dispute.WARNING}, "inquired about by the bank."),
+        ({"dispute": Dispute.OPEN}, "disputed."),
+        ({"dispute": Dispute.WON}, "disputed, won."),
+        ({"dispute": Dispute.LOST}, "lost in a dispute."),
+    ],
+)
+def test_what_became_of_the_money_for_an_earlier_period_is_told(changes: dict[str, Any], words: str | None) -> None:
+    explained = alice(payments=(subscribed(invoices=(month(2), month(1, **changes), month(0))),))
+    told = remarks(explained, CATALOG)
+    assert bool(told) == (words is not None)
+    for one in told:
+        assert one.startswith("The payment of €19.00 for the period from 22 December 2026")
+        assert one.endswith(str(words))
+
+
+def test_what_became_of_the_money_for_the_present_period_is_no_remark() -> None:
+    explained = alice(payments=(subscribed(invoices=(month(1, refunded=1900, dispute=Dispute.OPEN), month(0))),))
+    assert remarks(explained, CATALOG) == ()
+
+
+REMARKS: list[tuple[Reason, str, str]] = [
+    (because(Code.UNKNOWN_PRICE, prices="price_9"), "unknown price", "Add the price to a product of the catalog"),
+    (because(Code.OTHER_PRICES, prices="price_9"), "unknown price", "Add the price to a product of the catalog"),
+    (because(Code.WRITTEN, words="It has no price."), "unknown price", "Add the price to a product of the catalog"),
+    (
+        because(Code.NOT_FINALIZED, invoice="in_1", since=NOON, trouble="automatic tax: requires_location_inputs"),
+        "not finalized",
+        "Mend at the provider what it says",
+    ),
+    (
+        because(Code.PAID_AFTER_END, invoice="in_1", at=NOON, ended=NOON, amount=1900, currency="eur"),
+        "paid after the end",
+        "Refund it at the provider, or: tollkeeper grant per_1 dashboard --until DATE --note WHY",
+    ),
+    (
+        because(Code.SUBSCRIPTION_DISPUTED, invoice="in_1", since=NOON, amount=1900, currency="eur", lost=True),
+        "disputed",
+        "To end the subscription: tollkeeper end sub_1 --note WHY",
+    ),
+]
+
+
+def test_what_to_do_about_each_remark_on_a_subscription() -> None:
+    told = cases((), (), CATALOG, remarked=(subscribed(remarks=tuple(reason for reason, _, _ in REMARKS)),))
+    assert [(one.kind, one.payment) for one in told] == [(kind, "sub_1") for _, kind, _ in REMARKS]
+    for one, (reason, _, remedy) in zip(told, REMARKS, strict=True):
+        assert one.reason == sentence(reason)
+        assert one.remedy.startswith(remedy)
+    assert {reason.code for reason, _, _ in REMARKS} == set(REMEDIES) == set(KINDS)
+
+
 def test_what_to_do_about_a_payment() -> None:
     surplus = replace(GRANT, reference="pi_3", since=NOON + 1)
-    told = oddities((by_link(), paid(Verdict.QUARANTINED)), (surplus,), CATALOG)
+    told = cases((by_link(), paid(Verdict.QUARANTINED)), (surplus,), CATALOG)
     assert [(one.kind, one.payment, one.amount, one.remedy) for one in told] == [
         ("bought twice", "pi_3", 1900, "Refund it at the provider: access stays."),
         (
@@ -317,7 +417,7 @@ def test_what_to_do_about_a_payment() -> None:
 
 
 def test_what_can_be_filled_in_is_filled_in() -> None:
-    (told,) = oddities((by_link(),), (), Catalog(CATALOG.products[:1]), "per_1")
+    (told,) = cases((by_link(),), (), Catalog(CATALOG.products[:1]), "per_1")
     assert told.remedy.endswith("tollkeeper grant per_1 dashboard --payment pi_2 --note WHY")
     assert (told.person_id, told.email) == (None, "alice@example.com")
 
@@ -352,7 +452,7 @@ def test_an_event_tells_how_far_it_has_come(event: Kept, words: str) -> None:
 
 
 def test_history_is_in_order_of_time_and_of_cause() -> None:
-    granted = Entry(1, NOON, "per_1", "granted", "dashboard", GRANT.realm, "cs_1", "Paid in full.", "evt_1")
+    granted = Entry(1, NOON, "per_1", "granted", "dashboard", GRANT.realm, "cs_1", because(Code.PAID), "evt_1")
     later = replace(ORDER, id="or_2", created_at=NOON + 60)
     event = kept(State.HANDLED, outcome="1 changed")
     told = history(alice(changes=(granted,), orders=(later, ORDER), events=(event,)))
