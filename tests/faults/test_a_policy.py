@@ -20,6 +20,7 @@ from tests.support.running import (
 )
 
 from tollkeeper.storage.tables import audit, customers, events, findings, grants, orders
+from tollkeeper.wording import sentence
 
 REFUND_FAILS = "4000 0000 0000 5126"
 HALF = AMOUNT // 2
@@ -75,7 +76,7 @@ def payment_of(site: Site, browser: Browser) -> str:
 
 def reason(site: Site, browser: Browser) -> str:
     (grant,) = site.rows_of(browser, grants)
-    return str(grant.reason)
+    return sentence(grant.reason)
 
 
 def says(site: Site, browser: Browser, words: str) -> None:
@@ -166,8 +167,8 @@ def test_a11_a_seller_who_keeps_loses_nobody_until_the_dispute_is_lost(
 @pytest.mark.parametrize(
     ("end", "after", "words"),
     [
-        ("win", ["granted", "revoked", "restored"], "Paid in full."),
-        ("lose", ["granted", "revoked"], "The dispute was lost."),
+        ("win", ["granted", "suspended", "restored"], "Paid in full."),
+        ("lose", ["granted", "suspended"], "The dispute was lost."),
     ],
 )
 def test_a11_a_careful_seller_suspends_until_the_dispute_is_won(
@@ -219,7 +220,7 @@ def test_a04_a_code_for_all_of_it_opens_the_door_where_codes_are_allowed(mall: S
     complete_free(browser, redeemed(browser, checkout(browser, "coded"), promotion_code(mall.sandbox, 100)))
     assert browser.enters()
     (grant,) = mall.rows_of(browser, grants)
-    assert (grant.amount, grant.reason) == (0, "Nothing to pay: a promotion code covered it.")
+    assert (grant.amount, sentence(grant.reason)) == (0, "Nothing to pay: a promotion code covered it.")
     assert mall.rows_of(browser, orders)[0].state == "complete"
 
 
@@ -228,7 +229,7 @@ def test_a04_a_code_for_a_part_leaves_the_rest_to_pay_and_to_refund(mall: Site) 
     browser.follow(browser.pay(redeemed(browser, checkout(browser, "coded"), promotion_code(mall.sandbox, 50))))
     assert browser.enters()
     (grant,) = mall.rows_of(browser, grants)
-    assert (grant.amount, grant.reason) == (AMOUNT - HALF, "Paid, less the discount of a promotion code.")
+    assert (grant.amount, sentence(grant.reason)) == (AMOUNT - HALF, "Paid, less the discount of a promotion code.")
     refund(mall, browser, AMOUNT - HALF)
     says(mall, browser, "Refunded in full.")
     assert not browser.enters()
