@@ -12,8 +12,8 @@ from tollkeeper.model import Product, Visitor
 from tollkeeper.storage import orders
 from tollkeeper.web.elsewhere import had_elsewhere
 from tollkeeper.web.languages import language_of
-from tollkeeper.web.offers import Offer, offers_for
-from tollkeeper.web.plans import plans_of, to_mend
+from tollkeeper.web.offers import Offer, name_shown, offers_for
+from tollkeeper.web.plans import lost, plans_of, to_mend
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import paid, visitor_of
 from tollkeeper.web.wanted import wanted_page
@@ -64,6 +64,9 @@ async def shop(
         offers=offers,
         recurring=any(choice.price and choice.price.recurring for offer in offers for choice in offer.choices),
         notice=to_mend(plans),
+        lost=[(await name_shown(site, one.product), one.words) for one in await lost(site, visitor, plans)]
+        if visitor
+        else [],
         open_checkout=visitor is not None and await _has_open_checkout(site, visitor, offers),
         **more,
     )

@@ -77,6 +77,24 @@ async def taken_back(site: Site, visitor: Visitor) -> tuple[Noted, ...]:
     return tuple(one for one in found if not one.recurring and one.verdict in TAKEN_BACK)
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A product that gives its buyer no access any more, and why. ``product`` is its key."""
+
+    product: str
+    words: str
+
+
+async def lost(site: Site, visitor: Visitor, plans: Iterable[Plan]) -> tuple[Lost, ...]:
+    """What the visitor had and has no longer, each product once; without what a page tells them to mend anyway."""
+    once = [(one.product, state_of(one, site.books.clock()).words) for one in await taken_back(site, visitor)]
+    gone = [plan for plan in plans if not plan.gives_access and not plan.state.to_mend]
+    told = once + [(plan.found.product, plan.state.words) for plan in gone]
+    held = {holding.product for holding in visitor.holdings}
+    newest = {product: words for product, words in reversed(told) if product is not None and product not in held}
+    return tuple(Lost(product, words) for product, words in newest.items())
+
+
 def to_mend(plans: Iterable[Plan]) -> Plan | None:
     """The subscription that a visitor has to be told of first, on whatever page."""
     return next((plan for plan in plans if plan.state.to_mend), None)
