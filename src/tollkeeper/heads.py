@@ -1,7 +1,7 @@
 """Request heads are small, few at once, and arrive soon; and what an app can answer at once has no task of its own.
 
-uvicorn bounds neither their size nor number nor time when httptools parses for it. And it makes a task of each request,
-and two messages of its answer, which for the gate would be most of the work.
+uvicorn bounds neither their size nor number nor time when httptools parses for it, and takes trailers for headers.
+And it makes a task of each request, and two messages of its answer, which for the gate would be most of the work.
 """
 
 import asyncio
@@ -70,6 +70,9 @@ class BoundedHeads(HttpToolsProtocol):
         answer = self._at_once(self.url, self.headers) if self._at_once and self._plain() else None
         if answer is None:
             super().on_headers_complete()
+            # The app has the list of headers now. What comes after a body is parsed as headers, too, but it is none
+            # (RFC 9110, section 6.5.1): no proxy has looked at it. So it goes into a list that nobody reads.
+            self.headers = []
         else:
             self._answer(answer)
 
