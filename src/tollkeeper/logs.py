@@ -6,7 +6,9 @@ from contextlib import suppress
 from typing import TextIO, cast
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from tollkeeper.words import REPLACED, printable
 
 
 def configure(level: int) -> None:
@@ -17,11 +19,14 @@ def configure(level: int) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    last: list[Processor] = [
+        structlog.processors.format_exc_info,
+        legible,
+        # Tracebacks are text by then; that they are to be plain still has to be said.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if people
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
+        else structlog.processors.JSONRenderer(),
+    ]
     structlog.configure(
         processors=[*shared, *last],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -29,8 +34,22 @@ def configure(level: int) -> None:
     )
     # Libraries log through the standard module, in the same shape. Below a warning they speak of whole addresses.
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=last, foreign_pre_chain=shared))
+    theirs = [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=theirs, foreign_pre_chain=shared))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+
+
+def legible(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Words from outside, such as a path, without what could steer a terminal, hide text or begin a line of its own.
+
+    In JSON, too: it escapes them, but whoever looks at it with a tool has them decoded again.
+    """
+    return {name: _legible(name, value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _legible(name: str, value: str) -> str:
+    # Of a traceback, every line but the first is set in, so that none looks like one of ours.
+    return printable(value).replace("\n", "\n  " if name == "exception" else REPLACED)
 
 
 class Lenient:

@@ -26,6 +26,15 @@ LANGUAGES: Mapping[str, tuple[str, str, str]] = {
 }
 
 
+# What takes the place of a character that is not shown, and which those are beside the ones that Python calls
+# unprintable: Default_Ignorable_Code_Point in https://www.unicode.org/Public/UNIDATA/DerivedCoreProperties.txt, and the
+# blank of Braille. Not the two that choose how an emoji looks.
+REPLACED = "\N{REPLACEMENT CHARACTER}"
+UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
+    chr(code) for codes in (range(0x180B, 0x1810), range(0xFE00, 0xFE0E), range(0xE0100, 0xE01F0)) for code in codes
+}
+
+
 def money(amount: int, currency: str, language: str = "en") -> str:
     """Minor units in words: ``money(1900, "eur")`` is ``€19.00``, and ``19,00 €`` for whoever reads German.
 
@@ -68,5 +77,13 @@ def iso(at: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Words from outside, without what could steer a terminal."""
-    return "".join(c if c.isprintable() or c in "\n\N{NO-BREAK SPACE}" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    """Words from outside, without what could steer a terminal, turn their direction round, or is not seen there.
+
+    Which characters those are: https://docs.python.org/3/library/stdtypes.html#str.isprintable, and the few letters
+    and marks that are blank though they count as such.
+    """
+    if text.isascii() and text.isprintable():
+        return text  # as most is
+    return "".join(
+        c if c in "\n\N{NO-BREAK SPACE}" or (c.isprintable() and c not in UNSEEN) else REPLACED for c in text
+    )
