@@ -59,6 +59,7 @@ def test_check_answers_machines(tmp_path: Path) -> None:
         "sign_in": ["Example ID"],
         "products": ["dashboard"],
         "webhooks": False,
+        "warnings": [],
         "off_sale": None,
     }
 

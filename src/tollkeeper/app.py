@@ -84,9 +84,10 @@ def guarded(pages: Starlette, config: Config) -> ASGIApp:
         app = cast(
             ASGIApp, ProxyHeadersMiddleware(cast(Any, app), [str(network) for network in config.trusted_proxies])
         )
-    app = guards.OnlyOurProxies(app, config.trusted_proxies)
+    believed = guards.Believed(config.trusted_proxies)
+    app = guards.OnlyOurProxies(app, believed)
     # First of all, for what stands around a page takes longer than the gate itself.
-    return gate.AheadOfPages(app, config, lambda: pages.state.site)
+    return gate.AheadOfPages(app, config, believed, lambda: pages.state.site)
 
 
 @asynccontextmanager

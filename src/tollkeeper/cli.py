@@ -5,15 +5,17 @@ import json
 import logging
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from tollkeeper.errors import ConfigurationError, NotDone, TollkeeperError
+from tollkeeper.errors import ConfigurationError, Fault, NotDone, TollkeeperError
+from tollkeeper.words import printable
 
 if TYPE_CHECKING:
     from tollkeeper.catalog import Catalog
@@ -115,18 +117,22 @@ def clear_errors(as_json: bool = False) -> Iterator[None]:
         report_faults(error, as_json)
         raise typer.Exit(1) from error
     except TollkeeperError as error:
-        typer.secho(str(error), fg="red", err=True)
+        typer.secho(printable(str(error)), fg="red", err=True)
         raise typer.Exit(1) from error
 
 
 def report_faults(error: ConfigurationError, as_json: bool) -> None:
     """Every fault: its variable, what is wrong, how to mend it."""
     if as_json:
-        faults = [{"variable": f.variable, "problem": f.problem, "remedy": f.remedy} for f in error.faults]
-        typer.echo(json.dumps({"ok": False, "faults": faults}, indent=2))
+        typer.echo(json.dumps({"ok": False, "faults": [asdict(fault) for fault in error.faults]}, indent=2))
         return
     typer.secho(f"The configuration has {len(error.faults)} fault(s):\n", fg="red", err=True)
-    for fault in error.faults:
+    list_faults(error.faults)
+
+
+def list_faults(faults: Iterable[Fault]) -> None:
+    """Each fault for people, on standard error."""
+    for fault in faults:
         typer.secho(f"  {fault.variable}", bold=True, err=True)
         typer.echo(f"    {fault.problem}\n    {fault.remedy}\n", err=True)
 
@@ -276,12 +282,16 @@ def check(folder: Folder = Path(), as_json: Json = False) -> None:
     }
     if as_json:
         listed = None if unsold is None else [wording_off_sale.in_json(one) for one in unsold]
-        typer.echo(json.dumps({**summary, "off_sale": listed}, indent=2))
+        warnings = [asdict(one) for one in settings.warnings]
+        typer.echo(json.dumps({**summary, "warnings": warnings, "off_sale": listed}, indent=2))
         return
     typer.secho("The settings are in order.\n", fg="green")
     for name, value in summary.items():
         if name != "ok":
             typer.echo(f"  {name:<12}{', '.join(value) if isinstance(value, list) else value}")
+    if settings.warnings:
+        typer.secho("\nBut look at this:\n", fg="yellow", err=True)
+        list_faults(settings.warnings)
     if unsold is None:
         typer.secho(f"\nWhat is off sale is not known: {trouble}", fg="yellow")
     elif unsold:

@@ -143,6 +143,19 @@ class Config:
         """Whether real money moves."""
         return self.stripe.live
 
+    @property
+    def warnings(self) -> tuple[Fault, ...]:
+        """What is allowed, but is hardly meant."""
+        return (NO_PROXY,) if self.secure and not self.trusted_proxies else ()
+
+
+NO_PROXY = Fault(
+    "TRUSTED_PROXIES",
+    "PUBLIC_URL is https, which Tollkeeper does not speak itself: a proxy stands before it, but none is trusted. So all"
+    " visitors count as one, who uses up SIGN_IN_RATE, and the gate cannot tell which page or host was asked for.",
+    "Set it to the address that the proxy's requests come from, such as 127.0.0.1.",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Wishes:

@@ -17,7 +17,7 @@ from tollkeeper.config import Config
 from tollkeeper.errors import Misplaced
 from tollkeeper.metrics import Metrics
 from tollkeeper.settings import Network
-from tollkeeper.web.addresses import Client, address_of, plain
+from tollkeeper.web.addresses import address_of, plain
 from tollkeeper.web.site import site_of
 
 log = structlog.get_logger()
@@ -25,6 +25,10 @@ log = structlog.get_logger()
 # The longest that a request body may take to arrive, in seconds, and the most it may hold, in bytes.
 BODY_SECONDS = 5
 BODY_BYTES = 1024 * 1024
+
+NAME_YOUR_PROXY = (
+    "If that is your own proxy, add its address to TRUSTED_PROXIES. If not, a stranger reached us past it."
+)
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -72,28 +76,44 @@ def metrics_of(scope: Scope) -> Metrics:
 class OnlyOurProxies:
     """Whatever strangers say in ``X-Forwarded-…`` is unsaid before anybody reads it: what is left, our proxies said."""
 
-    def __init__(self, app: ASGIApp, trusted: tuple[Network, ...]) -> None:
+    def __init__(self, app: ASGIApp, believed: "Believed") -> None:
         self.app = app
-        self.trusted = trusted
+        self.believed = believed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             # uvicorn, which goes by the same list to tell whom a proxy speaks for, must know it by the same address.
-            scope = dict(scope, headers=believed(scope, self.trusted), client=plain(scope.get("client")))
+            scope = dict(scope, headers=self.believed(scope), client=plain(scope.get("client")))
         await self.app(scope, receive, send)
 
 
-def believed(scope: Scope, trusted: tuple[Network, ...]) -> list[tuple[bytes, bytes]]:
-    """A request's headers, without ``X-Forwarded-…`` unless one of our proxies sent it."""
-    headers: list[tuple[bytes, bytes]] = scope["headers"]
-    if not any(map(_forwarded, headers)) or _ours(scope["client"], trusted):
-        return headers
-    return [header for header in headers if not _forwarded(header)]
+class Believed:
+    """A request's headers, without ``X-Forwarded-…`` unless one of our proxies sent it.
 
+    A proxy that the settings do not name makes all its visitors one, and the gate forget their pages. So the first few
+    addresses that send such headers in vain are told of, once each: a stranger who is first must not hide a proxy.
+    """
 
-def _ours(client: Client, trusted: tuple[Network, ...]) -> bool:
-    address = address_of(client)
-    return address is not None and any(address in network for network in trusted)
+    MOST_TOLD = 5
+
+    def __init__(self, trusted: tuple[Network, ...]) -> None:
+        self._trusted = trusted
+        self._told: set[str] = set()
+
+    def __call__(self, scope: Scope) -> list[tuple[bytes, bytes]]:
+        headers: list[tuple[bytes, bytes]] = scope["headers"]
+        if not any(map(_forwarded, headers)):
+            return headers
+        address = address_of(scope["client"])
+        if address is not None and any(address in network for network in self._trusted):
+            return headers
+        self._tell(str(address or "unknown"))
+        return [header for header in headers if not _forwarded(header)]
+
+    def _tell(self, address: str) -> None:
+        if address not in self._told and len(self._told) < self.MOST_TOLD:
+            self._told.add(address)
+            log.warning("not believed", header="X-Forwarded-...", sent_by=address, advice=NAME_YOUR_PROXY)
 
 
 def _forwarded(header: tuple[bytes, bytes]) -> bool:
