@@ -68,14 +68,28 @@ def leave(answer: Response, secret: str, config: Config) -> None:
     )
 
 
+def in_a_tab(headers: Headers) -> bool:
+    """Whether a tab asks for its page, and not a script or a frame, so far as the browser says; no script can say so.
+
+    https://www.w3.org/TR/fetch-metadata. A service worker that hands a tab's request on does so with no destination.
+    """
+    mode, destination = headers.get("sec-fetch-mode", "navigate"), headers.get("sec-fetch-dest", "document")
+    return mode == "navigate" and destination in {"document", "empty"}
+
+
 async def onward(request: Request, visitor: Visitor, page: str) -> Response:
     """Send a visitor to a page, by a handover if it is on a host apart and their browser was there before.
 
-    One that was not is sent there by the gate, and comes back with ``browser``.
+    One that was not is sent there by the gate, and comes back with ``browser``. Raises ``Refused`` (403) for a frame
+    and for scripts: what is in a frame is not seen, and the token might be bound to somebody else's browser.
     """
     site = site_of(request)
     host, browser = apart(page, site.config), request.query_params.get("browser", "")
-    token = await _offer(request, site, visitor, host, browser) if host and handovers.is_mark(browser) else None
+    if not host or not handovers.is_mark(browser):
+        return RedirectResponse(page, 303, GUARDED)
+    if not in_a_tab(request.headers):
+        raise Refused(403, "You can be signed in at that page only in a tab of its own.")
+    token = await _offer(request, site, visitor, host, browser)
     if token is None:
         return to_page(page, GUARDED)
     return RedirectResponse(f"{origin(page)}{PATH}?{urlencode({'token': token, 'return_to': page})}", 303, GUARDED)
@@ -100,6 +114,8 @@ async def enter(request: Request) -> Response:
     now = site.books.clock()
     token, secret = request.query_params.get("token", ""), cookie_in(request.headers.raw, _cookie(site.config))
     try:
+        if not in_a_tab(request.headers):
+            raise HandoverFailed("a script or a frame asked for it")
         login, expires_at = await handovers.redeem(site.books.database, token, host=host, secret=secret, now=now)
     except HandoverFailed as failure:
         log.warning("handover failed", host=host, reason=failure.reason)
