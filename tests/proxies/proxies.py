@@ -131,9 +131,54 @@ def certificate(folder: Path) -> Certificate:
     return made
 
 
+BY_PATH, FROM_ELSEWHERE = "Features by path", "Calls from another origin"
+
+
+def blocks(name: str, language: str) -> dict[str, list[str]]:
+    """All blocks in a language that a guide prints, under the titles of its sections; those before any under none."""
+    sections = re.split(r"^## (.*)\n", "\n" + (DOCS / f"{name}.md").read_text("utf-8"), flags=re.MULTILINE)
+    texts = dict(zip(["", *sections[1::2]], sections[::2], strict=True))
+    return {title: re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL) for title, text in texts.items()}
+
+
 def printed(name: str, language: str) -> str:
-    """All blocks in a language that a guide prints, one below the other as it says."""
-    return "".join(re.findall(rf"```{language}\n(.*?)```", (DOCS / f"{name}.md").read_text("utf-8"), re.DOTALL))
+    """The blocks of a guide, one below the other as it says; without what it says may be put in."""
+    wanted = {title: said for title, said in blocks(name, language).items() if title not in (BY_PATH, FROM_ELSEWHERE)}
+    return "".join("".join(said) for said in wanted.values())
+
+
+def extended(name: str) -> str:
+    """A guide's configuration with everything put in, at the places that it says."""
+    language = LANGUAGES[name]
+    by_path, from_elsewhere = (blocks(name, language)[title] for title in (BY_PATH, FROM_ELSEWHERE))
+    text = printed(name, language)
+    if name == "nginx":
+        (maps, refusal, asked), (origin, answer) = by_path, from_elsewhere
+        text = replaced(text, f"server_name {APP};\n", f"server_name {APP};\n{refusal}")
+        text = replaced(
+            text, "    location / {\n        auth_request", f"    location / {{\n{answer}        auth_request"
+        )
+        return maps + origin + replaced(text, re.sub(r"feature=.*", "feature=dashboard;", asked), asked)
+    (start, asked), (answer,) = by_path, from_elsewhere
+    text = replaced(text, f"{APP} {{\n\troute {{\n", f"{APP} {{\n\troute {{\n{start}{answer}")
+    return replaced(text, re.sub(r"feature=.*", "feature=dashboard", asked), asked)
+
+
+def with_service_workers(name: str) -> str:
+    """A guide's configuration without the lines that keep service workers out."""
+    text = printed(name, LANGUAGES[name])
+    left = "\n".join(line for line in text.split("\n") if "service_worker" not in line)
+    assert left != text
+    return left
+
+
+def replaced(text: str, old: str, new: str) -> str:
+    """With the first of something replaced, which must be there."""
+    assert old in text, old
+    return text.replace(old, new, 1)
+
+
+LANGUAGES = {"nginx": "nginx", "caddy": "caddyfile", "streamlit": "caddyfile"}
 
 
 def guide_settings(name: str) -> dict[str, str]:
@@ -142,20 +187,21 @@ def guide_settings(name: str) -> dict[str, str]:
     return {variable: value for variable, _, value in lines}
 
 
-def guide(name: str, replaced: dict[str, str]) -> str:
+def guide(text: str, own: dict[str, str]) -> str:
     """The configuration that a guide prints, with ports and files of the test's own."""
-    text = printed(name, "nginx" if name == "nginx" else "caddyfile")
-    for old, new in replaced.items():
+    for old, new in own.items():
         assert old in text, old
         text = text.replace(old, new)
     return text
 
 
-def nginx(folder: Path, port: int, upstreams: dict[str, str], shown: Certificate) -> list[str]:
+def nginx(
+    folder: Path, port: int, upstreams: dict[str, str], shown: Certificate, *, text: str | None = None
+) -> list[str]:
     names = {"pem": str(shown.chain), "key": str(shown.key)}
     files = {f"/etc/ssl/example.{top}.{kind}": file for top in ("com", "net") for kind, file in names.items()}
     listen = {"listen 443 ssl": f"listen 127.0.0.1:{port} ssl"}
-    (folder / "guide.conf").write_text(guide("nginx", upstreams | files | listen))
+    (folder / "guide.conf").write_text(guide(text or printed("nginx", "nginx"), upstreams | files | listen))
     (folder / "nginx.conf").write_text(NGINX)
     return [str(found("nginx")), "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
 
@@ -166,24 +212,31 @@ def caddy(
     upstreams: dict[str, str],
     shown: Certificate,
     *,
-    printed_in: str = "caddy",
+    text: str | None = None,
     hosts: Sequence[str] = HOSTS,
 ) -> list[str]:
     sites = {f"{host} {{\n": f"{host} {{\n\ttls {shown.chain} {shown.key}\n" for host in hosts}
-    (folder / "Caddyfile").write_text(CADDY.format(port=port) + guide(printed_in, upstreams | sites))
+    text = guide(text or printed("caddy", "caddyfile"), upstreams | sites)
+    (folder / "Caddyfile").write_text(CADDY.format(port=port) + text)
     return ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
 
 
 Setup = Callable[[Path, int, dict[str, str], Certificate], list[str]]
 
 PROXIES: dict[str, Setup] = {"nginx": nginx, "caddy": caddy}
-FURTHER_GUIDES: dict[str, Setup] = {"streamlit": partial(caddy, printed_in="streamlit", hosts=(PAY, APP))}
+FURTHER_GUIDES: dict[str, Setup] = {
+    "streamlit": partial(caddy, text=printed("streamlit", "caddyfile"), hosts=(PAY, APP)),
+    "nginx, extended": partial(nginx, text=extended("nginx")),
+    "caddy, extended": partial(caddy, text=extended("caddy")),
+    "nginx, service workers wanted": partial(nginx, text=with_service_workers("nginx")),
+    "caddy, service workers wanted": partial(caddy, text=with_service_workers("caddy")),
+}
 
 
 @contextmanager
 def running_proxy(name: str, folder: Path, tollkeeper: str, app: str) -> Iterator[Proxy]:
     """A proxy in front of an app, ``host:port``, that asks Tollkeeper at another."""
-    must_exist("nginx" if name == "nginx" else "caddy")
+    must_exist("nginx" if name.startswith("nginx") else "caddy")
     folder.mkdir()
     port, shown = free_port(), certificate(folder)
     command = (PROXIES | FURTHER_GUIDES)[name](

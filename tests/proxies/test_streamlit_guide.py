@@ -62,6 +62,13 @@ def test_no_other_protocol_makes_a_tunnel_past_the_gate(caddy: Proxy, buyer: Bro
     assert b"h2c" not in answer
 
 
+def test_l83_a_name_in_connection_takes_none_of_our_headers_away(caddy: Proxy, buyer: Browser) -> None:
+    cookie = f"Cookie: __Secure-tollkeeper={buyer.client.cookies['__Secure-tollkeeper']}"
+    answer = caddy.ask("GET / HTTP/1.1", f"Host: {APP}", cookie, "Connection: close, Remote-User, Remote-Groups")
+    assert b'["Remote-User", "per_' in answer
+    assert b'["Remote-Groups", "dashboard"]' in answer
+
+
 def test_the_app_sees_no_cookie_of_ours_whatever_path_it_is_named_after(buyer: Browser) -> None:
     ours = buyer.client.cookies["__Secure-tollkeeper"]
     cookies = f"mine=1; __Secure-tollkeeper={ours}; tollkeeper.pay=secret; last=2"
