@@ -50,6 +50,7 @@ COVERED = (
     "faults/test_b_",
     "faults/test_f_",
     "faults/test_h_",
+    "faults/test_l_door",
 )
 
 
