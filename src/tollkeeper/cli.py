@@ -293,10 +293,10 @@ def check(folder: Folder = Path(), as_json: Json = False) -> None:
         typer.secho("\nBut look at this:\n", fg="yellow", err=True)
         list_faults(settings.warnings)
     if unsold is None:
-        typer.secho(f"\nWhat is off sale is not known: {trouble}", fg="yellow")
+        typer.secho(f"\nWhat is off sale is not known: {printable(trouble)}", fg="yellow")
     elif unsold:
         typer.secho("\nThe provider refuses to sell:\n", fg="red")
-        typer.echo("\n".join(wording_off_sale.listed(one) for one in unsold))
+        typer.echo(printable("\n".join(wording_off_sale.listed(one) for one in unsold)))
         typer.echo(f"\n{wording_off_sale.BY_ITSELF}")
 
 
