@@ -278,7 +278,8 @@ def test_an_operator_grants_and_revokes_at_once(site: Site, tmp_path: Path) -> N
     given = told(site, tmp_path, "grant", "greta@example.com", "dashboard", "--note=Won  it\nin the raffle")["granted"]
     assert browser.enters()
     assert (given["from"], given["until"], given["amount"], given["payment"]) == ("operator", None, None, None)
-    assert given["reason"] == "Granted by an operator: Won it in the raffle"
+    assert given["reason"] == "Granted by an operator: Won it in the raffle."
+    assert given["because"] == {"code": "operator_granted", "note": "Won it in the raffle"}
     page = browser.get("/account").text
     assert "Won it in the raffle" in page
     assert "Paid" not in page

@@ -270,6 +270,7 @@ def how_it_stands(invoice: Invoice) -> str:
 LOOK = ("No access", "We have to look at this payment ourselves. Please write to us.")
 LAPSED = ("No access", "It should have been renewed, but we heard nothing of that by {granted_until:day}.")
 CANCELED = ("Canceled", "{kind} until {ends:day}, when it ends. Nothing more will be charged.")
+OVER = ("Ended", "Ended on {ends:day}.")
 VISITORS: Mapping[Code, Variants] = {
     Code.PAID: {"": ("Yours", "{sentence}")},
     Code.PROCESSING: {"": ("Under way", "The payment is still being processed. Access arrives by itself.")},
@@ -295,12 +296,15 @@ VISITORS: Mapping[Code, Variants] = {
         "": ("No access", "Your bank took back the payment, so access ended. Please write to us."),
     },
     Code.SUBSCRIBED: {
+        "lapsed ends": OVER,
+        "lapsed paused": ("Paused", "It was paid until {until:day}. No payments are asked for since."),
         "lapsed": LAPSED,
         "ends": CANCELED,
         "paused": ("Paused", "Paid until {until:day}. No payments are asked for from then on."),
         "": ("Active", "Next payment on {until:day}."),
     },
     Code.TRIAL: {
+        "lapsed ends": OVER,
         "lapsed": LAPSED,
         "ends": CANCELED,
         "cardless": (

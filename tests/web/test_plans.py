@@ -11,6 +11,7 @@ from tests.support.running import Browser, forms, running_sandbox
 from tests.support.shops import DAY, HOUR, Shop, running_shop
 
 from tollkeeper.model import Standing, Verdict
+from tollkeeper.reasons import Code, Fact, Reason, because
 from tollkeeper.storage.findings import Noted
 from tollkeeper.storage.tables import orders
 from tollkeeper.web.plans import state_of
@@ -239,7 +240,7 @@ FOUND = Noted(
     order_id="ord_1",
     product="pro",
     verdict=Verdict.GRANTED,
-    reason="Paid until then.",
+    reason=because(Code.SUBSCRIBED, until=NOW + 30 * DAY),
     amount=900,
     refunded=0,
     currency="eur",
@@ -253,81 +254,242 @@ FOUND = Noted(
     until=NOW + 31 * DAY,
     period_end=NOW + 30 * DAY,
 )
-END = "14 February 2027"
+TODAY, END = "15 January 2027", "14 February 2027"
 
 
-@pytest.mark.parametrize(
-    ("changes", "label", "words", "to_mend"),
-    [
-        ({}, "Active", f"Next payment on {END}.", False),
+MONTH = NOW + 30 * DAY
+REFUND: dict[str, Fact] = {"refunded": 900, "amount": 900, "currency": "eur", "limit": 100}
+# (the verdict, until when it gives access, its reason) -> what its buyer reads, and whether they can mend it
+STATES: list[tuple[Verdict, int | None, Reason, str, str, bool]] = [
+    (
+        Verdict.GRANTED,
+        MONTH + DAY,
+        because(Code.SUBSCRIBED, until=MONTH),
+        "Active",
+        f"Next payment on {END}.",
+        False,
+    ),
+    (
+        Verdict.GRANTED,
+        MONTH + DAY,
+        because(Code.TRIAL, until=MONTH),
+        "Free trial",
+        f"Free until {END}. First payment on {END}.",
+        False,
+    ),
+    (
+        Verdict.GRANTED,
+        MONTH,
+        because(Code.SUBSCRIBED, until=MONTH, ends=MONTH),
+        "Canceled",
+        f"Paid until {END}, when it ends. Nothing more will be charged.",
+        False,
+    ),
+    (
+        Verdict.GRANTED,
+        MONTH,
+        because(Code.TRIAL, until=MONTH, ends=MONTH),
+        "Canceled",
+        f"Free until {END}, when it ends. Nothing more will be charged.",
+        False,
+    ),
+    (
+        Verdict.GRANTED,
+        MONTH,
+        because(Code.SUBSCRIBED, until=MONTH, paused=True),
+        "Paused",
+        f"Paid until {END}. No payments are asked for from then on.",
+        False,
+    ),
+    (
+        Verdict.GRANTED,
+        MONTH,
+        because(Code.RENEWING, since=NOW, until=MONTH),
+        "Active",
+        f"Your payment for the time from {TODAY} on is on its way to us.",
+        False,
+    ),
+    (
+        Verdict.GRANTED,
+        MONTH,
+        because(Code.RENEWAL_FAILED, due=NOW - DAY, until=MONTH, bill="failed"),
+        "Payment failed",
+        f"Your last payment failed. Access until {END}.",
+        True,
+    ),
+    (
+        Verdict.GRANTED,
+        NOW,
+        because(Code.RENEWAL_FAILED, due=NOW - DAY, until=NOW, bill="failed"),
+        "Payment failed",
+        f"Your last payment failed, and access ended on {TODAY}.",
+        True,
+    ),
+    (
+        Verdict.GRANTED,
+        MONTH,
+        because(Code.PERIOD_NOT_PAID, due=NOW - DAY, until=MONTH, bill="uncollectible"),
+        "Not paid",
+        f"The present period is not paid yet. Access until {END}.",
+        False,
+    ),
+    (
+        Verdict.GRANTED,
+        NOW,
+        because(Code.PERIOD_NOT_PAID, due=NOW - DAY, until=NOW, bill="void"),
+        "Not paid",
+        f"The present period is not paid, and access ended on {TODAY}.",
+        False,
+    ),
+    *(
         (
-            {"standing": Standing.TRIALING, "trial_end": NOW + 30 * DAY},
-            "Free trial",
-            f"Free until {END}. First payment on {END}.",
-            False,
-        ),
-        (
-            {"ends_at": NOW + 30 * DAY, "until": NOW + 30 * DAY},
-            "Canceled",
-            f"Paid until {END}, when it ends. Nothing more will be charged.",
-            False,
-        ),
-        (
-            {"standing": Standing.TRIALING, "ends_at": NOW + 30 * DAY, "until": NOW + 30 * DAY},
-            "Canceled",
-            f"Free until {END}, when it ends. Nothing more will be charged.",
-            False,
-        ),
-        (
-            {"until": NOW + 30 * DAY},
-            "Paused",
-            f"Paid until {END}. No payments are asked for from then on.",
-            False,
-        ),
-        (
-            {"standing": Standing.PAST_DUE, "until": NOW + 30 * DAY},
-            "Payment failed",
-            f"Your last payment failed. Access until {END}.",
-            True,
-        ),
-        (
-            {"standing": Standing.PAST_DUE, "until": NOW},
-            "Payment failed",
-            "Your last payment failed, and access ended on 15 January 2027.",
-            True,
-        ),
-        (
-            {"until": NOW},
+            Verdict.GRANTED,
+            NOW,
+            because(code, until=NOW - DAY, **more),
             "No access",
-            "It should have been renewed, but nothing was heard of it by 15 January 2027.",
+            f"It should have been renewed, but we heard nothing of that by {TODAY}.",
             False,
-        ),
+        )
+        for code, more in ((Code.SUBSCRIBED, {}), (Code.TRIAL, {}), (Code.RENEWING, {"since": NOW - 2 * DAY}))
+    ),
+    *(
+        (Verdict.GRANTED, NOW, because(code, until=NOW, ends=NOW), "Ended", f"Ended on {TODAY}.", False)
+        for code in (Code.SUBSCRIBED, Code.TRIAL)
+    ),
+    (
+        Verdict.GRANTED,
+        NOW,
+        because(Code.SUBSCRIBED, until=NOW, paused=True),
+        "Paused",
+        f"It was paid until {TODAY}. No payments are asked for since.",
+        False,
+    ),
+    (
+        Verdict.PENDING,
+        None,
+        because(Code.PROCESSING),
+        "Under way",
+        "The payment is still being processed. Access arrives by itself.",
+        False,
+    ),
+    (
+        Verdict.SUSPENDED,
+        None,
+        because(Code.ON_HOLD),
+        "On hold",
+        "Its payments failed, and it is on hold until what is owed is paid.",
+        True,
+    ),
+    (
+        Verdict.SUSPENDED,
+        None,
+        because(Code.NO_CARD),
+        "On hold",
+        "Its trial ended without a card, and it is on hold until there is one.",
+        True,
+    ),
+    (
+        Verdict.SUSPENDED,
+        None,
+        because(Code.FIRST_PAYMENT_MISSING),
+        "On hold",
+        "Its first payment has not been made.",
+        True,
+    ),
+    (
+        Verdict.SUSPENDED,
+        None,
+        because(Code.FIRST_PAYMENT_FAILED),
+        "On hold",
+        "Its first payment has failed.",
+        True,
+    ),
+    (
+        Verdict.SUSPENDED,
+        None,
+        because(Code.COLLECTION_PAUSED),
+        "Paused",
+        "Its payments are paused, and this period is not paid.",
+        False,
+    ),
+    (
+        Verdict.SUSPENDED,
+        None,
+        because(Code.DISPUTED, reference="pi_1"),
+        "On hold",
+        "Your bank disputes the payment. Access comes back if that is settled in our favour.",
+        False,
+    ),
+    (
+        Verdict.SUSPENDED,
+        None,
+        because(Code.DISPUTED, reference="pi_1", since=NOW),
+        "On hold",
+        f"Your bank disputes the payment for the period from {TODAY}. Access comes back if that is settled in our"
+        " favour.",
+        False,
+    ),
+    (
+        Verdict.REVOKED,
+        None,
+        because(Code.DISPUTE_LOST, reference="pi_1", since=NOW),
+        "No access",
+        f"Your bank took back the payment for the period from {TODAY}, so access ended. Please write to us.",
+        False,
+    ),
+    (
+        Verdict.REVOKED,
+        None,
+        because(Code.REFUNDED, **REFUND),
+        "Refunded",
+        "€9.00 was refunded in full, so access ended.",
+        False,
+    ),
+    (
+        Verdict.REVOKED,
+        None,
+        because(Code.REFUNDED, part=True, **REFUND | {"refunded": 450, "limit": 50}),
+        "Refunded in part",
+        "€4.50 of €9.00 was refunded, so access ended.",
+        False,
+    ),
+    (Verdict.ENDED, None, because(Code.ENDED, at=NOW), "Ended", f"Ended on {TODAY}.", False),
+    (
+        Verdict.ENDED,
+        None,
+        because(Code.NEVER_BEGUN),
+        "Ended",
+        "Its first payment was never made, and the time for it is over.",
+        False,
+    ),
+    *(
         (
-            {"verdict": Verdict.PENDING},
-            "Under way",
-            "The payment is still being processed. Access arrives by itself.",
-            False,
-        ),
-        ({"verdict": Verdict.SUSPENDED, "standing": Standing.UNPAID}, "On hold", "Paid until then.", True),
-        ({"verdict": Verdict.SUSPENDED, "standing": Standing.PAUSED}, "On hold", "Paid until then.", True),
-        ({"verdict": Verdict.SUSPENDED}, "Paused", "Paid until then.", False),
-        ({"verdict": Verdict.ENDED}, "Ended", "Paid until then.", False),
-        ({"verdict": Verdict.REVOKED}, "No access", "Paid until then.", False),
-        (
-            {"verdict": Verdict.QUARANTINED},
+            Verdict.QUARANTINED,
+            None,
+            because(code),
             "No access",
             "We have to look at this payment ourselves. Please write to us.",
             False,
-        ),
-    ],
-)
-def test_every_state_in_words(changes: dict[str, object], label: str, words: str, to_mend: bool) -> None:
-    state = state_of(replace(FOUND, **changes), NOW)  # type: ignore[arg-type]
+        )
+        for code in (Code.ORDERED_ONCE, Code.OTHER_PERSON, Code.OTHER_REALM, Code.UNKNOWN_STANDING)
+    ),
+    # From before there were codes, until the next sweep.
+    (Verdict.GRANTED, MONTH, because(Code.WRITTEN, words="Paid until then."), "Active", "Paid until then.", False),
+    (Verdict.GRANTED, NOW, because(Code.WRITTEN, words="Paid until then."), "No access", "Paid until then.", False),
+    (Verdict.REVOKED, None, because(Code.WRITTEN, words="Refunded?"), "No access", "Refunded?", False),
+]
+
+
+@pytest.mark.parametrize(("verdict", "until", "reason", "label", "words", "to_mend"), STATES)
+def test_every_state_in_words(
+    verdict: Verdict, until: int | None, reason: Reason, label: str, words: str, to_mend: bool
+) -> None:
+    state = state_of(replace(FOUND, verdict=verdict, until=until, reason=reason), NOW)
     assert (state.label, state.words, state.to_mend) == (label, words, to_mend)
 
 
 def test_a_trial_without_a_card_says_how_it_goes_on() -> None:
-    found = replace(FOUND, standing=Standing.TRIALING, trial_end=NOW + 30 * DAY)
+    found = replace(FOUND, standing=Standing.TRIALING, reason=because(Code.TRIAL, until=NOW + 30 * DAY))
     assert state_of(found, NOW, cardless=True).words == (
         f"Free until {END}. It goes on from then if you have added a card, and ends if not."
     )

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from tests.support.running import Browser, eventually, forms, look, running_sandbox
 from tests.support.shops import Shop, running_shop
 
+from tollkeeper.reasons import Code, because
 from tollkeeper.storage import tables
 from tollkeeper.storage.privacy import ERASED_NAME
 
@@ -119,9 +120,12 @@ def test_nothing_is_left_of_who_it_was(shop: Shop) -> None:
     assert (person.name, person.email) == (ERASED_NAME, None)
     for empty in (tables.identities, tables.login_sessions, tables.handovers):
         assert shop.site.rows(empty) == []
-    assert {grant.withheld for grant in shop.site.rows(tables.grants)} == {"The account was deleted."}
+    assert {grant.withheld for grant in shop.site.rows(tables.grants)} == {because(Code.ACCOUNT_DELETED)}
     assert all(grant.revoked_at for grant in shop.site.rows(tables.grants))
-    assert [row.change for row in shop.site.rows(tables.audit)].count("revoked") == 2
+    ended = {row.change: row.reason for row in shop.site.rows(tables.audit) if row.change != "granted"}
+    assert len(shop.site.rows(tables.audit)) == 4
+    assert ended["revoked"] == because(Code.ACCOUNT_DELETED)  # what was bought for good
+    assert ended["ended"].code is Code.ENDED  # the subscription
     assert len(shop.site.rows(tables.orders)) == 2
 
 
@@ -178,7 +182,7 @@ def test_money_that_comes_after_all_is_for_an_operator_to_give_back(shop: Shop) 
 
     eventually(late)
     [found] = [row for row in shop.site.rows(tables.findings) if row.verdict == "quarantined"]
-    assert (found.reason, found.email) == ("Paid on our account after the person had deleted theirs.", None)
+    assert (found.reason, found.email) == (because(Code.PAID_AFTER_DELETION), None)
     assert len(shop.site.rows(tables.grants)) == 1
 
 
