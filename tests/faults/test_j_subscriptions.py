@@ -1,133 +1,29 @@
 """J: subscriptions over time, on the real sandbox: renewed, failed and mended, changed, paused, given back, ended."""
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.providers.worlds import StripeWorld, opened
-from tests.support.running import Sandbox, running_sandbox
+from tests.faults.subscribing import DAY, GRACE, HOUR, RENEWED, WEEK, Shop, open_shop
 
 from tollkeeper import operators
-from tollkeeper.catalog import Catalog
-from tollkeeper.checkout import Completed, Hosted, Till
+from tollkeeper.checkout import Completed
 from tollkeeper.entitlements import LATE
 from tollkeeper.errors import AlreadyHeld, NeedsMending, Refused
-from tollkeeper.explanations import Case, answers
-from tollkeeper.inbox import drain
-from tollkeeper.model import Grant, Identity, OrderState, Person, Policy, Product, Verdict
-from tollkeeper.reconcile import Books
-from tollkeeper.storage import audit, customers, events, findings, grants, orders, people
+from tollkeeper.explanations import answers
+from tollkeeper.model import OrderState, Verdict
+from tollkeeper.storage import customers, events, grants, orders
 from tollkeeper.storage.database import Database
-from tollkeeper.storage.findings import Noted
 from tollkeeper.sweep import sweep
 
 pytestmark = pytest.mark.anyio
 
-HOUR = 3600
-DAY = 24 * HOUR
-WEEK = 7 * DAY
-RENEWED = WEEK + 2 * HOUR  # a renewal is paid an hour after the period began
-GRACE = 3 * DAY
-
 
 @pytest.fixture
-def sandbox() -> Iterator[Sandbox]:
-    """One for each test, for time goes by in it."""
-    with running_sandbox() as sandbox:
-        yield sandbox
-
-
-@dataclass
-class Shop:
-    """Everything but pages: what is sold, the till, and the seller's side of the provider."""
-
-    world: StripeWorld
-    books: Books
-    weekly: str
-    yearly: str
-    once: str
-    plain: str
-
-    @property
-    def till(self) -> Till:
-        return Till(self.books, "https://pay.example")
-
-    def product(self, key: str = "pro") -> Product:
-        found = self.books.catalog.find(key)
-        assert found is not None
-        return found
-
-    def sell(self, **policy: Any) -> None:
-        """Change the policy of every product."""
-        changed = tuple(replace(one, policy=replace(one.policy, **policy)) for one in self.books.catalog.products)
-        self.books = replace(self.books, catalog=Catalog(changed))
-
-    async def newcomer(self) -> Person:
-        token = secrets.token_hex(6)
-        identity = Identity("https://id.example", token, "Nova Example", f"{token}@example.com")
-        now = self.books.clock()
-        return await self.books.database.write(lambda conn: people.person_of(conn, identity, new_id=token, now=now))
-
-    async def page(self, person: Person, key: str = "pro", price_id: str | None = None) -> str:
-        found = await self.till.begin(person, self.product(key), price_id)
-        assert isinstance(found, Hosted)
-        return found.url
-
-    async def subscriber(self, key: str = "pro", price_id: str | None = None) -> tuple[Person, str]:
-        """Somebody who has just subscribed, and the subscription's id."""
-        person = await self.newcomer()
-        self.world.pay(await self.page(person, key, price_id))
-        await self.hear()
-        (grant,) = await self.grants(person)
-        return person, grant.source
-
-    async def hear(self) -> None:
-        """Hear of everything that ever happened."""
-        realm = await self.books.realm()
-        async for page in self.books.provider.events(0):
-            await self.books.database.write(events.keep_all, page, self.books.clock())
-        while await drain(self.books, realm):
-            pass
-
-    async def held(self, person: Person) -> list[str]:
-        found = await self.books.database.read(grants.held, person.id, False, self.books.clock())
-        return sorted(grant.product for grant in found)
-
-    async def grants(self, person: Person) -> tuple[Grant, ...]:
-        return await self.books.database.read(grants.in_mode, person.id, False)
-
-    async def until(self, person: Person) -> int:
-        (grant,) = await self.grants(person)
-        assert grant.until is not None
-        return grant.until
-
-    async def changes(self, person: Person) -> list[str]:
-        return [entry.change for entry in await self.books.database.read(audit.of_person, person.id)]
-
-    async def found(self, person: Person) -> Noted:
-        """What was last found of their newest subscription."""
-        return (await self.books.database.read(findings.of_person, person.id, False, 10))[0]
-
-    async def to_check(self) -> tuple[Case, ...]:
-        books = self.books
-        return await books.database.read(operators.payments_to_check, books.catalog, "stripe", False, books.clock(), 10)
-
-
-@pytest.fixture
-async def shop(sandbox: Sandbox, database: Database) -> AsyncIterator[Shop]:
-    world = StripeWorld(sandbox)
-    weekly, yearly = world.price(900, interval="week"), world.price(29_900, interval="year")
-    once, plain = world.price(99_000), world.price(300, interval="week")
-    policy = Policy(grace_days=3)
-    pro = Product("pro", "Pro", frozenset({"dashboard", "reports"}), {"stripe": (weekly, yearly, once)}, policy)
-    basic = Product("basic", "Basic", frozenset({"dashboard"}), {"stripe": (plain,)}, policy)
-    on_sale = replace(pro, on_sale={"stripe": (weekly, yearly, once)})
-    async with opened(world.provider()) as provider:
-        books = Books(database, provider, Catalog((on_sale, basic)), sandbox.clock)
-        yield Shop(world, books, weekly, yearly, once, plain)
+async def shop(database: Database) -> AsyncIterator[Shop]:
+    async with open_shop(database) as shop:
+        yield shop
 
 
 async def test_j01_a_renewal_moves_the_end_and_nobody_is_locked_out_before_it_is_heard_of(shop: Shop) -> None:

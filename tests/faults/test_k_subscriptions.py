@@ -1,19 +1,27 @@
 """K: a subscription's money at the edges: conversions, drafts, what is written off, late money, earlier periods."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.faults.test_j_subscriptions import DAY, HOUR, RENEWED, WEEK, Shop, sandbox, shop  # noqa: F401
+from tests.faults.subscribing import DAY, HOUR, RENEWED, WEEK, Shop, open_shop
 
 from tollkeeper import operators
 from tollkeeper.explanations import Case, answers, remarks
 from tollkeeper.model import Bill, Person, Verdict
 from tollkeeper.reasons import Code
+from tollkeeper.storage.database import Database
 from tollkeeper.sweep import sweep
 
 pytestmark = pytest.mark.anyio
 
 TRIAL = 2 * DAY
+
+
+@pytest.fixture
+async def shop(database: Database) -> AsyncIterator[Shop]:
+    async with open_shop(database) as shop:
+        yield shop
 
 
 def v1(shop: Shop) -> Any:

@@ -1,0 +1,119 @@
+"""A shop that sells subscriptions, on a sandbox of its own, in which time goes by."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tests.providers.worlds import StripeWorld, opened
+from tests.support.running import running_sandbox
+
+from tollkeeper import operators
+from tollkeeper.catalog import Catalog
+from tollkeeper.checkout import Hosted, Till
+from tollkeeper.explanations import Case
+from tollkeeper.inbox import drain
+from tollkeeper.model import Grant, Identity, Person, Policy, Product
+from tollkeeper.reconcile import Books
+from tollkeeper.storage import audit, events, findings, grants, people
+from tollkeeper.storage.database import Database
+from tollkeeper.storage.findings import Noted
+
+HOUR = 3600
+DAY = 24 * HOUR
+WEEK = 7 * DAY
+RENEWED = WEEK + 2 * HOUR  # a renewal is paid an hour after the period began
+GRACE = 3 * DAY
+
+
+@dataclass
+class Shop:
+    """Everything but pages: what is sold, the till, and the seller's side of the provider."""
+
+    world: StripeWorld
+    books: Books
+    weekly: str
+    yearly: str
+    once: str
+    plain: str
+
+    @property
+    def till(self) -> Till:
+        return Till(self.books, "https://pay.example")
+
+    def product(self, key: str = "pro") -> Product:
+        found = self.books.catalog.find(key)
+        assert found is not None
+        return found
+
+    def sell(self, **policy: Any) -> None:
+        """Change the policy of every product."""
+        changed = tuple(replace(one, policy=replace(one.policy, **policy)) for one in self.books.catalog.products)
+        self.books = replace(self.books, catalog=Catalog(changed))
+
+    async def newcomer(self) -> Person:
+        token = secrets.token_hex(6)
+        identity = Identity("https://id.example", token, "Nova Example", f"{token}@example.com")
+        now = self.books.clock()
+        return await self.books.database.write(lambda conn: people.person_of(conn, identity, new_id=token, now=now))
+
+    async def page(self, person: Person, key: str = "pro", price_id: str | None = None) -> str:
+        found = await self.till.begin(person, self.product(key), price_id)
+        assert isinstance(found, Hosted)
+        return found.url
+
+    async def subscriber(self, key: str = "pro", price_id: str | None = None) -> tuple[Person, str]:
+        """Somebody who has just subscribed, and the subscription's id."""
+        person = await self.newcomer()
+        self.world.pay(await self.page(person, key, price_id))
+        await self.hear()
+        (grant,) = await self.grants(person)
+        return person, grant.source
+
+    async def hear(self) -> None:
+        """Hear of everything that ever happened."""
+        realm = await self.books.realm()
+        async for page in self.books.provider.events(0):
+            await self.books.database.write(events.keep_all, page, self.books.clock())
+        while await drain(self.books, realm):
+            pass
+
+    async def held(self, person: Person) -> list[str]:
+        found = await self.books.database.read(grants.held, person.id, False, self.books.clock())
+        return sorted(grant.product for grant in found)
+
+    async def grants(self, person: Person) -> tuple[Grant, ...]:
+        return await self.books.database.read(grants.in_mode, person.id, False)
+
+    async def until(self, person: Person) -> int:
+        (grant,) = await self.grants(person)
+        assert grant.until is not None
+        return grant.until
+
+    async def changes(self, person: Person) -> list[str]:
+        return [entry.change for entry in await self.books.database.read(audit.of_person, person.id)]
+
+    async def found(self, person: Person) -> Noted:
+        """What was last found of their newest subscription."""
+        return (await self.books.database.read(findings.of_person, person.id, False, 10))[0]
+
+    async def to_check(self) -> tuple[Case, ...]:
+        books = self.books
+        return await books.database.read(operators.payments_to_check, books.catalog, "stripe", False, books.clock(), 10)
+
+
+@asynccontextmanager
+async def open_shop(database: Database) -> AsyncIterator[Shop]:
+    """Everything is there, and nobody has bought anything."""
+    with running_sandbox() as sandbox:
+        world = StripeWorld(sandbox)
+        weekly, yearly = world.price(900, interval="week"), world.price(29_900, interval="year")
+        once, plain = world.price(99_000), world.price(300, interval="week")
+        policy = Policy(grace_days=3)
+        pro = Product("pro", "Pro", frozenset({"dashboard", "reports"}), {"stripe": (weekly, yearly, once)}, policy)
+        basic = Product("basic", "Basic", frozenset({"dashboard"}), {"stripe": (plain,)}, policy)
+        on_sale = replace(pro, on_sale={"stripe": (weekly, yearly, once)})
+        async with opened(world.provider()) as provider:
+            books = Books(database, provider, Catalog((on_sale, basic)), sandbox.clock)
+            yield Shop(world, books, weekly, yearly, once, plain)
