@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tollkeeper.model import Grant, OffSale
     from tollkeeper.operators import Reconciliation
     from tollkeeper.reconcile import Books
+    from tollkeeper.storage.findings import Noted
 
 T = TypeVar("T")
 
@@ -37,6 +38,9 @@ app = typer.Typer(
 
 setup = typer.Typer(no_args_is_help=True, help="Set up an account at a payment provider.")
 app.add_typer(setup, name="setup")
+
+payments = typer.Typer(help="List the payments that need a look, and dismiss them.")
+app.add_typer(payments, name="payments")
 
 DAY = 24 * 3600
 OFF_SALE_SHOWN = 50
@@ -81,6 +85,9 @@ Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")]
 Who = typer.Argument(metavar="PERSON", help="An id, or an e-mail address that an issuer verified.", show_default=False)
 About = typer.Argument(metavar="PERSON", help="An id, a verified e-mail address, or a whole name.", show_default=False)
 What = typer.Argument(metavar="PRODUCT", help="A product's key in the catalog.", show_default=False)
+WhichPayment = typer.Argument(
+    metavar="PAYMENT", help="The id of a payment, subscription or checkout session.", show_default=False
+)
 WhyEnded = typer.Option(parser=words, metavar="WHY", help="Why, for whoever asks later.")
 WhyHeld = typer.Option(parser=words, metavar="WHY", help="Why. They read it on their account page.")
 
@@ -495,18 +502,84 @@ def end(
     show(subscription, found)
 
 
-@app.command(epilog="Example: tollkeeper payments --json")
-def payments(limit: Limit = 50, folder: Folder = Path(), as_json: Json = False) -> None:
-    """List the payments that opened no door, or paid for the same thing again, and what to do about each."""
+@app.command(epilog='Example: tollkeeper adopt alice@example.com sub_1Abc --note "Sold by telephone"')
+def adopt(
+    person: Annotated[str, Who],
+    payment: Annotated[str, WhichPayment],
+    note: Annotated[str, WhyHeld],
+    product: Annotated[
+        str | None, typer.Option(metavar="PRODUCT", help="What it is for, where the catalog does not know its price.")
+    ] = None,
+    folder: Folder = Path(),
+    as_json: Json = False,
+) -> None:
+    """Tie what somebody bought elsewhere on the account to a person. From then on it follows the provider."""
+    from tollkeeper import adoption, reports
+
+    done = beside_the_server(
+        folder, lambda books: adoption.adopt(books, person, payment, note=note, product=product), as_json
+    )
+    show = reports.adopted_in_json if as_json else reports.adopted_in_words
+    show(done)
+
+
+@payments.callback(invoke_without_command=True, epilog="Example: tollkeeper payments --json")
+def list_payments(
+    context: typer.Context,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Those that were dismissed too, and other sales on the account.")
+    ] = False,
+    limit: Limit = 50,
+    folder: Folder = Path(),
+    as_json: Json = False,
+) -> None:
+    """List the payments that gave no access, or paid for the same thing again, and what to do about each."""
+    if context.invoked_subcommand is not None:
+        return
+    from tollkeeper import operators, reports
+    from tollkeeper.storage import findings
+
+    async def look(books: "Books") -> "tuple[tuple[Case, ...], int]":
+        mode = (books.provider.name, books.provider.live)
+        wanted = operators.all_payments if everything else operators.payments_to_check
+        found = await books.database.read(wanted, books.catalog, *mode, books.clock(), limit + 1)
+        others = 0 if everything else await books.database.read(findings.count_unrelated, *mode)
+        return found, others
+
+    found, others = beside_the_server(folder, look, as_json)
+    show = reports.payments_in_json if as_json else reports.payments_in_words
+    show(found[:limit], len(found) > limit, others)
+
+
+@payments.command(epilog='Example: tollkeeper payments dismiss pi_1Abc --note "Paid back in cash"')
+def dismiss(
+    payment: Annotated[str, WhichPayment],
+    note: Annotated[str, WhyEnded],
+    folder: Folder = Path(),
+    as_json: Json = False,
+) -> None:
+    """Take a payment off the list, until something new is found of it. Nobody's access changes."""
     from tollkeeper import operators, reports
 
-    async def look(books: "Books") -> "tuple[Case, ...]":
-        where = (books.catalog, books.provider.name, books.provider.live)
-        return await books.database.read(operators.payments_to_check, *where, books.clock(), limit + 1)
+    async def take_off(books: "Books") -> "tuple[Noted, ...]":
+        mode = (books.provider.name, books.provider.live)
+        return await books.database.write(operators.dismiss, *mode, payment, note, books.clock())
 
-    found = beside_the_server(folder, look, as_json)
-    show = reports.payments_in_json if as_json else reports.payments_in_words
-    show(found[:limit], more=len(found) > limit)
+    show = reports.dismissed_in_json if as_json else reports.dismissed_in_words
+    show(beside_the_server(folder, take_off, as_json), note)
+
+
+@payments.command(epilog="Example: tollkeeper payments restore pi_1Abc")
+def restore(payment: Annotated[str, WhichPayment], folder: Folder = Path(), as_json: Json = False) -> None:
+    """Put a payment that was dismissed back on the list."""
+    from tollkeeper import operators
+
+    async def put_back(books: "Books") -> None:
+        mode = (books.provider.name, books.provider.live)
+        await books.database.write(operators.restore, *mode, payment)
+
+    beside_the_server(folder, put_back, as_json)
+    typer.echo(json.dumps({"restored": payment}) if as_json else f"{payment} is on the list again.")
 
 
 @app.command(epilog="Example: tollkeeper events --failed")

@@ -5,8 +5,9 @@ rules: it names what counts as paid, and nothing else does. Rules take no time: 
 and of a subscription also tells until when.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from tollkeeper.catalog import Catalog
 from tollkeeper.model import (
@@ -29,6 +30,7 @@ from tollkeeper.model import (
 )
 from tollkeeper.reasons import Code, Fact, Reason, because
 
+B = TypeVar("B", Purchase, Subscription)
 Objection = tuple[Verdict, Reason]
 Rule = Callable[[Purchase, Order, Customer, Policy], Objection | None]
 SubscriptionRule = Callable[[Subscription, Order, Customer, Policy], Objection | None]
@@ -48,25 +50,43 @@ ON_ITS_WAY = 14 * DAY
 
 
 def derive(
-    snapshot: Snapshot, orders: Mapping[str, Order], catalog: Catalog, held: Mapping[str, str] | None = None
+    snapshot: Snapshot,
+    orders: Mapping[str, Order],
+    catalog: Catalog,
+    held: Mapping[str, str] | None = None,
+    ours: Collection[str] = (),
 ) -> tuple[Finding, ...]:
     """Judge every purchase and subscription in the snapshot. ``orders`` are the person's own orders, by id.
 
     ``held`` are the products that subscriptions gave so far, by source: one whose price the catalog does not know (any
-    more) goes on giving the same.
+    more) goes on giving the same. ``ours`` are ids of orders and people that are known here, besides the person's own.
     """
     buyer, before = snapshot.customer, held or {}
-    purchases = tuple(judge(one, orders, buyer, catalog) for one in snapshot.purchases)
+    adopted = {order.adopts: order for order in orders.values() if order.adopts is not None}
+    purchases = tuple(judge(_as_adopted(one, adopted), orders, buyer, catalog, ours) for one in snapshot.purchases)
     return purchases + tuple(
-        judge_subscription(one, orders, buyer, catalog, before.get(one.source)) for one in snapshot.subscriptions
+        judge_subscription(_as_adopted(one, adopted), orders, buyer, catalog, before.get(one.source), ours)
+        for one in snapshot.subscriptions
     )
 
 
-def judge(purchase: Purchase, orders: Mapping[str, Order], customer: Customer, catalog: Catalog) -> Finding:
+def _as_adopted(bought: B, adopted: Mapping[str, Order]) -> B:
+    """What an operator has tied to a person is theirs and ordered, whatever it says itself."""
+    order = adopted.get(bought.source)
+    return replace(bought, order_id=order.id, person_id=order.person_id) if order else bought
+
+
+def judge(
+    purchase: Purchase,
+    orders: Mapping[str, Order],
+    customer: Customer,
+    catalog: Catalog,
+    ours: Collection[str] = (),
+) -> Finding:
     """The verdict on one purchase of one customer."""
     order = orders.get(purchase.order_id or "")
     if order is None:
-        return unclaimed(purchase)
+        return unclaimed(purchase, _is_marked(purchase, customer, ours), catalog, customer.realm.provider)
     policy = catalog.policy(order.product)
     objections = (rule(purchase, order, customer, policy) for rule in RULES)
     verdict, reason = next(filter(None, objections), None) or (Verdict.GRANTED, _grounds(purchase, policy))
@@ -79,6 +99,7 @@ def judge_subscription(
     customer: Customer,
     catalog: Catalog,
     held: str | None = None,
+    ours: Collection[str] = (),
 ) -> Finding:
     """The verdict on one subscription of one customer, and until when it gives access.
 
@@ -86,9 +107,9 @@ def judge_subscription(
     """
     order = orders.get(subscription.order_id or "")
     if order is None:
-        return unclaimed(subscription)
-    known = next((line for line in subscription.items if _product(line, customer, catalog)), None)
-    product = _product(known, customer, catalog) or held or order.product
+        return unclaimed(subscription, _is_marked(subscription, customer, ours), catalog, customer.realm.provider)
+    known, sold = selling(subscription, catalog, customer.realm.provider)
+    product = sold or held or order.product
     policy = catalog.policy(product)
     objections = (rule(subscription, order, customer, policy) for rule in SUBSCRIPTION_RULES)
     objection = next(filter(None, objections), None)
@@ -105,28 +126,52 @@ def judge_subscription(
     )
 
 
-def unclaimed(bought: Bought) -> Finding:
-    """The verdict on what nobody ordered here. It gives no access to anybody, whoever holds its id."""
+def _is_marked(bought: Bought, customer: Customer, ours: Collection[str]) -> bool:
+    return bought.person_id == customer.person_id or is_marked(bought, ours)
+
+
+def is_marked(bought: Bought, ours: Collection[str]) -> bool:
+    """Whether it names an order or a person of ``ours``."""
+    return bought.order_id in ours or bought.person_id in ours
+
+
+def unclaimed(bought: Bought, marked: bool, catalog: Catalog, provider: str) -> Finding:
+    """The verdict on what nobody ordered here. It gives no access to anybody, whoever holds its id.
+
+    What neither bears our mark (``marked``: it names an order or a person that is known here) nor sells a price of the
+    catalog is another's business: of who bought it, no e-mail address is kept.
+    """
+    known, product = selling(bought, catalog, provider)
+    line = known or next(iter(lines_of(bought)), None)
+    subscribed = line if isinstance(bought, Subscription) else None
+    if not marked and product is None:
+        prices = ", ".join(one.price_id for one in lines_of(bought) if one.price_id)
+        reason = because(Code.OTHER_SALE, prices=prices or None)
+        return Finding(replace(bought, email=None), Verdict.UNRELATED, reason, line=subscribed)
+    return Finding(bought, *_without_order(bought), product=product, line=subscribed)
+
+
+def _without_order(bought: Bought) -> Objection:
     if isinstance(bought, Subscription):
-        return _unclaimed_subscription(bought)
-    if bought.payment is Payment.PAID:
-        return Finding(bought, Verdict.UNCLAIMED, because(Code.NEVER_ORDERED))
-    return Finding(bought, Verdict.UNPAID, because(Code.NEVER_ORDERED_UNPAID))
+        if (end := _end(bought)) is not None:
+            return end
+        paid, code = bought.standing is not Standing.INCOMPLETE, Code.SUBSCRIBED_ELSEWHERE
+    else:
+        paid, code = bought.payment is Payment.PAID, Code.NEVER_ORDERED
+    return (Verdict.UNCLAIMED, because(code)) if paid else (Verdict.UNPAID, because(Code.NEVER_ORDERED_UNPAID))
 
 
-def _unclaimed_subscription(subscription: Subscription) -> Finding:
-    line = next(iter(subscription.items), None)
-    if (end := _end(subscription)) is not None:
-        return Finding(subscription, *end, line=line)
-    if subscription.standing is Standing.INCOMPLETE:
-        return Finding(subscription, Verdict.UNPAID, because(Code.NEVER_ORDERED_UNPAID), line=line)
-    return Finding(subscription, Verdict.UNCLAIMED, because(Code.SUBSCRIBED_ELSEWHERE), line=line)
+def lines_of(bought: Bought) -> tuple[Line, ...]:
+    """What it is made of."""
+    return bought.items if isinstance(bought, Subscription) else bought.lines
 
 
-def _product(line: Line | None, customer: Customer, catalog: Catalog) -> str | None:
-    """The key of the product that a line sells."""
-    product = catalog.product_of_price(customer.realm.provider, line.price_id) if line else None
-    return product.key if product else None
+def selling(bought: Bought, catalog: Catalog, provider: str) -> tuple[Line | None, str | None]:
+    """The first line whose price the catalog knows, and the key of the product that it sells."""
+    for line in lines_of(bought):
+        if (product := catalog.product_of_price(provider, line.price_id)) is not None:
+            return line, product.key
+    return None, None
 
 
 # Rules for purchases and subscriptions

@@ -1,7 +1,7 @@
 """Why one person may or may not use each feature: sentences that can be forwarded as they stand. No input or output."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from tollkeeper import wording
@@ -9,6 +9,7 @@ from tollkeeper.catalog import Catalog
 from tollkeeper.model import Dispute, Grant, Order, OrderState, Person, Verdict
 from tollkeeper.reasons import Reason
 from tollkeeper.storage.audit import Entry
+from tollkeeper.storage.dismissals import Dismissal
 from tollkeeper.storage.events import Kept, State
 from tollkeeper.storage.findings import UNEXPLAINED, Noted
 
@@ -86,7 +87,7 @@ class Happening:
 class Case:
     """A payment that an operator should look at, and what to do about it.
 
-    ``kind`` is its verdict, or one of ``wording.KINDS``.
+    ``kind`` is its verdict, or one of ``wording.KINDS``. ``dismissed`` is why an operator wants to see it no more.
     """
 
     kind: str
@@ -99,6 +100,8 @@ class Case:
     email: str | None
     reason: str
     remedy: str
+    source: str
+    dismissed: Reason | None = None
 
 
 def _given(payment: Noted) -> tuple[str | None, int | None]:
@@ -143,6 +146,7 @@ def _obstacle(explained: Explanation, held: list[Grant], products: set[str]) -> 
         or _first(kept, CLOSED)
         or _first(gone, GONE)
         or _elsewhere(explained)
+        or _neighbours(loose)
         or _never(explained, [order for order in explained.orders if order.product in products])
     )
 
@@ -180,6 +184,12 @@ def _elsewhere(explained: Explanation) -> str | None:
     return wording.paid_elsewhere(unknown) if unknown else None
 
 
+def _neighbours(payments: Iterable[Noted]) -> str | None:
+    """What the person bought of somebody else on the same account, and may be asking for."""
+    other = next((one for one in payments if one.verdict is Verdict.UNRELATED), None)
+    return wording.paid_to_others(other) if other else None
+
+
 def _never(explained: Explanation, ordered: list[Order]) -> str:
     if explained.trouble is not None and ordered:
         return wording.NOTHING_KNOWN
@@ -189,8 +199,8 @@ def _never(explained: Explanation, ordered: list[Order]) -> str:
 
 
 def remarks(explained: Explanation, catalog: Catalog) -> tuple[str, ...]:
-    """What the answers do not tell: products that are held, but not in the catalog; and what became of the money for
-    earlier periods of a subscription.
+    """What the answers do not tell: products that are held, but not in the catalog; what was bought elsewhere and tied
+    to the person; and what became of the money for earlier periods of a subscription.
     """
     held = sorted({grant.product for grant in explained.grants if grant.in_force(explained.now)})
     unknown = [wording.not_in_catalog(explained.name, product) for product in held if catalog.find(product) is None]
@@ -200,7 +210,8 @@ def remarks(explained: Explanation, catalog: Catalog) -> tuple[str, ...]:
         for invoice in one.earlier_invoices
         if invoice.refunded or invoice.dispute is not Dispute.NONE
     ]
-    return (*unknown, *back)
+    adopted = [wording.adopted(order, explained.name) for order in explained.orders if order.adopts]
+    return (*unknown, *adopted, *back)
 
 
 def cases(
@@ -219,8 +230,18 @@ def cases(
 
 def _without_access(one: Noted, catalog: Catalog, person_id: str) -> Case:
     only = catalog.products[0].key if len(catalog.products) == 1 else "PRODUCT"
-    whose, what = one.person_id or person_id, one.product or only
-    return _case(one, one.verdict.value, wording.sentence(one.reason), wording.undo_or_grant(one, whose, what))
+    remedy = wording.undo_or_give(one, one.person_id or person_id, one.product, only)
+    return _case(one, one.verdict.value, wording.sentence(one.reason), remedy)
+
+
+def other_sale(one: Noted) -> Case:
+    """A sale on the account that nothing here is about, so that there is nothing to do."""
+    return _case(one, one.verdict.value, wording.sentence(one.reason), "")
+
+
+def as_dismissed(one: Case, why: Dismissal) -> Case:
+    """The same, for whoever wants to see what was dismissed too."""
+    return replace(one, dismissed=why.reason, remedy=wording.dismissed(one.payment, why))
 
 
 def _remarked(one: Noted, reason: Reason) -> Case:
@@ -242,6 +263,7 @@ def _case(one: Noted, kind: str, reason: str, remedy: str) -> Case:
         email=one.email,
         reason=reason,
         remedy=remedy,
+        source=one.source,
     )
 
 
@@ -257,6 +279,7 @@ def _bought_twice(grant: Grant) -> Case:
         email=None,
         reason=wording.PAID_BEFORE,
         remedy=wording.undo_surplus(recurring=grant.until is not None),
+        source=grant.source,
     )
 
 
@@ -268,8 +291,12 @@ def history(explained: Explanation) -> tuple[Happening, ...]:
 
 def _orders(explained: Explanation) -> Iterator[Happening]:
     for order in reversed(explained.orders):
-        words = wording.ordered(order.product, order.amount, order.currency, order.state, order.checkout_id)
-        yield Happening(order.created_at, "order", order.id, words)
+        if order.adoption is not None:
+            words = f"{order.product}. {wording.sentence(order.adoption)}"
+            yield Happening(order.created_at, "adopted", order.adopts or "", words)
+        else:
+            words = wording.ordered(order.product, order.amount, order.currency, order.state, order.checkout_id)
+            yield Happening(order.created_at, "order", order.id, words)
 
 
 def _events(explained: Explanation) -> Iterator[Happening]:

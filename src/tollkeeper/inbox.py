@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 from sqlalchemy import Connection
 
-from tollkeeper.entitlements import unclaimed
 from tollkeeper.errors import TollkeeperError
 from tollkeeper.model import Customer, Event, KeptEvent, Realm
-from tollkeeper.reconcile import Books, reconcile, report_unexplained
+from tollkeeper.neighbours import look_at
+from tollkeeper.reconcile import Books, reconcile
 from tollkeeper.storage import customers, events, findings, polls
 
 log = structlog.get_logger()
@@ -148,19 +148,9 @@ async def _put_off(books: Books, kept: Iterable[KeptEvent], error: str) -> None:
 
 
 async def _outcome(books: Books, realm: Realm, subject: Customer | str, kept: Sequence[KeptEvent]) -> str:
-    if isinstance(subject, str):
-        return await _note_unclaimed(books, realm, subject)
     evidence = ", ".join(one.event.id for one in kept)
+    if isinstance(subject, str):
+        found = await look_at(books, realm, subject, evidence=evidence)
+        return found.verdict.value if found else "no purchase"
     done = await reconcile(books, subject, evidence=evidence)
     return f"{done.changes} changed"
-
-
-async def _note_unclaimed(books: Books, realm: Realm, source: str) -> str:
-    """Keep a payment of somebody who is no customer of ours, for operators to see. It opens no door."""
-    asked_at = books.clock()
-    bought = await books.provider.bought(source)
-    if bought is None:
-        return "no purchase"
-    finding = unclaimed(bought)
-    report_unexplained(await books.database.write(findings.note, realm, None, [finding], asked_at))
-    return finding.verdict.value

@@ -20,6 +20,7 @@ class Metrics:
             "reconciles", "Reconciles of a customer", outcome=("changed", "unchanged", "superseded", "untold")
         )
         self.drift = self._count("drift", "Changes of access that only the sweep brought about")
+        self.other_sales = self._count("other_sales", "Sales on the account that nothing here is about")
         classes = ("1xx", "2xx", "3xx", "4xx", "5xx")
         http_requests = self._count("http_requests", "Requests answered, by class of status", status=classes)
         self._answered = [http_requests.labels(name) for name in classes]

@@ -148,7 +148,7 @@ class Realm:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A provider's record of a person."""
+    """A provider's record of a person. A guest has none, and goes by the source of the one thing they bought."""
 
     id: int
     realm: Realm
@@ -188,6 +188,10 @@ class Order:
     trial_days: int | None = None
     """How long it is free to begin with; None: no trial was offered."""
     trial_without_card: bool = False
+    adopts: str | None = None
+    """What was bought elsewhere and an operator tied to the person: its source. None: it was ordered here."""
+    adoption: Reason | None = None
+    """Why the operator did, in their words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +254,8 @@ class Named:
     created_at: int
     email: str | None = None
     """The e-mail address that the buyer gave there: a hint for operators, never a proof of who it was."""
+    customer_id: str | None = None
+    """The provider's id of the customer who bought it; None for a guest, of whom it keeps no record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -458,6 +464,11 @@ class Snapshot:
     subscriptions: tuple[Subscription, ...] = ()
     """Those that are over, too."""
 
+    @property
+    def bought(self) -> tuple[Bought, ...]:
+        """All of it."""
+        return self.purchases + self.subscriptions
+
 
 class Verdict(StrEnum):
     """What one purchase or subscription gives."""
@@ -474,6 +485,9 @@ class Verdict(StrEnum):
     """A subscription that is over."""
     QUARANTINED = "quarantined"
     UNCLAIMED = "unclaimed"
+    """Never ordered here, but it bears our mark or is for something that is sold here."""
+    UNRELATED = "unrelated"
+    """Another sale on the account, which nothing here is about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,17 @@ from tollkeeper.catalog import Catalog
 from tollkeeper.contact import tell_address
 from tollkeeper.entitlements import derive
 from tollkeeper.errors import NoSuchEvent, NotDone, ProviderRefused, ProviderUnavailable
-from tollkeeper.explanations import OPERATOR, Case, Explanation, cases
+from tollkeeper.explanations import OPERATOR, Case, Explanation, as_dismissed, cases, other_sale
 from tollkeeper.lookup import Found, somebody_called, the_person
 from tollkeeper.model import Customer, Grant, OrderState, Person, Realm, Verdict
+from tollkeeper.neighbours import look_again
 from tollkeeper.provider import PaymentProvider
-from tollkeeper.reasons import Code, because
+from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.reconcile import Books, reconcile
-from tollkeeper.storage import audit, customers, events, findings, grants, orders, people
+from tollkeeper.storage import audit, customers, dismissals, events, findings, grants, marks, orders, people
 from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.findings import Noted, noted
-from tollkeeper.wording import no_such_subscription
+from tollkeeper.wording import no_such_subscription, nothing_to_look_at, nothing_to_restore
 from tollkeeper.words import printable
 
 log = structlog.get_logger()
@@ -98,7 +99,9 @@ async def _payments(books: Books, kept: Explanation) -> tuple[Noted, ...]:
     ordered = {order.id: order for order in kept.orders}
     held = {grant.source: grant.product for grant in kept.grants}
     told = [await books.provider.snapshot(who) for who in known]
-    found = [one for snapshot in told for one in derive(snapshot, ordered, books.catalog, held)]
+    bought = [one for snapshot in told for one in snapshot.bought]
+    ours = await books.database.read(marks.known, bought)
+    found = [one for snapshot in told for one in derive(snapshot, ordered, books.catalog, held, ours)]
     payments = [noted(one, kept.person.id, kept.now) for one in found]
     return tuple(sorted(payments, key=lambda one: one.bought_at, reverse=True))
 
@@ -113,7 +116,7 @@ async def grant(
     """
     now = books.clock()
     if books.catalog.find(product) is None:
-        raise NotDone(_no_such_product(books.catalog, product))
+        raise NotDone(no_such_product(books.catalog, product))
     if until is not None and until <= now:
         raise NotDone("That time is past.")
     given = Grant(
@@ -153,7 +156,8 @@ def _explain(conn: Connection, provider: str, live: bool, payment: str, now: int
     orders.close(conn, found.order_id or "", OrderState.COMPLETE, now)
 
 
-def _no_such_product(catalog: Catalog, product: str) -> str:
+def no_such_product(catalog: Catalog, product: str) -> str:
+    """What is wrong with a product's key, and which there are."""
     known = [one.key for one in catalog.products]
     close = difflib.get_close_matches(product.lower(), known, n=1)
     meant = f" Did you mean {close[0]}?" if close else ""
@@ -192,12 +196,70 @@ def _revoke(
 
 
 def payments_to_check(
+    conn: Connection, catalog: Catalog, provider: str, live: bool, now: int, limit: int, *, dismissed: bool = False
+) -> tuple[Case, ...]:
+    """Payments of everybody that an operator should look at, or has ``dismissed``, newest first."""
+    unexplained = findings.unexplained(conn, provider, live, limit, dismissed=dismissed)
+    remarked = findings.remarked(conn, provider, live, limit, dismissed=dismissed)
+    surplus = grants.surplus(conn, live, now, dismissed=dismissed)
+    return cases(unexplained, surplus, catalog, remarked=remarked)[:limit]
+
+
+def all_payments(
     conn: Connection, catalog: Catalog, provider: str, live: bool, now: int, limit: int
 ) -> tuple[Case, ...]:
-    """Payments of everybody that an operator should look at, newest first."""
-    unexplained = findings.unexplained(conn, provider, live, limit)
-    remarked = findings.remarked(conn, provider, live, limit)
-    return cases(unexplained, grants.surplus(conn, live, now), catalog, remarked=remarked)[:limit]
+    """The same, those that were dismissed, and the other sales on the account, newest first."""
+    where = (conn, catalog, provider, live, now, limit)
+    known = payments_to_check(*where, dismissed=True)
+    why = dismissals.of_sources(conn, provider, live, {one.source for one in known})
+    found = [*payments_to_check(*where), *(as_dismissed(one, why[one.source]) for one in known)]
+    found += [other_sale(one) for one in findings.unrelated(conn, provider, live, limit)]
+    return tuple(sorted(found, key=lambda one: one.at, reverse=True)[:limit])
+
+
+def dismiss(conn: Connection, provider: str, live: bool, payment: str, note: str, now: int) -> tuple[Noted, ...]:
+    """Take what there is to look at of a payment off the list, until something new is found of it.
+
+    ``payment`` is an id that the list shows. Raises ``NotDone`` where there is nothing to look at.
+    """
+    reason = because(Code.OPERATOR_DISMISSED, note=note)
+    named = findings.named(conn, provider, live, payment)
+    done = tuple(one for one in named if _dismiss(conn, provider, live, one, reason, now))
+    if not done:
+        raise NotDone(nothing_to_look_at(payment))
+    return done
+
+
+def _dismiss(conn: Connection, provider: str, live: bool, one: Noted, reason: Reason, now: int) -> bool:
+    waits = findings.unexplained_payment(conn, provider, live, one.payment) is not None
+    surplus = next((grant for grant in _surplus(conn, live, now, one) if grant.source == one.source), None)
+    if not (waits or one.remarks or surplus):
+        return False
+    dismissals.dismiss(
+        conn,
+        provider,
+        live,
+        one.source,
+        reason,
+        now,
+        verdict=one.verdict if waits else None,
+        remarks=one.remarks,
+        product=surplus.product if surplus else None,
+    )
+    return True
+
+
+def _surplus(conn: Connection, live: bool, now: int, one: Noted) -> tuple[Grant, ...]:
+    if one.person_id is None:
+        return ()
+    looked_at = grants.surplus(conn, live, now, one.person_id, dismissed=True)
+    return grants.surplus(conn, live, now, one.person_id) + looked_at
+
+
+def restore(conn: Connection, provider: str, live: bool, payment: str) -> None:
+    """Put what was dismissed back on the list. Raises ``NotDone`` where nothing was."""
+    if not dismissals.restore(conn, provider, live, payment):
+        raise NotDone(nothing_to_restore(payment))
 
 
 async def end(books: Books, source: str, *, note: str, at_period_end: bool = False) -> Noted | None:
@@ -244,7 +306,8 @@ async def reconcile_person(books: Books, who: str) -> Reconciliation:
 
 
 async def reconcile_everybody(books: Books) -> AsyncIterator[tuple[int, Reconciliation]]:
-    """The same for every customer, one after the other; each comes with the number of customers there are.
+    """The same for every customer, one after the other; each comes with the number of customers there are. In the end,
+    what nobody known here bought is looked at again.
 
     One of whom the provider will not tell does not hold up the others. Raises ``ProviderUnavailable`` or
     ``ProviderRefused`` when it does not even tell which account this is.
@@ -259,6 +322,8 @@ async def reconcile_everybody(books: Books) -> AsyncIterator[tuple[int, Reconcil
                 done = await _reconcile(books, person, customer)
             yield total, done
         last = batch[-1].id
+    with background():
+        await look_again(books, realm, evidence=EVIDENCE)
 
 
 async def _reconcile(books: Books, person: Person, customer: Customer) -> Reconciliation:

@@ -130,7 +130,7 @@ class PaymentProvider(Protocol):
         ...
 
     async def snapshot(self, customer: Customer) -> Snapshot:
-        """Everything the customer bought, purchases and subscriptions.
+        """Everything the customer bought, purchases and subscriptions; of a guest, the one purchase they go by.
 
         Raises ``CustomerMissing`` where the provider no longer tells.
         """

@@ -26,6 +26,7 @@ class Code(StrEnum):
     NEVER_ORDERED = "never_ordered"
     NEVER_ORDERED_UNPAID = "never_ordered_unpaid"
     PAID_AFTER_DELETION = "paid_after_deletion"
+    OTHER_SALE = "other_sale"
 
     # Subscriptions.
     SUBSCRIBED = "subscribed"
@@ -54,6 +55,8 @@ class Code(StrEnum):
     # What people decided.
     OPERATOR_GRANTED = "operator_granted"
     OPERATOR_REVOKED = "operator_revoked"
+    OPERATOR_ADOPTED = "operator_adopted"
+    OPERATOR_DISMISSED = "operator_dismissed"
     ACCOUNT_DELETED = "account_deleted"
 
     # A sentence from before there were codes.

@@ -28,7 +28,7 @@ from tollkeeper.model import (
 )
 from tollkeeper.provider import PaymentProvider
 from tollkeeper.reasons import Code, because
-from tollkeeper.storage import audit, customers, grants, orders, privacy
+from tollkeeper.storage import audit, customers, grants, marks, orders, privacy
 from tollkeeper.storage import findings as noted
 from tollkeeper.storage.database import Database
 from tollkeeper.wording import sentence
@@ -110,7 +110,7 @@ async def _reconcile(books: Books, customer: Customer, evidence: str) -> Reconci
         raise
     outcome = await books.database.write(_apply, snapshot, books.catalog, ticket, evidence, books.clock())
     books.metrics.reconciles.labels(outcome.kind).inc()
-    _report(customer, outcome, evidence)
+    _report(books, customer, outcome, evidence)
     return outcome
 
 
@@ -119,7 +119,8 @@ def _apply(conn: Connection, snapshot: Snapshot, catalog: Catalog, ticket: int, 
     written = customers.pass_fence(conn, customer.id, ticket, now)
     ordered = {order.id: order for order in orders.of_person(conn, customer.person_id, customer.realm)}
     held = {grant.source: grant for grant in grants.of_person(conn, customer.person_id, customer.realm)}
-    findings = derive(snapshot, ordered, catalog, {source: grant.product for source, grant in held.items()})
+    ours = marks.known(conn, [one for one in snapshot.bought if one.order_id not in ordered])
+    findings = derive(snapshot, ordered, catalog, {source: grant.product for source, grant in held.items()}, ours)
     if privacy.is_erased(conn, customer.person_id):
         findings = tuple(after_deletion(found, found.bought.source in held) for found in findings)
     if not written:
@@ -241,8 +242,8 @@ def _begin(conn: Connection, customer: Customer, found: Finding, evidence: str, 
     return 1
 
 
-def _report(customer: Customer, outcome: Reconciled, evidence: str) -> None:
-    """Operators must see money that opened no door."""
+def _report(books: Books, customer: Customer, outcome: Reconciled, evidence: str) -> None:
+    """Operators must see money that gave no access."""
     log.info(
         "reconciled",
         customer=customer.external_id,
@@ -250,14 +251,16 @@ def _report(customer: Customer, outcome: Reconciled, evidence: str) -> None:
         changes=outcome.changes,
         superseded=outcome.superseded,
     )
-    report_unexplained(outcome.news)
+    report(books, outcome.news)
     for grant in outcome.surplus:
         log.warning("bought twice", refund=grant.reference, product=grant.product, person=grant.person_id)
 
 
-def report_unexplained(news: Iterable[Finding]) -> None:
-    """Log payments that opened no door, and prices that the catalog does not know, once each."""
+def report(books: Books, news: Iterable[Finding]) -> None:
+    """Log payments that gave no access, and what an operator should see to, once each. Other sales are only counted."""
     for found in news:
+        if found.verdict is Verdict.UNRELATED:
+            books.metrics.other_sales.inc()
         if found.verdict in {Verdict.QUARANTINED, Verdict.UNCLAIMED}:
             log.warning(
                 "payment not granted",

@@ -12,6 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from tollkeeper.adoption import Adopted
 from tollkeeper.catalog import Catalog
 from tollkeeper.explanations import (
     OPERATOR,
@@ -32,7 +33,7 @@ from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.columns import reason_to_json
 from tollkeeper.storage.events import Kept
 from tollkeeper.storage.findings import Noted
-from tollkeeper.wording import ended, how_it_stands, sentence
+from tollkeeper.wording import ended, how_it_stands, other_sales, sentence
 from tollkeeper.words import day, iso, moment, money, price, printable
 
 # Wide enough that no line is broken where no terminal says how wide it is: a file, or another program.
@@ -103,7 +104,8 @@ def _cases(explained: Explanation, catalog: Catalog) -> tuple[Case, ...]:
 
 def _case_row(one: Case) -> tuple[str, ...]:
     who = one.person_id or one.email or "nobody known"
-    return (iso(one.at), one.payment, price(one.amount, one.currency), one.kind, who, one.reason, one.remedy)
+    kind = one.kind if one.dismissed is None else f"{one.kind}, dismissed"
+    return (iso(one.at), one.payment, price(one.amount, one.currency), kind, who, one.reason, one.remedy)
 
 
 def _payment_row(one: Noted) -> tuple[str, ...]:
@@ -166,6 +168,7 @@ def _case(one: Case) -> dict[str, Any]:
         "email": one.email,
         "reason": one.reason,
         "what_to_do": one.remedy,
+        "dismissed": None if one.dismissed is None else sentence(one.dismissed),
     }
 
 
@@ -248,18 +251,48 @@ def revoked_in_json(person: Person, ended: Sequence[Grant]) -> None:
     _json({"person": person.id, "revoked": [_grant(one) for one in ended]})
 
 
-def payments_in_words(found: Sequence[Case], more: bool) -> None:
-    """One line for each payment to look at."""
-    if not found:
+def payments_in_words(found: Sequence[Case], more: bool, other_sales_: int = 0) -> None:
+    """One line for each payment to look at. ``other_sales_`` is how many others on the account are not listed."""
+    if found:
+        _table(CASE_COLUMNS, [_case_row(one) for one in found])
+        _tell_more(more)
+    else:
         _say("No payment needs a look.")
-        return
-    _table(CASE_COLUMNS, [_case_row(one) for one in found])
-    _tell_more(more)
+    if other_sales_:
+        _say(other_sales(other_sales_))
 
 
-def payments_in_json(found: Sequence[Case], more: bool) -> None:
+def payments_in_json(found: Sequence[Case], more: bool, other_sales_: int = 0) -> None:
     """The same for machines."""
-    _json({"payments": [_case(one) for one in found], "more": more})
+    _json({"payments": [_case(one) for one in found], "more": more, "other_sales": other_sales_})
+
+
+def dismissed_in_words(done: Sequence[Noted], note: str) -> None:
+    """What will not be listed any more."""
+    for one in done:
+        _say(f"{one.payment} is off the list, until something new is found of it: {note}")
+
+
+def dismissed_in_json(done: Sequence[Noted], note: str) -> None:
+    """The same for machines."""
+    _json({"dismissed": [_payment(one) for one in done], "note": note})
+
+
+def adopted_in_words(done: Adopted) -> None:
+    """What was tied to whom, and what comes of it."""
+    person, found = done.person, done.found
+    _say(f"{found.payment} is tied to {person.name} ({person.id}), and follows the provider from now on.")
+    if done.trouble is None:
+        _say(f"{found.product or ''}: {found.verdict.value}. {sentence(found.reason)}")
+    else:
+        _say(
+            f"The provider could not be asked ({done.trouble}). It will be again, or: tollkeeper reconcile {person.id}"
+        )
+
+
+def adopted_in_json(done: Adopted) -> None:
+    """The same for machines."""
+    _json({"person": done.person.id, "adopted": _payment(done.found), "trouble": done.trouble})
 
 
 def events_in_words(kept: Sequence[Kept], more: bool) -> None:

@@ -4,7 +4,7 @@ import structlog
 
 from tollkeeper.contact import tell_address
 from tollkeeper.errors import CustomerMissing, ProviderRefused, ProviderUnavailable
-from tollkeeper.model import Realm
+from tollkeeper.model import Realm, Verdict
 from tollkeeper.reconcile import Books, reconcile
 from tollkeeper.storage import customers
 from tollkeeper.wording import sentence
@@ -37,6 +37,7 @@ async def sweep(books: Books, realm: Realm, period: int) -> bool:
     await tell_address(books, customer)
     if done.changes:
         books.metrics.drift.inc(done.changes)
-        found = [f"{one.bought.source} {one.verdict}: {sentence(one.reason)}" for one in done.news]
+        news = [one for one in done.news if one.verdict is not Verdict.UNRELATED]
+        found = [f"{one.bought.source} {one.verdict}: {sentence(one.reason)}" for one in news]
         log.warning("drift", customer=customer.external_id, changes=done.changes, found=found)
     return True

@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tollkeeper.model import Bill, Dispute, Grant, Invoice, OrderState
+from tollkeeper.model import Bill, Dispute, Grant, Invoice, Order, OrderState, Person, Verdict
 from tollkeeper.reasons import Code, Fact, Reason
+from tollkeeper.storage.dismissals import Dismissal
 from tollkeeper.storage.findings import Noted
 from tollkeeper.words import day, money, price
 
@@ -98,6 +99,16 @@ OPERATORS: Mapping[Code, Variants] = {
             "Never ordered here by this person, and not paid",
             "was never ordered here by this person, and not paid",
         )
+    },
+    Code.OTHER_SALE: {
+        "prices": (
+            "For something else on the account, which this site does not sell ({prices})",
+            "was for something else on the account, which this site does not sell ({prices})",
+        ),
+        "": (
+            "For something else on the account, which this site does not sell",
+            "was for something else on the account, which this site does not sell",
+        ),
     },
     Code.PAID_AFTER_DELETION: {
         "": (
@@ -227,6 +238,12 @@ OPERATORS: Mapping[Code, Variants] = {
     },
     Code.OPERATOR_GRANTED: {"": ("Granted by an operator: {note:note}", "was granted by an operator: {note:note}")},
     Code.OPERATOR_REVOKED: {"": ("Revoked by an operator: {note:note}", "was revoked by an operator: {note:note}")},
+    Code.OPERATOR_ADOPTED: {
+        "": ("Bought elsewhere, and adopted by an operator: {note:note}", "was adopted by an operator: {note:note}")
+    },
+    Code.OPERATOR_DISMISSED: {
+        "": ("Dismissed by an operator: {note:note}", "was dismissed by an operator: {note:note}")
+    },
     Code.ACCOUNT_DELETED: {"": ("The account was deleted", "ended with the account, which was deleted")},
     Code.WRITTEN: {"": ("{words:note}", "stands so: {words:note}")},
 }
@@ -511,6 +528,18 @@ def paid_elsewhere(one: Noted) -> str:
     )
 
 
+def paid_to_others(one: Noted) -> str:
+    """What was bought on the same account, of somebody else."""
+    return f"nothing was paid for here: {obstacle(one)}"
+
+
+def adopted(order: Order, name: str) -> str:
+    """What was bought elsewhere and tied to a person."""
+    what = f"{'Subscription' if order.recurring else 'Purchase'} {order.adopts}"
+    note = _note(order.adoption) if order.adoption else ""
+    return f"{what} was not ordered here: an operator tied it to {name} on {day(order.created_at)}: {note}."
+
+
 NOTHING_KNOWN = "no payment is known here, and the provider could not be asked"
 NEVER_PAID = "nothing was ever paid"
 NEVER_BOUGHT = "nothing was ever bought"
@@ -563,10 +592,94 @@ def remedy(reason: Reason, *, person: str, product: str, source: str) -> str:
     return REMEDIES[reason.code].format(person=person, product=product, source=source)
 
 
-def undo_or_grant(one: Noted, person: str, product: str) -> str:
-    """What an operator can do about money that gave no access."""
-    command = f"tollkeeper grant {person} {product} --payment {one.payment} --note WHY"
+def undo_or_give(one: Noted, person: str, product: str | None, likely: str) -> str:
+    """What an operator can do about money that gave no access: have it follow the provider; or, if it is not what was
+    ordered, grant something for it. ``likely`` is the product where none is known.
+    """
+    if one.verdict is Verdict.UNCLAIMED:
+        which = "" if product else f" --product {likely}"
+        command = f"tollkeeper adopt {person} {one.payment}{which} --note WHY"
+    else:
+        command = f"tollkeeper grant {person} {product or likely} --payment {one.payment} --note WHY"
     return f"{_undo(one.recurring)} at the provider, or: {command}"
+
+
+def dismissed(payment: str, why: Dismissal) -> str:
+    """What an operator wants to see no more, and how they get it back."""
+    return f"Dismissed on {day(why.dismissed_at)}: {_note(why.reason)}. To undo: tollkeeper payments restore {payment}"
+
+
+def other_sales(count: int) -> str:
+    """How many sales on the account are none of this site's."""
+    sales = "1 other sale" if count == 1 else f"{count} other sales"
+    return f"Beside these, {sales} on the account, which nothing here is about: --all lists them."
+
+
+def nothing_to_look_at(payment: str) -> str:
+    """An id that an operator wants to dismiss."""
+    return f"There is nothing to look at about {payment}: `tollkeeper payments` lists what there is."
+
+
+def nothing_to_restore(payment: str) -> str:
+    """An id that an operator wants back on the list."""
+    return f"{payment} was not dismissed: `tollkeeper payments --all` lists what was."
+
+
+def nothing_to_adopt(payment: str) -> str:
+    """An id that an operator gave, of which the provider knows nothing."""
+    return (
+        f"Nothing was bought by the id {payment}, as far as the provider tells. Give the id of the subscription or of"
+        " the checkout session."
+    )
+
+
+def several_lines(payment: str) -> str:
+    """A purchase of several things at once, which no order of ours can be for."""
+    return f"{payment} paid for several things at once. Give access by: tollkeeper grant PERSON PRODUCT --note WHY"
+
+
+def other_product(price_id: str, product: str) -> str:
+    """A product that the price does not sell."""
+    return f"Its price, {price_id}, sells {product}: leave --product out, or say that."
+
+
+def product_to_say(price_id: str) -> str:
+    """A price that the catalog does not know."""
+    return f"No product in the catalog has its price, {price_id}: say which it is with --product PRODUCT."
+
+
+def account_deleted(person: Person) -> str:
+    """Somebody who is no more."""
+    return f"{person.id} has deleted their account. Nothing can be tied to it."
+
+
+def paid_by_another(payment: str, person_id: str) -> str:
+    """A payment by a customer who is known here as somebody else."""
+    return f"{payment} was paid by a customer who is {person_id} here. Adopt it for them."
+
+
+def adopted_already(payment: str, order: Order | None = None) -> str:
+    """What is tied to somebody."""
+    if order is None:
+        return f"{payment} was adopted a moment ago."
+    undo = f"tollkeeper revoke {order.person_id} {order.product} --note WHY"
+    return f"{payment} was adopted for {order.person_id} on {day(order.created_at)}. To end the access it gives: {undo}"
+
+
+def granted_already(payment: str, grant: Grant) -> str:
+    """A payment that an operator granted something for."""
+    undo = f"tollkeeper revoke {grant.person_id} {grant.product} --note WHY"
+    return f"An operator has granted {grant.product} to {grant.person_id} for {payment}. To undo that first: {undo}"
+
+
+def not_to_adopt(payment: str, one: Noted | None) -> str:
+    """What is not waiting to be adopted."""
+    if one is None:
+        return nothing_to_adopt(payment)
+    why = f"{payment} is {one.verdict.value}, so there is nothing to adopt. {sentence(one.reason)}"
+    if one.verdict is not Verdict.QUARANTINED:
+        return why
+    return f"{why} To give access for it: tollkeeper grant PERSON PRODUCT --payment {one.payment} --note WHY"
 
 
 def undo_surplus(*, recurring: bool) -> str:

@@ -125,6 +125,24 @@ def add(
     return kept
 
 
+def tie(conn: Connection, person: Person, realm: Realm, external_id: str, now: int, *, guest: bool) -> Customer:
+    """The customer with the provider's id, which becomes the person's unless it is somebody's already.
+
+    They buy with it from now on if they were no customer yet. With a ``guest`` nobody can. The
+    provider has an e-mail address for it, and need not be told the person's until that changes.
+    """
+    for replaced_at in (now,) if guest else (None, now):
+        conn.execute(
+            insert_into(conn.dialect.name, customers)
+            .values(person_id=person.id, external_id=external_id, created_at=now, replaced_at=replaced_at)
+            .values(told_email=person.email, **columns_of(realm))
+            .on_conflict_do_nothing()
+        )
+        if (kept := find(conn, realm, external_id)) is not None:
+            return kept
+    raise LookupError("the customer was neither added nor there before")
+
+
 def replace(conn: Connection, customer: Customer, external_id: str, now: int, *, told: str | None = None) -> Customer:
     """Give a person another record at the provider, for one that is gone; or the one they were given meanwhile.
 

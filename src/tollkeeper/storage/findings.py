@@ -1,4 +1,4 @@
-"""Findings: what was last found of every purchase and subscription, so that money that opened no door can be listed."""
+"""Findings: what was last found of every purchase and subscription, so that money that gave no access can be listed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Executable,
     Row,
@@ -34,9 +35,13 @@ from tollkeeper.model import (
     in_force,
 )
 from tollkeeper.reasons import Reason
+from tollkeeper.storage.dismissals import dismissed_as_found, dismissed_remarks
 from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.realms import columns_of, in_realm, within
 from tollkeeper.storage.tables import customers, findings, grants
+
+# How much goes by one id. A payment pays for one thing.
+MOST_NAMED = 10
 
 UNEXPLAINED = (Verdict.UNCLAIMED, Verdict.QUARANTINED)
 
@@ -117,7 +122,7 @@ def note(
     """Keep what was found at ``now`` (Unix seconds). Answers those whose verdict is news, or what is remarked of them.
 
     A customer's findings are fenced by tickets. Of a stranger's purchase, what was asked for earlier never replaces
-    what was found since.
+    what was found since, nor what was found of a customer.
     """
     buyer = {"customer_id": customer.id if customer else None}
     wanted = {one.bought.source: (one, _values(one) | buyer) for one in found}
@@ -145,35 +150,89 @@ def called(conn: Connection, realm: Realm, source: str) -> Noted | None:
     return found[0] if found else None
 
 
-def unexplained(conn: Connection, provider: str, live: bool, limit: int) -> tuple[Noted, ...]:
-    """Payments that opened no door and were not paid back, newest first: unclaimed and quarantined ones. Subscriptions
+def paid_by(conn: Connection, realm: Realm, payment: str) -> Noted | None:
+    """The purchase with this payment's id, or the purchase or subscription that goes by this id itself."""
+    named = or_(findings.c.source == payment, findings.c.reference == payment)
+    found = _listed(conn, _NOTED.where(named, within(findings, realm)), 1)
+    return found[0] if found else None
+
+
+def named(conn: Connection, provider: str, live: bool, payment: str) -> tuple[Noted, ...]:
+    """What has this payment's id, or goes by this id itself, at whatever account."""
+    either = or_(findings.c.source == payment, findings.c.reference == payment)
+    return _listed(conn, _NOTED.where(findings.c.provider == provider, findings.c.live == live, either), MOST_NAMED)
+
+
+def held_still(conn: Connection, realm: Realm, source: str) -> Noted | None:
+    """The same as ``called``, and nobody else decides about it until the transaction ends."""
+    wanted = _NOTED.where(findings.c.source == source, within(findings, realm)).with_for_update(of=findings)
+    found = _listed(conn, wanted, 1)
+    return found[0] if found else None
+
+
+def unexplained(
+    conn: Connection, provider: str, live: bool, limit: int, *, dismissed: bool = False
+) -> tuple[Noted, ...]:
+    """Payments that gave no access and were not paid back, newest first: unclaimed and quarantined ones. Subscriptions
     are among them until they are over.
 
-    One that an operator's grant names is explained, until that grant is revoked.
+    One that an operator's grant names is explained, until that grant is revoked. With ``dismissed`` those alone that an
+    operator has dismissed, else all others.
     """
-    return _listed(conn, _unexplained(provider, live), limit)
+    return _listed(conn, _unexplained(provider, live, dismissed), limit)
 
 
 def unexplained_payment(conn: Connection, provider: str, live: bool, payment: str) -> Noted | None:
-    """The one of them with this payment's id, or this source where there is no payment."""
-    found = _listed(conn, _unexplained(provider, live).where(_payment == payment), 1)
+    """The one of them, dismissed or not, with this payment's id, or this source where there is no payment.
+
+    Nobody else decides about it until the transaction ends.
+    """
+    wanted = _unexplained(provider, live, None).where(_payment == payment).with_for_update(of=findings)
+    found = _listed(conn, wanted, 1)
     return found[0] if found else None
+
+
+def unrelated(conn: Connection, provider: str, live: bool, limit: int) -> tuple[Noted, ...]:
+    """Other sales on the account, which nothing here is about, newest first."""
+    return _listed(conn, _NOTED.where(*_unrelated(provider, live)), limit)
+
+
+def count_unrelated(conn: Connection, provider: str, live: bool) -> int:
+    """How many there are."""
+    return conn.execute(select(func.count()).where(*_unrelated(provider, live))).scalar_one()
+
+
+def _unrelated(provider: str, live: bool) -> tuple[ColumnElement[bool], ...]:
+    # In the statement itself, as below.
+    unrelated = findings.c.verdict == bindparam("unrelated", Verdict.UNRELATED.value, literal_execute=True)
+    return (findings.c.provider == provider, findings.c.live == live, unrelated)
+
+
+def of_nobody(conn: Connection, realm: Realm, after: str, limit: int) -> tuple[Noted, ...]:
+    """What nobody known here bought and was not ordered here either, in the order of its source, after this one."""
+    asked = (within(findings, realm), findings.c.customer_id.is_(None), findings.c.source > after)
+    which = findings.c.verdict.in_([Verdict.UNCLAIMED, Verdict.UNRELATED])
+    rows = conn.execute(_NOTED.where(*asked, which).order_by(findings.c.source).limit(limit))
+    return tuple(_noted(row) for row in rows)
 
 
 def unexplained_about(conn: Connection, provider: str, live: bool, person: Person, limit: int) -> tuple[Noted, ...]:
     """Those of a person, and those where somebody unknown gave the same e-mail address."""
     unknown = and_(findings.c.customer_id.is_(None), func.lower(findings.c.email) == (person.email or "").lower())
     about = or_(customers.c.person_id == person.id, unknown if person.email else false())
-    return _listed(conn, _unexplained(provider, live).where(about), limit)
+    return _listed(conn, _unexplained(provider, live, False).where(about), limit)
 
 
 def remarked(
-    conn: Connection, provider: str, live: bool, limit: int, person_id: str | None = None
+    conn: Connection, provider: str, live: bool, limit: int, person_id: str | None = None, *, dismissed: bool = False
 ) -> tuple[Noted, ...]:
-    """Subscriptions with something for an operator to see to, newest first: of everybody, or of one person."""
+    """Subscriptions with something for an operator to see to, newest first: of everybody, or of one person.
+
+    With ``dismissed`` those alone of which that was dismissed, else all others.
+    """
     of_whom = () if person_id is None else (customers.c.person_id == person_id,)
     about = (findings.c.provider == provider, findings.c.live == live, findings.c.remarks.is_not(None))
-    return _listed(conn, _NOTED.where(*about, *of_whom), limit)
+    return _listed(conn, _NOTED.where(*about, *of_whom, dismissed_remarks() == dismissed), limit)
 
 
 def running(conn: Connection, order: Order) -> bool:
@@ -192,7 +251,7 @@ def running(conn: Connection, order: Order) -> bool:
 
 def count_unexplained(conn: Connection, provider: str, live: bool) -> dict[Verdict, int]:
     """How many there are of each kind."""
-    found = _unexplained(provider, live).subquery()
+    found = _unexplained(provider, live, False).subquery()
     counted = conn.execute(select(found.c.verdict, func.count()).group_by(found.c.verdict))
     return dict.fromkeys(UNEXPLAINED, 0) | {Verdict(verdict): count for verdict, count in counted}
 
@@ -215,7 +274,9 @@ def _keeping(dialect: str, fenced: bool) -> Executable:
     return fresh.on_conflict_do_update(
         index_elements=["provider", "account", "live", "source"],
         set_={column.name: fresh.excluded[column.name] for column in findings.columns if not column.primary_key},
-        where=None if fenced else findings.c.found_at <= fresh.excluded.found_at,
+        where=None
+        if fenced
+        else and_(findings.c.customer_id.is_(None), findings.c.found_at <= fresh.excluded.found_at),
     )
 
 
@@ -229,7 +290,7 @@ _RUNNING = (
         findings.c.live == bindparam("live"),
         findings.c.product == bindparam("product"),
         findings.c.standing.is_not(None),
-        findings.c.verdict != Verdict.ENDED,
+        findings.c.verdict.not_in([Verdict.ENDED, Verdict.UNCLAIMED, Verdict.UNRELATED]),
         findings.c.order_id != bindparam("order"),
     )
     .limit(1)
@@ -269,6 +330,8 @@ def _values(found: Finding) -> dict[str, Any]:
         "quantity": line.quantity if line else None,
         "remarks": found.remarks,
         **(_terms(bought) if isinstance(bought, Subscription) else NO_TERMS),
+        # Of other people's sales no more is kept than is needed to count and list them.
+        **({"invoices": ()} if found.verdict is Verdict.UNRELATED else {}),
     }
 
 
@@ -286,14 +349,17 @@ def _terms(subscription: Subscription) -> dict[str, Any]:
     }
 
 
-def _unexplained(provider: str, live: bool) -> Select[Any]:
+def _unexplained(provider: str, live: bool, dismissed: bool | None) -> Select[Any]:
+    """``dismissed``: those alone, or none of those; None: either."""
     granted = exists().where(
         grants.c.provider != findings.c.provider,
         grants.c.live == findings.c.live,
         grants.c.reference == _payment,
         grants.c.revoked_at.is_(None),
     )
+    which = () if dismissed is None else (dismissed_as_found() == dismissed,)
     return _NOTED.where(
+        *which,
         findings.c.provider == provider,
         findings.c.live == live,
         # In the statement itself, or SQLite does not see that an index holds just these.

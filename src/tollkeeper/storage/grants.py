@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, insert, or_, select, tuple_, update
 
 from tollkeeper.model import Grant, Order, Realm
+from tollkeeper.storage.dismissals import dismissed_surplus
 from tollkeeper.storage.realms import columns_of, in_realm, realm_of, within
 from tollkeeper.storage.tables import findings, grants
 
@@ -42,14 +43,23 @@ def of_order(conn: Connection, order: Order) -> tuple[Grant, ...]:
     return _all(conn, grants.c.person_id == order.person_id, within(grants, order.realm), source)
 
 
-def surplus(conn: Connection, live: bool, now: int, person_id: str | None = None) -> tuple[Grant, ...]:
+def surplus(
+    conn: Connection, live: bool, now: int, person_id: str | None = None, *, dismissed: bool = False
+) -> tuple[Grant, ...]:
     """Grants in force that somebody paid for although an earlier payment for the same product holds good: bought twice.
 
     So does one that an operator granted the product for. A subscription counts, on trial too, for it will take money.
-    Of everybody, newest first, or of one person.
+    Of everybody, newest first, or of one person. With ``dismissed`` those alone that an operator has dismissed, else
+    all others.
     """
     wanted = _SURPLUS if person_id is None else _SURPLUS_OF_PERSON
-    return _read(conn.execute(wanted, {"live": live, "now": now, "person": person_id}))
+    return _read(conn.execute(wanted, {"live": live, "now": now, "person": person_id, "dismissed": dismissed}))
+
+
+def for_payment(conn: Connection, live: bool, payment: str) -> Grant | None:
+    """The grant in force that an operator gave for this payment."""
+    found = _all(conn, grants.c.live == live, grants.c.reference == payment, grants.c.amount.is_(None))
+    return next((grant for grant in found if grant.revoked_at is None), None)
 
 
 def products_held(conn: Connection, person_ids: Collection[str], live: bool, now: int) -> dict[str, tuple[str, ...]]:
@@ -117,7 +127,11 @@ _PAID_BEFORE = exists().where(
 )
 _PAID = or_(grants.c.amount > 0, and_(grants.c.until.is_not(None), grants.c.amount.is_not(None)))
 _IN_FORCE = in_force(bindparam("live"), bindparam("now"))
-_SURPLUS = select(grants).where(_IN_FORCE, _PAID, _PAID_BEFORE).order_by(*_NEWEST_FIRST)
+_SURPLUS = (
+    select(grants)
+    .where(_IN_FORCE, _PAID, _PAID_BEFORE, dismissed_surplus() == bindparam("dismissed"))
+    .order_by(*_NEWEST_FIRST)
+)
 _SURPLUS_OF_PERSON = _SURPLUS.where(grants.c.person_id == bindparam("person"))
 
 

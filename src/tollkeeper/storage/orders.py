@@ -1,4 +1,7 @@
-"""Orders: our own rows for intents to buy. At most one per person, product and mode is open, and one offers a trial."""
+"""Orders: our own rows for intents to buy. At most one per person, product and mode is open, and one offers a trial.
+
+One that adopts what was bought elsewhere is complete from the start, and the only one that does.
+"""
 
 from dataclasses import replace
 from functools import cache
@@ -25,7 +28,7 @@ from sqlalchemy.exc import IntegrityError
 
 from tollkeeper.model import Order, OrderState, Realm
 from tollkeeper.storage.inserts import insert_into
-from tollkeeper.storage.realms import columns_of, in_realm, realm_of
+from tollkeeper.storage.realms import columns_of, in_realm, realm_of, within
 from tollkeeper.storage.tables import orders
 
 # An order that we thought expired can turn out to be paid; a complete one stays complete.
@@ -52,8 +55,27 @@ def start(conn: Connection, order: Order) -> Order:
         return _start(conn, without)
 
 
+def adopt(conn: Connection, order: Order) -> bool:
+    """Keep an order that adopts something. False when another does already."""
+    fresh = insert_into(conn.dialect.name, orders).on_conflict_do_nothing(
+        index_elements=["adopts", "provider", "account", "live"], index_where=text("adopts IS NOT NULL")
+    )
+    adoption = {"adopts": order.adopts, "adoption": order.adoption, "checkout_id": order.checkout_id}
+    values = _values(order) | adoption | {"state": order.state, "closed_at": order.created_at}
+    return conn.execute(fresh.values(values)).rowcount == 1
+
+
+def adopting(conn: Connection, realm: Realm, source: str) -> Order | None:
+    """The order that adopts what has this source."""
+    return _one(conn, select(orders).where(orders.c.adopts == source, within(orders, realm)))
+
+
 def _start(conn: Connection, order: Order) -> Order:
-    fresh = {
+    return _order(conn.execute(_starting(conn.dialect.name), _values(order)).one())
+
+
+def _values(order: Order) -> dict[str, Any]:
+    return {
         "id": order.id,
         "person_id": order.person_id,
         "product": order.product,
@@ -70,7 +92,6 @@ def _start(conn: Connection, order: Order) -> Order:
         "trial_days": order.trial_days,
         "trial_without_card": order.trial_without_card,
     }
-    return _order(conn.execute(_starting(conn.dialect.name), fresh).one())
 
 
 def open_order(conn: Connection, person_id: str, product: str, live: bool) -> Order | None:
@@ -206,4 +227,6 @@ def _order(row: Row[Any]) -> Order:
         recurring=row.recurring,
         trial_days=row.trial_days,
         trial_without_card=row.trial_without_card,
+        adopts=row.adopts,
+        adoption=row.adoption,
     )

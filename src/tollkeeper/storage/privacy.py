@@ -13,6 +13,7 @@ from tollkeeper.storage.grants import in_mode
 from tollkeeper.storage.tables import (
     audit,
     customers,
+    dismissals,
     events,
     findings,
     grants,
@@ -36,6 +37,7 @@ WITHHELD = because(Code.ACCOUNT_DELETED)
 def everything_about(conn: Connection, person_id: str) -> dict[str, list[dict[str, Any]]]:
     """All rows about a person, by table, oldest first, without secrets. Times are Unix seconds (UTC)."""
     mine = select(customers.c.id).where(customers.c.person_id == person_id)
+    found = select(findings.c.id).where(findings.c.customer_id.in_(mine))
     named = select(customers.c.external_id).where(customers.c.person_id == person_id)
     return {
         "person": _rows(conn, people, people.c.id == person_id),
@@ -45,6 +47,7 @@ def everything_about(conn: Connection, person_id: str) -> dict[str, list[dict[st
         "orders": _rows(conn, orders, orders.c.person_id == person_id),
         "off_sale": _rows(conn, off_sale, off_sale.c.person_id == person_id),
         "findings": _rows(conn, findings, findings.c.customer_id.in_(mine)),
+        "dismissals": _rows(conn, dismissals, dismissals.c.finding_id.in_(found)),
         "grants": _rows(conn, grants, grants.c.person_id == person_id),
         "events": _rows(conn, events, events.c.customer_id.in_(named)),
         "audit": _rows(conn, audit, audit.c.person_id == person_id),
@@ -96,6 +99,6 @@ def _end_grants(conn: Connection, person_id: str, now: int) -> None:
 
 def _rows(conn: Connection, table: Table, about: ColumnElement[bool]) -> list[dict[str, Any]]:
     shown = [column for column in table.columns if column.name not in SECRET | INNER]
-    oldest = next(iter(table.primary_key.columns)) if "id" in table.columns else table.c.created_at
+    oldest = table.c.get("id", table.c.get("created_at", next(iter(table.primary_key.columns))))
     wanted: Select[Any] = select(*shown).where(about).order_by(oldest)
     return [dict(row) for row in conn.execute(wanted).mappings()]

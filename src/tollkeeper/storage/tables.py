@@ -115,7 +115,8 @@ customers = Table(
     # The fence: a reconcile takes a ticket before it fetches, and writes only if nothing was written since.
     Column("last_ticket", BigInteger, nullable=False, server_default=text("0")),
     Column("written_ticket", BigInteger, nullable=False, server_default=text("0")),
-    Column("replaced_at", BigInteger),  # the provider deleted it; what it paid for still counts
+    # When another became the one to buy with, as after the provider deleted this one; what it paid for still counts.
+    Column("replaced_at", BigInteger),
     Column("told_email", Text),  # the address that the provider was last told, taken or not; empty: none
     Column(
         "checked_at", BigInteger, nullable=False, server_default=text("0")
@@ -154,6 +155,9 @@ orders = Table(
     Column("recurring", Boolean, nullable=False, server_default=false()),
     Column("trial_days", Integer),  # empty where no trial was offered
     Column("trial_without_card", Boolean, nullable=False, server_default=false()),
+    # What was bought elsewhere and an operator tied to the person: its source, and the operator's note.
+    Column("adopts", String(255)),
+    Column("adoption", ReasonColumn),
     CheckConstraint("state IN ('open', 'complete', 'expired')", name="state"),
     UniqueConstraint("checkout_id", "provider", "account", "live"),
     Index("ix_orders_person_id", "person_id", "checkout_id"),
@@ -172,6 +176,15 @@ orders = Table(
         "live",
         unique=True,
         info={"where": "trial_days IS NOT NULL AND state IN ('open', 'complete')"},
+    ),
+    Index(
+        "uq_orders_adopts",
+        "adopts",
+        "provider",
+        "account",
+        "live",
+        unique=True,
+        info={"where": "adopts IS NOT NULL"},
     ),
 )
 
@@ -242,6 +255,25 @@ findings = Table(
         "bought_at",
         info={"where": "remarks IS NOT NULL"},
     ),
+    Index(
+        "ix_findings_unrelated",
+        "provider",
+        "live",
+        "bought_at",
+        info={"where": "verdict = 'unrelated'"},
+    ),
+)
+
+# What an operator has looked at, and wants to see no more: as it was found then. Whatever is found anew is not covered.
+dismissals = Table(
+    "dismissals",
+    metadata,
+    Column("finding_id", ForeignKey("findings.id"), primary_key=True, autoincrement=False),
+    Column("verdict", String(20)),  # empty where nothing needed a look for its verdict
+    Column("remarks", ReasonsColumn),
+    Column("product", String(100)),  # what it bought once more than needed, if it did
+    Column("reason", ReasonColumn, nullable=False),
+    Column("dismissed_at", BigInteger, nullable=False),
 )
 
 events = Table(

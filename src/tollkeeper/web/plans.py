@@ -14,7 +14,7 @@ from tollkeeper.wording import for_visitor
 LOOKED_AT = 100
 
 # Nothing of ours: those are for operators to look at, and no business of the page's.
-UNTOLD = frozenset({Verdict.UNCLAIMED, Verdict.UNPAID})
+UNTOLD = frozenset({Verdict.UNCLAIMED, Verdict.UNPAID, Verdict.UNRELATED})
 
 # What the buyer of a subscription can mend, with a card or a payment.
 TO_MEND = frozenset(

@@ -57,6 +57,7 @@ BACKGROUND_PATIENCE = 6
 TROUBLE_SECONDS = 5
 
 SESSIONS = "/v1/checkout/sessions"
+CHECKOUT = "cs_"
 
 PORTAL_ADVICE = "Run `tollkeeper setup stripe`, or save the portal's settings once: https://dashboard.stripe.com/settings/billing/portal."
 
@@ -253,6 +254,8 @@ class StripeProvider:
 
     async def snapshot(self, customer: Customer) -> Snapshot:
         """See ``PaymentProvider``. https://docs.stripe.com/api/checkout/sessions/list"""
+        if customer.external_id.startswith(CHECKOUT):
+            return await self._snapshot_of_guest(customer)
         async with self._calling() as client:
             expand = [f"data.{part}" for part in BOUGHT]
             found = [one async for one in each(client, SESSIONS, customer=customer.external_id, expand=expand)]
@@ -266,11 +269,21 @@ class StripeProvider:
             subscriptions=subscriptions,
         )
 
+    async def _snapshot_of_guest(self, guest: Customer) -> Snapshot:
+        """Who pays once may leave no customer behind.
+
+        https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-customer_creation
+        """
+        found = await self.bought(guest.external_id)
+        if not isinstance(found, Purchase):
+            raise CustomerMissing("Stripe does not know this checkout session (any more).")
+        return Snapshot(guest, (found,))
+
     async def bought(self, source: str) -> Purchase | Subscription | None:
         """See ``PaymentProvider``."""
         try:
             async with self._calling() as client:
-                if source.startswith("cs_"):
+                if source.startswith(CHECKOUT):
                     return await _gone_through(client, source)
                 return await _subscription(client, source) if source.startswith("sub_") else None
         except ProviderMissing:

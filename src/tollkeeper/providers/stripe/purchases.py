@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 # What of a checkout session tells a purchase, and comes only when it is asked for.
 BOUGHT = ("line_items", "payment_intent.latest_charge")
 
+# Of an id of ours. Metadata may be far longer (https://docs.stripe.com/metadata).
+LONGEST_ID = 40
+
 # Where the provider says nothing definite, nothing is said of tax.
 TAX_BEHAVIORS = frozenset({"inclusive", "exclusive"})
 
@@ -71,8 +74,8 @@ async def purchase_of(client: "stripe.StripeClient", session: Mapping[str, Any])
     names = session["metadata"] or {}
     return Purchase(
         source=session["id"],
-        order_id=session["client_reference_id"],
-        person_id=names.get("person"),
+        order_id=mark_of(session["client_reference_id"]),
+        person_id=mark_of(names.get("person")),
         lines=tuple([_line(item) for item in await whole(client, session["line_items"])]),
         amount_subtotal=session["amount_subtotal"],
         amount_discount=session["total_details"]["amount_discount"],
@@ -86,8 +89,14 @@ async def purchase_of(client: "stripe.StripeClient", session: Mapping[str, Any])
         dispute=await dispute_of(client, [charge] if charge else []),
         reference=intent.get("id"),
         email=(session["customer_details"] or {}).get("email"),
+        customer_id=session["customer"],
         receipt_url=charge.get("receipt_url"),
     )
+
+
+def mark_of(value: str | None) -> str | None:
+    """An id of ours that something bears. Others write there what they like: what cannot be one of ours is none."""
+    return value if value and len(value) <= LONGEST_ID and value.isprintable() else None
 
 
 def _line(item: Mapping[str, Any]) -> Line:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tollkeeper.errors import ProviderUnavailable
 from tollkeeper.model import Bill, Invoice, Line, Standing, Subscription
 from tollkeeper.providers.stripe.calls import ask, each, path, whole
-from tollkeeper.providers.stripe.purchases import dispute_of
+from tollkeeper.providers.stripe.purchases import dispute_of, mark_of
 
 if TYPE_CHECKING:
     import stripe
@@ -98,8 +98,9 @@ def _facts(found: Mapping[str, Any]) -> dict[str, Any]:
     over = found["status"] in OVER
     return {
         "source": found["id"],
-        "order_id": names.get("order"),
-        "person_id": names.get("person"),
+        "order_id": mark_of(names.get("order")),
+        "person_id": mark_of(names.get("person")),
+        "customer_id": found["customer"],
         "live": found["livemode"],
         "currency": found["currency"],
         "created_at": found["created"],

@@ -1,0 +1,87 @@
+"""Dismissals: what an operator has looked at, and wants to see no more.
+
+Each holds what there was to look at then. What is found anew of the same payment, another verdict, other remarks, is
+not covered by it, and so comes back by itself.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, delete, exists, or_, select
+
+from tollkeeper.model import Verdict
+from tollkeeper.reasons import Reason
+from tollkeeper.storage.inserts import insert_into
+from tollkeeper.storage.realms import same_realm
+from tollkeeper.storage.tables import dismissals, findings, grants
+
+
+@dataclass(frozen=True, slots=True)
+class Dismissal:
+    """That an operator dismissed something, why, and when (Unix seconds)."""
+
+    source: str
+    reason: Reason
+    dismissed_at: int
+
+
+def dismissed_as_found() -> ColumnElement[bool]:
+    """The condition that a finding was dismissed with the verdict that it has."""
+    return _covered(dismissals.c.verdict == findings.c.verdict)
+
+
+def dismissed_remarks() -> ColumnElement[bool]:
+    """The condition that a finding was dismissed with the remarks that it has."""
+    return _covered(dismissals.c.remarks == findings.c.remarks)
+
+
+def dismissed_surplus() -> ColumnElement[bool]:
+    """The condition that a grant was dismissed as one that buys its product once more than needed."""
+    its = (findings.c.source == grants.c.source, same_realm(findings, grants), dismissals.c.product == grants.c.product)
+    return exists().where(dismissals.c.finding_id == findings.c.id, *its)
+
+
+def _covered(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(dismissals.c.finding_id == findings.c.id, condition)
+
+
+def dismiss(
+    conn: Connection,
+    provider: str,
+    live: bool,
+    source: str,
+    reason: Reason,
+    now: int,
+    *,
+    verdict: Verdict | None,
+    remarks: tuple[Reason, ...],
+    product: str | None,
+) -> None:
+    """Dismiss what there is to look at of a purchase or subscription: its verdict, remarks, what was bought twice."""
+    told = {"verdict": verdict, "remarks": remarks, "product": product, "reason": reason, "dismissed_at": now}
+    fresh = insert_into(conn.dialect.name, dismissals)
+    for finding in conn.scalars(select(findings.c.id).where(*_its(provider, live, [source]))):
+        conn.execute(
+            fresh.values(finding_id=finding, **told).on_conflict_do_update(index_elements=["finding_id"], set_=told)
+        )
+
+
+def restore(conn: Connection, provider: str, live: bool, payment: str) -> bool:
+    """Take back the dismissal of what has this payment's id, or this source. False when there is none."""
+    named = or_(findings.c.source == payment, findings.c.reference == payment)
+    which = select(findings.c.id).where(findings.c.provider == provider, findings.c.live == live, named)
+    return conn.execute(delete(dismissals).where(dismissals.c.finding_id.in_(which))).rowcount > 0
+
+
+def of_sources(conn: Connection, provider: str, live: bool, sources: Collection[str]) -> dict[str, Dismissal]:
+    """The dismissals of these purchases and subscriptions, by source."""
+    wanted = select(findings.c.source, dismissals.c.reason, dismissals.c.dismissed_at).select_from(
+        dismissals.join(findings)
+    )
+    rows = conn.execute(wanted.where(*_its(provider, live, sources)))
+    return {row.source: Dismissal(row.source, row.reason, row.dismissed_at) for row in rows}
+
+
+def _its(provider: str, live: bool, sources: Iterable[str]) -> tuple[ColumnElement[Any], ...]:
+    return (findings.c.provider == provider, findings.c.live == live, findings.c.source.in_(list(sources)))
