@@ -475,7 +475,7 @@ def _gravest(invoices: Iterable[Invoice], *which: Dispute) -> Invoice | None:
 
 def _remarks(subscription: Subscription, known: Line | None, policy: Policy) -> Iterator[Reason]:
     """What an operator should see to."""
-    if subscription.standing in {Standing.CANCELED, Standing.INCOMPLETE_EXPIRED}:
+    if subscription.over:
         yield from _paid_after_end(subscription)
         return
     others = ", ".join(line.price_id for line in subscription.items if line is not known)

@@ -399,6 +399,11 @@ class Subscription(Named):
         return self.created_at
 
     @property
+    def over(self) -> bool:
+        """Whether nothing more can come of it."""
+        return self.standing in {Standing.CANCELED, Standing.INCOMPLETE_EXPIRED}
+
+    @property
     def present(self) -> tuple[Invoice, ...]:
         """The invoices for the present period, without void ones where there are others."""
         found = tuple(one for one in self.invoices if self.period_start <= one.starts < self.period_end)

@@ -155,13 +155,6 @@ class PaymentProvider(Protocol):
         """
         ...
 
-    async def cancel_subscriptions(self, customer: Customer) -> None:
-        """End all subscriptions of a customer that are not over, at once. Nothing is paid back.
-
-        Trying again does no harm. Where the customer is gone, so are they.
-        """
-        ...
-
     async def end_subscription(self, source: str, *, at_period_end: bool) -> None:
         """End one subscription: at once, or when what is paid runs out. Nothing is paid back.
 

@@ -394,7 +394,7 @@ CALLS: dict[str, Call] = {
     "snapshot": lambda provider: provider.snapshot(CUSTOMER),
     "expire_checkout": lambda provider: provider.expire_checkout("cs_test_1"),
     "billing_portal": lambda provider: provider.billing_portal(CUSTOMER, "https://pay.example/account"),
-    "cancel_subscriptions": lambda provider: provider.cancel_subscriptions(CUSTOMER),
+    "end_subscription": lambda provider: provider.end_subscription("sub_1", at_period_end=False),
     "bought": lambda provider: provider.bought("cs_test_1"),
 }
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)

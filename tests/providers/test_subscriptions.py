@@ -190,17 +190,17 @@ async def test_what_was_made_by_hand_names_nobody_here(world: World, provider: P
     assert (one.standing, one.amount_total) == (Standing.ACTIVE, 900)
 
 
-async def test_all_that_a_customer_has_is_ended_at_once(world: World, provider: PaymentProvider) -> None:
+async def test_one_subscription_of_several_is_ended_at_once_and_only_once(
+    world: World, provider: PaymentProvider
+) -> None:
     customer, _, _ = await begun(provider, world)
-    world.subscribe_by_hand(customer.external_id, world.price(900, interval="month"))
-    neighbour, _, _ = await begun(provider, world)
-    for _ in range(2):
-        await provider.cancel_subscriptions(customer)
-        standings = [one.standing for one in (await provider.snapshot(customer)).subscriptions]
-        assert standings == [Standing.CANCELED] * 2
-    assert (await told(provider, neighbour)).standing is Standing.ACTIVE
-    world.delete_customer(customer.external_id)
-    await provider.cancel_subscriptions(customer)
+    other = world.subscribe_by_hand(customer.external_id, world.price(900, interval="month"))
+    await provider.end_subscription(other, at_period_end=False)
+    standings = {one.source: one.standing for one in (await provider.snapshot(customer)).subscriptions}
+    assert standings.pop(other) is Standing.CANCELED
+    assert [*standings.values()] == [Standing.ACTIVE]
+    with pytest.raises(ProviderMissing):
+        await provider.end_subscription(other, at_period_end=False)
 
 
 async def test_the_portal_is_a_page_for_the_customer(world: World, provider: PaymentProvider) -> None:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from tollkeeper.errors import CustomerMissing, ProviderMissing, ProviderRefused, ProviderUnavailable, Refused
-from tollkeeper.model import Invoice, OrderState, Visitor
+from tollkeeper.model import Finding, Invoice, OrderState, Subscription, Verdict, Visitor
 from tollkeeper.reasons import Reason
 from tollkeeper.reconcile import reconcile
 from tollkeeper.storage import customers, orders, privacy
@@ -28,6 +28,8 @@ EXPORT_RATE = "10/minute"
 
 # Columns that hold times without being called so.
 TIMES = frozenset({"at", "since", "until", "period_end", "trial_end", "starts", "ends"})
+
+DELETION = "deletion of the account"
 
 NOT_NOW = (
     "Your subscriptions could not be ended, since the payment service does not answer at the moment."
@@ -106,7 +108,8 @@ async def delete(request: Request, visitor: Visitor) -> Response:
 
 
 async def _end_everything(site: Site, visitor: Visitor) -> None:
-    """Nothing of the person's can take money any more, and what is known of it is up to date.
+    """Nothing that the person has here can take money any more, and what is known of it is up to date. What they bought
+    of others on the same account is not ours to end.
 
     Raises ``ProviderUnavailable`` or ``ProviderRefused``. Trying again does no harm.
     """
@@ -118,5 +121,15 @@ async def _end_everything(site: Site, visitor: Visitor) -> None:
                 await books.provider.expire_checkout(order.checkout_id)
     for customer in await books.database.read(customers.all_of_person, visitor.person.id, realm):
         with suppress(CustomerMissing):  # deleted there, and their subscriptions with them
-            await books.provider.cancel_subscriptions(customer)
-            await reconcile(books, customer, evidence="deletion of the account")
+            done = await reconcile(books, customer, evidence=DELETION)
+            running = [one.bought.source for one in done.findings if _takes_money(one)]
+            for source in running:
+                with suppress(ProviderMissing):  # over meanwhile
+                    await books.provider.end_subscription(source, at_period_end=False)
+            if running:
+                await reconcile(books, customer, evidence=DELETION)
+
+
+def _takes_money(found: Finding) -> bool:
+    bought = found.bought
+    return isinstance(bought, Subscription) and not bought.over and found.verdict is not Verdict.UNRELATED

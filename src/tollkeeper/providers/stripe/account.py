@@ -6,7 +6,7 @@ import importlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +38,6 @@ from tollkeeper.providers.stripe.purchases import BOUGHT, checkout_of, is_purcha
 from tollkeeper.providers.stripe.setup_plan import PORTALS, portal_of
 from tollkeeper.providers.stripe.subscriptions import (
     SUBSCRIPTIONS,
-    cancel_all,
     end_subscription,
     subscription_of,
     subscriptions_of,
@@ -312,12 +311,6 @@ class StripeProvider:
             if not refusal.advice:
                 refusal.advice = PORTAL_ADVICE
             raise
-
-    async def cancel_subscriptions(self, customer: Customer) -> None:
-        """See ``PaymentProvider``. https://docs.stripe.com/api/subscriptions/cancel"""
-        with suppress(CustomerMissing):
-            async with self._calling() as client:
-                await cancel_all(client, customer.external_id)
 
     async def end_subscription(self, source: str, *, at_period_end: bool) -> None:
         """See ``PaymentProvider``. https://docs.stripe.com/api/subscriptions/cancel"""

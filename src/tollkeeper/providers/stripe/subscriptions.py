@@ -124,13 +124,6 @@ async def end_subscription(client: "stripe.StripeClient", id: str, *, at_period_
         await ask(client, "delete", path(SUBSCRIPTIONS, id))
 
 
-async def cancel_all(client: "stripe.StripeClient", customer: str) -> None:
-    """End every subscription of a customer at once."""
-    for one in await _listed(client, customer):
-        if one["status"] not in OVER:
-            await end_subscription(client, one["id"], at_period_end=False)
-
-
 def _standing(status: str) -> Standing:
     return Standing(status) if status in set(Standing) else Standing.UNKNOWN
 
