@@ -109,6 +109,8 @@ def judge_subscription(
     if order is None:
         return unclaimed(subscription, _is_marked(subscription, customer, ours), catalog, customer.realm.provider)
     known, sold = selling(subscription, catalog, customer.realm.provider)
+    if known is None and (known := _agreed(subscription, order)) is not None:
+        sold = order.product
     product = sold or held or order.product
     policy = catalog.policy(product)
     objections = (rule(subscription, order, customer, policy) for rule in SUBSCRIPTION_RULES)
@@ -124,6 +126,11 @@ def judge_subscription(
         line=known or next(iter(subscription.items), None),
         remarks=tuple(_remarks(subscription, known, policy)),
     )
+
+
+def _agreed(subscription: Subscription, order: Order) -> Line | None:
+    """What an operator, adopting it, said the product of, though the catalog does not know its price."""
+    return next((one for one in subscription.items if order.adopts and one.price_id == order.price_id), None)
 
 
 def _is_marked(bought: Bought, customer: Customer, ours: Collection[str]) -> bool:

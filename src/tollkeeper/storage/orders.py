@@ -62,7 +62,7 @@ def adopt(conn: Connection, order: Order) -> bool:
     )
     adoption = {"adopts": order.adopts, "adoption": order.adoption, "checkout_id": order.checkout_id}
     values = _values(order) | adoption | {"state": order.state, "closed_at": order.created_at}
-    return conn.execute(fresh.values(values)).rowcount == 1
+    return conn.execute(fresh.values(values).returning(orders.c.id)).one_or_none() is not None
 
 
 def adopting(conn: Connection, realm: Realm, source: str) -> Order | None:
