@@ -12,9 +12,10 @@ from tollkeeper import wording
 from tollkeeper.catalog import Catalog
 from tollkeeper.entitlements import lines_of, selling
 from tollkeeper.errors import NotDone, ProviderRefused, ProviderUnavailable
-from tollkeeper.model import Bought, Customer, Order, OrderState, Person, Realm, Subscription, Verdict
+from tollkeeper.model import Bought, Customer, Order, OrderState, Realm, Subscription, Verdict
+from tollkeeper.lookup import Found, the_person
 from tollkeeper.neighbours import look_at
-from tollkeeper.operators import no_such_product, the_person
+from tollkeeper.operators import no_such_product
 from tollkeeper.reasons import Code, because
 from tollkeeper.reconcile import Books, reconcile
 from tollkeeper.storage import customers, findings, grants, orders, privacy
@@ -28,7 +29,7 @@ FREE = frozenset({Verdict.UNCLAIMED, Verdict.UNRELATED})
 class Adopted:
     """What was tied to whom, and what is found of it now. ``trouble``: the provider could not be asked, and why."""
 
-    person: Person
+    whom: Found
     found: Noted
     trouble: str | None = None
 
@@ -46,14 +47,14 @@ async def adopt(books: Books, who: str, payment: str, *, note: str, product: str
     if found is None:
         raise NotDone(wording.nothing_to_adopt(payment))
     order = _order(found.bought, books.catalog, realm, product, note, books.clock())
-    person, customer, before = await books.database.write(_adopt, who, order, found.bought, payment)
+    whom, customer, before = await books.database.write(_adopt, who, order, found.bought, payment)
     trouble = None
     try:
         await reconcile(books, customer, evidence=evidence)
     except (ProviderUnavailable, ProviderRefused) as error:
         trouble = str(error)
     after = await books.database.read(findings.called, realm, before.source)
-    return Adopted(person, after or before, trouble)
+    return Adopted(whom, after or before, trouble)
 
 
 def _order(bought: Bought, catalog: Catalog, realm: Realm, product: str | None, note: str, now: int) -> Order:
@@ -96,18 +97,19 @@ def _product(catalog: Catalog, sold: str | None, wanted: str | None, price_id: s
     return key
 
 
-def _adopt(conn: Connection, who: str, order: Order, bought: Bought, payment: str) -> tuple[Person, Customer, Noted]:
-    person = the_person(conn, who)
+def _adopt(conn: Connection, who: str, order: Order, bought: Bought, payment: str) -> tuple[Found, Customer, Noted]:
+    whom = the_person(conn, who)
+    person = whom.person
     if privacy.is_erased(conn, person.id):
         raise NotDone(wording.account_deleted(person))
     found = _undecided(conn, order, bought, payment)
     known_as, guest = bought.customer_id or bought.source, bought.customer_id is None
-    customer = customers.tie(conn, person.id, order.realm, known_as, order.created_at, guest=guest)
+    customer = customers.tie(conn, person, order.realm, known_as, order.created_at, guest=guest)
     if customer.person_id != person.id:
         raise NotDone(wording.paid_by_another(payment, customer.person_id))
     if not orders.adopt(conn, replace(order, person_id=person.id)):
         raise NotDone(wording.adopted_already(payment))
-    return person, customer, found
+    return whom, customer, found
 
 
 def _undecided(conn: Connection, order: Order, bought: Bought, payment: str) -> Noted:

@@ -506,7 +506,7 @@ def end(
 def adopt(
     person: Annotated[str, Who],
     payment: Annotated[str, WhichPayment],
-    note: Annotated[str, WhyHeld],
+    note: Annotated[str, WhyEnded],
     product: Annotated[
         str | None, typer.Option(metavar="PRODUCT", help="What it is for, where the catalog does not know its price.")
     ] = None,
@@ -519,6 +519,7 @@ def adopt(
     done = beside_the_server(
         folder, lambda books: adoption.adopt(books, person, payment, note=note, product=product), as_json
     )
+    tell_whom(done.whom, as_json)
     show = reports.adopted_in_json if as_json else reports.adopted_in_words
     show(done)
 

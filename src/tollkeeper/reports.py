@@ -280,7 +280,7 @@ def dismissed_in_json(done: Sequence[Noted], note: str) -> None:
 
 def adopted_in_words(done: Adopted) -> None:
     """What was tied to whom, and what comes of it."""
-    person, found = done.person, done.found
+    person, found = done.whom.person, done.found
     _say(f"{found.payment} is tied to {person.name} ({person.id}), and follows the provider from now on.")
     if done.trouble is None:
         _say(f"{found.product or ''}: {found.verdict.value}. {sentence(found.reason)}")
@@ -292,7 +292,7 @@ def adopted_in_words(done: Adopted) -> None:
 
 def adopted_in_json(done: Adopted) -> None:
     """The same for machines."""
-    _json({"person": done.person.id, "adopted": _payment(done.found), "trouble": done.trouble})
+    _json({"person": done.whom.person.id, "adopted": _payment(done.found), "trouble": done.trouble})
 
 
 def events_in_words(kept: Sequence[Kept], more: bool) -> None:

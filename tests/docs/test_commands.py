@@ -11,7 +11,7 @@ from tollkeeper.cli import app
 SECTION = re.compile(r"^## `tollkeeper ([^`]+)`$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 
 
-def options(command: TyperCommand) -> set[str]:
+def options(command: TyperCommand | TyperGroup) -> set[str]:
     return {max(parameter.opts, key=len) for parameter in command.params if isinstance(parameter, TyperOption)}
 
 
@@ -26,6 +26,8 @@ def commands_of(group: TyperGroup, prefix: str = "") -> dict[str, set[str]]:
     for name, command in group.commands.items():
         if isinstance(command, TyperGroup):
             found |= commands_of(command, f"{prefix}{name} ")
+            if command.invoke_without_command:
+                found[f"{prefix}{name}"] = options(command)
         elif isinstance(command, TyperCommand):
             found[f"{prefix}{name}"] = options(command)
     return found

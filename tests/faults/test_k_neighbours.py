@@ -269,7 +269,7 @@ async def test_k76_a_subscription_made_by_hand_is_adopted_and_follows_the_provid
     assert (case.product, case.person_id) == ("pro", None)
     assert await shop.held(person) == []
     done = await adopt(shop, person, made)
-    assert (done.person, done.found.verdict, done.trouble) == (person, Verdict.GRANTED, None)
+    assert (done.whom.person, done.found.verdict, done.trouble) == (person, Verdict.GRANTED, None)
     assert (await shop.held(person), await cases(shop)) == (["pro"], {})
     (entry,) = await shop.books.database.read(audit.of_person, person.id)
     assert (entry.change, entry.evidence, entry.source) == ("granted", "tollkeeper adopt: Sold by telephone", made)
