@@ -12,8 +12,8 @@ from tollkeeper import wording
 from tollkeeper.catalog import Catalog
 from tollkeeper.entitlements import lines_of, selling
 from tollkeeper.errors import NotDone, ProviderRefused, ProviderUnavailable
-from tollkeeper.model import Bought, Customer, Order, OrderState, Realm, Subscription, Verdict
 from tollkeeper.lookup import Found, the_person
+from tollkeeper.model import Bought, Customer, Order, OrderState, Realm, Subscription, Verdict
 from tollkeeper.neighbours import look_at
 from tollkeeper.operators import no_such_product
 from tollkeeper.reasons import Code, because

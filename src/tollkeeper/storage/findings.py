@@ -349,7 +349,7 @@ def _terms(subscription: Subscription) -> dict[str, Any]:
     }
 
 
-def _unexplained(provider: str, live: bool, dismissed: bool | None) -> Select[Any]:
+def _unexplained(provider: str, live: bool, dismissed: bool | None = False) -> Select[Any]:
     """``dismissed``: those alone, or none of those; None: either."""
     granted = exists().where(
         grants.c.provider != findings.c.provider,
