@@ -3,12 +3,13 @@
 import asyncio
 import re
 import secrets
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from tests.faults.test_j_subscriptions import DAY, RENEWED, WEEK, Shop, sandbox, shop  # noqa: F401
+from tests.faults.subscribing import DAY, RENEWED, WEEK, Shop, open_shop
 from tests.support.running import Browser
 
 from tollkeeper import adoption, operators
@@ -20,10 +21,17 @@ from tollkeeper.model import Customer, Person, Realm, Verdict
 from tollkeeper.reasons import Code
 from tollkeeper.reconcile import reconcile
 from tollkeeper.storage import audit, customers, findings, orders, privacy
+from tollkeeper.storage.database import Database
 from tollkeeper.storage.findings import Noted
 from tollkeeper.sweep import sweep
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def shop(database: Database) -> AsyncIterator[Shop]:
+    async with open_shop(database) as shop:
+        yield shop
 
 
 def v1(shop: Shop) -> Any:
