@@ -281,7 +281,7 @@ def test_an_operator_grants_and_revokes_at_once(site: Site, tmp_path: Path) -> N
     assert given["reason"] == "Granted by an operator: Won it in the raffle."
     assert given["because"] == {"code": "operator_granted", "note": "Won it in the raffle"}
     page = browser.get("/account").text
-    assert "Won it in the raffle" in page
+    assert "Given to you by the people who run this site: Won it in the raffle." in page
     assert "Paid" not in page
     assert browser.submit(stale, "Purchase").headers["Location"] == "/dashboard"
     assert ask(site, tmp_path, "reconcile", "--all").returncode == 0

@@ -349,7 +349,7 @@ VISITORS: Mapping[Code, Variants] = {
     Code.NO_CARD: {"": ("On hold", "Its trial ended without a card, and it is on hold until there is one.")},
     Code.ENDED: {"": ("Ended", "Ended on {at:day}.")},
     Code.NEVER_BEGUN: {"": ("Ended", "Its first payment was never made, and the time for it is over.")},
-    Code.OPERATOR_GRANTED: {"": ("Yours", "Given to you by the people who run this site.")},
+    Code.OPERATOR_GRANTED: {"": ("Yours", "Given to you by the people who run this site: {note:stopped}")},
     Code.OPERATOR_REVOKED: {"": ("No access", "Ended by the people who run this site. Please write to them.")},
     Code.ACCOUNT_DELETED: {"": ("Ended", "The account was deleted.")},
     Code.WRITTEN: {
@@ -379,6 +379,8 @@ FORMS: Mapping[str, Callable[[Any, Mapping[str, Any]], str]] = {
     "bill": lambda fact, facts: BILLS[Bill(fact)],
     # What people wrote, without the full stop that the sentence has already.
     "note": lambda fact, facts: str(fact).rstrip("."),
+    # And as the end of a sentence.
+    "stopped": lambda fact, facts: _stopped(str(fact).rstrip(".")),
 }
 
 
