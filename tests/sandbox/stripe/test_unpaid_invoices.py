@@ -96,6 +96,22 @@ def test_an_older_debt_does_not_decide_how_a_subscription_stands(stripe_sandbox:
     assert buyer.read(made).status == "active"
 
 
+def test_a_vain_try_to_pay_an_old_debt_changes_nothing(stripe_sandbox: Running) -> None:
+    """A renewal was never paid, the next one is: the subscription is in good standing, whatever becomes of the first."""
+    setting = f"{stripe_sandbox.url}/control/unpaid"
+    stripe_sandbox.browser.post(setting, data={"outcome": "past_due"})
+    buyer, made, invoice = failed(stripe_sandbox)
+    buyer.go(16 * DAY)
+    stripe_sandbox.browser.post(setting, data={"outcome": "canceled"})
+    buyer.use_card("visa")
+    buyer.go(16 * DAY)
+    assert [one.status for one in buyer.invoices(made)] == ["paid", "open", "paid"]
+    assert buyer.read(made).status == "active"
+    buyer.use_card("chargeCustomerFail")
+    refusal(stripe_sandbox.sdk.v1.invoices.pay, invoice.id)
+    assert buyer.read(made).status == "active"
+
+
 @pytest.mark.parametrize(
     ("behavior", "left"), [("keep_as_draft", "draft"), ("mark_uncollectible", "uncollectible"), ("void", "void")]
 )

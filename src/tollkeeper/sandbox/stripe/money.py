@@ -66,9 +66,10 @@ def minor_units(text: str, currency: str) -> int | None:
 def formatted(amount: int, currency: str) -> str:
     """``formatted(2000, "usd") == "$20.00"``; a currency without a sign of its own goes by its code."""
     places = decimals(currency)
-    number = f"{Decimal(amount).scaleb(-places):,.{places}f}"
+    number = f"{abs(Decimal(amount).scaleb(-places)):,.{places}f}"
     sign = SIGNS.get(currency)
-    return f"{sign}{number}" if sign else f"{currency.upper()}\N{NO-BREAK SPACE}{number}"
+    whole = f"{sign}{number}" if sign else f"{currency.upper()}\N{NO-BREAK SPACE}{number}"
+    return f"\N{MINUS SIGN}{whole}" if amount < 0 else whole
 
 
 def tax_on(amount: int, *, inclusive: bool) -> int:
