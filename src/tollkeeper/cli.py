@@ -273,7 +273,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) 
 @app.command(epilog="Example: tollkeeper check --json")
 def check(folder: Folder = Path(), as_json: Json = False) -> None:
     """Check the settings, and say of every fault how to mend it; and what cannot be sold at the moment, and why."""
-    from tollkeeper import config, wording_off_sale
+    from tollkeeper import config, reports, wording_off_sale
 
     with clear_errors(as_json):
         settings = config.load(os.environ, folder)
@@ -302,9 +302,8 @@ def check(folder: Folder = Path(), as_json: Json = False) -> None:
     if unsold is None:
         typer.secho(f"\nWhat is off sale is not known: {printable(trouble)}", fg="yellow")
     elif unsold:
-        typer.secho("\nThe provider refuses to sell:\n", fg="red")
-        typer.echo(printable("\n".join(wording_off_sale.listed(one) for one in unsold)))
-        typer.echo(f"\n{wording_off_sale.BY_ITSELF}")
+        typer.echo("")
+        reports.off_sale_in_words(unsold)
 
 
 def off_sale_now(settings: "Config") -> "tuple[tuple[OffSale, ...] | None, str]":
@@ -538,18 +537,18 @@ def list_payments(
     if context.invoked_subcommand is not None:
         return
     from tollkeeper import operators, reports
-    from tollkeeper.storage import findings
+    from tollkeeper.storage import findings, off_sale
 
-    async def look(books: "Books") -> "tuple[tuple[Case, ...], int]":
+    async def look(books: "Books") -> "tuple[tuple[Case, ...], int, tuple[OffSale, ...]]":
         mode = (books.provider.name, books.provider.live)
         wanted = operators.all_payments if everything else operators.payments_to_check
         found = await books.database.read(wanted, books.catalog, *mode, books.clock(), limit + 1)
         others = 0 if everything else await books.database.read(findings.count_unrelated, *mode)
-        return found, others
+        return found, others, await books.database.read(off_sale.newest, *mode, OFF_SALE_SHOWN)
 
-    found, others = beside_the_server(folder, look, as_json)
+    found, others, unsold = beside_the_server(folder, look, as_json)
     show = reports.payments_in_json if as_json else reports.payments_in_words
-    show(found[:limit], len(found) > limit, others)
+    show(found[:limit], len(found) > limit, others, unsold)
 
 
 @payments.command(epilog='Example: tollkeeper payments dismiss pi_1Abc --note "Paid back in cash"')

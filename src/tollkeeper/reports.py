@@ -12,6 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
+from tollkeeper import wording_off_sale
 from tollkeeper.adoption import Adopted
 from tollkeeper.catalog import Catalog
 from tollkeeper.explanations import (
@@ -25,7 +26,7 @@ from tollkeeper.explanations import (
     in_short,
     remarks,
 )
-from tollkeeper.model import Grant, Invoice, Person
+from tollkeeper.model import Grant, Invoice, OffSale, Person
 from tollkeeper.operators import Listed, Reconciliation
 from tollkeeper.provider import SetUp
 from tollkeeper.reasons import Reason
@@ -251,8 +252,11 @@ def revoked_in_json(person: Person, ended: Sequence[Grant]) -> None:
     _json({"person": person.id, "revoked": [_grant(one) for one in ended]})
 
 
-def payments_in_words(found: Sequence[Case], more: bool, other_sales_: int = 0) -> None:
-    """One line for each payment to look at. ``other_sales_`` is how many others on the account are not listed."""
+def payments_in_words(found: Sequence[Case], more: bool, other_sales_: int = 0, unsold: Sequence[OffSale] = ()) -> None:
+    """One line for each payment to look at, and what cannot be sold at the moment.
+
+    ``other_sales_`` is how many others on the account are not listed.
+    """
     if found:
         _table(CASE_COLUMNS, [_case_row(one) for one in found])
         _tell_more(more)
@@ -260,11 +264,23 @@ def payments_in_words(found: Sequence[Case], more: bool, other_sales_: int = 0) 
         _say("No payment needs a look.")
     if other_sales_:
         _say(other_sales(other_sales_))
+    if unsold:
+        _say("")
+        off_sale_in_words(unsold)
 
 
-def payments_in_json(found: Sequence[Case], more: bool, other_sales_: int = 0) -> None:
+def payments_in_json(found: Sequence[Case], more: bool, other_sales_: int = 0, unsold: Sequence[OffSale] = ()) -> None:
     """The same for machines."""
-    _json({"payments": [_case(one) for one in found], "more": more, "other_sales": other_sales_})
+    told = {"payments": [_case(one) for one in found], "more": more, "other_sales": other_sales_}
+    _json(told | {"off_sale": [wording_off_sale.in_json(one) for one in unsold]})
+
+
+def off_sale_in_words(unsold: Sequence[OffSale]) -> None:
+    """What the provider refuses to sell, and what to do about it."""
+    _say("The provider refuses to sell:\n", style="red")
+    for one in unsold:
+        _say(wording_off_sale.listed(one))
+    _say(f"\n{wording_off_sale.BY_ITSELF}")
 
 
 def dismissed_in_words(done: Sequence[Noted], note: str) -> None:
