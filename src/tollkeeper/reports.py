@@ -81,7 +81,7 @@ def explanation_in_words(explained: Explanation, catalog: Catalog) -> None:
         _say(f"The provider could not be asked ({explained.trouble}), so this is what is kept here.\n", style="red")
     if explained.outdated:
         _say(f"The provider says otherwise by now: run `tollkeeper reconcile {person.id}`.\n", style="red")
-    _section("To look at", CASE_COLUMNS, [_case_row(one) for one in _cases(explained, catalog)])
+    _section("To look at", CASE_COLUMNS, [_case_row(one) for one in cases_of(explained, catalog)])
     told = "Payments, as the provider tells them" if explained.trouble is None else "Payments, as they were told last"
     _section(told, PAYMENT_COLUMNS, [_payment_row(one) for one in explained.payments])
     for one in explained.payments:
@@ -99,7 +99,7 @@ GRANT_COLUMNS = ("product", "from", "source", "payment", "amount", "since", "unt
 HISTORY_COLUMNS = ("when", "what", "id", "words")
 
 
-def _cases(explained: Explanation, catalog: Catalog) -> tuple[Case, ...]:
+def cases_of(explained: Explanation, catalog: Catalog) -> tuple[Case, ...]:
     return cases(explained.unexplained, explained.surplus, catalog, explained.person.id, remarked=explained.remarked)
 
 
@@ -147,7 +147,7 @@ def explanation_in_json(explained: Explanation, catalog: Catalog) -> None:
             "remarks": remarks(explained, catalog),
             "outdated": explained.outdated,
             "trouble": explained.trouble,
-            "to_look_at": [_case(one) for one in _cases(explained, catalog)],
+            "to_look_at": [_case(one) for one in cases_of(explained, catalog)],
             "payments": [_payment(one) for one in explained.payments],
             "grants": [_grant(one) for one in explained.grants],
             "history": [

@@ -125,30 +125,27 @@ OPERATORS: Mapping[Code, Variants] = {
         "first": (
             "The trial ended on {since:day}, and the first payment is on its way; access lasts until {until:day}"
             " without it",
-            "had its trial until {since:day}, and its first payment is on its way; access lasts until {until:day}"
-            " without it",
+            "had its trial until {since:day}, and its first payment is on its way",
         ),
         "": (
             "Renewed on {since:day}, and the payment for that is on its way; access lasts until {until:day} without it",
-            "was renewed on {since:day}, and the payment for that is on its way; access lasts until {until:day} without"
-            " it",
+            "was renewed on {since:day}, and the payment for that is on its way",
         ),
     },
     Code.RENEWAL_FAILED: {
         "first": (
             "The first payment, due on {due:day}, failed, and access lasts until {until:day}",
-            "was not paid after its trial: the payment that was due on {due:day} failed, and access lasts until"
-            " {until:day}",
+            "was not paid after its trial: the payment that was due on {due:day} failed",
         ),
         "": (
             "The payment that was due on {due:day} failed, and access lasts until {until:day}",
-            "was not renewed: the payment that was due on {due:day} failed, and access lasts until {until:day}",
+            "was not renewed: the payment that was due on {due:day} failed",
         ),
     },
     Code.PERIOD_NOT_PAID: {
         "": (
             "Not paid since {due:day} ({bill:bill}), and access lasts until {until:day}",
-            "is not paid since {due:day} ({bill:bill}), and access lasts until {until:day}",
+            "has not been paid since {due:day} ({bill:bill})",
         ),
     },
     Code.COLLECTION_PAUSED: {

@@ -52,9 +52,9 @@ class Shop:
         changed = tuple(replace(one, policy=replace(one.policy, **policy)) for one in self.books.catalog.products)
         self.books = replace(self.books, catalog=Catalog(changed))
 
-    async def newcomer(self) -> Person:
+    async def newcomer(self, name: str = "Nova Example") -> Person:
         token = secrets.token_hex(6)
-        identity = Identity("https://id.example", token, "Nova Example", f"{token}@example.com")
+        identity = Identity("https://id.example", token, name, f"{token}@example.com")
         now = self.books.clock()
         return await self.books.database.write(lambda conn: people.person_of(conn, identity, new_id=token, now=now))
 
@@ -63,9 +63,11 @@ class Shop:
         assert isinstance(found, Hosted)
         return found.url
 
-    async def subscriber(self, key: str = "pro", price_id: str | None = None) -> tuple[Person, str]:
+    async def subscriber(
+        self, key: str = "pro", price_id: str | None = None, name: str = "Nova Example"
+    ) -> tuple[Person, str]:
         """Somebody who has just subscribed, and the subscription's id."""
-        person = await self.newcomer()
+        person = await self.newcomer(name)
         self.world.pay(await self.page(person, key, price_id))
         await self.hear()
         (grant,) = await self.grants(person)

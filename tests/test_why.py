@@ -1,0 +1,130 @@
+"""What `tollkeeper why` says of people whose money is at the edges: sentences that can be forwarded as they stand.
+
+The texts of docs/why.md are made of these: `scripts/test tests/test_why.py -s` prints them.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from tests.faults.subscribing import DAY, HOUR, RENEWED, Shop, open_shop
+
+from tollkeeper import adoption, operators
+from tollkeeper.explanations import answers, remarks
+from tollkeeper.model import Person
+from tollkeeper.reports import cases_of, explanation_in_words
+from tollkeeper.storage.database import Database
+
+pytestmark = pytest.mark.anyio
+
+ON = r"\d{1,2} \w+ \d{4}"
+SUB = rf"subscription sub_\w+ of {ON}"
+
+
+@pytest.fixture
+async def shop(database: Database) -> AsyncIterator[Shop]:
+    async with open_shop(database) as shop:
+        yield shop
+
+
+def v1(shop: Shop) -> Any:
+    return shop.world.sandbox.stripe.v1
+
+
+async def told(shop: Shop, person: Person, *more: str) -> str:
+    """The sentence for what the person bought; each of ``more`` stands somewhere below it."""
+    await shop.hear()
+    explained = await operators.why(shop.books, person.id)
+    explanation_in_words(explained, shop.books.catalog)
+    below = [*remarks(explained, shop.books.catalog)]
+    below += [f"{one.kind}: {one.reason} {one.remedy}" for one in cases_of(explained, shop.books.catalog)]
+    for words in more:
+        assert any(re.search(words, one) for one in below), below
+    return next(one.sentence for one in answers(explained, shop.books.catalog) if one.feature == "reports")
+
+
+async def fails(shop: Shop, subscription: str) -> None:
+    shop.world.let_renewals(subscription, succeed=False)
+    shop.world.pass_time(RENEWED)
+    await shop.hear()
+
+
+async def test_a_trial_that_becomes_a_paid_subscription(shop: Shop) -> None:
+    shop.sell(trial_days=2)
+    person, _ = await shop.subscriber(name="Tina Trial")
+    shop.world.pass_time(2 * DAY + HOUR // 2)
+    assert re.fullmatch(
+        rf"Tina Trial may use reports until {ON}, because {SUB} had its trial until {ON}, and its first payment is on"
+        rf" its way\.",
+        await told(shop, person),
+    )
+
+
+async def test_a_renewal_that_was_written_off(shop: Shop) -> None:
+    person, subscription = await shop.subscriber(name="Walter Written")
+    await fails(shop, subscription)
+    v1(shop).invoices.mark_uncollectible(v1(shop).invoices.list({"subscription": subscription}).data[0].id)
+    shop.world.pass_time(3 * DAY)
+    assert re.fullmatch(
+        rf"Walter Written may not use reports, because the access that {SUB} gave ended on {ON}: it has not been"
+        rf" paid since {ON} \(written off\)\.",
+        await told(shop, person),
+    )
+
+
+async def test_a_renewal_that_stays_a_draft(shop: Shop) -> None:
+    person, _ = await shop.subscriber(name="Dana Draft")
+    shop.world.set("drafts", seconds="never")
+    shop.world.pass_time(RENEWED)
+    assert re.fullmatch(
+        rf"Dana Draft may use reports until {ON}, because {SUB} has not been paid since {ON} \(a draft, not asked"
+        rf" for\)\.",
+        await told(shop, person, r"^not finalized: Invoice in_\w+ for the period from .* stays a draft"),
+    )
+
+
+async def test_money_that_came_after_the_end(shop: Shop) -> None:
+    person, subscription = await shop.subscriber(name="Lars Late")
+    await fails(shop, subscription)
+    shop.world.end(subscription, at_period_end=False)
+    shop.world.pass_time(9 * DAY)
+    invoice = v1(shop).invoices.list({"subscription": subscription}).data[0].id
+    v1(shop).invoices.pay(invoice, {"payment_method": "pm_card_visa"})
+    assert re.fullmatch(
+        rf"Lars Late may not use reports, because {SUB} ended on {ON}; access ended on {ON}\.",
+        await told(
+            shop, person, rf"^paid after the end: Invoice {invoice} \(€9\.00\) was paid on .* it gave no access"
+        ),
+    )
+
+
+async def test_an_earlier_period_that_is_disputed(shop: Shop) -> None:
+    person, _ = await shop.subscriber(name="Ella Earlier")
+    first = (await shop.grants(person))[0].reference
+    shop.world.pass_time(RENEWED)
+    await shop.hear()
+    shop.world.press(f"/control/payments/{first}/dispute", reason="fraudulent")
+    assert re.fullmatch(
+        rf"Ella Earlier may not use reports, because {SUB} has an earlier payment, for the period from {ON}, that is"
+        rf" disputed by the buyer's bank, and gives no access unless that is won; access ended on {ON}\.",
+        await told(shop, person, r"€9\.00 for the period from .*: disputed"),
+    )
+
+
+async def test_somebody_who_bought_of_a_neighbour_on_the_account(shop: Shop) -> None:
+    person = await shop.newcomer("Nora Neighbour")
+    shop.world.pay_elsewhere(shop.world.price(500, name="Somebody's socks"), person.email or "")
+    sentence = await told(shop, person)
+    assert sentence == "Nora Neighbour may not use reports, because nothing was ever bought."
+
+
+async def test_a_subscription_that_was_adopted(shop: Shop) -> None:
+    person = await shop.newcomer("Ada Adopted")
+    customer = v1(shop).customers.create({"email": "ada@shop.example"}).id
+    subscription = shop.world.subscribe_by_hand(customer, shop.weekly)
+    await shop.hear()
+    await adoption.adopt(shop.books, person.id, subscription, note="Sold by telephone")
+    assert re.fullmatch(
+        rf"Ada Adopted may use reports until {ON}, because {SUB} is paid until {ON}\.", await told(shop, person)
+    )
