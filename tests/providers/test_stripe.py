@@ -3,7 +3,7 @@
 import copy
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,7 +19,6 @@ from tests.support.running import Sandbox
 from tollkeeper.errors import ProviderRefused
 from tollkeeper.model import Customer, Dispute, Line, Order, OrderState, Payment, Price, Purchase, Realm
 from tollkeeper.provider import PaymentProvider, ReturnAddresses
-from tollkeeper.providers.stripe.purchases import gravest
 
 pytestmark = pytest.mark.anyio
 
@@ -60,25 +59,40 @@ def paid_session(sandbox: Sandbox) -> dict[str, Any]:
     return session
 
 
+def listing(found: Sequence[Any]) -> dict[str, Any]:
+    return {"object": "list", "url": "/v1/things", "has_more": False, "data": list(found)}
+
+
 @contextmanager
-def answering(found: dict[str, Any]) -> Iterator[str]:
-    """A server that gives one answer, whatever is asked; and knows no subscriptions."""
+def answering(found: dict[str, Any], disputes: Sequence[str] = (), lines: Sequence[Any] = ()) -> Iterator[str]:
+    """A server that gives one answer, whatever is asked; and knows no subscriptions. ``disputes`` are the statuses of
+    those that it lists for the charge of ``found``, ``lines`` what comes after those that a session holds.
+    """
+    told: dict[str, Sequence[Any]] = {"subscriptions": (), "line_items": lines}
 
     async def answer(request: Request) -> Response:
-        nothing = {"object": "list", "url": "/v1/subscriptions", "has_more": False, "data": []}
-        return JSONResponse(nothing if request.url.path == "/v1/subscriptions" else found)
+        name = request.url.path.rsplit("/", 1)[-1]
+        if name == "disputes":
+            assert request.query_params["charge"].startswith("ch_")
+            return JSONResponse(listing([{"id": f"dp_{at}", "status": one} for at, one in enumerate(disputes)]))
+        return JSONResponse(listing(told[name]) if name in told else found)
 
     with serving(Starlette(routes=[Route("/{any:path}", answer)])) as address:
         yield address
 
 
-async def purchases_after(world: StripeWorld, session: dict[str, Any], change: Change) -> tuple[Purchase, ...]:
+async def purchases_after(
+    world: StripeWorld,
+    session: dict[str, Any],
+    change: Change,
+    disputes: Sequence[str] = (),
+    lines: Sequence[Any] = (),
+) -> tuple[Purchase, ...]:
     """The snapshot's purchases, if Stripe said this of the session."""
     changed = copy.deepcopy(session)
     change(changed)
-    listing = {"object": "list", "url": "/v1/checkout/sessions", "has_more": False, "data": [changed]}
     customer = Customer(1, Realm("stripe", "acct_1", live=False), session["customer"], "per_1")
-    with answering(listing) as address:
+    with answering(listing([changed]), disputes, lines) as address:
         async with opened(world.provider(at=address)) as provider:
             return (await provider.snapshot(customer)).purchases
 
@@ -148,9 +162,27 @@ async def test_a11_refunds_and_disputes_are_read_from_the_charge(
         (["needs_response", "lost", "won"], Dispute.LOST),
     ],
 )
-def test_a11_the_gravest_dispute_counts(statuses: list[str], dispute: Dispute) -> None:
-    assert gravest(statuses, disputed=True) is dispute
-    assert gravest([], disputed=False) is Dispute.NONE
+async def test_a11_the_gravest_dispute_counts(
+    world: StripeWorld, paid_session: dict[str, Any], statuses: list[str], dispute: Dispute
+) -> None:
+    (found,) = await purchases_after(world, paid_session, charge_says(disputed=True), statuses)
+    assert found.dispute is dispute
+    (undisputed,) = await purchases_after(world, paid_session, charge_says(disputed=False), statuses)
+    assert undisputed.dispute is Dispute.NONE
+
+
+async def test_k72_more_lines_than_a_session_holds_are_read_to_their_end(
+    world: StripeWorld, paid_session: dict[str, Any]
+) -> None:
+    """Whoever bought more than was ordered bought something else, wherever in the list it stands."""
+
+    def change(session: dict[str, Any]) -> None:
+        session["line_items"] |= {"has_more": True}
+
+    prices = [f"price_{at}" for at in range(11)]
+    more = [{"id": f"li_{price}", "price": {"id": price}, "quantity": 1} for price in prices]
+    (found,) = await purchases_after(world, paid_session, change, lines=more)
+    assert [line.price_id for line in found.lines[1:]] == prices
 
 
 async def test_a07_a_session_that_is_not_ours_names_nobody(world: StripeWorld, paid_session: dict[str, Any]) -> None:

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 from tests.providers.test_conformance import RETURNS, a_customer, an_order
-from tests.providers.worlds import WORLDS, World, opened
+from tests.providers.worlds import WORLDS, Behavior, World, opened
 from tests.support.running import Sandbox, running_sandbox
 
 from tollkeeper.errors import ProviderMissing
-from tollkeeper.model import Customer, Line, Order, Payment, Standing, Subscription
+from tollkeeper.model import Bill, Customer, Dispute, Invoice, Line, Order, Standing, Subscription
 from tollkeeper.provider import PaymentProvider
 
 pytestmark = pytest.mark.anyio
@@ -76,22 +76,34 @@ async def test_what_was_subscribed_to_is_told(world: World, provider: PaymentPro
     assert one.reference
     assert one.email
     assert one.receipt_url
-    assert replace(one, created_at=0, reference=None, email=None, receipt_url=None) == Subscription(
+    (first,) = one.invoices
+    assert replace(one, created_at=0, email=None, invoices=()) == Subscription(
         source=one.source,
         order_id=order.id,
         person_id=customer.person_id,
         live=False,
         currency="eur",
-        payment=Payment.PAID,
         created_at=0,
-        amount_total=900,
         standing=Standing.ACTIVE,
         items=(Line(order.price_id, 1),),
         period_start=one.created_at,
         period_end=one.created_at + WEEK,
-        ever_paid=True,
         checkout_id=one.checkout_id,
     )
+    assert replace(first, created_at=0, due_at=None, paid_at=None) == Invoice(
+        id=first.id,
+        bill=Bill.PAID,
+        starts=one.period_start,
+        ends=one.period_end,
+        created_at=0,
+        total=900,
+        paid=900,
+        reference=one.reference,
+        receipt_url=one.receipt_url,
+    )
+    for at in (first.created_at, first.due_at, first.paid_at):
+        assert at is not None
+        assert one.created_at <= at <= world.now()
     assert one.checkout_id is not None
     assert await provider.bought(one.source) == await provider.bought(one.checkout_id) == replace(one, checkout_id=None)
     assert await provider.payer(one.reference) == customer.external_id
@@ -109,13 +121,15 @@ async def test_a_checkout_that_nobody_went_through_is_no_subscription(world: Wor
 @pytest.mark.parametrize("card", [True, False])
 async def test_a_trial_is_free_until_it_ends(world: World, provider: PaymentProvider, card: bool) -> None:
     customer, _, one = await begun(provider, world, trial_days=3, card=card)
-    assert (one.standing, one.payment, one.amount_total, one.ever_paid) == (Standing.TRIALING, Payment.FREE, 0, False)
+    assert (one.standing, one.amount_total) == (Standing.TRIALING, 0)
+    assert not any(invoice.total for invoice in one.invoices)
     assert one.trial_end == one.period_end
     assert one.period_end - one.created_at == 3 * DAY
     world.pass_time(3 * DAY + 2 * HOUR)
     after = await told(provider, customer)
     if card:
-        assert (after.standing, after.payment, after.amount_total) == (Standing.ACTIVE, Payment.PAID, 900)
+        assert (after.standing, after.bill, after.amount_total) == (Standing.ACTIVE, Bill.PAID, 900)
+        assert [invoice.total for invoice in after.earlier] == [invoice.total for invoice in one.invoices]
     else:
         assert (after.standing, after.ends_at) == (Standing.CANCELED, one.trial_end)
 
@@ -128,7 +142,15 @@ async def test_a_renewal_moves_the_period_and_its_money(world: World, provider: 
     world.pass_time(WEEK + 2 * HOUR)
     after = await told(provider, customer)
     assert (after.period_start, after.period_end) == (one.period_end, one.period_end + WEEK)
-    assert (after.payment, after.amount_total, after.amount_refunded) == (Payment.PAID, 900, 0)
+    assert (after.bill, after.amount_total, after.amount_refunded) == (Bill.PAID, 900, 0)
+    assert [(invoice.paid, invoice.refunded, invoice.reference) for invoice in after.invoices] == [
+        (900, 0, after.reference),
+        (900, 900, one.reference),
+    ]
+    assert [(invoice.starts, invoice.ends) for invoice in after.invoices] == [
+        (after.period_start, after.period_end),
+        (one.period_start, one.period_end),
+    ]
     assert after.reference not in (None, one.reference)
     assert (after.source, after.created_at) == (one.source, one.created_at)
 
@@ -138,15 +160,76 @@ async def test_a_renewal_that_fails_is_owed_until_it_is_paid(world: World, provi
     world.let_renewals(one.source, succeed=False)
     world.pass_time(WEEK + 2 * HOUR)
     failed = await told(provider, customer)
-    assert (failed.standing, failed.payment, failed.amount_total) == (Standing.PAST_DUE, Payment.UNPAID, 0)
-    assert failed.ever_paid
-    assert failed.owed_since is not None
-    assert one.period_end <= failed.owed_since <= one.period_end + 2 * HOUR
+    assert (failed.standing, failed.bill, failed.amount_total) == (Standing.PAST_DUE, Bill.FAILED, 0)
+    assert failed.earlier == one.invoices
+    ((owed,), due_at) = failed.present, failed.present[0].due_at
+    assert due_at is not None
+    assert one.period_end <= due_at <= one.period_end + 2 * HOUR
+    assert (owed.total, owed.paid, owed.paid_at, owed.reference) == (900, 0, None, None)
     world.pass_time(4 * DAY)
-    assert (await told(provider, customer)).owed_since == failed.owed_since
+    assert [invoice.due_at for invoice in (await told(provider, customer)).present] == [due_at]
     world.let_renewals(one.source, succeed=True)
     mended = await told(provider, customer)
-    assert (mended.standing, mended.payment, mended.owed_since) == (Standing.ACTIVE, Payment.PAID, None)
+    assert (mended.standing, mended.bill, mended.amount_total) == (Standing.ACTIVE, Bill.PAID, 900)
+    (paid,) = mended.present
+    assert (paid.id, paid.due_at) == (owed.id, due_at)
+    assert paid.paid_at is not None
+    assert paid.paid_at >= due_at + 4 * DAY - 2 * HOUR
+
+
+@pytest.mark.parametrize("behavior", ["void", "mark_uncollectible", "keep_as_draft"])
+async def test_what_nobody_is_asked_to_pay_is_told_as_what_became_of_it(
+    world: World, provider: PaymentProvider, behavior: Behavior
+) -> None:
+    customer, _, one = await begun(provider, world)
+    world.pause_payments(one.source, True, behavior)
+    world.pass_time(WEEK + 2 * HOUR)
+    paused = await told(provider, customer)
+    expected = {"void": Bill.VOID, "mark_uncollectible": Bill.UNCOLLECTIBLE, "keep_as_draft": Bill.DRAFT}[behavior]
+    assert (paused.collection_paused, paused.bill, paused.amount_total) == (True, expected, 0)
+    world.pause_payments(one.source, False)
+    after = await told(provider, customer)
+    assert (after.collection_paused, after.bill) == (False, expected)
+    world.pass_time(WEEK + 2 * HOUR)
+    later = await told(provider, customer)
+    assert [invoice.bill for invoice in later.invoices] == [Bill.PAID, expected, Bill.PAID]
+
+
+async def test_a_draft_has_fallen_due_for_nobody_yet(world: World, provider: PaymentProvider) -> None:
+    customer, _, one = await begun(provider, world)
+    world.pass_time(WEEK + HOUR // 2)
+    renewed = await told(provider, customer)
+    assert (renewed.standing, renewed.bill) == (Standing.ACTIVE, Bill.DRAFT)
+    assert [(invoice.due_at, invoice.trouble) for invoice in renewed.present] == [(None, None)]
+    assert renewed.period_start == one.period_end
+
+
+async def test_a_dispute_is_told_of_the_period_that_it_is_about(world: World, provider: PaymentProvider) -> None:
+    customer, _, one = await begun(provider, world)
+    world.pass_time(WEEK + 2 * HOUR)
+    assert one.reference
+    world.dispute(one.reference)
+    disputed = await told(provider, customer)
+    assert (disputed.dispute, [invoice.dispute for invoice in disputed.earlier]) == (Dispute.NONE, [Dispute.OPEN])
+    assert disputed.reference
+    world.dispute(disputed.reference)
+    assert (await told(provider, customer)).dispute is Dispute.OPEN
+
+
+async def test_money_that_comes_after_the_end_is_told(world: World, provider: PaymentProvider) -> None:
+    customer, _, one = await begun(provider, world)
+    world.let_renewals(one.source, succeed=False)
+    world.pass_time(WEEK + 2 * HOUR)
+    await provider.end_subscription(one.source, at_period_end=False)
+    world.pass_time(DAY)
+    world.pay_owed(one.source)
+    late = await told(provider, customer)
+    assert late.standing is Standing.CANCELED
+    assert late.ends_at is not None
+    (invoice,) = late.present
+    assert (invoice.bill, invoice.paid) == (Bill.PAID, 900)
+    assert invoice.paid_at is not None
+    assert invoice.paid_at >= late.ends_at + DAY
 
 
 async def test_another_plan_is_told_at_once(world: World, provider: PaymentProvider) -> None:
@@ -154,7 +237,7 @@ async def test_another_plan_is_told_at_once(world: World, provider: PaymentProvi
     dearer = world.price(2900, interval="week")
     world.change_plan(one.source, dearer)
     after = await told(provider, customer)
-    assert (after.items, after.standing, after.payment) == ((Line(dearer, 1),), Standing.ACTIVE, Payment.PAID)
+    assert (after.items, after.standing, after.bill) == ((Line(dearer, 1),), Standing.ACTIVE, Bill.PAID)
     assert after.period_end == one.period_end
 
 
@@ -173,13 +256,47 @@ async def test_paused_payments_are_told_and_leave_the_next_period_unpaid(
     customer, _, one = await begun(provider, world)
     world.pause_payments(one.source, True)
     paused = await told(provider, customer)
-    assert (paused.collection_paused, paused.payment) == (True, Payment.PAID)
+    assert (paused.collection_paused, paused.bill) == (True, Bill.PAID)
     world.pass_time(WEEK + 2 * HOUR)
     later = await told(provider, customer)
-    assert (later.collection_paused, later.payment, later.amount_total) == (True, Payment.UNPAID, 0)
-    assert later.ever_paid
+    assert (later.collection_paused, later.bill, later.amount_total) == (True, Bill.VOID, 0)
+    assert later.earlier == one.invoices
     world.pause_payments(one.source, False)
     assert not (await told(provider, customer)).collection_paused
+
+
+async def test_one_can_be_ended_by_us_at_its_periods_end_or_at_once(world: World, provider: PaymentProvider) -> None:
+    customer, _, one = await begun(provider, world)
+    await provider.end_subscription(one.source, at_period_end=True)
+    assert (await told(provider, customer)).ends_at == one.period_end
+    await provider.end_subscription(one.source, at_period_end=False)
+    ended = await told(provider, customer)
+    assert ended.standing is Standing.CANCELED
+    assert ended.ends_at is not None
+    assert ended.ends_at < one.period_end
+    assert ended.amount_refunded == 0
+    for source in (one.source, "sub_unknown"):
+        with pytest.raises(ProviderMissing):
+            await provider.end_subscription(source, at_period_end=False)
+
+
+async def test_one_of_a_customer_that_is_not_ours_is_told_with_all_its_money(
+    world: World, provider: PaymentProvider
+) -> None:
+    price = world.price(900, interval="week")
+    made = world.subscribe_by_hand(world.stranger("stranger@example.com"), price)
+    world.pass_time(WEEK + 2 * HOUR)
+    one = await provider.bought(made)
+    assert isinstance(one, Subscription)
+    assert (one.source, one.order_id, one.person_id, one.email) == (made, None, None, "stranger@example.com")
+    assert one.items == (Line(price, 1),)
+    assert [(invoice.bill, invoice.paid) for invoice in one.invoices] == [(Bill.PAID, 900)] * 2
+    assert one.reference
+    world.refund(one.reference, 100)
+    world.dispute(one.invoices[1].reference or "")
+    after = await provider.bought(made)
+    assert isinstance(after, Subscription)
+    assert (after.amount_refunded, [invoice.dispute for invoice in after.earlier]) == (100, [Dispute.OPEN])
 
 
 async def test_what_was_made_by_hand_names_nobody_here(world: World, provider: PaymentProvider) -> None:

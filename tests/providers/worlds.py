@@ -13,6 +13,7 @@ from tollkeeper.provider import PaymentProvider
 from tollkeeper.providers.stripe import PATIENCE, StripeProvider
 
 Interval = Literal["day", "week", "month", "year"]
+Behavior = Literal["void", "mark_uncollectible", "keep_as_draft"]
 
 
 class World(Protocol):
@@ -96,12 +97,24 @@ class World(Protocol):
         """Have a subscription end."""
         ...
 
-    def pause_payments(self, subscription: str, paused: bool) -> None:
-        """Ask for no payments of a subscription, or ask again."""
+    def pause_payments(self, subscription: str, paused: bool, behavior: Behavior = "void") -> None:
+        """Ask for no payments of a subscription, or ask again. ``behavior`` is what becomes of invoices meanwhile."""
         ...
 
     def refund(self, reference: str, amount: int) -> None:
         """Give back a part of a payment."""
+        ...
+
+    def pay_owed(self, subscription: str) -> None:
+        """Pay what is owed for a subscription, be it over, on the invoice's own page."""
+        ...
+
+    def dispute(self, reference: str) -> None:
+        """Have the buyer's bank challenge a payment."""
+        ...
+
+    def stranger(self, email: str) -> str:
+        """Make a customer as an operator does it at the provider. Answers its id."""
         ...
 
     def subscribe_by_hand(self, customer: str, price_id: str) -> str:
@@ -217,9 +230,21 @@ class StripeWorld:
         else:
             v1.subscriptions.cancel(subscription)
 
-    def pause_payments(self, subscription: str, paused: bool) -> None:
-        behavior: SubscriptionUpdateParams = {"pause_collection": {"behavior": "void"} if paused else ""}
-        self.sandbox.stripe.v1.subscriptions.update(subscription, behavior)
+    def pause_payments(self, subscription: str, paused: bool, behavior: Behavior = "void") -> None:
+        asked: SubscriptionUpdateParams = {"pause_collection": {"behavior": behavior} if paused else ""}
+        self.sandbox.stripe.v1.subscriptions.update(subscription, asked)
+
+    def pay_owed(self, subscription: str) -> None:
+        v1 = self.sandbox.stripe.v1
+        for owed in v1.invoices.list({"subscription": subscription, "status": "open"}).data:
+            method = v1.payment_methods.attach("pm_card_visa", {"customer": str(owed.customer)})
+            v1.invoices.pay(owed.id, {"payment_method": method.id})
+
+    def dispute(self, reference: str) -> None:
+        self.press(f"/control/payments/{reference}/dispute", reason="product_not_received")
+
+    def stranger(self, email: str) -> str:
+        return self.sandbox.stripe.v1.customers.create({"email": email}).id
 
     def refund(self, reference: str, amount: int) -> None:
         self.sandbox.stripe.v1.refunds.create({"payment_intent": reference, "amount": amount})

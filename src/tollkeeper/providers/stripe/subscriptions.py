@@ -164,6 +164,7 @@ async def _charges(client: "stripe.StripeClient", customer: str) -> Charges:
 async def _invoice(client: "stripe.StripeClient", invoice: Mapping[str, Any], charges: Charges) -> Invoice:
     paying = [one["payment"]["payment_intent"] for one in invoice["payments"]["data"] if _is_by_intent(one)]
     tried = [charge for intent in paying for charge in charges.get(intent, ())]
+    tried.sort(key=lambda charge: charge["created"], reverse=True)  # over several payments, too
     paid = [charge for charge in tried if charge["status"] == "succeeded"]
     starts, ends = _time(invoice)
     return Invoice(
