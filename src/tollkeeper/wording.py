@@ -210,8 +210,8 @@ OPERATORS: Mapping[Code, Variants] = {
     },
     Code.NOT_FINALIZED: {
         "": (
-            "Invoice {invoice} for the period from {since:day} stays a draft, so nobody is asked to pay it: {trouble}",
-            "has an invoice, {invoice} for the period from {since:day}, that stays a draft: {trouble}",
+            "Invoice {invoice} for the period from {since:day} stays a draft, so nobody is asked to pay it: {trouble:note}",
+            "has an invoice, {invoice} for the period from {since:day}, that stays a draft: {trouble:note}",
         )
     },
     Code.PAID_AFTER_END: {
@@ -374,7 +374,7 @@ FORMS: Mapping[str, Callable[[Any, Mapping[str, Any]], str]] = {
     "money": lambda fact, facts: money(fact, facts["currency"]),
     "ordered": lambda fact, facts: money(fact, facts["ordered_currency"]),
     "bill": lambda fact, facts: BILLS[Bill(fact)],
-    # What people wrote, without the full stop that the sentence has already.
+    # What people or the provider wrote, without the full stop that the sentence has already.
     "note": lambda fact, facts: str(fact).rstrip("."),
     # And as the end of a sentence.
     "stopped": lambda fact, facts: _stopped(str(fact).rstrip(".")),
@@ -536,7 +536,7 @@ def adopted(order: Order, name: str) -> str:
     """What was bought elsewhere and tied to a person."""
     what = f"{'Subscription' if order.recurring else 'Purchase'} {order.adopts}"
     note = _note(order.adoption) if order.adoption else ""
-    return f"{what} was not ordered here: an operator tied it to {name} on {day(order.created_at)}: {note}."
+    return _stopped(f"{what} was not ordered here: an operator tied it to {name} on {day(order.created_at)}: {note}")
 
 
 NOTHING_KNOWN = "no payment is known here, and the provider could not be asked"
@@ -605,7 +605,8 @@ def undo_or_give(one: Noted, person: str, product: str | None, likely: str) -> s
 
 def dismissed(payment: str, why: Dismissal) -> str:
     """What an operator wants to see no more, and how they get it back."""
-    return f"Dismissed on {day(why.dismissed_at)}: {_note(why.reason)}. To undo: tollkeeper payments restore {payment}"
+    told = _stopped(f"Dismissed on {day(why.dismissed_at)}: {_note(why.reason)}")
+    return f"{told} To undo: tollkeeper payments restore {payment}"
 
 
 def other_sales(count: int) -> str:
