@@ -38,7 +38,7 @@ from tollkeeper.storage.schema import VERSION_TABLE, State, revisions, state
 from tollkeeper.storage.tables import metadata
 from tollkeeper.wording import sentence
 
-HEAD = "0009"
+HEAD = "0010"
 
 MIGRATE = "import sys; from tollkeeper.storage.migrate import migrate; migrate(sys.argv[1])"
 IN_THE_MIDDLE = """

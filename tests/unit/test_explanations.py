@@ -405,7 +405,7 @@ def test_what_to_do_about_a_payment() -> None:
             "unclaimed",
             "pi_2",
             1900,
-            "Refund it at the provider, or: tollkeeper grant PERSON PRODUCT --payment pi_2 --note WHY",
+            "Refund it at the provider, or: tollkeeper adopt PERSON pi_2 --product PRODUCT --note WHY",
         ),
         (
             "quarantined",
@@ -418,7 +418,7 @@ def test_what_to_do_about_a_payment() -> None:
 
 def test_what_can_be_filled_in_is_filled_in() -> None:
     (told,) = cases((by_link(),), (), Catalog(CATALOG.products[:1]), "per_1")
-    assert told.remedy.endswith("tollkeeper grant per_1 dashboard --payment pi_2 --note WHY")
+    assert told.remedy.endswith("tollkeeper adopt per_1 pi_2 --product dashboard --note WHY")
     assert (told.person_id, told.email) == (None, "alice@example.com")
 
 

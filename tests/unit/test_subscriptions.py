@@ -501,8 +501,8 @@ def test_operators_see_a_draft_that_stays_a_lost_dispute_and_money_after_the_end
 )
 def test_what_was_made_by_hand_gives_no_access(standing: Standing, verdict: Verdict) -> None:
     made = replace(RUNNING, standing=standing, order_id=None, person_id=None)
-    for one in (found(made), found(replace(made, order_id="ord_2")), unclaimed(made)):
-        assert (one.verdict, one.product, one.until, one.line) == (verdict, None, None, Line("price_month", 1))
+    for one in (found(made), found(replace(made, order_id="ord_2")), unclaimed(made, False, CATALOG, "stripe")):
+        assert (one.verdict, one.product, one.until, one.line) == (verdict, "pro", None, Line("price_month", 1))
 
 
 def test_every_standing_that_may_give_access_is_named() -> None:

@@ -189,7 +189,7 @@ def pass_fence(conn: Connection, customer_id: int, ticket: int, now: int) -> boo
 
 # Made once, for whatever is bought or told of needs them.
 _EVER = select(customers).where(customers.c.person_id == bindparam("person"), in_realm(customers))
-_ALL = _EVER.order_by(customers.c.id.desc())
+_ALL = _EVER.order_by(customers.c.replaced_at.is_not(None), customers.c.id.desc())
 _CURRENT = _EVER.where(customers.c.replaced_at.is_(None))
 _CALLED = select(customers).where(customers.c.external_id == bindparam("external_id"), in_realm(customers))
 _WHOSE_ADDRESS = (
