@@ -50,7 +50,7 @@ def test_the_file_holds_all_that_is_kept_and_no_secret(shop: Shop) -> None:
     told = answer.json()
     assert told.keys() == {
         *("exported_at", "person", "identities", "login_sessions", "customers", "orders", "findings", "grants"),
-        *("events", "off_sale", "audit"),
+        *("dismissals", "events", "off_sale", "audit"),
     }
     assert told["person"][0]["email"] == shop.emails[someone]
     assert told["person"][0]["created_at"].endswith("Z")
