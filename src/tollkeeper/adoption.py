@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy import Connection
 
-from tollkeeper import wording
+from tollkeeper import wording_adoption as wording
 from tollkeeper.catalog import Catalog
 from tollkeeper.entitlements import lines_of, selling
 from tollkeeper.errors import NotDone, ProviderRefused, ProviderUnavailable

@@ -23,7 +23,8 @@ from tollkeeper.reconcile import Books, reconcile
 from tollkeeper.storage import audit, customers, dismissals, events, findings, grants, marks, orders, people
 from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.findings import Noted, noted
-from tollkeeper.wording import no_such_subscription, nothing_to_look_at, nothing_to_restore
+from tollkeeper.wording import no_such_subscription
+from tollkeeper.wording_adoption import nothing_to_look_at, nothing_to_restore
 from tollkeeper.words import printable
 
 log = structlog.get_logger()

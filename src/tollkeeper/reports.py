@@ -34,7 +34,8 @@ from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.columns import reason_to_json
 from tollkeeper.storage.events import Kept
 from tollkeeper.storage.findings import Noted
-from tollkeeper.wording import ended, how_it_stands, other_sales, sentence
+from tollkeeper.wording import ended, how_it_stands, sentence
+from tollkeeper.wording_adoption import other_sales
 from tollkeeper.words import day, iso, moment, money, price, printable
 
 # Wide enough that no line is broken where no terminal says how wide it is: a file, or another program.
