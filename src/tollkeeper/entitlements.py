@@ -401,8 +401,12 @@ def _settled(subscription: Subscription) -> bool:
 
 def _has_begun(subscription: Subscription) -> bool:
     """Whether any period was settled: paid, free, or a trial."""
-    trial_over = subscription.trial_end is not None and subscription.trial_end <= subscription.period_start
-    return trial_over or any(one.bill is Bill.PAID for one in subscription.invoices)
+    return _had_trial(subscription) or any(one.bill is Bill.PAID for one in subscription.invoices)
+
+
+def _had_trial(subscription: Subscription) -> bool:
+    """Whether it came to the present period by a trial, at whatever time."""
+    return subscription.trial_end is not None and subscription.trial_end <= subscription.period_start
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,7 +468,8 @@ def _standing(subscription: Subscription, policy: Policy) -> Reason:
     owing, until = _owing(subscription), _until(subscription, policy)
     first = owing.first or None
     if owing.waits_until:
-        return because(Code.RENEWING, since=subscription.period_start, until=until, first=first, **more)
+        trial = (owing.first and _had_trial(subscription)) or None
+        return because(Code.RENEWING, since=subscription.period_start, until=until, first=first, trial=trial, **more)
     code = Code.RENEWAL_FAILED if subscription.bill is Bill.FAILED else Code.PERIOD_NOT_PAID
     return because(code, due=owing.since, until=until, first=first, bill=subscription.bill.value, **more)
 

@@ -122,10 +122,15 @@ OPERATORS: Mapping[Code, Variants] = {
     },
     Code.TRIAL: {"": ("On trial until {until:day}", "is on trial until {until:day}")},
     Code.RENEWING: {
-        "first": (
+        "trial": (
             "The trial ended on {since:day}, and the first payment is on its way; access lasts until {until:day}"
             " without it",
             "had its trial until {since:day}, and its first payment is on its way",
+        ),
+        "first": (
+            "It cost nothing until {since:day}, and the first payment is on its way; access lasts until {until:day}"
+            " without it",
+            "cost nothing until {since:day}, and its first payment is on its way",
         ),
         "": (
             "Renewed on {since:day}, and the payment for that is on its way; access lasts until {until:day} without it",
@@ -135,7 +140,7 @@ OPERATORS: Mapping[Code, Variants] = {
     Code.RENEWAL_FAILED: {
         "first": (
             "The first payment, due on {due:day}, failed, and access lasts until {until:day}",
-            "was not paid after its trial: the payment that was due on {due:day} failed",
+            "was never paid: its first payment, due on {due:day}, failed",
         ),
         "": (
             "The payment that was due on {due:day} failed, and access lasts until {until:day}",

@@ -174,7 +174,7 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         after_trial(Bill.FAILED),
         GRANTED,
         START + HOUR,
-        "was not paid after its trial: the payment that was due on 15 January 2027 failed",
+        "was never paid: its first payment, due on 15 January 2027, failed",
     ),
     "trial over, and the first invoice can't be final": (
         after_trial(Bill.DRAFT, invoices=(invoice(Bill.DRAFT, trouble=STUCK), free(-1))),
@@ -186,7 +186,7 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         renewed(Bill.DRAFT, free(-1)),
         GRANTED,
         START + 4 * DAY,
-        "had its trial until 15 January 2027, and its first payment is on its way",
+        "cost nothing until 15 January 2027, and its first payment is on its way",
     ),
     "renewed a moment ago: a draft": (
         renewed(Bill.DRAFT),
@@ -468,7 +468,7 @@ def test_a_lenient_seller_keeps_access_while_an_earlier_dispute_is_open() -> Non
 def test_operators_see_a_draft_that_stays_a_lost_dispute_and_money_after_the_end() -> None:
     stuck = found(renewed(Bill.DRAFT, invoices=(invoice(Bill.DRAFT, trouble=STUCK), PAID_BEFORE)))
     assert [sentence(one) for one in stuck.remarks] == [
-        f"Invoice in_0 for the period from 15 January 2027 stays a draft, so nobody is asked to pay it: {STUCK}."
+        f"Invoice in_0 for the period from 15 January 2027 stays a draft, so nobody is asked to pay it: {STUCK}"
     ]
     assert found(renewed(Bill.DRAFT)).remarks == ()
     paused = renewed(Bill.DRAFT, invoices=(invoice(Bill.DRAFT, trouble=STUCK), PAID_BEFORE), collection_paused=True)
