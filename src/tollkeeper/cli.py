@@ -452,10 +452,8 @@ def grant(
         end = books.clock() + lasting if lasting else last_second
         return await operators.grant(books, person, product, note=note, until=end, payment=payment)
 
-    found, given = beside_the_server(folder, give, as_json)
-    tell_whom(found, as_json)
     show = reports.granted_in_json if as_json else reports.granted_in_words
-    show(found.person, given)
+    show(*beside_the_server(folder, give, as_json))
 
 
 @app.command(epilog='Example: tollkeeper revoke alice@example.com dashboard --note "Shared the account"')
@@ -469,16 +467,8 @@ def revoke(
     """End what somebody holds of a product, paid or granted, whatever the provider says of the payment."""
     from tollkeeper import operators, reports
 
-    found, ended = beside_the_server(folder, lambda books: operators.revoke(books, person, product, note=note), as_json)
-    tell_whom(found, as_json)
     show = reports.revoked_in_json if as_json else reports.revoked_in_words
-    show(found.person, ended)
-
-
-def tell_whom(found: "Found", as_json: bool) -> None:
-    """Say to whom a command was done, before it says what."""
-    if not as_json:
-        typer.echo(found.sentence)
+    show(*beside_the_server(folder, lambda books: operators.revoke(books, person, product, note=note), as_json))
 
 
 @app.command(epilog='Example: tollkeeper end sub_1Abc --note "The dispute was lost"')
@@ -518,7 +508,6 @@ def adopt(
     done = beside_the_server(
         folder, lambda books: adoption.adopt(books, person, payment, note=note, product=product), as_json
     )
-    tell_whom(done.whom, as_json)
     show = reports.adopted_in_json if as_json else reports.adopted_in_words
     show(done)
 

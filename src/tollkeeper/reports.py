@@ -26,7 +26,8 @@ from tollkeeper.explanations import (
     in_short,
     remarks,
 )
-from tollkeeper.model import Grant, Invoice, OffSale, Person
+from tollkeeper.lookup import Found
+from tollkeeper.model import Grant, Invoice, OffSale
 from tollkeeper.operators import Listed, Reconciliation
 from tollkeeper.provider import SetUp
 from tollkeeper.reasons import Reason
@@ -228,19 +229,29 @@ def _reason(reason: Reason) -> dict[str, Any]:
     return {"reason": sentence(reason), "because": reason_to_json(reason)}
 
 
-def granted_in_words(person: Person, grant: Grant) -> None:
-    """What somebody may use from now on."""
+def granted_in_words(found: Found, grant: Grant) -> None:
+    """Whom the command found, and what they may use from now on."""
+    person = found.person
+    _say(found.sentence)
     until = "for good" if grant.until is None else f"until {moment(grant.until)}"
     _say(f"{person.name} ({person.id}) holds {grant.product} now, {until}.")
 
 
-def granted_in_json(person: Person, grant: Grant) -> None:
+def granted_in_json(found: Found, grant: Grant) -> None:
     """The same for machines."""
-    _json({"person": person.id, "granted": _grant(grant)})
+    _json({**_found(found), "granted": _grant(grant)})
 
 
-def revoked_in_words(person: Person, ended: Sequence[Grant]) -> None:
-    """What somebody may use no longer, and which money is still here."""
+def _found(found: Found) -> dict[str, Any]:
+    person = found.person
+    told = {"id": person.id, "name": person.name, "email": person.email, "issuers": found.issuers}
+    return {"person": person.id, "found": told}
+
+
+def revoked_in_words(found: Found, ended: Sequence[Grant]) -> None:
+    """Whom the command found, what they may use no longer, and which money is still here."""
+    person = found.person
+    _say(found.sentence)
     _say(f"{person.name} ({person.id}) does not hold {ended[0].product} any more.")
     for grant in ended:
         if grant.realm.provider != OPERATOR:
@@ -248,9 +259,9 @@ def revoked_in_words(person: Person, ended: Sequence[Grant]) -> None:
             _say(f"Nothing was paid back: refund {paid} at the provider, if it should be.")
 
 
-def revoked_in_json(person: Person, ended: Sequence[Grant]) -> None:
+def revoked_in_json(found: Found, ended: Sequence[Grant]) -> None:
     """The same for machines."""
-    _json({"person": person.id, "revoked": [_grant(one) for one in ended]})
+    _json({**_found(found), "revoked": [_grant(one) for one in ended]})
 
 
 def payments_in_words(found: Sequence[Case], more: bool, other_sales_: int = 0, unsold: Sequence[OffSale] = ()) -> None:
@@ -298,6 +309,7 @@ def dismissed_in_json(done: Sequence[Noted], note: str) -> None:
 def adopted_in_words(done: Adopted) -> None:
     """What was tied to whom, and what comes of it."""
     person, found = done.whom.person, done.found
+    _say(done.whom.sentence)
     _say(f"{found.payment} is tied to {person.name} ({person.id}), and follows the provider from now on.")
     if done.trouble is None:
         _say(f"{found.product or ''}: {found.verdict.value}. {sentence(found.reason)}")
@@ -309,7 +321,7 @@ def adopted_in_words(done: Adopted) -> None:
 
 def adopted_in_json(done: Adopted) -> None:
     """The same for machines."""
-    _json({"person": done.whom.person.id, "adopted": _payment(done.found), "trouble": done.trouble})
+    _json({**_found(done.whom), "adopted": _payment(done.found), "trouble": done.trouble})
 
 
 def events_in_words(kept: Sequence[Kept], more: bool) -> None:

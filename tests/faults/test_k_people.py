@@ -109,6 +109,8 @@ def test_k81_what_was_meant_for_an_address_goes_to_whoever_has_it(site: Site, tm
     ]
     assert vip.enters()
     assert not stranger.enters()
+    again = json.loads(ask(site, tmp_path, "grant", id, "dashboard", "--note=Another", "--json").stdout)
+    assert again["found"] == {"id": id, "name": "Vera Vip", "email": "vip@example.com", "issuers": [issuer]}
     ended = ask(site, tmp_path, "revoke", "vip@example.com", "dashboard", "--note=Enough")
     assert ended.stdout.startswith(f"Found Vera Vip, {id}, who signs in with {issuer}.\n")
     assert not vip.enters()
