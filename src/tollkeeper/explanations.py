@@ -12,6 +12,7 @@ from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.dismissals import Dismissal
 from tollkeeper.storage.events import Kept, State
 from tollkeeper.storage.findings import UNEXPLAINED, Noted
+from tollkeeper.storage.people import Namesake
 
 # The provider in the realm of what operators grant.
 OPERATOR = "operator"
@@ -24,7 +25,7 @@ class Explanation:
     ``payments`` is what the provider says now; where it could not be asked, what it said last, and then ``trouble``
     says why. ``unexplained`` are payments that opened no door, also those that somebody unknown made with the person's
     e-mail address; ``remarked`` are subscriptions that the catalog does not explain. ``surplus`` is what they paid for
-    once more than needed.
+    once more than needed; ``namesakes`` are other people with the same verified address.
     """
 
     person: Person
@@ -39,6 +40,7 @@ class Explanation:
     unexplained: tuple[Noted, ...] = ()
     remarked: tuple[Noted, ...] = ()
     surplus: tuple[Grant, ...] = ()
+    namesakes: tuple[Namesake, ...] = ()
     trouble: str | None = None
 
     @property
@@ -200,7 +202,7 @@ def _never(explained: Explanation, ordered: list[Order]) -> str:
 
 def remarks(explained: Explanation, catalog: Catalog) -> tuple[str, ...]:
     """What the answers do not tell: products that are held, but not in the catalog; what was bought elsewhere and tied
-    to the person; and what became of the money for earlier periods of a subscription.
+    to the person; what became of the money for earlier periods of a subscription; other accounts of the same address.
     """
     held = sorted({grant.product for grant in explained.grants if grant.in_force(explained.now)})
     unknown = [wording.not_in_catalog(explained.name, product) for product in held if catalog.find(product) is None]
@@ -211,7 +213,8 @@ def remarks(explained: Explanation, catalog: Catalog) -> tuple[str, ...]:
         if invoice.refunded or invoice.dispute is not Dispute.NONE
     ]
     adopted = [wording.adopted(order, explained.name) for order in explained.orders if order.adopts]
-    return (*unknown, *adopted, *back)
+    namesakes = [wording.namesake(one) for one in explained.namesakes]
+    return (*unknown, *adopted, *back, *namesakes)
 
 
 def cases(

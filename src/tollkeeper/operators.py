@@ -91,6 +91,7 @@ def _kept(conn: Connection, who: str, provider: PaymentProvider, now: int) -> Ex
         unexplained=findings.unexplained_about(conn, provider.name, live, person, PAYMENTS_SHOWN),
         remarked=findings.remarked(conn, provider.name, live, PAYMENTS_SHOWN, person.id),
         surplus=grants.surplus(conn, live, now, person.id),
+        namesakes=people.sharing_address(conn, person, live, now),
     )
 
 

@@ -13,6 +13,7 @@ from tollkeeper.model import Bill, Dispute, Grant, Invoice, Order, OrderState, V
 from tollkeeper.reasons import Code, Fact, Reason
 from tollkeeper.storage.dismissals import Dismissal
 from tollkeeper.storage.findings import Noted
+from tollkeeper.storage.people import Namesake
 from tollkeeper.words import day, money, price
 
 Variants = Mapping[str, tuple[str, str]]
@@ -215,7 +216,8 @@ OPERATORS: Mapping[Code, Variants] = {
     },
     Code.NOT_FINALIZED: {
         "": (
-            "Invoice {invoice} for the period from {since:day} stays a draft, so nobody is asked to pay it: {trouble:note}",
+            "Invoice {invoice} for the period from {since:day} stays a draft, so nobody is asked to pay it:"
+            " {trouble:note}",
             "has an invoice, {invoice} for the period from {since:day}, that stays a draft: {trouble:note}",
         )
     },
@@ -557,6 +559,13 @@ def not_finished(begun_at: int) -> str:
 def not_in_catalog(name: str, product: str) -> str:
     """Something held that unlocks nothing."""
     return f"{name} also holds {product}, which is not in the catalog (any more), and so unlocks nothing."
+
+
+def namesake(one: Namesake) -> str:
+    """Another account with the same verified address, which the person may have meant."""
+    has = f"holds {', '.join(one.holds)}" if one.holds else "holds nothing"
+    signs_in = f"signs in with {', '.join(one.issuers)}"
+    return f"{one.person.name} ({one.person.id}) {signs_in} with the same verified address, and {has}."
 
 
 def of_an_earlier_period(invoice: Invoice, currency: str) -> str:

@@ -13,6 +13,7 @@ from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.events import Kept, State
 from tollkeeper.storage.findings import Noted
+from tollkeeper.storage.people import Namesake
 from tollkeeper.wording import KINDS, REMEDIES, sentence
 
 DAY = 86_400
@@ -463,3 +464,13 @@ def test_history_is_in_order_of_time_and_of_cause() -> None:
         (NOON + 60, "order", "or_2"),
     ]
     assert told[2].words == "dashboard granted. Paid in full. Evidence: evt_1"
+
+
+def test_k77_the_other_account_with_the_same_address_is_named() -> None:
+    other = Person("per_2", "Alice Other", "alice@example.com", NOON)
+    holding = Namesake(other, ("https://github.com",), ("dashboard", "pro"), ())
+    told = remarks(alice(namesakes=(holding, replace(holding, holds=()))), CATALOG)
+    assert told == (
+        "Alice Other (per_2) signs in with https://github.com with the same verified address, and holds dashboard, pro.",
+        "Alice Other (per_2) signs in with https://github.com with the same verified address, and holds nothing.",
+    )
