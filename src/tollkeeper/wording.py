@@ -279,6 +279,12 @@ DISPUTES = {
     Dispute.WON: "disputed, won",
     Dispute.LOST: "lost in a dispute",
 }
+DISPUTED_SINCE = {
+    Dispute.WARNING: "is inquired about by the buyer's bank; that changes nothing so far",
+    Dispute.OPEN: "is disputed by the buyer's bank",
+    Dispute.WON: "was disputed by the buyer's bank, and that was won",
+    Dispute.LOST: "was taken back in a dispute",
+}
 
 
 def how_it_stands(invoice: Invoice) -> str:
@@ -574,7 +580,7 @@ def of_an_earlier_period(invoice: Invoice, currency: str) -> str:
     if invoice.refunded:
         how = "in full" if invoice.refunded >= invoice.paid else f"by {money(invoice.refunded, currency)}"
         return f"{what} was refunded {how}; that period is over, and the present one is as before."
-    return f"{what}: {DISPUTES[invoice.dispute]}."
+    return f"{what} {DISPUTED_SINCE[invoice.dispute]}."
 
 
 # tollkeeper payments: what an operator should look at

@@ -471,6 +471,7 @@ def test_k77_the_other_account_with_the_same_address_is_named() -> None:
     holding = Namesake(other, ("https://github.com",), ("dashboard", "pro"), ())
     told = remarks(alice(namesakes=(holding, replace(holding, holds=()))), CATALOG)
     assert told == (
-        "Alice Other (per_2) signs in with https://github.com with the same verified address, and holds dashboard, pro.",
+        "Alice Other (per_2) signs in with https://github.com with the same verified address, and holds dashboard,"
+        " pro.",
         "Alice Other (per_2) signs in with https://github.com with the same verified address, and holds nothing.",
     )
