@@ -28,7 +28,7 @@ from tollkeeper.model import Customer, Finding, Order, OrderState, Person, Price
 from tollkeeper.provider import Checkout, ReturnAddresses
 from tollkeeper.reconcile import Books, Reconciled, reconcile
 from tollkeeper.storage import customers, findings, grants, orders
-from tollkeeper.wording import NEEDS_A_LOOK, NOT_OPENED
+from tollkeeper.wording_pages import NEEDS_A_LOOK, NOT_OPENED, NOT_SOLD
 
 # Idempotency keys live for at least 24 hours (https://docs.stripe.com/api/idempotent_requests). Seconds.
 KEY_LIFETIME = 23 * 3600
@@ -66,7 +66,7 @@ class Till:
         again), ``Refused`` or ``StorageBusy``.
         """
         if price_id not in {None, *self._on_sale(product)}:
-            raise Refused(404, "This is not on sale here.")
+            raise Refused(404, NOT_SOLD)
         usual = price_id or next(iter(self._on_sale(product)), "")
         known = await off_sale.known(self.books, person.id)
         if found := off_sale.in_the_way(known, product.key, usual, self.books.clock()):
@@ -154,7 +154,7 @@ class Till:
             return found
         chosen = price_id or next(iter(self._on_sale(product)), None)
         if chosen is None:
-            raise Refused(404, "This product is not on sale here.")
+            raise Refused(404, NOT_SOLD)
         order = self._order(person, product, await self.books.provider.price(chosen), realm)
         return await self.books.database.write(_start, order, self.books.clock())
 

@@ -300,7 +300,7 @@ def check(folder: Folder = Path(), as_json: Json = False) -> None:
         typer.secho("\nBut look at this:\n", fg="yellow", err=True)
         list_faults(settings.warnings)
     if unsold is None:
-        typer.secho(f"\nWhat is off sale is not known: {printable(trouble)}", fg="yellow")
+        typer.secho(f"\n{wording_off_sale.not_known(printable(trouble))}", fg="yellow")
     elif unsold:
         typer.echo("")
         reports.off_sale_in_words(unsold)

@@ -23,7 +23,7 @@ from tollkeeper.reconcile import Books, reconcile
 from tollkeeper.storage import audit, customers, dismissals, events, findings, grants, marks, orders, people
 from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.findings import Noted, noted
-from tollkeeper.wording import no_such_subscription
+from tollkeeper.wording import no_such_subscription, nothing_to_grant_for
 from tollkeeper.wording_adoption import nothing_to_look_at, nothing_to_restore
 from tollkeeper.words import printable
 
@@ -151,9 +151,7 @@ def _grant(conn: Connection, who: str, given: Grant, provider: str, now: int) ->
 def _explain(conn: Connection, provider: str, live: bool, payment: str, now: int) -> None:
     found = findings.unexplained_payment(conn, provider, live, payment)
     if found is None:
-        raise NotDone(
-            f"{payment} is no payment that waits for somebody to look at it: `tollkeeper payments` lists those."
-        )
+        raise NotDone(nothing_to_grant_for(payment))
     # Or the next purchase would lead to what was paid for this one.
     orders.close(conn, found.order_id or "", OrderState.COMPLETE, now)
 

@@ -35,7 +35,15 @@ from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.columns import reason_to_json
 from tollkeeper.storage.events import Kept
 from tollkeeper.storage.findings import Noted
-from tollkeeper.wording import ended, how_it_stands, sentence
+from tollkeeper.wording import (
+    NO_CASES,
+    TOLD_LAST,
+    TOLD_NOW,
+    ended,
+    how_it_stands,
+    nothing_paid_back,
+    sentence,
+)
 from tollkeeper.wording_adoption import other_sales
 from tollkeeper.words import day, iso, moment, money, price, printable
 
@@ -84,7 +92,7 @@ def explanation_in_words(explained: Explanation, catalog: Catalog) -> None:
     if explained.outdated:
         _say(f"The provider says otherwise by now: run `tollkeeper reconcile {person.id}`.\n", style="red")
     _section("To look at", CASE_COLUMNS, [_case_row(one) for one in cases_of(explained, catalog)])
-    told = "Payments, as the provider tells them" if explained.trouble is None else "Payments, as they were told last"
+    told = TOLD_NOW if explained.trouble is None else TOLD_LAST
     _section(told, PAYMENT_COLUMNS, [_payment_row(one) for one in explained.payments])
     for one in explained.payments:
         rows = [_invoice_row(invoice, one.currency) for invoice in one.invoices]
@@ -255,8 +263,7 @@ def revoked_in_words(found: Found, ended: Sequence[Grant]) -> None:
     _say(f"{person.name} ({person.id}) does not hold {ended[0].product} any more.")
     for grant in ended:
         if grant.realm.provider != OPERATOR:
-            paid = f"{grant.reference or grant.source} ({price(grant.amount, grant.currency)})"
-            _say(f"Nothing was paid back: refund {paid} at the provider, if it should be.")
+            _say(nothing_paid_back(grant))
 
 
 def revoked_in_json(found: Found, ended: Sequence[Grant]) -> None:
@@ -273,7 +280,7 @@ def payments_in_words(found: Sequence[Case], more: bool, other_sales_: int = 0, 
         _table(CASE_COLUMNS, [_case_row(one) for one in found])
         _tell_more(more)
     else:
-        _say("No payment needs a look.")
+        _say(NO_CASES)
     if other_sales_:
         _say(other_sales(other_sales_))
     if unsold:

@@ -629,6 +629,11 @@ def dismissed(payment: str, why: Dismissal) -> str:
     return f"{told} To undo: tollkeeper payments restore {payment}"
 
 
+def nothing_to_grant_for(payment: str) -> str:
+    """An id that an operator wants to grant something for."""
+    return f"{payment} is no payment that waits for somebody to look at it: `tollkeeper payments` lists those."
+
+
 def undo_surplus(*, recurring: bool) -> str:
     """What an operator can do about what was bought twice."""
     return f"{_undo(recurring)} at the provider: access stays."
@@ -668,7 +673,12 @@ def no_such_subscription(source: str) -> str:
     return f"No subscription that goes on is known here by the id {source}. {known}"
 
 
-# For whoever is about to pay
+def nothing_paid_back(grant: Grant) -> str:
+    """Money that is still here when an operator has ended the access that it paid for."""
+    paid = f"{grant.reference or grant.source} ({price(grant.amount, grant.currency)})"
+    return f"Nothing was paid back: refund {paid} at the provider, if it should be."
 
-NOT_OPENED = "The payment page could not be opened. Nothing was charged. Please try again in a minute."
-NEEDS_A_LOOK = "We have received a payment of yours that needs a closer look. Please write to us."
+
+NO_CASES = "No payment needs a look."
+TOLD_NOW = "Payments, as the provider tells them"
+TOLD_LAST = "Payments, as they were told last"

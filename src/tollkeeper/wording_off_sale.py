@@ -90,6 +90,11 @@ def listed(found: OffSale) -> str:
     return printable(f"{what}{whom}, off sale since {moment(found.since)}\n  {advice}{said}")
 
 
+def not_known(trouble: str) -> str:
+    """Why nobody can say what is off sale."""
+    return f"What is off sale is not known: {trouble}"
+
+
 def in_json(found: OffSale) -> dict[str, object]:
     """The same for machines."""
     return {

@@ -21,11 +21,10 @@ from tollkeeper.web.plans import Plan, plans_of, state_of, taken_back, to_mend
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in, visitor_of
 from tollkeeper.wording import for_visitor, of_an_earlier_period
+from tollkeeper.wording_pages import BILLING_AWAY, BILLING_REFUSED, NOTHING_LEFT_TO_MANAGE, NOTHING_TO_MANAGE
 from tollkeeper.words import iso
 
 log = structlog.get_logger()
-
-PORTAL_REFUSED = "The billing page cannot be opened until we have mended something. We know of it; you can write to us."
 
 
 @signed_in
@@ -62,17 +61,17 @@ async def billing(request: Request, visitor: Visitor) -> Response:
     limit(request, site.config.purchase_rate, "billing", visitor.person.id)
     customer = await site.books.database.read(customers.of_person, visitor.person.id, await site.books.realm())
     if customer is None:
-        raise Refused(404, "You have not bought anything yet, so there is nothing to manage.")
+        raise Refused(404, NOTHING_TO_MANAGE)
     try:
         url = await site.books.provider.billing_portal(customer, f"{site.config.base_url}/account/billing")
     except CustomerMissing as error:
-        raise Refused(404, "There is nothing to manage any more: your billing details have been deleted.") from error
+        raise Refused(404, NOTHING_LEFT_TO_MANAGE) from error
     except ProviderRefused as error:
         log.error("no billing portal", reason=str(error), advice=error.advice or None)
-        raise Refused(409, PORTAL_REFUSED, title="Billing does not open") from error
+        raise Refused(409, BILLING_REFUSED, title="Billing does not open") from error
     except ProviderUnavailable as error:
         log.warning("no billing portal", reason=str(error))
-        raise Refused(503, "The billing page does not open at the moment. Please try again in a minute.") from error
+        raise Refused(503, BILLING_AWAY) from error
     return RedirectResponse(url, 303, {"Cache-Control": "no-store"})
 
 

@@ -24,17 +24,15 @@ from tollkeeper.errors import (
 from tollkeeper.web.site import site_of
 from tollkeeper.wording_off_sale import refusal
 from tollkeeper.wording_off_sale import title as title_of_refusal
+from tollkeeper.wording_pages import NO_ANSWER, REFUSED, TO_BE_BOUGHT
 
 log = structlog.get_logger()
-
-NOTHING = "Nothing was charged."
-TRY_AGAIN = f"{NOTHING} Please try again in a minute."
 
 # What to say when an error brings no words of its own for the visitor.
 TITLES = {
     400: "That did not work",
     401: "Please sign in",
-    402: "This has to be bought first",
+    402: TO_BE_BOUGHT,
     403: "Not allowed",
     404: "There is nothing here",
     405: "Not like this",
@@ -67,8 +65,8 @@ ANSWERS: dict[type[Exception], Answer] = {
     BadWebhook: Answer(400, "This is not an event that we can believe."),
     SignInFailed: Answer(400, "Signing in did not work out. Please start again."),
     IssuerUnavailable: Answer(503, "The sign-in service does not answer at the moment. Please try again in a minute."),
-    ProviderUnavailable: Answer(503, f"The payment service does not answer at the moment. {TRY_AGAIN}"),
-    ProviderRefused: Answer(503, "The payment service refuses what we ask of it. That is for us to mend. " + NOTHING),
+    ProviderUnavailable: Answer(503, NO_ANSWER),
+    ProviderRefused: Answer(503, REFUSED),
     StorageBusy: Answer(503, DETAILS[503]),
     StorageError: Answer(503, DETAILS[503]),
     ClientDisconnect: Answer(400, "The connection was closed."),

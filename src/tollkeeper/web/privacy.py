@@ -19,6 +19,7 @@ from tollkeeper.web.plans import plans_of
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import signed_in
 from tollkeeper.wording import sentence
+from tollkeeper.wording_pages import NOT_ENDED, NOT_ENDED_UNTIL_MENDED
 from tollkeeper.words import iso
 
 log = structlog.get_logger()
@@ -30,15 +31,6 @@ EXPORT_RATE = "10/minute"
 TIMES = frozenset({"at", "since", "until", "period_end", "trial_end", "starts", "ends"})
 
 DELETION = "deletion of the account"
-
-NOT_NOW = (
-    "Your subscriptions could not be ended, since the payment service does not answer at the moment."
-    " Nothing was deleted. Please try again in a minute."
-)
-NOT_UNTIL_MENDED = (
-    "Your subscriptions could not be ended, since the payment service refuses what we ask of it. Nothing was deleted."
-    " We have to mend that first, and know of it; you can write to us."
-)
 
 
 @signed_in
@@ -98,10 +90,10 @@ async def delete(request: Request, visitor: Visitor) -> Response:
         await _end_everything(site, visitor)
     except ProviderRefused as error:
         log.error("account not deleted", person=visitor.person.id, reason=str(error), advice=error.advice or None)
-        raise Refused(409, NOT_UNTIL_MENDED, title="Nothing was deleted") from error
+        raise Refused(409, NOT_ENDED_UNTIL_MENDED, title="Nothing was deleted") from error
     except ProviderUnavailable as error:
         log.warning("account not deleted", person=visitor.person.id, reason=str(error))
-        raise Refused(503, NOT_NOW, title="Nothing was deleted") from error
+        raise Refused(503, NOT_ENDED, title="Nothing was deleted") from error
     await site.books.database.write(privacy.erase, visitor.person.id, site.books.clock())
     log.info("account deleted", person=visitor.person.id)
     return signed_out(request, site.pages.render("deleted.html"))

@@ -18,6 +18,7 @@ from tollkeeper.web.plans import plans_of
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in
 from tollkeeper.web.wanted import KEPT_SECONDS, after_paying, arrive, keep, kept, wanted_page
+from tollkeeper.wording_pages import NOT_SOLD_AT_THAT_PRICE
 
 # The confirming page looks again after this many seconds: soon at first, then ever more slowly, for some payments take
 # days.
@@ -73,7 +74,7 @@ def price_chosen(site: Site, product: Product, price_id: object) -> str | None:
     """The price named in the form, which must be one at which this product is on sale; None if none is named."""
     if price_id is None or price_id in site.books.catalog.prices_on_sale(product, site.books.provider.name):
         return price_id if isinstance(price_id, str) else None
-    raise Refused(400, "This is not on sale at that price.")
+    raise Refused(400, NOT_SOLD_AT_THAT_PRICE)
 
 
 async def to_mend_first(request: Request, visitor: Visitor, product: Product) -> Response:

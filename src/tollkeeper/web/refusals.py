@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from tollkeeper.access import Deny, Pay, SignIn
 from tollkeeper.web.errors import problem
+from tollkeeper.wording_pages import NOT_FOR_SALE, TO_BE_BOUGHT_FIRST
 
 NO_STORE = {"Cache-Control": "no-store"}
 
@@ -50,9 +51,9 @@ def refusal(decision: SignIn | Pay | Deny, feature: str, *, base_url: str, page:
             return Refusal(401, "Sign in first.", sign_in, buy, sign_in + query(back))
         case Pay():
             remedy = pricing + query({"feature": feature} | back)
-            return Refusal(402, "This has to be bought first.", sign_in, buy, remedy)
+            return Refusal(402, TO_BE_BOUGHT_FIRST, sign_in, buy, remedy)
         case Deny():
-            return Refusal(403, "Nothing that is sold here opens this.", sign_in, buy, None)
+            return Refusal(403, NOT_FOR_SALE, sign_in, buy, None)
 
 
 def query(parameters: dict[str, str]) -> str:

@@ -12,6 +12,7 @@ from tollkeeper.errors import Refused
 from tollkeeper.model import Visitor
 from tollkeeper.web.errors import wants_json
 from tollkeeper.web.site import site_of
+from tollkeeper.wording_pages import PAGE_NOT_FOR_SALE, TO_BE_BOUGHT_FIRST
 
 Page = Callable[[Request], Awaitable[Response]]
 VisitorPage = Callable[[Request, Visitor], Awaitable[Response]]
@@ -46,7 +47,7 @@ def paid(feature: str) -> Callable[[VisitorPage], Page]:
             if isinstance(decision, SignIn):
                 return to_sign_in(request)
             if isinstance(decision, Deny):
-                raise Refused(403, "Nothing that is sold here opens this page.")
+                raise Refused(403, PAGE_NOT_FOR_SALE)
             return to_landing(request)
 
         return guarded
@@ -67,7 +68,7 @@ def to_sign_in(request: Request) -> Response:
 def to_landing(request: Request) -> Response:
     """Send a browser to where the product is sold; tell a program that it must be paid for."""
     if wants_json(request):
-        raise Refused(402, "This has to be bought first.")
+        raise Refused(402, TO_BE_BOUGHT_FIRST)
     return go(request, "/")
 
 
