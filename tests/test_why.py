@@ -14,6 +14,7 @@ from tollkeeper import adoption, operators
 from tollkeeper.explanations import answers, remarks
 from tollkeeper.model import Person
 from tollkeeper.reports import cases_of, explanation_in_words
+from tollkeeper.storage import customers
 from tollkeeper.storage.database import Database
 
 pytestmark = pytest.mark.anyio
@@ -115,9 +116,16 @@ async def test_an_earlier_period_that_is_disputed(shop: Shop) -> None:
 
 async def test_somebody_who_bought_of_a_neighbour_on_the_account(shop: Shop) -> None:
     person = await shop.newcomer("Nora Neighbour")
-    shop.world.pay_elsewhere(shop.world.price(500, name="Somebody's socks"), person.email or "")
-    sentence = await told(shop, person)
-    assert sentence == "Nora Neighbour may not use reports, because nothing was ever bought."
+    await shop.page(person)
+    realm = await shop.books.realm()
+    known = await shop.books.database.read(customers.of_person, person.id, realm)
+    assert known is not None
+    shop.world.subscribe_by_hand(known.external_id, shop.world.price(4500, name="A calendar", interval="month"))
+    assert re.fullmatch(
+        rf"Nora Neighbour may not use reports, because nothing was paid for here: {SUB} was for something else on the"
+        rf" account, which this site does not sell \(price_\w+\)\.",
+        await told(shop, person),
+    )
 
 
 async def test_a_subscription_that_was_adopted(shop: Shop) -> None:
