@@ -391,7 +391,12 @@ def test_what_is_granted_for_a_payment_is_granted_once(site: Site, tmp_path: Pat
     assert [one["payment"] for one in told(site, tmp_path, "payments")["payments"]] == [payment]
     told(site, tmp_path, "grant", "lena@example.com", *give)
     assert told(site, tmp_path, "why", "Lena Link")["grants"][0]["payment"] == payment
-    assert told(site, tmp_path, "payments", "--limit=1") == {"payments": [], "more": False, "other_sales": 0}
+    assert told(site, tmp_path, "payments", "--limit=1") == {
+        "payments": [],
+        "more": False,
+        "other_sales": 0,
+        "off_sale": [],
+    }
 
 
 def test_why_and_reconcile_ask_about_every_customer_that_somebody_was(site: Site, tmp_path: Path) -> None:

@@ -224,6 +224,7 @@ async def test_a_snapshot_tells_what_was_paid_what_expired_and_nothing_else(
         source=paid.id,
         order_id=order.id,
         person_id=customer.person_id,
+        customer_id=customer.external_id,
         lines=(Line(price_id, 1),),
         amount_subtotal=1900,
         amount_discount=0,

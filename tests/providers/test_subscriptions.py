@@ -81,6 +81,7 @@ async def test_what_was_subscribed_to_is_told(world: World, provider: PaymentPro
         source=one.source,
         order_id=order.id,
         person_id=customer.person_id,
+        customer_id=customer.external_id,
         live=False,
         currency="eur",
         created_at=0,
