@@ -24,7 +24,19 @@ from tollkeeper.providers.stripe.setup import set_up_stripe as set_up_stripe
 from tollkeeper.reconcile import Books
 from tollkeeper.signin import AttemptSeal, SignIn
 from tollkeeper.storage.database import open_database
-from tollkeeper.web import account, errors, gate, guards, handover, home, login, privacy, purchase, webhooks
+from tollkeeper.web import (
+    account,
+    errors,
+    gate,
+    guards,
+    handover,
+    home,
+    login,
+    plan_change,
+    privacy,
+    purchase,
+    webhooks,
+)
 from tollkeeper.web.metrics import metrics as show_metrics
 from tollkeeper.web.pages import Pages
 from tollkeeper.web.rates import Rates
@@ -141,6 +153,8 @@ def routes(*, webhooks_for: str | None, metrics: bool) -> list[Route | Mount]:
         Route("/purchase/checkout-session", purchase.begin, methods=["POST"]),
         Route("/purchase/success", purchase.success),
         Route("/purchase/cancel", purchase.cancel),
+        Route("/purchase/change", plan_change.offer),
+        Route("/purchase/change", plan_change.begin, methods=["POST"]),
         Route(handover.PATH, handover.enter),
         Route("/api/me", account.me),
         Route("/account", account.account),

@@ -15,6 +15,8 @@ class Catalog:
     _by_key: Mapping[str, Product] = field(init=False, repr=False, compare=False)
     _unlocking: Mapping[str, tuple[Product, ...]] = field(init=False, repr=False, compare=False)
     _by_price: Mapping[tuple[str, str], Product] = field(init=False, repr=False, compare=False)
+    containing: frozenset[tuple[str, str]] = field(init=False, repr=False, compare=False)
+    """The keys of all pairs of products of which the first unlocks all that the second does."""
 
     def __post_init__(self) -> None:
         features = {feature for product in self.products for feature in product.unlocks}
@@ -27,6 +29,13 @@ class Catalog:
             for provider, prices in product.prices.items()
             for price in prices
         }
+        pairs = {
+            (one.key, other.key)
+            for one in self.products
+            for other in self.products
+            if one.key != other.key and other.unlocks and one.unlocks >= other.unlocks
+        }
+        object.__setattr__(self, "containing", frozenset(pairs))
         object.__setattr__(self, "_by_price", by_price)
         object.__setattr__(self, "_by_key", {product.key: product for product in self.products})
         object.__setattr__(self, "_unlocking", by_feature)
@@ -43,6 +52,10 @@ class Catalog:
         """Every feature that these products unlock. A product no longer in the catalog unlocks nothing."""
         unlocked = [self._by_key[key].unlocks for key in product_keys if key in self._by_key]
         return unlocked[0] if len(unlocked) == 1 else frozenset[str]().union(*unlocked)
+
+    def contains(self, key: str, other: str) -> bool:
+        """Whether one product unlocks all that another does, by their keys. Each contains itself."""
+        return key == other or (key, other) in self.containing
 
     def policy(self, key: str) -> Policy:
         """What the seller decided about a product; the careful defaults for one no longer in the catalog."""

@@ -24,7 +24,19 @@ from tollkeeper.errors import (
     ProviderUnavailable,
     Refused,
 )
-from tollkeeper.model import Customer, Finding, Order, OrderState, Person, Price, Product, Purchase, Realm, Verdict
+from tollkeeper.model import (
+    Customer,
+    Finding,
+    OffSale,
+    Order,
+    OrderState,
+    Person,
+    Price,
+    Product,
+    Purchase,
+    Realm,
+    Verdict,
+)
 from tollkeeper.provider import Checkout, ReturnAddresses
 from tollkeeper.reconcile import Books, Reconciled, reconcile
 from tollkeeper.storage import customers, findings, grants, orders
@@ -65,12 +77,8 @@ class Till:
         Raises ``AlreadyHeld``, ``NeedsMending``, ``NotForSale``, ``ProviderUnavailable`` (nothing is charged by trying
         again), ``Refused`` or ``StorageBusy``.
         """
-        if price_id not in {None, *self._on_sale(product)}:
-            raise Refused(404, NOT_SOLD)
+        known = await self.see_that_it_is_sold(person, product, price_id)
         usual = price_id or next(iter(self._on_sale(product)), "")
-        known = await off_sale.known(self.books, person.id)
-        if found := off_sale.in_the_way(known, product.key, usual, self.books.clock()):
-            raise NotForSale(product.key, found.obstacle, found.facts)
         try:
             page = await self._look_up_and_begin(person, product, price_id)
         except PASSING as trouble:
@@ -81,6 +89,21 @@ class Till:
             if one.person_id and (one.product, one.price_id) == (product.key, usual):
                 await off_sale.put_back(self.books, one)
         return page
+
+    async def see_that_it_is_sold(
+        self, person: Person, product: Product, price_id: str | None = None
+    ) -> tuple[OffSale, ...]:
+        """Look whether this person can buy this at this price, as far as is known. Answers what is off sale for them.
+
+        Raises ``Refused`` and ``NotForSale``.
+        """
+        if price_id not in {None, *self._on_sale(product)}:
+            raise Refused(404, NOT_SOLD)
+        usual = price_id or next(iter(self._on_sale(product)), "")
+        known = await off_sale.known(self.books, person.id)
+        if found := off_sale.in_the_way(known, product.key, usual, self.books.clock()):
+            raise NotForSale(product.key, found.obstacle, found.facts)
+        return known
 
     async def try_sales_again(self, every: int = off_sale.AGAIN) -> None:
         """Try what is off sale for everybody and was not tried for so many seconds, and put back what can be sold."""
@@ -247,18 +270,24 @@ def _start(conn: Connection, order: Order, now: int) -> Order:
     opening waits for that. The other way round a second tab could slip in between.
     """
     opened = orders.start(conn, order)
-    if any(grant.product == order.product for grant in grants.held(conn, order.person_id, order.realm.live, now)):
+    if _held(conn, order, now):
         raise AlreadyHeld(order.product)
     _allow(conn, opened, now)
     return opened
+
+
+def _held(conn: Connection, order: Order, now: int) -> bool:
+    """Whether there is nothing to order. What is held for a time can be bought for good."""
+    held = [one for one in grants.held(conn, order.person_id, order.realm.live, now) if one.product == order.product]
+    return any(order.recurring or one.until is None for one in held)
 
 
 def _allow(conn: Connection, order: Order, now: int) -> None:
     """Nobody subscribes twice. Raises ``NeedsMending`` where another subscription to the product is not over, or
     ``AlreadyHeld`` where that gives access.
     """
-    if not findings.running(conn, order):
+    if not order.recurring or not findings.running(conn, order):
         return
-    if any(grant.product == order.product for grant in grants.held(conn, order.person_id, order.realm.live, now)):
+    if _held(conn, order, now):
         raise AlreadyHeld(order.product)
     raise NeedsMending(order.product)

@@ -552,7 +552,7 @@ def dismiss(
 
     async def take_off(books: "Books") -> "tuple[Noted, ...]":
         mode = (books.provider.name, books.provider.live)
-        return await books.database.write(operators.dismiss, *mode, payment, note, books.clock())
+        return await books.database.write(operators.dismiss, books.catalog, *mode, payment, note, books.clock())
 
     show = reports.dismissed_in_json if as_json else reports.dismissed_in_words
     show(beside_the_server(folder, take_off, as_json), note)

@@ -436,6 +436,7 @@ def _policy(values: Mapping[str, Any]) -> Policy:
         trial_grace_days=values.get("trial_grace_days", usual.trial_grace_days),
         trial_days=values.get("trial_days", usual.trial_days),
         trial_without_card=values.get("trial_without_card", usual.trial_without_card),
+        ends_subscription=values.get("ends_subscription", usual.ends_subscription),
     )
 
 

@@ -459,7 +459,9 @@ def _until(subscription: Subscription, policy: Policy) -> int:
 def _standing(subscription: Subscription, policy: Policy) -> Reason:
     """Why a subscription that nothing stands in the way of is granted, what comes next, and what was overlooked."""
     paused = subscription.collection_paused or None
-    more: dict[str, Fact] = {"ends": subscription.ends_at, "paused": paused, **_overlooked(subscription, policy)}
+    ended_for = None if subscription.ends_at is None else subscription.ended_for
+    more: dict[str, Fact] = {"ends": subscription.ends_at, "ended_for": ended_for, "paused": paused}
+    more |= _overlooked(subscription, policy)
     if subscription.standing is Standing.TRIALING:
         return because(Code.TRIAL, until=subscription.trial_end or subscription.period_end, **more)
     if _settled(subscription):

@@ -4,10 +4,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from tollkeeper import wording
+from tollkeeper import wording, wording_products
 from tollkeeper.catalog import Catalog
 from tollkeeper.model import Dispute, Grant, Order, OrderState, Person, Verdict
 from tollkeeper.reasons import Reason
+from tollkeeper.relations import Surplus
 from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.dismissals import Dismissal
 from tollkeeper.storage.events import Kept, State
@@ -39,7 +40,7 @@ class Explanation:
     payments: tuple[Noted, ...] = ()
     unexplained: tuple[Noted, ...] = ()
     remarked: tuple[Noted, ...] = ()
-    surplus: tuple[Grant, ...] = ()
+    surplus: tuple[Surplus, ...] = ()
     namesakes: tuple[Namesake, ...] = ()
     trouble: str | None = None
 
@@ -219,7 +220,7 @@ def remarks(explained: Explanation, catalog: Catalog) -> tuple[str, ...]:
 
 def cases(
     unexplained: Iterable[Noted],
-    surplus: Iterable[Grant],
+    surplus: Iterable[Surplus],
     catalog: Catalog,
     person_id: str = "PERSON",
     remarked: Iterable[Noted] = (),
@@ -270,9 +271,10 @@ def _case(one: Noted, kind: str, reason: str, remedy: str) -> Case:
     )
 
 
-def _bought_twice(grant: Grant) -> Case:
+def _bought_twice(one: Surplus) -> Case:
+    grant = one.grant
     return Case(
-        kind=wording.BOUGHT_TWICE,
+        kind=wording_products.BOUGHT_TWICE,
         at=grant.since,
         payment=grant.source if grant.until is not None else grant.reference or grant.source,
         amount=grant.amount,
@@ -280,8 +282,8 @@ def _bought_twice(grant: Grant) -> Case:
         product=grant.product,
         person_id=grant.person_id,
         email=None,
-        reason=wording.PAID_BEFORE,
-        remedy=wording.undo_surplus(recurring=grant.until is not None),
+        reason=wording_products.why_surplus(one),
+        remedy=wording_products.undo_surplus(one),
         source=grant.source,
     )
 

@@ -88,6 +88,8 @@ class Policy:
     """How long a subscription is free to begin with, once for each person."""
     trial_without_card: bool = False
     """Whether a trial begins without a card, and then ends unless the person adds one."""
+    ends_subscription: bool = True
+    """Whether a subscription ends by itself, with its period, once all that it gives is bought for good with this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,6 +394,8 @@ class Subscription(Named):
     """Whether the seller asks for no payments at present."""
     checkout_id: str | None = None
     """The checkout session that was gone through for it, where the provider says so by now."""
+    ended_for: str | None = None
+    """The source of the purchase for which an end was last set by us: it gives for good what this gives."""
 
     @property
     def bought_at(self) -> int:

@@ -20,6 +20,7 @@ from tollkeeper.neighbours import look_again
 from tollkeeper.provider import PaymentProvider
 from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.reconcile import Books, reconcile
+from tollkeeper.relations import Surplus, surplus
 from tollkeeper.storage import audit, customers, dismissals, events, findings, grants, marks, orders, people
 from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.findings import Noted, noted
@@ -68,14 +69,14 @@ async def why(books: Books, who: str) -> Explanation:
 
     A provider that cannot be asked leaves an explanation from what is kept here.
     """
-    kept = await books.database.read(_kept, who, books.provider, books.clock())
+    kept = await books.database.read(_kept, who, books.provider, books.catalog, books.clock())
     try:
         return replace(kept, payments=await _payments(books, kept))
     except (ProviderUnavailable, ProviderRefused) as error:
         return replace(kept, trouble=str(error))
 
 
-def _kept(conn: Connection, who: str, provider: PaymentProvider, now: int) -> Explanation:
+def _kept(conn: Connection, who: str, provider: PaymentProvider, catalog: Catalog, now: int) -> Explanation:
     found, live = somebody_called(conn, who), provider.live
     person = found.person
     return Explanation(
@@ -90,7 +91,7 @@ def _kept(conn: Connection, who: str, provider: PaymentProvider, now: int) -> Ex
         payments=findings.of_person(conn, person.id, live, PAYMENTS_SHOWN),
         unexplained=findings.unexplained_about(conn, provider.name, live, person, PAYMENTS_SHOWN),
         remarked=findings.remarked(conn, provider.name, live, PAYMENTS_SHOWN, person.id),
-        surplus=grants.surplus(conn, live, now, person.id),
+        surplus=_paid_twice(conn, catalog, live, now, person.id),
         namesakes=people.sharing_address(conn, person, live, now),
     )
 
@@ -201,8 +202,15 @@ def payments_to_check(
     """Payments of everybody that an operator should look at, or has ``dismissed``, newest first."""
     unexplained = findings.unexplained(conn, provider, live, limit, dismissed=dismissed)
     remarked = findings.remarked(conn, provider, live, limit, dismissed=dismissed)
-    surplus = grants.surplus(conn, live, now, dismissed=dismissed)
-    return cases(unexplained, surplus, catalog, remarked=remarked)[:limit]
+    twice = _paid_twice(conn, catalog, live, now, dismissed=dismissed)
+    return cases(unexplained, twice, catalog, remarked=remarked)[:limit]
+
+
+def _paid_twice(
+    conn: Connection, catalog: Catalog, live: bool, now: int, person_id: str | None = None, *, dismissed: bool = False
+) -> tuple[Surplus, ...]:
+    pairs = grants.paid_beside(conn, catalog.containing, live, now, person_id, dismissed=dismissed)
+    return surplus(pairs, catalog)
 
 
 def all_payments(
@@ -217,23 +225,27 @@ def all_payments(
     return tuple(sorted(found, key=lambda one: one.at, reverse=True)[:limit])
 
 
-def dismiss(conn: Connection, provider: str, live: bool, payment: str, note: str, now: int) -> tuple[Noted, ...]:
+def dismiss(
+    conn: Connection, catalog: Catalog, provider: str, live: bool, payment: str, note: str, now: int
+) -> tuple[Noted, ...]:
     """Take what there is to look at of a payment off the list, until something new is found of it.
 
     ``payment`` is an id that the list shows. Raises ``NotDone`` where there is nothing to look at.
     """
     reason = because(Code.OPERATOR_DISMISSED, note=note)
     named = findings.named(conn, provider, live, payment)
-    done = tuple(one for one in named if _dismiss(conn, provider, live, one, reason, now))
+    done = tuple(one for one in named if _dismiss(conn, catalog, provider, live, one, reason, now))
     if not done:
         raise NotDone(nothing_to_look_at(payment))
     return done
 
 
-def _dismiss(conn: Connection, provider: str, live: bool, one: Noted, reason: Reason, now: int) -> bool:
+def _dismiss(
+    conn: Connection, catalog: Catalog, provider: str, live: bool, one: Noted, reason: Reason, now: int
+) -> bool:
     waits = findings.unexplained_payment(conn, provider, live, one.payment) is not None
-    surplus = next((grant for grant in _surplus(conn, live, now, one) if grant.source == one.source), None)
-    if not (waits or one.remarks or surplus):
+    twice = next((grant for grant in _surplus(conn, catalog, live, now, one) if grant.source == one.source), None)
+    if not (waits or one.remarks or twice):
         return False
     dismissals.dismiss(
         conn,
@@ -244,16 +256,16 @@ def _dismiss(conn: Connection, provider: str, live: bool, one: Noted, reason: Re
         now,
         verdict=one.verdict if waits else None,
         remarks=one.remarks,
-        product=surplus.product if surplus else None,
+        product=twice.product if twice else None,
     )
     return True
 
 
-def _surplus(conn: Connection, live: bool, now: int, one: Noted) -> tuple[Grant, ...]:
+def _surplus(conn: Connection, catalog: Catalog, live: bool, now: int, one: Noted) -> list[Grant]:
     if one.person_id is None:
-        return ()
-    looked_at = grants.surplus(conn, live, now, one.person_id, dismissed=True)
-    return grants.surplus(conn, live, now, one.person_id) + looked_at
+        return []
+    found = [_paid_twice(conn, catalog, live, now, one.person_id, dismissed=dismissed) for dismissed in (False, True)]
+    return [each.grant for some in found for each in some]
 
 
 def restore(conn: Connection, provider: str, live: bool, payment: str) -> None:

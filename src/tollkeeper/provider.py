@@ -29,6 +29,21 @@ class Checkout:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanChange:
+    """What a change of plan costs, as reckoned at this moment. Amounts are in minor units, and with tax."""
+
+    due_now: int
+    """What is charged at once."""
+    credit: int
+    """What is left over of what was paid, and taken off later invoices."""
+    currency: str
+    renews_at: int
+    """From when on the new price is paid for each period. Unix seconds."""
+    trial_goes_on: bool = False
+    """Whether it is free until then."""
+
+
+@dataclass(frozen=True, slots=True)
 class SetUpStep:
     """One thing that is made or changed in a provider's account, once done with its id."""
 
@@ -155,10 +170,25 @@ class PaymentProvider(Protocol):
         """
         ...
 
-    async def end_subscription(self, source: str, *, at_period_end: bool) -> None:
+    async def preview_change(self, subscription: str, price_id: str) -> PlanChange:
+        """What it would cost to have this subscription at this price from now on. Changes nothing.
+
+        Raises ``ProviderRefused`` where that cannot be done, with advice if the operator has to do something first.
+        """
+        ...
+
+    async def change_plan(self, customer: Customer, subscription: str, price_id: str, return_url: str) -> str:
+        """The address of a page where the customer confirms that change, and pays for it.
+
+        It is for one visit, soon, and leads back to ``return_url``. Raises as ``preview_change`` does.
+        """
+        ...
+
+    async def end_subscription(self, source: str, *, at_period_end: bool, purchase: str | None = None) -> None:
         """End one subscription: at once, or when what is paid runs out. Nothing is paid back.
 
-        Raises ``ProviderMissing`` where there is none, or none that goes on.
+        ``purchase`` is the source of what was bought in its place: the subscription tells it from then on. Raises
+        ``ProviderMissing`` where there is none, or none that goes on.
         """
         ...
 

@@ -4,7 +4,7 @@ Everything that could change who has access ends here. The provider is asked wit
 before asking makes sure that what is written was read after everything written before it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from tollkeeper.catalog import Catalog
 from tollkeeper.entitlements import derive
-from tollkeeper.errors import ProviderRefused, ProviderUnavailable
+from tollkeeper.errors import ProviderMissing, ProviderRefused, ProviderUnavailable
 from tollkeeper.metrics import Metrics
 from tollkeeper.model import (
     Customer,
@@ -28,6 +28,7 @@ from tollkeeper.model import (
 )
 from tollkeeper.provider import PaymentProvider
 from tollkeeper.reasons import Code, because
+from tollkeeper.relations import Ending, Surplus, endings, surplus
 from tollkeeper.storage import audit, customers, grants, marks, orders, privacy
 from tollkeeper.storage import findings as noted
 from tollkeeper.storage.database import Database
@@ -75,8 +76,10 @@ class Reconciled:
     superseded: bool = False
     news: tuple[Finding, ...] = ()
     """The findings whose verdict was another one before, or that were never made before."""
-    surplus: tuple[Grant, ...] = ()
+    surplus: tuple[Surplus, ...] = ()
     """What the person has paid for once more than needed, as far as this reconcile changed anything."""
+    endings: tuple[Ending, ...] = ()
+    """The subscriptions that are to end now, since what they give was bought for good."""
 
     @property
     def kind(self) -> str:
@@ -92,13 +95,33 @@ class Reconciled:
 async def reconcile(books: Books, customer: Customer, *, evidence: str) -> Reconciled:
     """Make a customer's grants agree with the provider. ``evidence`` says what caused it, for the audit.
 
-    Raises ``ProviderUnavailable``, ``ProviderRefused`` or ``StorageBusy``; then nothing has changed.
+    Subscriptions to what the person has bought for good are ended, too, with their period. Raises
+    ``ProviderUnavailable``, ``ProviderRefused`` or ``StorageBusy``; then not all is done, and it is to be done again.
     """
     for _ in range(TRIES):
         outcome = await _reconcile(books, customer, evidence)
         if not outcome.superseded:
-            return outcome
+            return await _end_what_was_bought(books, customer, outcome) if outcome.endings else outcome
     raise ProviderUnavailable("Others kept writing about this customer while the provider was asked.")
+
+
+async def _end_what_was_bought(books: Books, customer: Customer, outcome: Reconciled) -> Reconciled:
+    """What is to be ended follows from what is found, each time anew, until the provider says that it is done.
+
+    If it does not answer, whoever wanted the reconcile tries again; that it refuses is for an operator to see to.
+    """
+    for one in outcome.endings:
+        try:
+            await books.provider.end_subscription(one.subscription, at_period_end=True, purchase=one.purchase)
+        except ProviderMissing:  # it has ended meanwhile
+            continue
+        except ProviderRefused as refusal:
+            log.error("subscription not ended", source=one.subscription, reason=str(refusal), advice=refusal.advice)
+            return outcome
+        log.info("subscription ends", source=one.subscription, purchase=one.purchase)
+    purchases = ", ".join(dict.fromkeys(one.purchase for one in outcome.endings))
+    after = await _reconcile(books, customer, f"bought for good: {purchases}")
+    return replace(after, changes=outcome.changes + after.changes, news=outcome.news + after.news, superseded=False)
 
 
 async def _reconcile(books: Books, customer: Customer, evidence: str) -> Reconciled:
@@ -128,8 +151,19 @@ def _apply(conn: Connection, snapshot: Snapshot, catalog: Catalog, ticket: int, 
     _close_orders(conn, snapshot, ordered, findings, now)
     changes = sum(_settle(conn, customer, found, held.get(found.bought.source), evidence, now) for found in findings)
     news = noted.note(conn, customer.realm, customer, findings, now)
-    surplus = grants.surplus(conn, customer.realm.live, now, customer.person_id) if changes else ()
-    return Reconciled(findings, changes, news=news, surplus=surplus)
+    bought = grants.of_person(conn, customer.person_id, customer.realm) if snapshot.subscriptions else ()
+    to_end = endings(findings, bought, catalog, now)
+    twice = _paid_twice(conn, customer, catalog, to_end, now) if changes else ()
+    return Reconciled(findings, changes, news=news, surplus=twice, endings=to_end)
+
+
+def _paid_twice(
+    conn: Connection, customer: Customer, catalog: Catalog, to_end: Collection[Ending], now: int
+) -> tuple[Surplus, ...]:
+    """What is paid for twice, but for what is about to end because of that."""
+    pairs = grants.paid_beside(conn, catalog.containing, customer.realm.live, now, customer.person_id)
+    ending = {one.subscription for one in to_end}
+    return tuple(one for one in surplus(pairs, catalog) if one.grant.source not in ending)
 
 
 def after_deletion(found: Finding, known: bool) -> Finding:
@@ -213,8 +247,10 @@ def _change(before: Grant, after: Grant, verdict: Verdict, now: int) -> str | No
     had, has = before.in_force(now), after.in_force(now)
     if had != has:
         return "restored" if has else ENDS.get(verdict, "ended")
-    if not has or (before.product, before.until) == (after.product, after.until):
+    if not has:
         return None
+    if (before.product, before.until) == (after.product, after.until):
+        return "ending" if after.reason["ended_for"] and not before.reason["ended_for"] else None
     if before.product != after.product:
         return "changed"
     return "extended" if (after.until or 0) > (before.until or 0) else "shortened"
@@ -252,8 +288,16 @@ def _report(books: Books, customer: Customer, outcome: Reconciled, evidence: str
         superseded=outcome.superseded,
     )
     report(books, outcome.news)
-    for grant in outcome.surplus:
-        log.warning("bought twice", refund=grant.reference, product=grant.product, person=grant.person_id)
+    for one in outcome.surplus:
+        grant, beside = one.grant, one.beside
+        log.warning(
+            "bought twice",
+            refund=grant.reference,
+            source=grant.source,
+            product=grant.product,
+            beside=beside.product,
+            person=grant.person_id,
+        )
 
 
 def report(books: Books, news: Iterable[Finding]) -> None:

@@ -385,6 +385,13 @@ PRODUCT_SETTINGS: tuple[Setting, ...] = (
         "true",
         default="false",
     ),
+    Setting(
+        "ends_subscription",
+        _flag,
+        "Whether a subscription ends by itself, with its period, once somebody buys for good all that it gives.",
+        "false",
+        default="true",
+    ),
 )
 """What stands in ``[products.KEY]`` of ``tollkeeper.toml``."""
 

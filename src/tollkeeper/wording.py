@@ -255,6 +255,7 @@ OPERATORS: Mapping[Code, Variants] = {
 # What is added to a reason for access where these facts are there: what comes next, and what was overlooked.
 ADDED = {
     "ends": "; it ends on {ends:day}",
+    "ended_for": ", since all that it gives was bought for good ({ended_for})",
     "paused": "; its payments are paused from then on",
     "limit": "; {share} % refunded since, and access ends from {limit} % on",
     "disputed": "; disputed by the buyer's bank, and access kept unless that is lost",
@@ -296,6 +297,11 @@ def how_it_stands(invoice: Invoice) -> str:
 # For visitors: a word or two, and a sentence. ``lapsed``: it gives no access (any more), though it was granted.
 LOOK = ("No access", "We have to look at this payment ourselves. Please write to us.")
 LAPSED = ("No access", "It should have been renewed, but we heard nothing of that by {granted_until:day}.")
+BOUGHT_FOR_GOOD = (
+    "Ending",
+    "{kind} until {ends:day}, when it ends by itself, for you bought for good what it gives. Nothing more will be"
+    " charged.",
+)
 CANCELED = ("Canceled", "{kind} until {ends:day}, when it ends. Nothing more will be charged.")
 OVER = ("Ended", "Ended on {ends:day}.")
 VISITORS: Mapping[Code, Variants] = {
@@ -326,6 +332,7 @@ VISITORS: Mapping[Code, Variants] = {
         "lapsed ends": OVER,
         "lapsed paused": ("Paused", "It was paid until {until:day}. No payments are asked for since."),
         "lapsed": LAPSED,
+        "ended_for": BOUGHT_FOR_GOOD,
         "ends": CANCELED,
         "paused": ("Paused", "Paid until {until:day}. No payments are asked for from then on."),
         "": ("Active", "Next payment on {until:day}."),
@@ -333,6 +340,7 @@ VISITORS: Mapping[Code, Variants] = {
     Code.TRIAL: {
         "lapsed ends": OVER,
         "lapsed": LAPSED,
+        "ended_for": BOUGHT_FOR_GOOD,
         "ends": CANCELED,
         "cardless": (
             "Free trial",
@@ -394,7 +402,8 @@ FORMS: Mapping[str, Callable[[Any, Mapping[str, Any]], str]] = {
 }
 
 
-def _filled(text: str, facts: Mapping[str, Any]) -> str:
+def filled(text: str, facts: Mapping[str, Any]) -> str:
+    """A text with its facts in their places."""
     written = {name: _Written(fact, facts) for name, fact in facts.items()}
     return text.format_map(defaultdict(lambda: _Written(None, facts), written))
 
@@ -416,7 +425,7 @@ def _for_operators(reason: Reason, which: int) -> str:
     words = _fitting(OPERATORS[reason.code], facts)[which]
     if reason.code in GIVES_ACCESS:
         words += "".join(text for need, text in ADDED.items() if facts.get(need))
-    return _filled(words, facts)
+    return filled(words, facts)
 
 
 def sentence(reason: Reason) -> str:
@@ -450,7 +459,7 @@ def for_visitor(
         "sentence": sentence(reason),
     }
     label, words = _fitting(VISITORS.get(reason.code, {"": LOOK}), facts)
-    return label, _filled(words, facts)
+    return label, filled(words, facts)
 
 
 # tollkeeper why: one sentence for each feature
@@ -602,8 +611,6 @@ KINDS = {
     Code.PAID_AFTER_END: "paid after the end",
     Code.SUBSCRIPTION_DISPUTED: "disputed",
 }
-BOUGHT_TWICE = "bought twice"
-PAID_BEFORE = "An earlier payment for the same product holds good."
 
 
 def remedy(reason: Reason, *, person: str, product: str, source: str) -> str:
@@ -620,7 +627,7 @@ def undo_or_give(one: Noted, person: str, product: str | None, likely: str) -> s
         command = f"tollkeeper adopt {person} {one.payment}{which} --note WHY"
     else:
         command = f"tollkeeper grant {person} {product or likely} --payment {one.payment} --note WHY"
-    return f"{_undo(one.recurring)} at the provider, or: {command}"
+    return f"{undo(one.recurring)} at the provider, or: {command}"
 
 
 def dismissed(payment: str, why: Dismissal) -> str:
@@ -634,12 +641,8 @@ def nothing_to_grant_for(payment: str) -> str:
     return f"{payment} is no payment that waits for somebody to look at it: `tollkeeper payments` lists those."
 
 
-def undo_surplus(*, recurring: bool) -> str:
-    """What an operator can do about what was bought twice."""
-    return f"{_undo(recurring)} at the provider: access stays."
-
-
-def _undo(recurring: bool) -> str:
+def undo(recurring: bool) -> str:
+    """What an operator can do about money that is to go back."""
     return "End and refund it" if recurring else "Refund it"
 
 

@@ -75,7 +75,9 @@ async def adopt(shop: Shop, person: Person, payment: str, **more: Any) -> Adopte
 
 
 async def dismiss(shop: Shop, payment: str, note: str = "Paid back in cash") -> None:
-    await shop.books.database.write(operators.dismiss, "stripe", False, payment, note, shop.books.clock())
+    await shop.books.database.write(
+        operators.dismiss, shop.books.catalog, "stripe", False, payment, note, shop.books.clock()
+    )
 
 
 async def restore(shop: Shop, payment: str) -> None:

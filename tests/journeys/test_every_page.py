@@ -14,7 +14,9 @@ from tests.journeys.demo import Demo
 from tests.journeys.tours import (
     Stops,
     behind_the_counter,
+    beside_each_other,
     from_trial_to_deletion,
+    no_change_of_plan,
     off_sale,
     only_product_off_sale,
     several_of_everything,
@@ -24,6 +26,7 @@ from tests.journeys.tours import (
 from tests.journeys.visitor import Lobby
 from tests.storage.makers import keep_grant
 from tests.support.running import Sandbox, Site, running_sandbox, running_site
+from tests.support.shelves import running_shelves
 from tests.support.shops import running_shop
 
 from tollkeeper.model import Identity
@@ -101,6 +104,24 @@ def test_pages_of_a_subscription(browser: Browser, sqlite_url: str, tmp_path: Pa
         Lobby(browser, shop.url, bypass_csp=True) as visit,
     ):
         assert_nothing(inspect(from_trial_to_deletion(visit, shop)))
+
+
+def test_pages_of_products_that_contain_each_other(browser: Browser, sqlite_url: str, tmp_path: Path) -> None:
+    with (
+        running_sandbox() as sandbox,
+        running_shelves(sandbox, sqlite_url, tmp_path) as shop,
+        Lobby(browser, shop.url, bypass_csp=True) as visit,
+    ):
+        assert_nothing(inspect(beside_each_other(visit, shop)))
+
+
+def test_pages_of_a_change_that_cannot_be_made(browser: Browser, sqlite_url: str, tmp_path: Path) -> None:
+    with (
+        running_sandbox() as sandbox,
+        running_shelves(sandbox, sqlite_url, tmp_path, portal=False) as shop,
+        Lobby(browser, shop.url, bypass_csp=True) as visit,
+    ):
+        assert_nothing(inspect(no_change_of_plan(visit, shop)))
 
 
 def test_pages_of_what_is_off_sale(browser: Browser, sqlite_url: str, tmp_path: Path) -> None:

@@ -277,3 +277,64 @@ def only_product_off_sale(visit: Lobby, archive: Callable[[], object]) -> Stops:
     someone.open(f"/purchase/cancel?session_id={checkout_id(checkout)}")
     someone.sees("Nothing was charged")
     yield "cancel, off sale", someone.page
+
+
+def beside_each_other(visit: Lobby, shop: Shop) -> Stops:
+    """Products that contain each other: the plan changed, told of before paying, bought for good, paid for twice."""
+    someone = visit()
+    someone.forgive("409 ")
+    someone.sign_in()
+    someone.open("/pricing")
+    someone.press("Subscribe Basic")
+    someone.sees("Basic")
+    someone.subscribe()
+    someone.sees("You are subscribed")
+    someone.open("/pricing")
+    yield "pricing, subscribed to less", someone.page
+    someone.press("Change plan Pro, per month")
+    someone.sees("Change your plan")
+    yield "change of plan", someone.page
+    someone.press("Change to Pro")
+    someone.press("Confirm")
+    someone.sees("Account")
+    someone.open("/pricing")
+    yield "pricing, subscribed to more", someone.page
+    someone.press("Change plan Basic")
+    someone.sees("You have this already")
+    yield "change to less", someone.page
+    someone.open("/pricing")
+    someone.press("Subscribe News")
+    someone.sees("Before you pay")
+    yield "told of what overlaps", someone.page
+    someone.open("/pricing")
+    someone.press("Buy for good Pro")
+    someone.sees("Before you pay")
+    yield "told of what ends by itself", someone.page
+    someone.press("Go on to pay")
+    someone.pay()
+    someone.sees("Payment done")
+    someone.open("/account")
+    someone.reads("when it ends by itself")
+    yield "account, ending by itself", someone.page
+    shop.sandbox.stripe.v1.subscriptions.update(shop.subscription().id, {"cancel_at_period_end": False})
+    someone.reads_in_the_end("/account", "You pay twice: you have Pro for good, which gives you all of this.")
+    yield "account, paid for twice", someone.page
+    someone.open("/pricing")
+    yield "pricing, held for good", someone.page
+    someone.send("/purchase/checkout-session", product="basic", price=shop.prices["basic"])
+    someone.sees("There is nothing to buy")
+    yield "nothing to buy", someone.page
+
+
+def no_change_of_plan(visit: Lobby, shop: Shop) -> Stops:
+    """A provider's portal that was never set up."""
+    someone = visit()
+    someone.forgive("409 ")
+    someone.sign_in()
+    someone.begin("Subscribe Basic", "Basic")
+    someone.subscribe()
+    someone.sees("You are subscribed")
+    someone.open("/pricing")
+    someone.press("Change plan Pro, per month")
+    someone.reads("This change cannot be made here at the moment.")
+    yield "no change of plan", someone.page

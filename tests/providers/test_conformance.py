@@ -395,7 +395,9 @@ CALLS: dict[str, Call] = {
     "snapshot": lambda provider: provider.snapshot(CUSTOMER),
     "expire_checkout": lambda provider: provider.expire_checkout("cs_test_1"),
     "billing_portal": lambda provider: provider.billing_portal(CUSTOMER, "https://pay.example/account"),
-    "end_subscription": lambda provider: provider.end_subscription("sub_1", at_period_end=False),
+    "preview_change": lambda provider: provider.preview_change("sub_1", "price_1"),
+    "change_plan": lambda provider: provider.change_plan(CUSTOMER, "sub_1", "price_1", "https://pay.example/account"),
+    "end_subscription": lambda provider: provider.end_subscription("sub_1", at_period_end=True, purchase="cs_1"),
     "bought": lambda provider: provider.bought("cs_test_1"),
 }
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)

@@ -18,11 +18,25 @@ from tests.storage.makers import (
     keep_person,
 )
 
-from tollkeeper.model import Grant, Realm
+from tollkeeper.catalog import Catalog
+from tollkeeper.model import Grant, Product, Realm
 from tollkeeper.reasons import Code, because
+from tollkeeper.relations import surplus
 from tollkeeper.storage import customers, findings, grants
 
 REFUNDED = because(Code.REFUNDED, refunded=990, amount=990, currency="eur", limit=100)
+CATALOG = Catalog(
+    (
+        Product("dashboard", "Dashboard", frozenset({"dashboard"})),
+        Product("reports", "Reports", frozenset({"reports"})),
+        Product("both", "Both", frozenset({"dashboard", "reports"})),
+    )
+)
+
+
+def bought_twice(conn: Connection, now: int, person_id: str | None = None) -> tuple[Grant, ...]:
+    pairs = grants.paid_beside(conn, CATALOG.containing, False, now, person_id)
+    return tuple(one.grant for one in surplus(pairs, CATALOG))
 
 
 @pytest.fixture
@@ -128,13 +142,13 @@ def test_bought_twice_is_every_payment_after_the_first_that_holds_good(conn: Con
     keep_grant(conn, "bob", "cs_5")
     operators: dict[str, Any] = {"realm": OTHER_PROVIDER, "amount": None, "currency": None, "since": NOW - 9}
     keep_grant(conn, "bob", "given", reference=None, **operators)
-    assert grants.surplus(conn, live=False, now=NOW + 1) == (again,)
-    assert grants.surplus(conn, live=False, now=NOW + 1, person_id="bob") == ()
+    assert bought_twice(conn, now=NOW + 1) == (again,)
+    assert bought_twice(conn, now=NOW + 1, person_id="bob") == ()
     grants.change(conn, replace(refunded, revoked_at=None))
-    assert [one.source for one in grants.surplus(conn, live=False, now=NOW + 1, person_id="bob")] == ["cs_5"]
+    assert [one.source for one in bought_twice(conn, now=NOW + 1, person_id="bob")] == ["cs_5"]
     grants.change(conn, replace(refunded, revoked_at=NOW))
     keep_grant(conn, "bob", "given-for-a-payment", reference="pi_9", **operators)
-    assert [one.source for one in grants.surplus(conn, live=False, now=NOW + 1, person_id="bob")] == ["cs_5"]
+    assert [one.source for one in bought_twice(conn, now=NOW + 1, person_id="bob")] == ["cs_5"]
 
 
 def test_a_change_of_plan_and_a_renewal_are_kept(conn: Connection, grant: Grant) -> None:
@@ -149,12 +163,27 @@ def test_a_subscription_beside_what_holds_good_is_surplus_on_trial_too(conn: Con
     keep_person(conn, "ada")
     bought = keep_grant(conn, "ada", "cs_1")
     trial = keep_grant(conn, "ada", "sub_1", since=NOW + 1, until=NOW + DAY, amount=0, reference=None)
-    assert grants.surplus(conn, live=False, now=NOW + 2) == (trial,)
-    assert grants.surplus(conn, live=False, now=NOW + DAY) == ()
+    assert bought_twice(conn, now=NOW + 2) == (trial,)
+    assert bought_twice(conn, now=NOW + DAY) == ()
     grants.change(conn, replace(bought, revoked_at=NOW))
-    assert grants.surplus(conn, live=False, now=NOW + 2) == ()
+    assert bought_twice(conn, now=NOW + 2) == ()
     second = keep_grant(conn, "ada", "sub_2", since=NOW + 2, until=NOW + DAY)
-    assert grants.surplus(conn, live=False, now=NOW + 3) == (second,)
+    assert bought_twice(conn, now=NOW + 3) == (second,)
+
+
+def test_what_another_product_gives_as_well_stands_beside_it(conn: Connection) -> None:
+    keep_person(conn, "ada")
+    keep_person(conn, "bob")
+    part = keep_grant(conn, "ada", "sub_1", until=NOW + DAY)
+    whole = keep_grant(conn, "ada", "sub_2", product="both", since=NOW + 1, until=NOW + DAY)
+    keep_grant(conn, "ada", "cs_1", product="gone", since=NOW + 1)
+    keep_grant(conn, "bob", "sub_3", product="both", until=NOW + DAY)
+    pairs = grants.paid_beside(conn, CATALOG.containing, False, NOW + 1)
+    assert pairs == ((part, whole),)
+    assert grants.paid_beside(conn, (), False, NOW + 1) == ()
+    assert grants.paid_beside(conn, CATALOG.containing, False, NOW + 1, "bob") == ()
+    assert grants.paid_beside(conn, CATALOG.containing, True, NOW + 1) == ()
+    assert grants.paid_beside(conn, CATALOG.containing, False, NOW + DAY) == ()
 
 
 def test_what_an_order_led_to(conn: Connection) -> None:

@@ -460,6 +460,7 @@ def test_what_is_on_sale_beside_the_first_price(tmp_path: Path) -> None:
         ("grace_days = 0", Policy(grace_days=0)),
         ("trial_days = 14", Policy(trial_days=14)),
         ("trial_days = 14\ntrial_without_card = true", Policy(trial_days=14, trial_without_card=True)),
+        ("ends_subscription = false", Policy(ends_subscription=False)),
     ],
 )
 def test_the_policy_of_a_product(tmp_path: Path, lines: str, policy: Policy) -> None:
@@ -489,6 +490,7 @@ def test_the_policy_of_a_product(tmp_path: Path, lines: str, policy: Policy) -> 
         ("grace_days = 91", "from 0 to 90"),
         ("trial_days = 731", "from 0 to 730"),
         ('trial_without_card = "maybe"', "neither true nor false"),
+        ('ends_subscription = "later"', "neither true nor false"),
         ('stripe_also = ["prod_1"]', "not a price id"),
         ("promotion_codes = ['SUMMER', 'WINTER']", "is a list"),
     ],

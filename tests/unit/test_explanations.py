@@ -10,6 +10,7 @@ from tollkeeper.catalog import Catalog
 from tollkeeper.explanations import Explanation, answers, cases, event_words, history, remarks
 from tollkeeper.model import Dispute, Grant, Invoice, OrderState, Person, Product, Realm, Standing, Verdict
 from tollkeeper.reasons import Code, Reason, because
+from tollkeeper.relations import Surplus
 from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.events import Kept, State
 from tollkeeper.storage.findings import Noted
@@ -398,7 +399,7 @@ def test_what_to_do_about_each_remark_on_a_subscription() -> None:
 
 
 def test_what_to_do_about_a_payment() -> None:
-    surplus = replace(GRANT, reference="pi_3", since=NOON + 1)
+    surplus = Surplus(replace(GRANT, reference="pi_3", since=NOON + 1), GRANT)
     told = cases((by_link(), paid(Verdict.QUARANTINED)), (surplus,), CATALOG)
     assert [(one.kind, one.payment, one.amount, one.remedy) for one in told] == [
         ("bought twice", "pi_3", 1900, "Refund it at the provider: access stays."),

@@ -114,7 +114,8 @@ def test_what_one_has_is_not_sold_again(own_shop: Shop) -> None:
     page = someone.get("/pricing")
     assert "You have this. Yours for good." in page.text
     assert "You have this. Free until" in page.text
-    assert [form.fields["product"] for form in forms(page) if "price" in form.fields] == ["basic"]
+    assert "You have all of this for good, with Flying lessons." in page.text
+    assert not [form for form in forms(page) if "price" in form.fields]
     assert "You can use <strong>reports</strong> already." in someone.get("/pricing", feature="reports").text
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, or_, select, tuple_, update
 
 from tollkeeper.model import Grant, Order, Realm
 from tollkeeper.storage.dismissals import dismissed_surplus
@@ -43,17 +43,27 @@ def of_order(conn: Connection, order: Order) -> tuple[Grant, ...]:
     return _all(conn, grants.c.person_id == order.person_id, within(grants, order.realm), source)
 
 
-def surplus(
-    conn: Connection, live: bool, now: int, person_id: str | None = None, *, dismissed: bool = False
-) -> tuple[Grant, ...]:
-    """Grants in force that somebody paid for although an earlier payment for the same product holds good: bought twice.
+def paid_beside(
+    conn: Connection,
+    containing: Collection[tuple[str, str]],
+    live: bool,
+    now: int,
+    person_id: str | None = None,
+    *,
+    dismissed: bool = False,
+) -> tuple[tuple[Grant, Grant], ...]:
+    """Pairs of grants in force of one person, of which the second gives all that the first does: of everybody, newest
+    first, or of one person. ``containing`` are the pairs of products of which the first unlocks what the second does.
 
-    So does one that an operator granted the product for. A subscription counts, on trial too, for it will take money.
-    Of everybody, newest first, or of one person. With ``dismissed`` those alone that an operator has dismissed, else
-    all others.
+    Both were paid for; the second may be an operator's, for a payment. A subscription counts, on trial too, for it
+    will take money. What is held for good stands beside a subscription, never the other way round. With ``dismissed``
+    those alone of which an operator has dismissed the first, else all others.
     """
-    wanted = _SURPLUS if person_id is None else _SURPLUS_OF_PERSON
-    return _read(conn.execute(wanted, {"live": live, "now": now, "person": person_id, "dismissed": dismissed}))
+    asked: dict[str, Any] = {"live": live, "now": now, "person": person_id, "dismissed": dismissed}
+    asked |= {"containing": sorted(containing) or [("", "")]}
+    pairs = conn.execute(_PAID_BESIDE if person_id is None else _PAID_BESIDE_OF_PERSON, asked).all()
+    known = {one.id: one for one in _read(conn.execute(_BY_ID, {"ids": sorted({id for pair in pairs for id in pair})}))}
+    return tuple((known[pair.id], known[pair.beside]) for pair in pairs)
 
 
 def for_payment(conn: Connection, live: bool, payment: str) -> Grant | None:
@@ -111,28 +121,33 @@ _ADD = insert(grants).returning(grants.c.id)
 _CHANGE = update(grants).where(grants.c.id == bindparam("grant"))
 _NEWEST_FIRST = (grants.c.since.desc(), grants.c.id.desc())
 _OF_PERSON = select(grants).where(grants.c.person_id == bindparam("person"), in_realm(grants)).order_by(*_NEWEST_FIRST)
-_EARLIER = grants.alias()
-_PAID_BEFORE = exists().where(
-    _EARLIER.c.person_id == grants.c.person_id,
-    _EARLIER.c.product == grants.c.product,
-    _EARLIER.c.live == grants.c.live,
-    _EARLIER.c.revoked_at.is_(None),
-    or_(
-        # Where nothing was paid there is no payment.
-        and_(_EARLIER.c.until.is_(None), _EARLIER.c.reference.is_not(None)),
-        # What an operator grants until a time has no amount.
-        and_(_EARLIER.c.until > bindparam("now"), _EARLIER.c.amount.is_not(None)),
-    ),
-    tuple_(_EARLIER.c.since, _EARLIER.c.id) < tuple_(grants.c.since, grants.c.id),
-)
+_BY_ID = select(grants).where(grants.c.id.in_(bindparam("ids", expanding=True)))
+_OTHER = grants.alias()
 _PAID = or_(grants.c.amount > 0, and_(grants.c.until.is_not(None), grants.c.amount.is_not(None)))
-_IN_FORCE = in_force(bindparam("live"), bindparam("now"))
-_SURPLUS = (
-    select(grants)
-    .where(_IN_FORCE, _PAID, _PAID_BEFORE, dismissed_surplus() == bindparam("dismissed"))
-    .order_by(*_NEWEST_FIRST)
+_PAID_BESIDE = (
+    select(grants.c.id, _OTHER.c.id.label("beside"))
+    .join_from(grants, _OTHER, _OTHER.c.person_id == grants.c.person_id)
+    .where(
+        in_force(bindparam("live"), bindparam("now")),
+        _PAID,
+        dismissed_surplus() == bindparam("dismissed"),
+        _OTHER.c.id != grants.c.id,
+        _OTHER.c.live == grants.c.live,
+        _OTHER.c.revoked_at.is_(None),
+        or_(
+            # Where nothing was paid there is no payment.
+            and_(_OTHER.c.until.is_(None), _OTHER.c.reference.is_not(None)),
+            # What an operator grants until a time has no amount.
+            and_(_OTHER.c.until > bindparam("now"), _OTHER.c.amount.is_not(None), grants.c.until.is_not(None)),
+        ),
+        or_(
+            _OTHER.c.product == grants.c.product,
+            tuple_(_OTHER.c.product, grants.c.product).in_(bindparam("containing", expanding=True)),
+        ),
+    )
+    .order_by(*_NEWEST_FIRST, _OTHER.c.id)
 )
-_SURPLUS_OF_PERSON = _SURPLUS.where(grants.c.person_id == bindparam("person"))
+_PAID_BESIDE_OF_PERSON = _PAID_BESIDE.where(grants.c.person_id == bindparam("person"))
 
 
 def _all(conn: Connection, *conditions: ColumnElement[bool]) -> tuple[Grant, ...]:

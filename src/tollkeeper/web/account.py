@@ -12,6 +12,7 @@ from tollkeeper.access import open_until
 from tollkeeper.errors import CustomerMissing, ProviderRefused, ProviderUnavailable, Refused
 from tollkeeper.model import Dispute, Grant, Invoice, LoginSession, Visitor
 from tollkeeper.reconcile import reconcile
+from tollkeeper.relations import surplus
 from tollkeeper.storage import customers, grants, login_sessions, people
 from tollkeeper.storage.findings import Noted
 from tollkeeper.web.forms import LOOK_RATE, limit, posted
@@ -20,8 +21,10 @@ from tollkeeper.web.offers import name_shown, price_by_id
 from tollkeeper.web.plans import Plan, plans_of, state_of, taken_back, to_mend
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in, visitor_of
+from tollkeeper.web.wanted import to_page, wanted_page
 from tollkeeper.wording import for_visitor, of_an_earlier_period
 from tollkeeper.wording_pages import BILLING_AWAY, BILLING_REFUSED, NOTHING_LEFT_TO_MANAGE, NOTHING_TO_MANAGE
+from tollkeeper.wording_products import paid_twice
 from tollkeeper.words import iso
 
 log = structlog.get_logger()
@@ -39,6 +42,7 @@ async def account(request: Request, visitor: Visitor) -> Response:
     subscribed = {plan.found.source for plan in plans}
     given = await site.books.database.read(grants.in_mode, visitor.person.id, site.books.provider.live)
     receipts = {grant.source: grant.receipt_url for grant in given}
+    twice = await _paid_twice(site, visitor, now)
     owned = [grant for grant in held if grant.source not in subscribed]
     return site.pages.render(
         "account.html",
@@ -47,6 +51,7 @@ async def account(request: Request, visitor: Visitor) -> Response:
         notice=to_mend(plans),
         plans=await asyncio.gather(*(_plan(site, plan) for plan in plans)),
         grants=await asyncio.gather(*(_grant(site, grant) for grant in owned)),
+        twice=twice,
         taken_back=[await _taken_back(site, one, receipts) for one in await taken_back(site, visitor)],
         login_sessions=[_browser(session, visitor) for session in sessions],
         issuer_names=[_issuer_name(site, issuer) for issuer, _ in identities],
@@ -105,7 +110,9 @@ def _readable_by(request: Request) -> dict[str, str]:
 
 @signed_in
 async def back_from_billing(request: Request, visitor: Visitor) -> Response:
-    """``GET /account/billing``: back from that page, where anything may have changed. To the account, up to date."""
+    """``GET /account/billing``: back from that page, where anything may have changed. To the account, up to date; or to
+    ``return_to``, the page that a visitor wanted who changed their plan for it.
+    """
     site = site_of(request)
     limit(request, LOOK_RATE, "look", visitor.person.id)
     with suppress(ProviderUnavailable, ProviderRefused):  # then an event will tell
@@ -113,7 +120,16 @@ async def back_from_billing(request: Request, visitor: Visitor) -> Response:
         customer = await site.books.database.read(customers.of_person, visitor.person.id, realm)
         if customer is not None:
             await reconcile(site.books, customer, evidence="back from the billing portal")
-    return go(request, "/account")
+    wanted = wanted_page(site, request.query_params.get("return_to"))
+    return to_page(wanted) if wanted else go(request, "/account")
+
+
+async def _paid_twice(site: Site, visitor: Visitor, now: int) -> dict[str, str]:
+    """What the visitor pays for although something else gives all of it, in words by its source."""
+    books = site.books
+    where = (books.catalog.containing, books.provider.live, now, visitor.person.id)
+    found = surplus(await books.database.read(grants.paid_beside, *where), books.catalog)
+    return {one.grant.source: paid_twice(one, await name_shown(site, one.beside.product)) for one in found}
 
 
 async def _plan(site: Site, plan: Plan) -> dict[str, object]:
@@ -158,6 +174,7 @@ async def _grant(site: Site, grant: Grant) -> dict[str, object]:
         "until": grant.until,
         "amount": grant.amount,
         "currency": grant.currency,
+        "source": grant.source,
         "reference": grant.reference,
         "receipt_url": grant.receipt_url,
         "words": for_visitor(grant.reason)[1],

@@ -5,13 +5,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tollkeeper import off_sale
-from tollkeeper.errors import ProviderRefused, ProviderUnavailable
+from tollkeeper.errors import ProviderRefused, ProviderUnavailable, Refused
 from tollkeeper.model import Holding, OffSale, Order, Price, Product, Visitor
+from tollkeeper.relations import GO_ON, Advice, Course, advise
 from tollkeeper.storage import orders
 from tollkeeper.web.elsewhere import Elsewhere
-from tollkeeper.web.plans import Plan, trial_left
+from tollkeeper.web.plans import Plan, has, trial_left
 from tollkeeper.web.site import Site
 from tollkeeper.wording_off_sale import why_not
+from tollkeeper.wording_pages import NOT_SOLD_AT_THAT_PRICE
+from tollkeeper.wording_products import instead
 from tollkeeper.words import day, per
 
 # How long a page waits to show a price, in seconds.
@@ -28,10 +31,14 @@ class Choice:
     """How long it would be free for this visitor to begin with."""
     closed: str = ""
     """Why this visitor cannot buy at it at the moment, in words; empty where they can."""
+    changes: str = ""
+    """Where it would change the plan of what they subscribe to: that, in words."""
 
     @property
     def verb(self) -> str:
         """What one does at this price."""
+        if self.changes:
+            return "Change plan"
         if self.trial_days:
             return "Start free trial"
         return "Subscribe" if self.price and self.price.recurring else "Purchase"
@@ -63,6 +70,8 @@ class Offer:
     without_card: bool = False
     elsewhere: tuple[Elsewhere, ...] = ()
     """Accounts with the visitor's address that have it."""
+    for_good: tuple[Choice, ...] = ()
+    """The prices at which they can still buy for good what they have for a time."""
 
     @property
     def price(self) -> Price | None:
@@ -78,6 +87,23 @@ class Offer:
     def buyable(self) -> bool:
         """Whether this visitor may buy it."""
         return not self.standing and any(not choice.closed for choice in self.choices)
+
+
+@dataclass(frozen=True, slots=True)
+class _Has:
+    """What one visitor has, as far as it bears on what they are offered. Of nobody: nothing."""
+
+    holdings: tuple[Holding, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    ordered: tuple[Order, ...] = ()
+    closed: tuple[OffSale, ...] = ()
+    """What is known to be off sale, for everybody or for them."""
+
+    def of(self, product: Product) -> list[Holding]:
+        return [one for one in self.holdings if one.product == product.key]
+
+    def plan_of(self, product: Product) -> Plan | None:
+        return next((one for one in reversed(self.plans) if one.found.product == product.key and not one.over), None)
 
 
 async def offers_for(
@@ -96,38 +122,32 @@ async def offers_for(
     ordered: tuple[Order, ...] = ()
     if visitor and recurring:
         ordered = await books.database.read(orders.in_mode, visitor.person.id, books.provider.live)
-    mine = {plan.found.product: plan for plan in plans if not plan.over}
     closed = await off_sale.known(books, visitor.person.id if visitor else None)
-    offers = await asyncio.gather(
-        *(_offer(site, product, visitor, mine.get(product.key), ordered, closed) for product in products)
-    )
+    mine = _Has(visitor.holdings if visitor else (), tuple(plans), ordered, closed)
+    offers = await asyncio.gather(*(_offer(site, product, mine) for product in products))
     return [replace(offer, elsewhere=elsewhere.get(offer.key, ())) for offer in offers]
 
 
-async def _offer(
-    site: Site,
-    product: Product,
-    visitor: Visitor | None,
-    plan: Plan | None,
-    ordered: Iterable[Order],
-    closed: Iterable[OffSale],
-) -> Offer:
+async def _offer(site: Site, product: Product, mine: _Has) -> Offer:
     ids = site.books.catalog.prices_on_sale(product, site.books.provider.name)
     prices = await asyncio.gather(*(price_by_id(site, id) for id in ids))
-    trial = product.policy.trial_days if trial_left(ordered, product.key) else 0
-    held = [holding for holding in visitor.holdings if holding.product == product.key] if visitor else []
+    held, plan = mine.of(product), mine.plan_of(product)
+    advised = [_advice(site, product, price, mine) for price in prices]
+    choices = [
+        await _choice(site, product, id, price, advice, mine)
+        for id, price, advice in zip(ids, prices, advised, strict=True)
+    ]
+    once = [one for one in choices if one.price and not one.price.recurring and not one.closed]
     return Offer(
         key=product.key,
         name=name_of(product, prices[0] if prices else None),
         features=tuple(sorted(product.unlocks)),
-        choices=tuple(
-            Choice(id, price, trial if price and price.recurring else 0, closed_to(site, closed, product, id))
-            for id, price in zip(ids, prices, strict=True)
-        ),
+        choices=tuple(choices),
         owned=bool(held),
-        standing=_standing(held, plan),
+        standing=_standing(held, plan) or await _held_otherwise(site, advised),
         to_mend=plan is not None and plan.state.to_mend,
         without_card=product.policy.trial_without_card,
+        for_good=tuple(once) if held and _for_a_time(held) else (),
     )
 
 
@@ -135,6 +155,42 @@ def closed_to(site: Site, known: Iterable[OffSale], product: Product, price_id: 
     """Why a product cannot be bought at a price, by what is known to be off sale; empty where it can."""
     found = off_sale.in_the_way(known, product.key, price_id, site.books.clock())
     return why_not(found.obstacle, found.facts) if found else ""
+
+
+def _advice(site: Site, product: Product, price: Price | None, mine: _Has) -> Advice:
+    """What would become of the wish to buy at a price. Of one that is not known nothing is said."""
+    if price is None:
+        return GO_ON
+    for_good = [one.product for one in mine.holdings if one.until is None]
+    return advise(product, price.recurring, for_good, has(mine.plans), site.books.catalog)
+
+
+async def _choice(
+    site: Site, product: Product, price_id: str, price: Price | None, advice: Advice, mine: _Has
+) -> Choice:
+    closed = closed_to(site, mine.closed, product, price_id)
+    if advice.course is Course.CHANGE:
+        first = advice.beside[0]
+        words = instead(first, await name_shown(site, first.has.product))
+        return Choice(price_id, price, closed=closed, changes=words)
+    trial = price is not None and price.recurring and trial_left(mine.ordered, product.key)
+    return Choice(price_id, price, product.policy.trial_days if trial else 0, closed)
+
+
+async def _held_otherwise(site: Site, advised: Iterable[Advice]) -> str:
+    """What to say of a product that something else gives in full, for good."""
+    held = next((one.held for one in advised if one.held), None)
+    return f"You have all of this for good, with {await name_shown(site, held)}." if held else ""
+
+
+def _for_a_time(held: Iterable[Holding]) -> bool:
+    return all(one.until is not None for one in held)
+
+
+async def can_be_had_for_good(site: Site, product: Product, price_id: str | None, held: Iterable[Holding]) -> bool:
+    """Whether somebody who holds a product for a time can buy it for good at this price, or at the usual one."""
+    price = await price_by_id(site, price_id) if price_id else await price_of(site, product)
+    return _for_a_time(held) and price is not None and not price.recurring
 
 
 def _standing(held: Sequence[Holding], plan: Plan | None) -> str:
@@ -171,3 +227,21 @@ async def name_shown(site: Site, key: str | None) -> str:
 def name_of(product: Product, price: Price | None) -> str:
     """A product's name: ours, or else the provider's."""
     return product.name or (price.product_name if price else product.key.title())
+
+
+def chosen(site: Site, key: object) -> Product:
+    """The product named in the form; the only one if none is. Amounts are never taken from a form."""
+    products = site.books.catalog.products
+    if key is None and len(products) == 1:
+        return products[0]
+    product = site.books.catalog.find(key) if isinstance(key, str) else None
+    if product is None:
+        raise Refused(400, "There is no such product here.")
+    return product
+
+
+def price_chosen(site: Site, product: Product, price_id: object) -> str | None:
+    """The price named in the form, which must be one at which this product is on sale; None if none is named."""
+    if price_id is None or price_id in site.books.catalog.prices_on_sale(product, site.books.provider.name):
+        return price_id if isinstance(price_id, str) else None
+    raise Refused(400, NOT_SOLD_AT_THAT_PRICE)

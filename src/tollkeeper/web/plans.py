@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from tollkeeper.model import Order, Verdict, Visitor
 from tollkeeper.reasons import Code
+from tollkeeper.relations import Has, Running
 from tollkeeper.storage import findings, orders
 from tollkeeper.storage.findings import Noted
 from tollkeeper.web.site import Site
@@ -98,6 +99,21 @@ async def lost(site: Site, visitor: Visitor, plans: Iterable[Plan]) -> tuple[Los
 def to_mend(plans: Iterable[Plan]) -> Plan | None:
     """The subscription that a visitor has to be told of first, on whatever page."""
     return next((plan for plan in plans if plan.state.to_mend), None)
+
+
+def has(plans: Iterable[Plan]) -> list[Has]:
+    """A visitor's subscriptions that are not over."""
+    return [
+        Has(one.found.source, one.found.product or "", _running(one), one.found.ends_at)
+        for one in plans
+        if not one.over
+    ]
+
+
+def _running(plan: Plan) -> Running:
+    if plan.found.verdict is Verdict.PENDING:
+        return Running.WAITING
+    return Running.WELL if plan.gives_access and not plan.state.to_mend else Running.TO_MEND
 
 
 def state_of(one: Noted, now: int, *, cardless: bool = False) -> State:

@@ -2,23 +2,35 @@
 
 import re
 
+from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from tollkeeper import off_sale
 from tollkeeper.checkout import Completed
-from tollkeeper.errors import AlreadyHeld, NeedsMending, ProviderRefused, ProviderUnavailable, Refused
+from tollkeeper.errors import AlreadyHeld, NeedsMending, ProviderRefused, ProviderUnavailable
 from tollkeeper.model import Grant, Order, Product, Verdict, Visitor
+from tollkeeper.relations import Course
 from tollkeeper.storage import grants, orders
+from tollkeeper.web.beside import advice_of_now, tell, was_told
 from tollkeeper.web.elsewhere import ask_first, had_elsewhere
 from tollkeeper.web.forms import LOOK_RATE, limit, posted
 from tollkeeper.web.languages import language_of
-from tollkeeper.web.offers import Choice, closed_to, name_of, name_shown, price_by_id
+from tollkeeper.web.offers import (
+    Choice,
+    can_be_had_for_good,
+    chosen,
+    closed_to,
+    name_of,
+    name_shown,
+    price_by_id,
+    price_chosen,
+)
+from tollkeeper.web.plan_change import page_of
 from tollkeeper.web.plans import plans_of
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in
 from tollkeeper.web.wanted import KEPT_SECONDS, after_paying, arrive, keep, kept, wanted_page
-from tollkeeper.wording_pages import NOT_SOLD_AT_THAT_PRICE
 
 # The confirming page looks again after this many seconds: soon at first, then ever more slowly, for some payments take
 # days.
@@ -37,13 +49,17 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     product = chosen(site, form.get("product"))
     price_id = price_chosen(site, product, form.get("price"))
     wanted = wanted_page(site, form.get("return_to"))
-    if any(held.product == product.key for held in visitor.holdings):
+    held = [one for one in visitor.holdings if one.product == product.key]
+    if held and not await can_be_had_for_good(site, product, price_id, held):
         return arrive(request, wanted, at=after_paying(site)) if wanted else go(request, "/dashboard")
+    await site.till.see_that_it_is_sold(visitor.person, product, price_id)
     had = (await had_elsewhere(site, visitor)).get(product.key)
     if had and form.get("confirmed") != "yes":
         name = await name_shown(site, product.key)
         return ask_first(request, visitor, product, had, name=name, price_id=price_id, wanted=wanted)
     limit(request, site.config.purchase_rate, "purchase", visitor.person.id)
+    if answer := await _beside(request, visitor, form, product, price_id, wanted):
+        return answer
     try:
         found = await site.till.begin(visitor.person, product, price_id)
     except AlreadyHeld:  # since the page was opened
@@ -59,22 +75,27 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     return answer
 
 
-def chosen(site: Site, key: object) -> Product:
-    """The product named in the form; the only one if none is. Amounts are never taken from a form."""
-    products = site.books.catalog.products
-    if key is None and len(products) == 1:
-        return products[0]
-    product = site.books.catalog.find(key) if isinstance(key, str) else None
-    if product is None:
-        raise Refused(400, "There is no such product here.")
-    return product
-
-
-def price_chosen(site: Site, product: Product, price_id: object) -> str | None:
-    """The price named in the form, which must be one at which this product is on sale; None if none is named."""
-    if price_id is None or price_id in site.books.catalog.prices_on_sale(product, site.books.provider.name):
-        return price_id if isinstance(price_id, str) else None
-    raise Refused(400, NOT_SOLD_AT_THAT_PRICE)
+async def _beside(
+    request: Request, visitor: Visitor, form: FormData, product: Product, price_id: str | None, wanted: str | None
+) -> Response | None:
+    """The answer to whoever has something that bears on what they want to buy, and was not told so yet."""
+    site = site_of(request)
+    price = price_id or site.books.catalog.price_on_sale(product, site.books.provider.name)
+    if price is None:
+        return None
+    try:
+        advice = await advice_of_now(site, visitor, product, price)
+    except ProviderRefused as refusal:
+        raise await off_sale.take_off(site.books, product.key, price, visitor.person.id, refusal) from refusal
+    if advice.course is Course.GO_ON or was_told(form, advice):
+        return None
+    if advice.course is Course.CHANGE:
+        return go(request, page_of(product, price, wanted))
+    if advice.course is Course.MEND:
+        mend = site.books.catalog.find(advice.beside[0].has.product)
+        return await to_mend_first(request, visitor, mend or product)
+    confirmed = form.get("confirmed") == "yes"
+    return await tell(request, visitor, product, advice, price_id=price_id, wanted=wanted, confirmed=confirmed)
 
 
 async def to_mend_first(request: Request, visitor: Visitor, product: Product) -> Response:

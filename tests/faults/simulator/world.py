@@ -37,6 +37,7 @@ from tollkeeper.metrics import Metrics
 from tollkeeper.model import Person, Visitor
 from tollkeeper.providers.stripe import StripeProvider
 from tollkeeper.reconcile import Books
+from tollkeeper.relations import surplus
 from tollkeeper.sandbox.stripe import StripeSandbox
 from tollkeeper.storage import customers, events, grants, polls, tables
 
@@ -246,11 +247,15 @@ class World:
 
     def flagged(self) -> frozenset[str]:
         """The payments that the app tells its operators to refund, because somebody paid twice."""
-        now = self.whole_clock()
-        found = self.store.read(
-            lambda conn: [one for guest in self.guests for one in grants.surplus(conn, False, now, guest.id)]
+        now, catalog = self.whole_clock(), Catalog(self.config.products)
+        pairs = self.store.read(
+            lambda conn: [
+                pair
+                for guest in self.guests
+                for pair in grants.paid_beside(conn, catalog.containing, False, now, guest.id)
+            ]
         )
-        return frozenset(grant.source for grant in found)
+        return frozenset(one.grant.source for one in surplus(pairs, catalog))
 
     # Calls
 

@@ -15,16 +15,19 @@ BACK = "http://merchant.test/account"
 class Sold:
     """A subscriber to Basic, for whom a portal offers Pro."""
 
-    def __init__(self, sandbox: Running, proration: str = "always_invoice", card: str = "visa") -> None:
+    def __init__(
+        self, sandbox: Running, proration: str = "always_invoice", card: str = "visa", trials: str = "", **params: Any
+    ) -> None:
         self.sandbox, self.buyer = sandbox, subscriber(sandbox, card)
         self.basic, self.pro = monthly(sandbox), monthly(sandbox, unit_amount=5000, product_data={"name": "Pro"})
-        self.made = self.buyer.subscribe(self.basic)
+        self.made = self.buyer.subscribe(self.basic, **params)
         products = [{"product": str(one.product), "prices": [one.id]} for one in (self.basic, self.pro)]
         change = {
             "enabled": True,
             "default_allowed_updates": ["price"],
             "products": products,
             "proration_behavior": proration,
+            **({"trial_update_behavior": trials} if trials else {}),
         }
         features: Any = {
             "subscription_update": change,
@@ -93,6 +96,21 @@ def test_a_change_that_costs_nothing_today_says_when_it_will(stripe_sandbox: Run
     page = sold.visit(sold.upgrade()).text
     for words in ("On your next invoice", "Nothing is due today", "Due on 2027-02-28"):
         assert words in page
+
+
+@pytest.mark.parametrize(
+    ("trials", "status", "words"),
+    [("", "active", "Due today"), ("end_trial", "active", "Due today"), ("continue_trial", "trialing", "Due on")],
+)
+def test_a_change_ends_a_trial_or_lets_it_go_on(stripe_sandbox: Running, trials: str, status: str, words: str) -> None:
+    sold = Sold(stripe_sandbox, trials=trials, trial_period_days=10)
+    link = sold.upgrade()
+    assert words in sold.visit(link).text
+    assert sold.confirm(link).status_code == 303
+    changed = sold.buyer.read(sold.made)
+    assert (changed.status, changed["items"].data[0].price.id) == (status, sold.pro.id)
+    paid = [one.amount_paid for one in sold.buyer.invoices(sold.made)]
+    assert sum(paid) == (5000 if status == "active" else 0)
 
 
 def test_a_declined_card_changes_nothing(stripe_sandbox: Running) -> None:

@@ -5,8 +5,8 @@ import hashlib
 import importlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,8 @@ from tollkeeper.errors import (
     ProviderUnavailable,
 )
 from tollkeeper.model import Customer, Event, Order, Person, Price, Purchase, Realm, Snapshot, Subscription
-from tollkeeper.provider import Checkout, Headers, ReturnAddresses
+from tollkeeper.provider import Checkout, Headers, PlanChange, ReturnAddresses
+from tollkeeper.providers.stripe import plan_changes
 from tollkeeper.providers.stripe.calls import account_of, ask, each, path, translated
 from tollkeeper.providers.stripe.events import (
     EVENTS_THAT_MATTER,
@@ -302,20 +303,29 @@ class StripeProvider:
         With the configuration that setting up the account made; if there is none, with the account's own default.
         """
         params = {"customer": customer.external_id, "return_url": return_url}
-        try:
+        with advised(PORTAL_ADVICE):
             async with self._calling() as client:
                 ours = portal_of([one async for one in each(client, PORTALS, active=True)])
                 params |= {"configuration": ours["id"]} if ours else {}
                 return str((await ask(client, "post", "/v1/billing_portal/sessions", **params))["url"])
-        except ProviderRefused as refusal:
-            if not refusal.advice:
-                refusal.advice = PORTAL_ADVICE
-            raise
 
-    async def end_subscription(self, source: str, *, at_period_end: bool) -> None:
+    async def preview_change(self, subscription: str, price_id: str) -> PlanChange:
+        """See ``PaymentProvider``."""
+        price = await self.price(price_id)
+        with advised(plan_changes.ADVICE):
+            async with self._calling() as client:
+                return await plan_changes.preview(client, subscription, price)
+
+    async def change_plan(self, customer: Customer, subscription: str, price_id: str, return_url: str) -> str:
+        """See ``PaymentProvider``."""
+        with advised(plan_changes.ADVICE):
+            async with self._calling() as client:
+                return await plan_changes.confirmation(client, customer.external_id, subscription, price_id, return_url)
+
+    async def end_subscription(self, source: str, *, at_period_end: bool, purchase: str | None = None) -> None:
         """See ``PaymentProvider``. https://docs.stripe.com/api/subscriptions/cancel"""
         async with self._calling() as client:
-            await end_subscription(client, source, at_period_end=at_period_end)
+            await end_subscription(client, source, at_period_end=at_period_end, purchase=purchase)
 
     async def read_webhook(self, headers: Headers, body: bytes, now: int) -> Event:
         """See ``PaymentProvider``. https://docs.stripe.com/webhooks#verify-manually"""
@@ -385,6 +395,16 @@ class StripeProvider:
             raise ProviderUnavailable("Stripe did not answer in time.") from error
         except stripe.StripeError as error:
             raise translated(error) from error
+
+
+@contextmanager
+def advised(advice: str) -> Iterator[None]:
+    """Give a refusal that brings no advice of its own this one."""
+    try:
+        yield
+    except ProviderRefused as refusal:
+        refusal.advice = refusal.advice or advice
+        raise
 
 
 async def _gone_through(client: "stripe.StripeClient", checkout_id: str) -> Purchase | Subscription | None:

@@ -240,7 +240,10 @@ def plans(placed: Sequence[Shelf], found: Account) -> list[dict[str, Any]]:
 
 
 def _features(offered: list[dict[str, Any]]) -> dict[str, Any]:
-    """https://docs.stripe.com/api/customer_portal/configurations/create. Who changes to more pays for it at once."""
+    """https://docs.stripe.com/api/customer_portal/configurations/create. Who changes to more pays for it at once.
+
+    A trial goes on: without a word from us Stripe ends it (https://docs.stripe.com/changelog/clover/2025-09-30/customer-portal-trial-behavior).
+    """
     changing = sum(len(plan["prices"]) for plan in offered[:MOST_PLANS]) > 1
     return {
         "invoice_history": {"enabled": True},
@@ -251,6 +254,7 @@ def _features(offered: list[dict[str, Any]]) -> dict[str, Any]:
             "default_allowed_updates": ["price"],
             "products": offered[:MOST_PLANS],
             "proration_behavior": "always_invoice",
+            "trial_update_behavior": "continue_trial",
         }
         if changing
         else {"enabled": False},

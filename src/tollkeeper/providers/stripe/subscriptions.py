@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 SUBSCRIPTIONS = "/v1/subscriptions"
 
+# In a subscription's metadata: the purchase for which we set its end.
+ENDED_FOR = "ended_for"
+
 # Those of which nothing more can come.
 OVER = frozenset({"canceled", "incomplete_expired"})
 
@@ -94,7 +97,7 @@ async def _told(
 
 def _facts(found: Mapping[str, Any]) -> dict[str, Any]:
     """All that we go by, but for its money. What else Stripe tells of it may change at any time."""
-    (start, end), names = _period(found), found["metadata"] or {}
+    (start, end), names = period_of(found), found["metadata"] or {}
     over = found["status"] in OVER
     return {
         "source": found["id"],
@@ -113,13 +116,20 @@ def _facts(found: Mapping[str, Any]) -> dict[str, Any]:
         if over
         else found["cancel_at"] or (end if found["cancel_at_period_end"] else None),
         "collection_paused": found["pause_collection"] is not None,
+        "ended_for": names.get(ENDED_FOR),
     }
 
 
-async def end_subscription(client: "stripe.StripeClient", id: str, *, at_period_end: bool) -> None:
-    """End one. https://docs.stripe.com/api/subscriptions/cancel, https://docs.stripe.com/api/subscriptions/update"""
+async def end_subscription(
+    client: "stripe.StripeClient", id: str, *, at_period_end: bool, purchase: str | None = None
+) -> None:
+    """End one. https://docs.stripe.com/api/subscriptions/cancel, https://docs.stripe.com/api/subscriptions/update
+
+    What was bought in its place is noted in the same call, so that there is no end without its cause.
+    """
     if at_period_end:
-        await ask(client, "post", path(SUBSCRIPTIONS, id), cancel_at_period_end=True)
+        noted = {"metadata": {ENDED_FOR: purchase}} if purchase else {}
+        await ask(client, "post", path(SUBSCRIPTIONS, id), cancel_at_period_end=True, **noted)
     else:
         await ask(client, "delete", path(SUBSCRIPTIONS, id))
 
@@ -128,7 +138,7 @@ def _standing(status: str) -> Standing:
     return Standing(status) if status in set(Standing) else Standing.UNKNOWN
 
 
-def _period(found: Mapping[str, Any]) -> tuple[int, int]:
+def period_of(found: Mapping[str, Any]) -> tuple[int, int]:
     """When the present period began and ends, which items tell: of several, the one that ends first."""
     periods = [(one["current_period_start"], one["current_period_end"]) for one in found["items"]["data"]]
     return min(periods, key=lambda period: period[1], default=(0, 0))

@@ -20,7 +20,8 @@ PORTAL_FEATURES = (
     "features.subscription_cancel.mode features.subscription_cancel.proration_behavior "
     "features.subscription_pause.enabled features.subscription_update.default_allowed_updates "
     "features.subscription_update.enabled features.subscription_update.products.prices "
-    "features.subscription_update.products.product features.subscription_update.proration_behavior"
+    "features.subscription_update.products.product features.subscription_update.proration_behavior "
+    "features.subscription_update.trial_update_behavior"
 )
 SERVED_BY_PORTAL: dict[str, tuple[object, ...]] = {
     "features.customer_update.enabled": OFF,

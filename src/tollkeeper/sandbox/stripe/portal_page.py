@@ -245,14 +245,20 @@ def _change(request: Request, work: Work, session: JSON, form: Mapping[str, str]
 
 def _changed(work: Work, session: JSON, subscription: JSON, params: JSON) -> ApiError | None:
     """Change it, charged as the configuration says. If that cannot be done: why, and nothing is changed."""
-    behavior = _features(work, session)["subscription_update"]["proration_behavior"]
-    params = {**params, "proration_behavior": behavior, "payment_behavior": "error_if_incomplete"}
+    params = {**params, **_terms(work, session, subscription), "payment_behavior": "error_if_incomplete"}
     try:
         with work.ledger.savepoint():
             subscription_changes.update(work, params, subscription["id"])
     except ApiError as error:
         return error
     return None
+
+
+def _terms(work: Work, session: JSON, subscription: JSON) -> JSON:
+    """How a change is charged, and what it does to a trial."""
+    feature = _features(work, session)["subscription_update"]
+    ends_trial = subscription["status"] == "trialing" and feature["trial_update_behavior"] == "end_trial"
+    return {"proration_behavior": feature["proration_behavior"], **({"trial_end": "now"} if ends_trial else {})}
 
 
 def _confirmed(work: Work, session: JSON) -> tuple[JSON, JSON]:
@@ -276,9 +282,8 @@ def _offer_confirm(
     subscription, wanted = _confirmed(work, session)
     if _is_done(subscription, wanted):
         return _back(session)
-    behavior = _features(work, session)["subscription_update"]["proration_behavior"]
     at = work.on_clock_of(subscription)
-    bill = previews.after(at, subscription, {**wanted, "proration_behavior": behavior})
+    bill = previews.after(at, subscription, {**wanted, **_terms(work, session, subscription)})
     (item,) = wanted["items"]
     price = work.get("price", item["price"])
     context = {

@@ -1,0 +1,99 @@
+"""What a visitor has that bears on what they want to buy, and the pages that say so before anything is paid."""
+
+from contextlib import suppress
+
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import Response
+
+from tollkeeper import relations, wording_products
+from tollkeeper.errors import CustomerMissing
+from tollkeeper.model import Product, Visitor
+from tollkeeper.reconcile import reconcile
+from tollkeeper.relations import Advice, Beside, Course
+from tollkeeper.storage import customers, grants
+from tollkeeper.web.offers import name_shown
+from tollkeeper.web.plans import Plan, has, plans_of
+from tollkeeper.web.site import Site, site_of
+
+
+async def advice_for(site: Site, visitor: Visitor, product: Product, price_id: str) -> Advice:
+    """What becomes of the visitor's wish to buy this, by what is known here. Raises as ``PaymentProvider.price``."""
+    books = site.books
+    held = await books.database.read(grants.held, visitor.person.id, books.provider.live, books.clock())
+    subscriptions = has(await plans_of(site, visitor))
+    if not held and not subscriptions:
+        return relations.GO_ON
+    price = await books.provider.price(price_id)
+    for_good = [one.product for one in held if one.until is None]
+    return relations.advise(product, price.recurring, for_good, subscriptions, books.catalog)
+
+
+async def advice_of_now(site: Site, visitor: Visitor, product: Product, price_id: str) -> Advice:
+    """The same, by what the provider says: before somebody is kept from buying because of what they may not have any
+    more. Raises ``ProviderUnavailable`` or ``ProviderRefused``.
+    """
+    known = await advice_for(site, visitor, product, price_id)
+    if not known.beside:
+        return known
+    realm = await site.books.realm()
+    for customer in await site.books.database.read(customers.all_of_person, visitor.person.id, realm):
+        with suppress(CustomerMissing):  # who is replaced when they buy
+            await reconcile(site.books, customer, evidence="purchase beside a subscription")
+    return await advice_for(site, visitor, product, price_id)
+
+
+def was_told(form: FormData, advice: Advice) -> bool:
+    """Whether the buyer confirms what this tells, and not what was told when something else was so."""
+    return advice.course is Course.TELL and form.get("told") == advice.told
+
+
+async def tell(
+    request: Request,
+    visitor: Visitor,
+    product: Product,
+    advice: Advice,
+    *,
+    price_id: str | None,
+    wanted: str | None,
+    confirmed: bool,
+) -> Response:
+    """A page that says what the visitor has; where they may go on all the same, with a button for that.
+
+    ``confirmed``: they were told what another account has before.
+    """
+    site = site_of(request)
+    plans = {one.found.source: one for one in await plans_of(site, visitor)}
+    return site.pages.render(
+        "beside.html",
+        visitor=visitor,
+        status=409,
+        advice=advice,
+        product=product.key,
+        product_name=await name_shown(site, product.key),
+        price_id=price_id,
+        held_name=await name_shown(site, advice.held) if advice.held else None,
+        beside=[await described(site, product, advice, one, plans[one.has.source]) for one in advice.beside],
+        wanted=wanted,
+        confirmed=confirmed,
+    )
+
+
+async def described(site: Site, product: Product, advice: Advice, one: Beside, plan: Plan) -> dict[str, object]:
+    """A subscription as these pages tell it."""
+    other = site.books.catalog.find(one.has.product)
+    features = other.unlocks if other else frozenset[str]()
+    name = await name_shown(site, one.has.product)
+    return {
+        "name": name,
+        "relation": one.relation,
+        "lost": sorted(features - product.unlocks),
+        "words": wording_products.beside(
+            one,
+            advice,
+            wanted=await name_shown(site, product.key),
+            other=name,
+            period_end=plan.found.period_end,
+            shared=sorted(features & product.unlocks),
+        ),
+    }

@@ -1,0 +1,130 @@
+"""Another plan instead of a second subscription: what that costs, and off to where it is confirmed."""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import structlog
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from tollkeeper.errors import ProviderRefused, Refused
+from tollkeeper.model import Product, Visitor
+from tollkeeper.provider import PlanChange
+from tollkeeper.relations import Advice, Course, Has
+from tollkeeper.storage import customers
+from tollkeeper.web.beside import advice_for, advice_of_now, described
+from tollkeeper.web.forms import LOOK_RATE, limit, posted
+from tollkeeper.web.languages import language_of
+from tollkeeper.web.offers import Choice, chosen, name_shown, price_by_id, price_chosen
+from tollkeeper.web.plans import plans_of
+from tollkeeper.web.site import Site, site_of
+from tollkeeper.web.visitors import go, signed_in
+from tollkeeper.web.wanted import wanted_page
+from tollkeeper.wording_pages import NOT_SOLD_AT_THAT_PRICE
+
+log = structlog.get_logger()
+
+# The longest address that Stripe leads back to, and that ours is. A page that is wanted is left out where it is longer.
+LONGEST = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The change that a visitor asks for, as it is in the request: of nothing in it is anything believed."""
+
+    product: Product
+    price_id: str
+    return_to: str | None
+
+
+def page_of(product: Product, price_id: str, return_to: str | None) -> str:
+    """The address, below our own, of the page that tells what a change costs."""
+    return _with_return(f"/purchase/change?product={quote(product.key)}&price={quote(price_id)}", "&", return_to)
+
+
+def _with_return(address: str, mark: str, return_to: str | None) -> str:
+    onward = f"{address}{mark}return_to={quote(return_to, safe='')}" if return_to else address
+    return onward if len(onward) <= LONGEST else address
+
+
+@signed_in
+async def offer(request: Request, visitor: Visitor) -> Response:
+    """``GET /purchase/change``: what another plan costs, before anybody leaves for the page where it is confirmed."""
+    site, asked = site_of(request), request.query_params
+    wish = _wish(site, asked.get("product"), asked.get("price"), asked.get("return_to"))
+    limit(request, LOOK_RATE, "look", visitor.person.id)
+    advice = await advice_for(site, visitor, wish.product, wish.price_id)
+    if advice.course is not Course.CHANGE:
+        return go(request, f"/pricing#{wish.product.key}")
+    try:
+        cost = await site.books.provider.preview_change(_changed(advice).source, wish.price_id)
+    except ProviderRefused as refusal:
+        return await _refused(request, visitor, wish, advice, refusal)
+    return await _page(request, visitor, wish, advice, cost)
+
+
+@signed_in
+async def begin(request: Request, visitor: Visitor) -> Response:
+    """``POST /purchase/change``: to the provider's page where the change is confirmed, and paid for."""
+    site = site_of(request)
+    form = await posted(request, visitor)
+    wish = _wish(site, form.get("product"), form.get("price"), form.get("return_to"))
+    limit(request, site.config.purchase_rate, "purchase", visitor.person.id)
+    advice = await advice_of_now(site, visitor, wish.product, wish.price_id)
+    if advice.course is not Course.CHANGE:
+        return go(request, f"/pricing#{wish.product.key}")
+    source, realm = _changed(advice).source, await site.books.realm()
+    customer = await site.books.database.read(customers.of_finding, realm, source)
+    try:
+        if customer is None:  # it is another account's
+            raise ProviderRefused("No customer of this account has this subscription.")
+        url = await site.books.provider.change_plan(customer, source, wish.price_id, _way_back(site, wish.return_to))
+    except ProviderRefused as refusal:
+        return await _refused(request, visitor, wish, advice, refusal)
+    return RedirectResponse(url, 303, {"Cache-Control": "no-store"})
+
+
+def _wish(site: Site, key: object, price_id: object, return_to: object) -> Wish:
+    product = chosen(site, key)
+    price = price_chosen(site, product, price_id)
+    if price is None:
+        raise Refused(400, NOT_SOLD_AT_THAT_PRICE)
+    return Wish(product, price, wanted_page(site, return_to))
+
+
+def _changed(advice: Advice) -> Has:
+    return advice.beside[0].has
+
+
+def _way_back(site: Site, return_to: str | None) -> str:
+    """By the page that brings the account up to date."""
+    return _with_return(f"{site.config.base_url}/account/billing", "?", return_to)
+
+
+async def _refused(
+    request: Request, visitor: Visitor, wish: Wish, advice: Advice, refusal: ProviderRefused
+) -> Response:
+    """The visitor is told what to do instead, and the operator what to mend."""
+    log.warning("no change of plan", reason=str(refusal), advice=refusal.advice or None, price=wish.price_id)
+    return await _page(request, visitor, wish, advice, None)
+
+
+async def _page(request: Request, visitor: Visitor, wish: Wish, advice: Advice, cost: PlanChange | None) -> Response:
+    """``cost`` is None where the change cannot be made."""
+    site = site_of(request)
+    plans = {one.found.source: one for one in await plans_of(site, visitor)}
+    before = plans[_changed(advice).source].found
+    return site.pages.render(
+        "change.html",
+        visitor=visitor,
+        language=language_of(request),
+        status=200 if cost else 409,
+        wish=wish,
+        wanted=wish.return_to,
+        product_name=await name_shown(site, wish.product.key),
+        choice=Choice(wish.price_id, await price_by_id(site, wish.price_id)),
+        choice_before=Choice(before.price_id or "", await price_by_id(site, before.price_id)),
+        seats=before.quantity or 1,
+        beside=[await described(site, wish.product, advice, one, plans[one.has.source]) for one in advice.beside],
+        cost=cost,
+    )
