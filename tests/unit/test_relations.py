@@ -180,7 +180,7 @@ def grant(product: str, source: str, since: int = NOW, until: int | None = None,
 
 def found(product: str | None = "basic", verdict: Verdict = Verdict.GRANTED, **more: Any) -> Finding:
     named: dict[str, Any] = {"order_id": "ord_1", "person_id": "per_1", "live": False, "currency": "eur"}
-    period = {"created_at": NOW, "period_start": NOW, "period_end": LATER}
+    period: dict[str, Any] = {"created_at": NOW, "period_start": NOW, "period_end": LATER}
     given: dict[str, Any] = {"standing": Standing.ACTIVE, "items": (), "source": "sub_1"}
     bought: Bought = Subscription(**named, **period, **given | more)
     return Finding(bought, verdict, because(Code.SUBSCRIBED), product=product)
