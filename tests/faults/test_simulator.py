@@ -1,8 +1,9 @@
 """The simulator itself: the same history is the same each time, its checker sees what is wrong, and it shrinks."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,13 +13,13 @@ from tests.faults.simulator import history
 from tests.faults.simulator.campaign import run, shorter
 from tests.faults.simulator.checker import Entry, Source
 from tests.faults.simulator.history import History, Step, generate, load
-from tests.faults.simulator.ledger import EventFact, Facts, InvoiceFact, SubscriptionFact, moments
+from tests.faults.simulator.ledger import EventFact, Fact, Facts, InvoiceFact, SubscriptionFact, moments
 from tests.faults.simulator.planting import ROOT, Plant, hunt, plants
 from tests.faults.simulator.play import play, quiet
 from tests.faults.simulator.shrink import shrink
 from tests.faults.simulator.steps import ACTIONS
 from tests.faults.simulator.storage import Store, sqlite_store
-from tests.faults.simulator.worth import DAY, Offer, Worth, of_subscription
+from tests.faults.simulator.worth import DAY, Judged, Offer, Worth, of_subscription, to_see_to
 
 from tollkeeper import entitlements, inbox
 from tollkeeper.storage import customers
@@ -171,6 +172,10 @@ def test_shrinking_leaves_what_it_takes_to_fail() -> None:
 GOOD: Worth = ("pro", 100)
 
 
+def worth(since: int, of: Worth) -> Entry:
+    return Entry(since, {"": Judged(of)})
+
+
 @pytest.mark.parametrize(
     ("seen", "possible"),
     [
@@ -186,101 +191,223 @@ GOOD: Worth = ("pro", 100)
 )
 def test_what_the_app_knows_only_grows(seen: list[Worth], possible: bool) -> None:
     """A payment that was good from 10 to 20: whoever has seen it taken back must not go by older data again."""
-    entries = [Entry(0, {"": None}), Entry(10, {"": GOOD}), Entry(20, {"": None})]
+    entries = [worth(0, None), worth(10, GOOD), worth(20, None)]
     source = Source("cs_1", "per_1", "pro", entries)
-    assert all(source.learn(worth, "pro", now=50) for worth in seen) is possible
+    assert all(source.learn(held, "pro", now=50) for held in seen) is possible
 
 
 def test_what_is_told_exactly_may_be_less_only_if_anything_has_changed_since() -> None:
-    source = Source("sub_1", "per_1", "pro", [Entry(0, {"": None}), Entry(10, {"": GOOD})], known=10)
+    source = Source("sub_1", "per_1", "pro", [worth(0, None), worth(10, GOOD)], known=10)
     assert source.learn(GOOD, "pro", 50, exactly=True)
     assert not source.learn(None, "pro", 50, exactly=True)
     assert source.learn(None, "pro", 100, exactly=True)  # it has run out by itself
-    source.note(Entry(30, {"": ("pro", 200)}))
+    source.note(worth(30, ("pro", 200)))
     assert source.learn(None, "pro", 50, exactly=True)
 
 
 def test_a_price_that_nobody_knows_leaves_the_product_as_it_was() -> None:
-    source = Source("sub_1", "per_1", "pro", [Entry(0, {"pro": GOOD, "extra": ("extra", 70)})])
+    source = Source("sub_1", "per_1", "pro", [Entry(0, {"pro": Judged(GOOD), "extra": Judged(("extra", 70))})])
     assert source.learn(GOOD, "pro", 50)
     assert not source.learn(GOOD, "extra", 50)
 
 
+def test_an_end_is_called_by_what_the_app_can_have_read() -> None:
+    """A dispute was open from 10 on, and is lost since 20."""
+    disputed, lost = (Judged(None, frozenset({word})) for word in ("suspended", "revoked"))
+    source = Source("cs_1", "per_1", "pro", [worth(0, GOOD), Entry(10, {"": disputed}), Entry(20, {"": lost})])
+    assert source.ends("pro") == {"ended", "suspended", "revoked"}
+    source.known = 10
+    assert source.ends("pro") == {"suspended", "revoked"}
+    source.known = 20
+    assert source.ends("pro") == {"revoked"}
+
+
 CLUB = Offer(
-    "club", "price_1", 500, "eur", refund_revokes_from=100, dispute_suspends=True, promotion_codes=False, grace_days=7
+    product="club",
+    price="price_1",
+    amount=500,
+    currency="eur",
+    refund_revokes_from=100,
+    dispute_suspends=True,
+    promotion_codes=False,
+    grace_days=7,
+    trial_grace_days=2,
 )
-START, END = 1000, 1000 + 30 * DAY
+HOUR, MONTH = 3600, 30 * DAY
+START = 100 * MONTH
+END = START + MONTH
 RUNS = SubscriptionFact("active", "cus_1", "ord_1", "per_1", ("price_1",), START, END)
+TRIED = START + HOUR  # a draft becomes final after an hour, and is tried then
 
 
-def ledger(told: SubscriptionFact, *invoices: str, total: int = 500) -> Facts:
-    """A subscription whose present period has these invoices: each tried a day after the last, or paid."""
-    facts = Facts(subscriptions={"sub_1": told})
-    for number, status in enumerate(invoices):
-        name = str(number)
-        facts.invoices[name] = InvoiceFact("sub_1", status, total, (START,))
-        if status == "paid":
-            facts.links[name] = (name, f"pi_{name}", "paid")
-            facts.intents[f"pi_{name}"] = ("succeeded", f"ch_{name}")
-            facts.charges[f"ch_{name}"] = (True, total)
-        elif status == "open":
-            facts.failed[name] = START + number * DAY
+@dataclass(frozen=True)
+class Of:
+    """An invoice that stands so. ``at`` is when its time begins, in seconds from the present period's start."""
+
+    status: str
+    at: int = 0
+    total: int = 500
+    charge: str | None = None
+    """How its payment stands."""
+    tried: bool = True
+    stays: bool = False
+
+
+def before(status: str, months: int = 1, **more: Any) -> Of:
+    """The renewal of an earlier period."""
+    return Of(status, -months * MONTH, **more)
+
+
+def told(subscription: SubscriptionFact, *bills: Of, trial: bool = False, months: int = 3) -> Facts:
+    """A subscription that has so many periods behind it, the first of which may have been a trial."""
+    facts = Facts()
+    for past in range(months, 0, -1):
+        status = "trialing" if trial and past == months else "active"
+        begins = START - past * MONTH
+        facts.take([("subscriptions", "sub_1", replace(RUNS, status=status, start=begins, end=begins + MONTH))])
+    facts.take([("subscriptions", "sub_1", subscription)])
+    facts.take([fact for number, bill in enumerate(bills) for fact in billed(str(number), bill)])
     return facts
 
 
+def billed(name: str, bill: Of) -> Iterator[Fact]:
+    begins, final = START + bill.at, bill.status != "draft"
+    known = InvoiceFact(
+        id=name,
+        subscription="sub_1",
+        status=bill.status,
+        total=bill.total,
+        begins=begins,
+        ends=(begins // MONTH + 1) * MONTH,
+        due=begins + HOUR if final else None,
+        attempted=final and bill.tried,
+        stays=bill.stays,
+        paid_at=begins + HOUR if bill.status == "paid" else None,
+    )
+    yield "invoices", name, known
+    charge = bill.charge or ("succeeded" if bill.status == "paid" and bill.total > 0 else None)
+    if charge is not None:
+        yield "links", name, (name, f"pi_{name}", "paid" if bill.status == "paid" else "open")
+        yield "intents", f"pi_{name}", ("", f"ch_{name}")
+        yield "charges", f"ch_{name}", (charge, bill.total)
+
+
+PAUSED = replace(RUNS, paused=True)
+OWES = replace(RUNS, status="past_due")
+ONCE, PAID_BEFORE = Of("paid"), before("paid")
+DEBIT = Of("open", charge="pending")
+UPGRADE_PAID, UPGRADE_FAILED = Of("paid", 9 * DAY), Of("open", 9 * DAY)
+
+
 @pytest.mark.parametrize(
-    ("told", "invoices", "until"),
+    ("subscription", "bills", "until"),
     [
-        (RUNS, ["paid"], END + DAY),
-        (RUNS, [], None),  # its first payment is under way
-        (RUNS, ["draft"], None),
-        (RUNS, ["paid", "draft"], END + DAY),
-        (RUNS, ["void"], None),
-        (RUNS, ["void", "paid"], END + DAY),
-        (replace(RUNS, ends=END), ["paid"], END),
-        (replace(RUNS, ends=END + 9 * DAY), ["paid"], END + DAY),
-        (replace(RUNS, paused=True), ["paid"], END),
-        (replace(RUNS, paused=True), ["paid", "open"], None),
+        # Paid, or nothing to pay
+        (RUNS, [ONCE], END + DAY),
+        (RUNS, [Of("paid", total=0)], END + DAY),
         (replace(RUNS, status="trialing"), [], END + DAY),
-        (replace(RUNS, status="past_due"), ["open"], None),  # never paid, after a trial too
-        (replace(RUNS, status="past_due"), ["paid", "open", "open"], START + 8 * DAY),
-        (replace(RUNS, status="past_due", ends=START + DAY), ["paid", "open"], START + DAY),
-        (replace(RUNS, status="past_due"), ["paid"], START + 7 * DAY),
-        *((replace(RUNS, status=status), ["paid"], None) for status in ("unpaid", "paused", "incomplete", "news")),
+        (replace(RUNS, ends=END), [ONCE], END),
+        (replace(RUNS, ends=END + 9 * DAY), [ONCE], END + DAY),
+        (PAUSED, [ONCE], END),
+        (OWES, [before("open"), ONCE], END + DAY),
+        # On its way to be paid
+        (RUNS, [PAID_BEFORE], START + 7 * DAY),
+        (RUNS, [PAID_BEFORE, Of("draft")], START + 7 * DAY),
+        (RUNS, [PAID_BEFORE, Of("open", tried=False)], TRIED + 7 * DAY),
+        (RUNS, [PAID_BEFORE, DEBIT], TRIED + 14 * DAY),
+        (RUNS, [PAID_BEFORE, Of("draft"), DEBIT], START + 7 * DAY),
+        (PAUSED, [PAID_BEFORE, DEBIT], TRIED + 14 * DAY),
+        # Not paid
+        (OWES, [PAID_BEFORE, Of("open")], TRIED + 7 * DAY),
+        (OWES, [PAID_BEFORE, Of("open", charge="failed")], TRIED + 7 * DAY),
+        (replace(OWES, ends=START + DAY), [PAID_BEFORE, Of("open")], START + DAY),
+        (RUNS, [PAID_BEFORE, Of("uncollectible")], TRIED + 7 * DAY),
+        (RUNS, [PAID_BEFORE, Of("void")], TRIED + 7 * DAY),
+        (RUNS, [PAID_BEFORE, Of("draft", stays=True)], START + 7 * DAY),
+        (RUNS, [Of("void"), ONCE], END + DAY),  # another in its place
+        (RUNS, [PAID_BEFORE, Of("void"), UPGRADE_PAID], TRIED + 7 * DAY),  # for a part of the time alone
+        (OWES, [PAID_BEFORE, Of("void"), UPGRADE_FAILED], TRIED + 7 * DAY),
+        (OWES, [ONCE, UPGRADE_FAILED], TRIED + 16 * DAY),
+        (PAUSED, [PAID_BEFORE, Of("void")], None),
+        (PAUSED, [PAID_BEFORE, Of("draft", stays=True)], None),
+        (PAUSED, [ONCE, UPGRADE_FAILED], None),
+        # One grace for one gap
+        (OWES, [before("paid", 2), before("open"), Of("open")], TRIED - MONTH + 7 * DAY),
+        (RUNS, [before("paid", 2), before("uncollectible"), Of("draft")], TRIED - MONTH + 7 * DAY),
+        (RUNS, [before("paid", 2), before("void"), DEBIT], TRIED - MONTH + 7 * DAY),
+        (RUNS, [before("paid", 3), before("void", 2), before("draft"), Of("draft")], TRIED - 2 * MONTH + 7 * DAY),
+        (OWES, [before("open", 3), before("paid", 2), before("paid"), Of("open")], TRIED + 7 * DAY),
+        (OWES, [before("open"), replace(UPGRADE_PAID, at=9 * DAY - MONTH), Of("open")], TRIED - MONTH + 7 * DAY),
+        # Nothing to go on
+        (RUNS, [], None),
+        (RUNS, [Of("draft")], None),
+        (RUNS, [DEBIT], None),
+        (OWES, [Of("open")], None),
+        *((replace(RUNS, status=status), [ONCE], None) for status in ("unpaid", "paused", "incomplete", "news")),
+        (replace(RUNS, status="canceled"), [ONCE], None),
     ],
 )
-def test_what_a_subscription_is_worth(told: SubscriptionFact, invoices: list[str], until: int | None) -> None:
-    """The table of docs/decisions/0015-subscriptions.md, which the checker goes by."""
-    worth = of_subscription(ledger(told, *invoices), "sub_1", CLUB)
-    assert worth == (None if until is None else ("club", until))
-
-
-def test_what_a_coupon_covers_is_worth_as_much_as_what_is_paid() -> None:
-    assert of_subscription(ledger(RUNS, "paid", total=0), "sub_1", CLUB) == ("club", END + DAY)
+def test_what_a_subscription_is_worth(subscription: SubscriptionFact, bills: list[Of], until: int | None) -> None:
+    """The tables of docs/decisions/0023-money-of-a-subscription.md and docs/subscriptions.md."""
+    assert of_subscription(told(subscription, *bills), "sub_1", CLUB).worth == (until and ("club", until))
 
 
 @pytest.mark.parametrize(
-    ("refunds", "disputes", "counts"),
+    ("bill", "until"),
     [
-        ([(499, "succeeded")], [], True),
-        ([(250, "succeeded"), (250, "pending")], [], False),
-        ([(500, "failed")], [], True),
-        ([], ["warning_needs_response", "won"], True),
-        ([], ["needs_response"], False),
-        ([], ["lost"], False),
+        (Of("draft"), START + 4 * DAY),
+        (DEBIT, TRIED + 14 * DAY),
+        (Of("open"), TRIED + 2 * DAY),
+        (Of("void"), TRIED + 2 * DAY),
+        (Of("paid"), END + DAY),
     ],
 )
-def test_money_that_goes_back_is_that_of_the_period(
-    refunds: list[tuple[int, str]], disputes: list[str], counts: bool
+def test_the_first_payment_after_a_trial_or_a_free_period_has_a_grace_of_its_own(bill: Of, until: int) -> None:
+    free = before("paid", total=0)
+    for facts in (told(RUNS, bill, trial=True, months=1), told(RUNS, free, bill), told(RUNS, free, bill, trial=True)):
+        assert of_subscription(facts, "sub_1", CLUB).worth == ("club", until)
+
+
+@pytest.mark.parametrize(
+    ("refunds", "disputes", "ends"),
+    [
+        ([(499, "succeeded")], [], None),
+        ([(250, "succeeded"), (250, "pending")], [], "revoked"),
+        ([(500, "failed")], [], None),
+        ([], ["warning_needs_response", "won"], None),
+        ([], ["needs_response"], "suspended"),
+        ([], ["lost"], "revoked"),
+    ],
+)
+def test_refunds_are_judged_by_period_and_disputes_by_subscription(
+    refunds: list[tuple[int, str]], disputes: list[str], ends: str | None
 ) -> None:
-    facts = ledger(RUNS, "paid")
-    facts.refunds = {str(number): ("ch_0", *told) for number, told in enumerate(refunds)}
+    facts = told(RUNS, ONCE)
+    facts.refunds = {str(number): ("ch_0", *how) for number, how in enumerate(refunds)}
     facts.disputes = {str(number): ("ch_0", status) for number, status in enumerate(disputes)}
-    assert (of_subscription(facts, "sub_1", CLUB) is not None) is counts
-    later = replace(RUNS, start=END, end=END + 30 * DAY)
-    facts.subscriptions["sub_1"] = later
-    facts.invoices["later"] = InvoiceFact("sub_1", "draft", 500, (END,))
-    assert of_subscription(facts, "sub_1", CLUB) == ("club", later.end + DAY)
+    taken_back = Judged(None, frozenset({ends or ""}))
+    assert of_subscription(facts, "sub_1", CLUB) == (taken_back if ends else Judged(("club", END + DAY)))
+    later = replace(RUNS, start=END, end=END + MONTH)
+    facts.take([("subscriptions", "sub_1", later), *billed("1", Of("paid", MONTH))])
+    goes_on = Judged(("club", later.end + DAY))
+    assert of_subscription(facts, "sub_1", CLUB) == (taken_back if ends and disputes else goes_on)
+    assert of_subscription(facts, "sub_1", replace(CLUB, earlier_dispute_counts=False)) == goes_on
+
+
+def test_what_operators_are_told_of_a_subscription() -> None:
+    stuck = told(RUNS, PAID_BEFORE, Of("draft", stays=True))
+    assert to_see_to(stuck, "sub_1", CLUB) == {"not finalized"}
+    over = replace(RUNS, status="canceled", ended=START)
+    late = told(over, ONCE)
+    assert to_see_to(late, "sub_1", CLUB) == {"paid after the end"}
+    late.refunds = {"1": ("ch_0", 500, "succeeded")}
+    assert not to_see_to(late, "sub_1", CLUB)
+    goes_on = told(RUNS, PAID_BEFORE, ONCE)
+    goes_on.disputes = {"1": ("ch_0", "needs_response")}
+    assert not to_see_to(goes_on, "sub_1", CLUB)
+    assert to_see_to(goes_on, "sub_1", replace(CLUB, earlier_dispute_counts=False)) == {"disputed"}
+    goes_on.disputes = {"1": ("ch_0", "lost")}
+    assert to_see_to(goes_on, "sub_1", CLUB) == {"disputed"}
 
 
 @pytest.mark.parametrize("plant", plants(), ids=lambda plant: plant.name)
@@ -290,7 +417,7 @@ def test_every_plant_fits_the_code_as_it_is(plant: Plant) -> None:
 
 
 def test_there_are_plants_enough() -> None:
-    assert len(plants()) >= 45
+    assert len(plants()) >= 80
 
 
 def test_a_plant_is_found() -> None:

@@ -13,6 +13,8 @@ from tests.faults.simulator.ledger import EventFact, Facts
 from tests.faults.simulator.storage import Store
 from tests.faults.simulator.worth import (
     DAY,
+    NOTHING,
+    Judged,
     Offer,
     Worth,
     at_most,
@@ -20,6 +22,7 @@ from tests.faults.simulator.worth import (
     of_session,
     of_subscription,
     sold_by,
+    to_see_to,
 )
 
 GRANTS = "SELECT source, person_id, product, revoked_at, until FROM grants WHERE provider = 'stripe' AND account = ?"
@@ -59,8 +62,11 @@ MATTERS = (
 LISTED = 30 * DAY
 
 
-# What the end of access is called: for now, for good, or since it was over.
-ENDS = frozenset({"suspended", "revoked", "ended"})
+# What operators are told of subscriptions, apart from prices that the catalog does not know.
+TOLD_OF_SUBSCRIPTIONS = ("paid after the end", "not finalized", "disputed")
+
+# What became of somebody's access that ended, whichever word it is called by.
+ENDS = "suspended, revoked or ended"
 
 
 class Violation(Exception):
@@ -90,11 +96,14 @@ class Entry:
     """
 
     since: int
-    worths: Mapping[str, Worth]
+    worths: Mapping[str, Judged]
     sells: str | None = None
 
+    def judged(self, before: str) -> Judged:
+        return self.worths[before] if before in self.worths else self.worths.get("", NOTHING)
+
     def worth(self, before: str) -> Worth:
-        return self.worths[before] if before in self.worths else self.worths.get("")
+        return self.judged(before).worth
 
 
 @dataclass
@@ -143,7 +152,13 @@ class Source:
         if seen is not None:
             self.known = max(self.known, seen)
             return True
-        return not (exactly and len(alive) == 1) and any(at_most(held, worth) for _, worth in alive)
+        if exactly and len({worth for _, worth in alive}) == 1:
+            return False
+        return any(at_most(held, worth) for _, worth in alive)
+
+    def ends(self, before: str) -> frozenset[str]:
+        """What the end of its access may be called now, by all that the app can go by. What runs out has ended."""
+        return frozenset().union(*(entry.judged(before).ends for entry in self.alive(self.known)))
 
 
 class Held(NamedTuple):
@@ -164,7 +179,7 @@ def change(had: Held | None, held: Held, now: float) -> str | None:
     if before == after:
         return None
     if before is None or after is None:
-        return "ended" if before else "restored" if had else "granted"
+        return ENDS if before else "restored" if had else "granted"
     if before[0] != after[0]:
         return "changed"
     return "extended" if (after[1] or 0) > (before[1] or 0) else "shortened"
@@ -278,7 +293,7 @@ class Checker:
             page = self.handed[source.id]
             return Entry(version, {"": of_session(self._facts, self._facts.sessions[page.session], page.offer)})
         if told.over:
-            return Entry(version, {"": None})
+            return Entry(version, {"": NOTHING})
         sells = sold_by(told, self._by_price)
         if sells is not None:
             return Entry(version, {"": of_subscription(self._facts, source.id, self._recurring[sells])}, sells)
@@ -323,17 +338,19 @@ class Checker:
     def _check_audit(self, id_: str, had: Held | None, held: Held, audited: Sequence[Audited], now: float) -> None:
         """One row says what changed, by the app's own time; no row says what did not."""
         right = [
-            Audited(held.person, held.product, self._called(had, held, row), row.at, row.evidence) for row in audited
+            Audited(held.person, held.product, self._called(id_, had, held, row), row.at, row.evidence) for row in audited
         ]
         if len(audited) > 1 or right != list(audited) or not all(row.evidence for row in audited):
             raise Violation("I8", f"{id_} was {had}, and is {held}: the audit says {audited}")
         if not audited and change(had, held, now) is not None:
             raise Violation("I8", f"{id_} was {had}, and is {held}: the audit says nothing")
 
-    def _called(self, had: Held | None, held: Held, row: Audited) -> str | None:
+    def _called(self, id_: str, had: Held | None, held: Held, row: Audited) -> str | None:
         """Why access ends is a word of its own; which, the ledger may say by now otherwise than when it was read."""
         became = change(had, held, row.at)
-        return row.change if became == "ended" and row.change in ENDS else became
+        source = self.sources.get(id_)
+        words = source.ends(had.product if had else source.ordered) if source else frozenset[str]()
+        return row.change if became == ENDS and row.change in words else became
 
     def _remember(self, id_: str, had: Held | None, now: float) -> None:
         """Until when somebody had what changes now."""
@@ -430,6 +447,22 @@ class Checker:
             if len(flagged & sources) != len(sources) - 1:
                 raise Violation("I4", f"{person} paid for {product} {len(sources)} times, flagged: {sorted(flagged)}")
 
+    def listed(self, cases: frozenset[tuple[str, str]]) -> None:
+        """I5: of each subscription that was ordered here, operators are told what they should see to, and nothing else.
+
+        ``cases`` are what is listed, each by the subscription and its kind.
+        """
+        for source in self.sources.values():
+            if source.id in self._facts.subscriptions and not self._is_unheard_of(source):
+                told = {kind for id_, kind in cases if id_ == source.id and kind in TOLD_OF_SUBSCRIPTIONS}
+                if told != (right := self._to_see_to(source)):
+                    raise Violation("I5", f"of {source.id} operators are told {told}, and should be told {set(right)}")
+
+    def _to_see_to(self, source: Source) -> frozenset[str]:
+        told, held = self._facts.subscriptions[source.id], self.grants.get(source.id)
+        sells = sold_by(told, self._by_price) or (held.product if held else source.ordered)
+        return to_see_to(self._facts, source.id, self._recurring[sells])
+
     def _grant_worth(self, source: Source) -> Worth:
         held = self.grants.get(source.id)
         return source.worth(held.product if held else source.ordered, self._time())
@@ -457,10 +490,10 @@ class Checker:
         for source in self.sources.values():
             held, worth = self.grants.get(source.id), self._grant_worth(source)
             holds = held.worth(self._time()) if held else None
-            if holds != worth and not (held is None and self._unheard_of(source)):
+            if holds != worth and not (held is None and self._is_unheard_of(source)):
                 raise Violation("I1", f"{source.person} holds {holds}, and {source.id} gives {worth}")
 
-    def _unheard_of(self, source: Source) -> bool:
+    def _is_unheard_of(self, source: Source) -> bool:
         """Whether it was made by hand for somebody whom the sweep does not ask for, and all that tells of it was lost.
 
         What its next renewal tells will be heard.

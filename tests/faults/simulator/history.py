@@ -206,6 +206,7 @@ SUBSCRIPTIONS: Steps = {
             "proration": one_of("create_prorations", "always_invoice", "none"),
         },
     ),
+    "change_often": (0.4, {"which": WHICH, "times": one_of(6, 12)}),
     "pause": (1, {"which": WHICH, "how": one_of("void", "keep_as_draft", "mark_uncollectible", "resume", "resume")}),
     "owed": (1.2, {"which": WHICH, "how": one_of("pay", "void", "mark_uncollectible")}),
     "drafts": (1.2, {"seconds": one_of("0", "3600", "3600", "255600", "never")}),

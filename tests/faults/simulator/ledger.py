@@ -6,7 +6,7 @@ Knows nothing of the app. Watches what the sandbox commits, reduced to the few f
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from tollkeeper.sandbox.stripe.ledger import JSON, Ledger
 
@@ -54,13 +54,21 @@ class SubscriptionFact:
         return self.status in OVER
 
 
+class Period(NamedTuple):
+    """A period that a subscription was in. ``trial``: it was free."""
+
+    start: int
+    trial: bool
+
+
 @dataclass(frozen=True, slots=True)
 class InvoiceFact:
     """An invoice of a subscription, and the time that it is for. ``due`` is when it became final.
 
-    ``stays``: it is a draft that nothing will make final. ``late``: it was paid, and when.
+    ``stays``: it is a draft that nothing will make final.
     """
 
+    id: str
     subscription: str
     status: str
     total: int
@@ -101,6 +109,8 @@ class Facts:
     customers: dict[str, str | None] = field(default_factory=dict)
     """The person that each one names."""
     subscriptions: dict[str, SubscriptionFact] = field(default_factory=dict)
+    periods: dict[str, list[Period]] = field(default_factory=dict)
+    """All that each subscription was in, oldest first."""
     invoices: dict[str, InvoiceFact] = field(default_factory=dict)
     links: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     """Which invoice which payment pays, and whether it has."""
@@ -118,6 +128,8 @@ class Facts:
         """What one transaction did."""
         for kind, id_, fact in facts:
             getattr(self, kind)[id_] = fact
+            if kind == "subscriptions":
+                self._note_period(id_, fact)
         self.version += 1
         for kind, id_, _fact in facts:
             if kind == "events":
@@ -128,6 +140,13 @@ class Facts:
             if id_ not in self.over and not self._matters(id_):
                 self.over[id_] = self.version
         self.changed()
+
+    def _note_period(self, id_: str, told: SubscriptionFact) -> None:
+        known, is_trial = self.periods.setdefault(id_, []), told.status == "trialing"
+        if not known or known[-1].start != told.start:
+            known.append(Period(told.start, is_trial))
+        elif is_trial:
+            known[-1] = Period(told.start, is_trial)
 
     def bills(self, subscription: str) -> dict[str, InvoiceFact]:
         """The invoices of a subscription, oldest first."""
@@ -258,6 +277,7 @@ def _invoice(ledger: WatchedLedger, body: JSON, hidden: JSON) -> InvoiceFact:
     taxed = body["automatic_tax"]["status"] in (None, "complete")
     goes_on = body["auto_advance"] and taxed and not body["last_finalization_error"]
     return InvoiceFact(
+        id=body["id"],
         subscription=body["parent"]["subscription_details"]["subscription"],
         status=body["status"],
         total=body["total"],

@@ -93,6 +93,7 @@ async def _settle(world: World) -> None:
     if world.violation is None:
         world.check(world.checker.settled)
         world.check(world.checker.bought_twice, world.flagged())
+        world.check(world.checker.listed, world.listed())
         world.ask_gate()
 
 

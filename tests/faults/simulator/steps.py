@@ -20,6 +20,9 @@ from tollkeeper.storage import events
 
 DAY = 24 * 3600
 
+# Of the prices that are on sale where subscriptions are, those by the month.
+BY_THE_MONTH = (2, 3, 0)
+
 T = TypeVar("T")
 Action = Callable[..., Awaitable[None]]
 
@@ -303,6 +306,12 @@ async def change_plan(world: World, which: int, price: int | str, proration: str
     item = (await world.call("GET", f"/v1/subscriptions/{id_}"))["items"]["data"][0]["id"]
     form = {"items[0][id]": item, "items[0][price]": _price(world, price), "proration_behavior": proration}
     await world.post_to_stripe("POST", f"/v1/subscriptions/{id_}", form)
+
+
+async def change_often(world: World, which: int, times: int) -> None:
+    """To and fro between the products by the month, all of it on the next invoice: it has more than ten lines then."""
+    for number in range(times):
+        await change_plan(world, which, BY_THE_MONTH[number % len(BY_THE_MONTH)], "create_prorations")
 
 
 def _price(world: World, price: int | str) -> str:
@@ -642,7 +651,7 @@ ACTIONS: dict[str, Action] = {
         *(press, buy, pay, debit, redeem, come_back, come_back_with_nothing, cancel, look_in),
         *(refund, refund_ends, debit_ends, dispute, dispute_ends),
         *(days_later, period_ends, fail, mend, renewal_fails, end, change_plan, pause, owed, by_hand),
-        *(drafts, finalize, by_debit, pay_late, dispute_earlier),
+        *(change_often, drafts, finalize, by_debit, pay_late, dispute_earlier),
         *(expire, delete_customer, buy_by_link, pay_other_session, forge, hear_again),
         *(webhooks, wrong_mode, outage, stall, busy, crash, crash_soon, restart, second_worker),
         *(let_pass, hours_later, reconcile, ask_at_once, replay),

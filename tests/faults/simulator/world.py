@@ -30,6 +30,7 @@ from tests.faults.simulator.premises import (
 from tests.faults.simulator.storage import Process, ProcessDatabase, Store
 from tests.faults.simulator.wire import Answer, Gone, Headers, StripeWire, Weather, WebhookWire, ask_process
 
+from tollkeeper import operators
 from tollkeeper.app import create_app
 from tollkeeper.budget import Budget
 from tollkeeper.catalog import Catalog
@@ -256,6 +257,12 @@ class World:
             ]
         )
         return frozenset(one.grant.source for one in surplus(pairs, catalog))
+
+    def listed(self) -> frozenset[tuple[str, str]]:
+        """What the app tells its operators to look at: each payment or subscription, with the kind that it is of."""
+        asked = (Catalog(self.config.products), "stripe", False, self.whole_clock(), 10_000)
+        cases = self.store.read(lambda conn: operators.payments_to_check(conn, *asked))
+        return frozenset((case.payment, case.kind) for case in cases)
 
     # Calls
 

@@ -3,8 +3,11 @@ documentation: docs/decisions/0015-subscriptions.md, docs/decisions/0023-money-o
 docs/subscriptions.md, and of Stripe's. Imports nothing of the app.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import inf
+from typing import NamedTuple
 
 from tests.faults.simulator.ledger import Facts, InvoiceFact, SessionFact, SubscriptionFact
 
@@ -20,6 +23,15 @@ OPEN_DISPUTES = ("needs_response", "under_review")
 # A product, and until when (Unix seconds; None: for good). Or nothing.
 Worth = tuple[str, int | None] | None
 
+
+class Judged(NamedTuple):
+    """What something gives, and by which words its access ends, if that ends it: docs/glossary.md, *verdict*."""
+
+    worth: Worth
+    ends: frozenset[str] = frozenset({"ended"})
+
+
+NOTHING = Judged(None)
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -52,22 +64,18 @@ def at_most(one: Worth, other: Worth) -> bool:
     return one[0] == other[0] and (other[1] is None or (one[1] is not None and one[1] <= other[1]))
 
 
-def of_session(facts: Facts, session: SessionFact, offer: Offer) -> Worth:
+def of_session(facts: Facts, session: SessionFact, offer: Offer) -> Judged:
     """What was bought once: for good, if it is paid as ordered, and not taken back under the policy."""
     if session.status != "complete" or not _as_ordered(session, offer):
-        return None
+        return NOTHING
     if session.total == 0:
-        return (offer.product, None) if session.payment_status == "no_payment_required" else None
+        return Judged((offer.product, None)) if session.payment_status == "no_payment_required" else NOTHING
     _, charge = facts.intents.get(session.payment_intent or "", ("", None))
     status, amount = facts.charges.get(charge or "", ("", 0))
-    if (
-        session.payment_status != "paid"
-        or status != "succeeded"
-        or amount < session.total
-        or _taken_back(facts, {charge}, offer)
-    ):
-        return None
-    return offer.product, None
+    if session.payment_status != "paid" or status != "succeeded" or amount < session.total:
+        return NOTHING
+    ends = _taken_back(facts, {charge}, offer)
+    return Judged(None, ends) if ends else Judged((offer.product, None))
 
 
 def _as_ordered(session: SessionFact, offer: Offer) -> bool:
@@ -78,18 +86,18 @@ def _as_ordered(session: SessionFact, offer: Offer) -> bool:
     return session.total >= offer.amount - (session.discount if offer.promotion_codes else 0)
 
 
-def _taken_back(facts: Facts, charges: set[str | None], offer: Offer) -> bool:
-    """Whether so much of what was paid with these went back that it no longer counts, or it is disputed."""
+def _taken_back(facts: Facts, charges: set[str | None], offer: Offer) -> frozenset[str]:
+    """How what was paid with these was taken back: so much was refunded that it no longer counts, or it is disputed."""
     paid = sum(facts.charges[charge][1] for charge in charges if charge)
     back = sum(sum_ for of, sum_, status in facts.refunds.values() if of in charges and status in REFUNDED)
-    if back and back * 100 >= offer.refund_revokes_from * paid:
-        return True
-    return _disputed(facts, charges, offer)
+    refunded = back and back * 100 >= offer.refund_revokes_from * paid
+    return _disputed(facts, charges, offer) | ({"revoked"} if refunded else set())
 
 
-def _disputed(facts: Facts, charges: set[str | None], offer: Offer) -> bool:
+def _disputed(facts: Facts, charges: set[str | None], offer: Offer) -> frozenset[str]:
     disputes = {status for of, status in facts.disputes.values() if of in charges}
-    return "lost" in disputes or (offer.dispute_suspends and not disputes.isdisjoint(OPEN_DISPUTES))
+    is_open = offer.dispute_suspends and not disputes.isdisjoint(OPEN_DISPUTES)
+    return frozenset({"revoked"} if "lost" in disputes else {"suspended"} if is_open else ())
 
 
 def sold_by(told: SubscriptionFact, offers: Mapping[str, Offer]) -> str | None:
@@ -97,82 +105,132 @@ def sold_by(told: SubscriptionFact, offers: Mapping[str, Offer]) -> str | None:
     return next((offers[price].product for price in told.prices if price in offers), None)
 
 
-def of_subscription(facts: Facts, id_: str, offer: Offer) -> Worth:
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A period, and the invoices whose time begins in it. ``trial``: it was free."""
+
+    trial: bool
+    bills: tuple[InvoiceFact, ...]
+
+    @property
+    def unpaid(self) -> list[InvoiceFact]:
+        return [bill for bill in self.bills if bill.status != "paid"]
+
+    @property
+    def owed(self) -> list[InvoiceFact]:
+        """What is not paid. Of a void invoice another takes the place that is for the same time, as a revision is:
+        https://docs.stripe.com/invoicing/invoice-edits.
+        """
+        stands_from = min((bill.begins for bill in self.bills if bill.status != "void"), default=inf)
+        return [bill for bill in self.unpaid if bill.status != "void" or stands_from > bill.begins]
+
+    @property
+    def settled(self) -> bool:
+        """Paid, free, or a trial."""
+        return self.trial or (bool(self.bills) and not self.owed)
+
+
+def of_subscription(facts: Facts, id_: str, offer: Offer) -> Judged:
     """What a subscription gives that sells this."""
-    told, bills = facts.subscriptions[id_], facts.bills(id_)
-    if told.status not in {"trialing", "active", "past_due"}:
-        return None
-    now = {id_: bill for id_, bill in bills.items() if told.start <= bill.begins < told.end}
-    before = {id_: bill for id_, bill in bills.items() if bill.begins < told.start}
-    if _taken_back(facts, _charges(facts, now), offer):
-        return None
-    if offer.earlier_dispute_counts and _disputed(facts, _charges(facts, before), offer):
-        return None
-    lasts = _lasts(facts, told, now, before, offer)
-    if lasts is None:
-        return None
-    return offer.product, lasts if told.ends is None else min(lasts, told.ends)
+    told = facts.subscriptions[id_]
+    if told.over:
+        return NOTHING
+    *before, now = _stretches(facts, id_)
+    ends = set(_taken_back(facts, _charges(facts, now.bills), offer))
+    if offer.earlier_dispute_counts:
+        ends |= _disputed(facts, _charges(facts, (bill for one in before for bill in one.bills)), offer)
+    lasts = _lasts(facts, told, before, now, offer)
+    if lasts is None or told.status not in {"trialing", "active", "past_due"}:
+        ends.add("suspended")
+    if lasts is None or ends:
+        return Judged(None, frozenset(ends))
+    return Judged((offer.product, lasts if told.ends is None else min(lasts, told.ends)))
 
 
-def _charges(facts: Facts, bills: Mapping[str, InvoiceFact]) -> set[str | None]:
+def _stretches(facts: Facts, id_: str) -> list[Stretch]:
+    """Its periods, oldest first, each with its invoices: what begins before the first belongs to it too."""
+    periods, bills = facts.periods[id_], facts.bills(id_).values()
+    begin = [0, *(period.start for period in periods[1:]), max([*(bill.begins for bill in bills), 0]) + 1]
+    found = [tuple(bill for bill in bills if first <= bill.begins < then) for first, then in pairwise(begin)]
+    return [Stretch(period.trial, its) for period, its in zip(periods, found, strict=True)]
+
+
+def _charges(facts: Facts, bills: Iterable[InvoiceFact]) -> set[str | None]:
     """The charges that paid these invoices."""
-    paid = {payment for invoice, payment, status in facts.links.values() if invoice in bills and status == "paid"}
+    wanted = {bill.id for bill in bills}
+    paid = {payment for invoice, payment, status in facts.links.values() if invoice in wanted and status == "paid"}
     return {facts.intents[payment][1] for payment in paid}
 
 
-def _lasts(
-    facts: Facts,
-    told: SubscriptionFact,
-    now: Mapping[str, InvoiceFact],
-    before: Mapping[str, InvoiceFact],
-    offer: Offer,
-) -> int | None:
+def _lasts(facts: Facts, told: SubscriptionFact, before: list[Stretch], now: Stretch, offer: Offer) -> int | None:
     """Until when its invoices say, whatever becomes of the money; None: it gives nothing."""
-    if any(bill.status != "void" for bill in now.values()):
-        now = {id_: bill for id_, bill in now.items() if bill.status != "void"}
-    settled = told.status == "trialing" or (bool(now) and all(bill.status == "paid" for bill in now.values()))
-    if settled:
+    if now.settled:
         return told.end if told.paused else told.end + LATE
-    on_its_way = {id_ for id_, bill in now.items() if bill.status == "open" and _on_its_way(facts, id_)}
-    waiting = {id_ for id_ in now if id_ in on_its_way or _is_asked_in_time(now[id_])}
-    unpaid = {id_ for id_, bill in now.items() if bill.status != "paid"}
-    only_on_its_way = bool(unpaid) and unpaid <= on_its_way
-    if told.paused and not only_on_its_way:
+    every = [bill for one in (*before, now) for bill in one.bills]
+    begun = any(one.trial for one in before) or any(bill.status == "paid" for bill in every)
+    waited_for = [_waited_for(facts, bill) for bill in now.owed] if now.bills else [told.start + ASKED_WITHIN]
+    with_the_bank = bool(now.owed) and all(_on_its_way(facts, bill) for bill in now.owed)
+    if not begun or (told.paused and not with_the_bank):
         return None
-    every = [*now.values(), *before.values()]
-    trial_over = told.trial_end is not None and told.trial_end <= told.start
-    if not trial_over and not any(bill.status == "paid" for bill in every):
-        return None
-    paid_to = max((bill.ends for bill in before.values() if bill.status == "paid"), default=0)
-    missed_before = [bill for bill in before.values() if bill.status != "paid" and bill.begins >= paid_to]
-    missed = [*missed_before, *(now[id_] for id_ in unpaid)]
-    since = min((_due(bill) for bill in missed), default=told.start)
+    missed = _missed(before)
+    since = min((_due(bill) for bill in (*missed, *now.unpaid)), default=told.start)
     first = not any(bill.status == "paid" and bill.total > 0 for bill in every)
     grace = since + (offer.trial_grace_days if first else offer.grace_days) * DAY
-    if missed_before or not unpaid <= waiting or any(now[id_].stays for id_ in unpaid):
-        return grace
-    if only_on_its_way:
-        return max(grace, max(_due(now[id_]) for id_ in unpaid) + PAID_WITHIN)
-    asked = [_due(now[id_]) for id_ in _worst(now, unpaid - on_its_way)]
-    return max(grace, max(asked, default=told.start) + ASKED_WITHIN)
+    return grace if missed else max(grace, min(waited_for))
 
 
-def _worst(now: Mapping[str, InvoiceFact], waiting: set[str]) -> set[str]:
-    """Drafts, if there are any; a final one is further."""
-    return {id_ for id_ in waiting if now[id_].status == "draft"} or waiting
+def _missed(before: list[Stretch]) -> list[InvoiceFact]:
+    """What was not paid since a period was last settled: one gap, however long."""
+    found: list[InvoiceFact] = []
+    for one in reversed(before):
+        if one.settled:
+            break
+        found += one.unpaid
+    return found
 
 
-def _on_its_way(facts: Facts, invoice: str) -> bool:
+def _waited_for(facts: Facts, bill: InvoiceFact) -> int:
+    """Until when it does not count as missed. A payment that is with a bank may take its time; a draft becomes final by
+    itself, and what is final is tried; all else has failed.
+    """
+    if _on_its_way(facts, bill):
+        return _due(bill) + PAID_WITHIN
+    is_asked = (bill.status == "draft" and not bill.stays) or (bill.status == "open" and not bill.attempted)
+    return _due(bill) + ASKED_WITHIN if is_asked else 0
+
+
+def _on_its_way(facts: Facts, bill: InvoiceFact) -> bool:
     """Whether a payment of it is with a bank: https://docs.stripe.com/api/charges/object#charge_object-status"""
-    paying = {payment for of, payment, _ in facts.links.values() if of == invoice}
+    paying = {payment for of, payment, _ in facts.links.values() if of == bill.id}
     charges = [facts.charges.get(facts.intents[payment][1] or "", ("", 0)) for payment in paying]
-    return any(status in ("pending", "succeeded") for status, _ in charges)
-
-
-def _is_asked_in_time(bill: InvoiceFact) -> bool:
-    """A draft that will be final, or a final one that nobody tried to collect yet."""
-    return (bill.status == "draft" and not bill.stays) or (bill.status == "open" and not bill.attempted)
+    return bill.status == "open" and any(status in ("pending", "succeeded") for status, _ in charges)
 
 
 def _due(bill: InvoiceFact) -> int:
     return bill.begins if bill.due is None else bill.due
+
+
+def to_see_to(facts: Facts, id_: str, offer: Offer) -> frozenset[str]:
+    """What an operator is told of a subscription, by the kinds of docs/commands.md: money that came when it was over,
+    a renewal that does not become final by itself, a dispute that was lost or is only to be told while it goes on.
+    """
+    told, bills = facts.subscriptions[id_], list(facts.bills(id_).values())
+    if told.over:
+        late = any(_stays_here(facts, bill) for bill in bills if (bill.paid_at or 0) > (told.ended or 0))
+        return frozenset({"paid after the end"} if late else ())
+    *before, _ = _stretches(facts, id_)
+    of_before = _charges(facts, (bill for one in before for bill in one.bills))
+    told_only = replace(offer, dispute_suspends=not offer.earlier_dispute_counts)
+    lost = "revoked" in _disputed(facts, _charges(facts, bills), offer)
+    disputed = lost or (not offer.earlier_dispute_counts and "suspended" in _disputed(facts, of_before, told_only))
+    stuck = not told.paused and any(bill.stays for bill in bills)
+    return frozenset({*(["disputed"] if disputed else ()), *(["not finalized"] if stuck else ())})
+
+
+def _stays_here(facts: Facts, bill: InvoiceFact) -> bool:
+    """Whether any of its money was neither refunded nor taken by a bank for good."""
+    charges = _charges(facts, [bill])
+    paid = sum(facts.charges[charge][1] for charge in charges if charge)
+    back = sum(sum_ for of, sum_, status in facts.refunds.values() if of in charges and status in REFUNDED)
+    lost = any(of in charges and status == "lost" for of, status in facts.disputes.values())
+    return paid > back and not lost
