@@ -338,7 +338,8 @@ class Checker:
     def _check_audit(self, id_: str, had: Held | None, held: Held, audited: Sequence[Audited], now: float) -> None:
         """One row says what changed, by the app's own time; no row says what did not."""
         right = [
-            Audited(held.person, held.product, self._called(id_, had, held, row), row.at, row.evidence) for row in audited
+            Audited(held.person, held.product, self._called(id_, had, held, row), row.at, row.evidence)
+            for row in audited
         ]
         if len(audited) > 1 or right != list(audited) or not all(row.evidence for row in audited):
             raise Violation("I8", f"{id_} was {had}, and is {held}: the audit says {audited}")

@@ -33,6 +33,7 @@ class Judged(NamedTuple):
 
 NOTHING = Judged(None)
 
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """What is sold, for how much, and what its seller decided about money that goes back or does not come."""
