@@ -1,7 +1,7 @@
 """The nouns, frozen. Times are whole Unix seconds in UTC; money is minor units of a lower-case ISO 4217 currency."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from tollkeeper.errors import Obstacle
@@ -342,6 +342,11 @@ class Invoice:
     def back(self) -> int:
         """How much of what was paid did not stay here: what was refunded, or all of it if the dispute was lost."""
         return self.paid if self.dispute is Dispute.LOST else self.refunded
+
+
+def without_receipts(invoices: Iterable[Invoice]) -> tuple[Invoice, ...]:
+    """The same without their receipts, which show a name."""
+    return tuple(replace(one, receipt_url=None) for one in invoices)
 
 
 class Standing(StrEnum):

@@ -15,6 +15,7 @@ from tollkeeper.entitlements import derive
 from tollkeeper.errors import ProviderMissing, ProviderRefused, ProviderUnavailable
 from tollkeeper.metrics import Metrics
 from tollkeeper.model import (
+    Bought,
     Customer,
     Finding,
     Grant,
@@ -23,8 +24,10 @@ from tollkeeper.model import (
     Purchase,
     Realm,
     Snapshot,
+    Subscription,
     Verdict,
     in_force,
+    without_receipts,
 )
 from tollkeeper.provider import PaymentProvider
 from tollkeeper.reasons import Code, because
@@ -167,14 +170,20 @@ def _paid_twice(
 
 
 def after_deletion(found: Finding, known: bool) -> Finding:
-    """What is found of somebody who deleted their account, of whom no e-mail address is kept any more.
+    """What is found of somebody who deleted their account, of whom no name and address is kept any more.
 
     Money that comes now pays for nothing: it is for an operator to give back.
     """
-    nameless = replace(found, bought=replace(found.bought, email=None))
+    nameless = replace(found, bought=_nameless(found.bought))
     if known or found.verdict is not Verdict.GRANTED:
         return nameless
     return replace(nameless, verdict=Verdict.QUARANTINED, reason=because(Code.PAID_AFTER_DELETION), until=None)
+
+
+def _nameless(bought: Bought) -> Bought:
+    if isinstance(bought, Subscription):
+        return replace(bought, email=None, invoices=without_receipts(bought.invoices))
+    return replace(bought, email=None)
 
 
 def _close_orders(

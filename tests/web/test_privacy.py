@@ -116,6 +116,7 @@ def test_nothing_is_left_of_who_it_was(shop: Shop) -> None:
     kept = everything(shop)
     assert shop.emails[someone] not in kept
     assert "Nova" not in kept
+    assert "/receipts/" not in kept
     [person] = shop.site.rows(tables.people)
     assert (person.name, person.email) == (ERASED_NAME, None)
     for empty in (tables.identities, tables.login_sessions, tables.handovers):

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, delete, select, update
 
-from tollkeeper.model import OrderState
+from tollkeeper.model import OrderState, without_receipts
 from tollkeeper.reasons import Code, because
 from tollkeeper.storage import audit as audits
 from tollkeeper.storage import customers as people_at_providers
@@ -66,6 +66,9 @@ def erase(conn: Connection, person_id: str, now: int) -> None:
         conn.execute(delete(table).where(table.c.person_id == person_id))
     mine = select(customers.c.id).where(customers.c.person_id == person_id)
     conn.execute(update(findings).where(findings.c.customer_id.in_(mine)).values(email=None))
+    for row in conn.execute(select(findings.c.id, findings.c.invoices).where(findings.c.customer_id.in_(mine))).all():
+        bare = without_receipts(row.invoices)
+        conn.execute(update(findings).where(findings.c.id == row.id).values(invoices=bare))
     conn.execute(update(customers).where(customers.c.person_id == person_id).values(told_email=None))
     conn.execute(
         update(orders)
