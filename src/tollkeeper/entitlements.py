@@ -27,6 +27,7 @@ from tollkeeper.model import (
     Subscription,
     Verdict,
     gravest,
+    without_replaced,
 )
 from tollkeeper.reasons import Code, Fact, Reason, because
 
@@ -423,21 +424,35 @@ class _Owing:
 
 
 def _owing(subscription: Subscription) -> _Owing:
-    missed, bill = _missed(subscription), subscription.bill
-    waited_for = [_fell_due(one) for one in missed if one.bill is bill] or [subscription.period_start]
-    waits = bill in WAITS and not any(one.trouble or one.starts < subscription.period_start for one in missed)
+    missed = _missed(subscription)
+    awaited = [_awaited_until(one) for one in subscription.present if one.bill is not Bill.PAID]
+    waits = all(one.starts >= subscription.period_start for one in missed)
     return _Owing(
         since=min(map(_fell_due, missed), default=subscription.period_start),
-        waits_until=max(waited_for) + WAITS[bill] if waits else 0,
+        waits_until=min(awaited, default=subscription.period_start + UNASKED) if waits else 0,
         first=not any(one.bill is Bill.PAID and one.total > 0 for one in subscription.invoices),
     )
 
 
+def _awaited_until(invoice: Invoice) -> int:
+    """Until when it does not count as a renewal that failed; 0: it does."""
+    waits = invoice.bill in WAITS and not invoice.trouble
+    return _fell_due(invoice) + WAITS[invoice.bill] if waits else 0
+
+
 def _missed(subscription: Subscription) -> list[Invoice]:
-    """What was not paid since a period was last settled. A void invoice counts where it was the only one."""
-    settled_to = max((one.ends for one in subscription.earlier if one.bill is Bill.PAID), default=0)
-    asked = [one for one in subscription.earlier if one.starts >= settled_to] + list(subscription.present)
-    return [one for one in asked if one.bill is not Bill.PAID]
+    """What was not paid since a period was last settled, void ones too."""
+    asked = (*subscription.earlier, *subscription.asked)
+    settled = [one.starts for one in asked if one.bill is Bill.PAID and not _leaves_owing(one, asked)]
+    return [one for one in asked if one.bill is not Bill.PAID and one.starts > max(settled, default=0)]
+
+
+def _leaves_owing(paid: Invoice, asked: Iterable[Invoice]) -> bool:
+    """Whether its period was not settled when it was paid, as where it was for another plan from then on. Invoices of
+    one period end together.
+    """
+    so_far = [one for one in asked if one.ends == paid.ends and one.starts <= paid.starts]
+    return any(one.bill is not Bill.PAID for one in without_replaced(so_far))
 
 
 def _fell_due(invoice: Invoice) -> int:

@@ -1,6 +1,6 @@
 """The nouns, frozen. Times are whole Unix seconds in UTC; money is minor units of a lower-case ISO 4217 currency."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
@@ -414,9 +414,13 @@ class Subscription(Named):
 
     @property
     def present(self) -> tuple[Invoice, ...]:
-        """The invoices for the present period, without void ones where there are others."""
-        found = tuple(one for one in self.invoices if self.period_start <= one.starts < self.period_end)
-        return tuple(one for one in found if one.bill is not Bill.VOID) or found
+        """The invoices for the present period, without void ones in whose place there is another."""
+        return without_replaced(self.asked)
+
+    @property
+    def asked(self) -> tuple[Invoice, ...]:
+        """All invoices for the present period."""
+        return tuple(one for one in self.invoices if self.period_start <= one.starts < self.period_end)
 
     @property
     def earlier(self) -> tuple[Invoice, ...]:
@@ -457,6 +461,20 @@ class Subscription(Named):
     def receipt_url(self) -> str | None:
         """Its receipt."""
         return next((one.receipt_url for one in self.present if one.receipt_url), None)
+
+
+def without_replaced(invoices: Collection[Invoice]) -> tuple[Invoice, ...]:
+    """Those of one period without void ones in whose place another was issued: one that asks for money, or is for all
+    of their time. What is only credited for a change of plan pays for nothing.
+
+    https://docs.stripe.com/api/invoices/void
+    """
+    stand = [one for one in invoices if one.bill is not Bill.VOID]
+    return tuple(
+        one
+        for one in invoices
+        if one.bill is not Bill.VOID or not any(other.total > 0 or other.starts <= one.starts for other in stand)
+    )
 
 
 def gravest(disputes: Iterable[Dispute]) -> Dispute:

@@ -705,3 +705,31 @@ def test_what_stands_so_gives_nothing_whatever_its_invoices_say(standing: Standi
     for present, before in every(PRESENT, BEFORE):
         one = replace(RUNNING, standing=standing, invoices=PRESENT[present] + BEFORE[before])
         assert found(one).verdict is verdict
+
+
+def test_k66_no_change_of_plan_opens_a_second_grace() -> None:
+    """A month was paid and cut short by a year that was not, or a plan was changed in a month that was not paid. When
+    the next period is not paid either, nothing is given anew.
+    """
+    year = invoice(Bill.FAILED, -1, starts=START - 29 * DAY, ends=END, due_at=START - 29 * DAY)
+    cut_short = renewed(Bill.FAILED, invoice(Bill.PAID, -1, ends=END + DAY), year)
+    assert found(cut_short).until == START - 22 * DAY
+    change = invoice(Bill.PAID, -1, id="in_change", starts=START - 15 * DAY, total=300, paid=300)
+    not_paid = renewed(Bill.DRAFT, invoice(Bill.FAILED, -1), change, invoice(Bill.PAID, -2))
+    assert found(not_paid).until == START - 23 * DAY + HOUR
+
+
+def test_k66_a_change_of_plan_does_not_pay_for_a_period_that_was_voided() -> None:
+    """What is credited for a change pays for nothing; what is asked for in a void invoice's place does."""
+    credit = invoice(Bill.PAID, starts=START + 9 * DAY, total=-300, paid=0, id="in_credit")
+    voided = renewed(Bill.VOID, credit, PAID_BEFORE)
+    assert found(voided).until == START + 7 * DAY + HOUR
+    assert found(renewed(Bill.VOID, replace(credit, total=900, paid=900), PAID_BEFORE)).until == END + DAY
+    failed = invoice(Bill.FAILED, starts=START + 9 * DAY, due_at=START + 9 * DAY, id="in_upgrade")
+    assert found(renewed(Bill.VOID, failed, PAID_BEFORE)).until == START + 7 * DAY + HOUR
+
+
+def test_k64_of_two_payments_that_are_under_way_the_first_one_ends_the_wait() -> None:
+    second = invoice(Bill.PROCESSING, id="in_upgrade", starts=START + 9 * DAY, due_at=START + 9 * DAY)
+    both = renewed(Bill.PROCESSING, second, PAID_BEFORE)
+    assert found(both).until == START + HOUR + 14 * DAY

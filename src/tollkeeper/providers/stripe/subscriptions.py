@@ -211,14 +211,16 @@ def _bill(invoice: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> Bil
 
 def _time(invoice: Mapping[str, Any]) -> tuple[int, int]:
     """The time that an invoice is for. Only its lines tell: its own period is the time it collected items in. What was
-    left over from a change in the period before stands on it too, and begins earlier.
+    left over from a change in the period before stands on it too, and begins earlier; and what is credited for the rest
+    of a longer period may end later.
 
     https://docs.stripe.com/api/invoices/line_item#invoice_line_item_object-period
     """
-    periods = [line["period"] for line in invoice["lines"]["data"]] or [
-        {"start": invoice["created"], "end": invoice["created"]}
-    ]
-    return max(period["start"] for period in periods), max(period["end"] for period in periods)
+    lines = invoice["lines"]["data"]
+    if not lines:
+        return invoice["created"], invoice["created"]
+    asked = [line for line in lines if line["amount"] >= 0] or lines
+    return max(line["period"]["start"] for line in lines), max(line["period"]["end"] for line in asked)
 
 
 def _fell_due(invoice: Mapping[str, Any]) -> int | None:
