@@ -297,6 +297,7 @@ OWES = replace(RUNS, status="past_due")
 ONCE, PAID_BEFORE = Of("paid"), before("paid")
 DEBIT = Of("open", charge="pending")
 UPGRADE_PAID, UPGRADE_FAILED = Of("paid", 9 * DAY), Of("open", 9 * DAY)
+CREDIT = Of("paid", 9 * DAY, total=-100)
 
 
 @pytest.mark.parametrize(
@@ -325,7 +326,9 @@ UPGRADE_PAID, UPGRADE_FAILED = Of("paid", 9 * DAY), Of("open", 9 * DAY)
         (RUNS, [PAID_BEFORE, Of("void")], TRIED + 7 * DAY),
         (RUNS, [PAID_BEFORE, Of("draft", stays=True)], START + 7 * DAY),
         (RUNS, [Of("void"), ONCE], END + DAY),  # another in its place
-        (RUNS, [PAID_BEFORE, Of("void"), UPGRADE_PAID], TRIED + 7 * DAY),  # for a part of the time alone
+        (RUNS, [PAID_BEFORE, Of("void"), UPGRADE_PAID], END + DAY),
+        (RUNS, [PAID_BEFORE, Of("void"), CREDIT], TRIED + 7 * DAY),
+        (RUNS, [PAID_BEFORE, Of("uncollectible"), UPGRADE_PAID], TRIED + 7 * DAY),
         (OWES, [PAID_BEFORE, Of("void"), UPGRADE_FAILED], TRIED + 7 * DAY),
         (OWES, [ONCE, UPGRADE_FAILED], TRIED + 16 * DAY),
         (PAUSED, [PAID_BEFORE, Of("void")], None),

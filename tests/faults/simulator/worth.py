@@ -119,16 +119,24 @@ class Stretch:
 
     @property
     def owed(self) -> list[InvoiceFact]:
-        """What is not paid. Of a void invoice another takes the place that is for the same time, as a revision is:
-        https://docs.stripe.com/invoicing/invoice-edits.
+        """What is not paid. Who voids an invoice may issue another (https://docs.stripe.com/api/invoices/void), which is
+        for all of its time or asks for money: a credit for a change of plan is neither.
         """
-        stands_from = min((bill.begins for bill in self.bills if bill.status != "void"), default=inf)
-        return [bill for bill in self.unpaid if bill.status != "void" or stands_from > bill.begins]
+        others = [bill for bill in self.bills if bill.status != "void"]
+        first = min((bill.begins for bill in others), default=inf)
+        asked = any(bill.total > 0 for bill in others)
+        return [bill for bill in self.unpaid if bill.status != "void" or (not asked and first > bill.begins)]
 
     @property
     def settled(self) -> bool:
         """Paid, free, or a trial."""
         return self.trial or (bool(self.bills) and not self.owed)
+
+    @property
+    def settled_first(self) -> "Stretch | None":
+        """It, as it was when it was last settled; None: it never was. An upgrade may have come after that."""
+        so_far = (Stretch(False, self.bills[:number]) for number in range(len(self.bills), 0, -1))
+        return self if self.trial else next((one for one in so_far if one.settled), None)
 
 
 def of_subscription(facts: Facts, id_: str, offer: Offer) -> Judged:
@@ -150,7 +158,8 @@ def of_subscription(facts: Facts, id_: str, offer: Offer) -> Judged:
 
 def _stretches(facts: Facts, id_: str) -> list[Stretch]:
     """Its periods, oldest first, each with its invoices: what begins before the first belongs to it too."""
-    periods, bills = facts.periods[id_], facts.bills(id_).values()
+    periods = facts.periods[id_]
+    bills = sorted(facts.bills(id_).values(), key=lambda bill: bill.begins)
     begin = [0, *(period.start for period in periods[1:]), max([*(bill.begins for bill in bills), 0]) + 1]
     found = [tuple(bill for bill in bills if first <= bill.begins < then) for first, then in pairwise(begin)]
     return [Stretch(period.trial, its) for period, its in zip(periods, found, strict=True)]
@@ -173,20 +182,21 @@ def _lasts(facts: Facts, told: SubscriptionFact, before: list[Stretch], now: Str
     with_the_bank = bool(now.owed) and all(_on_its_way(facts, bill) for bill in now.owed)
     if not begun or (told.paused and not with_the_bank):
         return None
-    missed = _missed(before)
-    since = min((_due(bill) for bill in (*missed, *now.unpaid)), default=told.start)
+    missed = _missed([*before, now])
+    since = min((_due(bill) for bill in missed), default=told.start)
     first = not any(bill.status == "paid" and bill.total > 0 for bill in every)
     grace = since + (offer.trial_grace_days if first else offer.grace_days) * DAY
-    return grace if missed else max(grace, min(waited_for))
+    return max(grace, min(waited_for)) if all(bill in now.bills for bill in missed) else grace
 
 
-def _missed(before: list[Stretch]) -> list[InvoiceFact]:
+def _missed(stretches: list[Stretch]) -> list[InvoiceFact]:
     """What was not paid since a period was last settled: one gap, however long."""
     found: list[InvoiceFact] = []
-    for one in reversed(before):
-        if one.settled:
+    for one in reversed(stretches):
+        settled = one.settled_first
+        found += [bill for bill in one.unpaid if settled is None or bill not in settled.bills]
+        if settled is not None:
             break
-        found += one.unpaid
     return found
 
 
