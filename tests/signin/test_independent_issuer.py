@@ -38,14 +38,20 @@ async def choose(attempt: Attempt, **form: str) -> dict[str, str]:
     return query_of(answer.headers["Location"])
 
 
+UNVERIFIED = "the issuer does not say that the address is verified: email_verified is missing"
+
+
 @pytest.mark.parametrize(
-    ("subject", "name", "email"), [("ada", "Ada Example", "ada@example.com"), ("bob", "bob", None)]
+    ("subject", "name", "email", "dropped"),
+    [("ada", "Ada Example", "ada@example.com", None), ("bob", "bob", None, UNVERIFIED)],
 )
-async def test_a_person_arrives(sign_in: SignIn, independent: str, subject: str, name: str, email: str | None) -> None:
+async def test_a_person_arrives(
+    sign_in: SignIn, independent: str, subject: str, name: str, email: str | None, dropped: str | None
+) -> None:
     attempt = await sign_in.begin("acme", CALLBACK)
     params = await choose(attempt, sub=subject)
     identity = await sign_in.finish(attempt.secrets, "acme", CALLBACK, params)
-    assert identity == Identity(independent, subject, name, email)
+    assert identity == Identity(independent, subject, name, email, dropped)
 
 
 async def test_g47_a_code_cannot_be_replayed(sign_in: SignIn) -> None:

@@ -86,7 +86,7 @@ async def onward(request: Request, visitor: Visitor, page: str) -> Response:
     site = site_of(request)
     host, browser = apart(page, site.config), request.query_params.get("browser", "")
     if not host or not handovers.is_mark(browser):
-        return RedirectResponse(page, 303, GUARDED)
+        return to_page(page, GUARDED)
     if not in_a_tab(request.headers):
         raise Refused(403, "You can be signed in at that page only in a tab of its own.")
     token = await _offer(request, site, visitor, host, browser)
