@@ -119,8 +119,8 @@ class Stretch:
 
     @property
     def owed(self) -> list[InvoiceFact]:
-        """What is not paid. Who voids an invoice may issue another (https://docs.stripe.com/api/invoices/void), which is
-        for all of its time or asks for money: a credit for a change of plan is neither.
+        """What is not paid. Who voids an invoice may issue another (https://docs.stripe.com/api/invoices/void), which
+        is for all of its time or asks for money: a credit for a change of plan is neither.
         """
         others = [bill for bill in self.bills if bill.status != "void"]
         first = min((bill.begins for bill in others), default=inf)

@@ -284,6 +284,8 @@ def test_a_debit_and_what_it_was_paid_with_have_the_declared_fields(
 def test_events_and_their_snapshots_have_the_declared_fields(stripe_sandbox: Running, ids: dict[str, str]) -> None:
     stripe_sandbox.sdk.v1.customers.update(ids["customer"], {"name": "Another Name"})
     events = stripe_sandbox.get("/v1/events", params={"limit": 100}).json()["data"]
+    bought = {"limit": 1, "type": "checkout.session.completed"}
+    events += stripe_sandbox.get("/v1/events", params=bought).json()["data"]
     assert {event["data"]["object"]["object"] for event in events} >= {"charge", "checkout.session", "customer"}
     for event in events:
         if event["type"].endswith(".updated") or event["type"] == "charge.refunded":
