@@ -353,6 +353,8 @@ VISITORS: Mapping[Code, Variants] = {
         "": ("Active", "Your payment for the time from {since:day} on is on its way to us."),
     },
     Code.RENEWAL_FAILED: {
+        "lapsed first": ("Payment failed", "Your first payment failed, and access ended on {granted_until:day}."),
+        "first": ("Payment failed", "Your first payment failed. Access until {until:day}."),
         "lapsed": ("Payment failed", "Your last payment failed, and access ended on {granted_until:day}."),
         "": ("Payment failed", "Your last payment failed. Access until {until:day}."),
     },

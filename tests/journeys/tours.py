@@ -197,7 +197,7 @@ def from_trial_to_deletion(visit: Lobby, shop: Shop) -> Stops:
 
 
 def _to_mend(someone: Visitor, shop: Shop) -> Stops:
-    someone.reads_in_the_end("/account", "On hold")
+    someone.reads_in_the_end("/account", "Payment failed")
     yield "account, payment failed", someone.page
     someone.open()
     yield "landing, payment failed", someone.page
