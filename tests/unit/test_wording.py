@@ -82,6 +82,7 @@ def other_subscriptions() -> Iterator[Finding]:
         {"order_id": None, "person_id": None},
         {"person_id": "per_2"},
         {"live": True},
+        {"ends_at": END, "ended_for": "course"},
     )
     for standing, lines, other, catalog, is_recurring in every(
         Standing, items, others, (recurring.CATALOG, Catalog(())), (True, False)
