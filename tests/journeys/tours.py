@@ -115,6 +115,15 @@ def behind_the_counter(visit: Lobby, demo: Demo) -> Stops:
     buyer.open(f"{demo.sandbox}/receipts/{checkout_id(checkout)}")
     buyer.sees("Not found")
     yield "nothing in the sandbox", buyer.page
+    paid = demo.stripe.v1.checkout.sessions.retrieve(checkout_id(checkout)).payment_intent
+    demo.stripe.v1.refunds.create({"payment_intent": str(paid)})
+    buyer.reads_in_the_end("/account", "was refunded in full")
+    yield "account, refunded", buyer.page
+    buyer.open("/dashboard")
+    buyer.reads("was refunded in full")
+    yield "landing, refunded", buyer.page
+    buyer.open("/pricing")
+    yield "pricing, refunded", buyer.page
 
 
 def several_of_everything(

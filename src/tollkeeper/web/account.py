@@ -39,11 +39,13 @@ async def account(request: Request, visitor: Visitor) -> Response:
     held = await site.books.database.read(grants.held, visitor.person.id, site.books.provider.live, now)
     sessions = await site.books.database.read(login_sessions.of_person, visitor.person.id, now)
     identities = await site.books.database.read(people.identities, visitor.person.id)
-    subscribed = {plan.found.source for plan in plans}
+    gone = await taken_back(site, visitor)
+    # What is told already, above or below: it may have changed since the grants were read.
+    told = {plan.found.source for plan in plans} | {one.source for one in gone}
     given = await site.books.database.read(grants.in_mode, visitor.person.id, site.books.provider.live)
     receipts = {grant.source: grant.receipt_url for grant in given}
     twice = await _paid_twice(site, visitor, now)
-    owned = [grant for grant in held if grant.source not in subscribed]
+    owned = [grant for grant in held if grant.source not in told]
     return site.pages.render(
         "account.html",
         visitor=visitor,
@@ -52,7 +54,7 @@ async def account(request: Request, visitor: Visitor) -> Response:
         plans=await asyncio.gather(*(_plan(site, plan) for plan in plans)),
         grants=await asyncio.gather(*(_grant(site, grant) for grant in owned)),
         twice=twice,
-        taken_back=[await _taken_back(site, one, receipts) for one in await taken_back(site, visitor)],
+        taken_back=[await _taken_back(site, one, receipts) for one in gone],
         login_sessions=[_browser(session, visitor) for session in sessions],
         issuer_names=[_issuer_name(site, issuer) for issuer, _ in identities],
     )
