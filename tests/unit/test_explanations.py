@@ -347,10 +347,10 @@ def month(number: int, **changes: Any) -> Invoice:
         ({}, None),
         ({"refunded": 1900}, "was refunded in full; that period is over, and the present one is as before."),
         ({"refunded": 500}, "was refunded by €5.00; that period is over, and the present one is as before."),
-        ({"dispute": Dispute.WARNING}, "inquired about by the bank."),
-        ({"dispute": Dispute.OPEN}, "disputed."),
-        ({"dispute": Dispute.WON}, "disputed, won."),
-        ({"dispute": Dispute.LOST}, "lost in a dispute."),
+        ({"dispute": Dispute.WARNING}, "is inquired about by the buyer's bank; that changes nothing so far."),
+        ({"dispute": Dispute.OPEN}, "is disputed by the buyer's bank."),
+        ({"dispute": Dispute.WON}, "was disputed by the buyer's bank, and that was won."),
+        ({"dispute": Dispute.LOST}, "was taken back in a dispute."),
     ],
 )
 def test_what_became_of_the_money_for_an_earlier_period_is_told(changes: dict[str, Any], words: str | None) -> None:

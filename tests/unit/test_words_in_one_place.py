@@ -28,6 +28,7 @@ ALLOWED = {
     ("cli.py", "  Sign in as       …"): "the demo, of itself",
     ("metrics.py", "Changes of access that only"): "help on a metric",
     ("metrics.py", "Payments that a person must look at"): "help on a metric",
+    ("providers/stripe/plan_changes.py", ""): "all of it on a seller's account, as it is set up",
     ("providers/stripe/purchases.py", "Price … is metered"): "what is wrong with a seller's price, to the seller",
     ("providers/stripe/refusals.py", "make (live )?charges"): "what Stripe says, to know it by",
     ("providers/stripe/account.py", "Run `tollkeeper setup stripe`, or save the portal's"): "on a seller's account",
@@ -35,6 +36,7 @@ ALLOWED = {
     ("providers/stripe/setup_plan.py", "cancel at the end of the period"): "what Stripe's portal is set up for",
     ("providers/stripe/subscriptions.py", "The subscriptions kept changing"): "trouble with the provider, for the log",
     ("web/account.py", "back from the billing portal"): "evidence",
+    ("web/plan_change.py", "No customer of this account"): "trouble between two accounts, for the log",
     ("signin/github.py", "GitHub sent no access token"): "another kind of access",
     ("storage/database.py", "There is no database at"): "a warning on files, to operators",
 }
