@@ -40,6 +40,9 @@ def paid_twice(one: Surplus, beside: str) -> str:
 
 # Before paying
 
+# For the log: why a plan cannot be changed.
+OTHER_ACCOUNT = "No customer of this account has the subscription."
+
 
 def instead(one: Beside, other: str) -> str:
     """What a change of plan would be, beside the button for it. ``other`` is what is subscribed to now."""

@@ -60,16 +60,17 @@ def subscriptions() -> Iterator[Finding]:
         replace(free(), id="in_free"),
         replace(PAID, paid_at=END + DAY),
     )
-    for standing, now, earlier, paused, ends_at, trial_end, policy in every(
-        Standing, present, before, (False, True), (None, END - DAY), (None, START), (STRICT, LENIENT)
+    ends: Changes = ({}, {"ends_at": END - DAY}, {"ends_at": END - DAY, "ended_for": "cs_1"})
+    for standing, now, earlier, paused, end, trial_end, policy in every(
+        Standing, present, before, (False, True), ends, (None, START), (STRICT, LENIENT)
     ):
         told = replace(
             RUNNING,
             standing=standing,
             invoices=(*((now,) if now else ()), *earlier),
             collection_paused=paused,
-            ends_at=ends_at,
             trial_end=trial_end,
+            **end,
         )
         yield recurring.found(told, policy=policy)
 

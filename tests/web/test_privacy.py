@@ -145,8 +145,7 @@ def test_whoever_signs_in_again_is_somebody_new(shop: Shop) -> None:
 def test_what_the_provider_says_later_brings_nothing_back(shop: Shop) -> None:
     someone = shop.newcomer()
     shop.buy(someone, "once")
-    shop.order(someone, "basic")
-    open_page = someone.follow(shop.order(someone, "basic"))
+    open_page = someone.follow(shop.order(someone, "month"))
     someone.submit(someone.get("/account/delete"), "Delete account", confirmed="yes")
     late = someone.client.get(str(open_page.url))
     assert "timed out" in late.text  # nobody can pay there any more

@@ -21,6 +21,7 @@ from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in
 from tollkeeper.web.wanted import wanted_page
 from tollkeeper.wording_pages import NOT_SOLD_AT_THAT_PRICE
+from tollkeeper.wording_products import OTHER_ACCOUNT
 
 log = structlog.get_logger()
 
@@ -77,7 +78,7 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     customer = await site.books.database.read(customers.of_finding, realm, source)
     try:
         if customer is None:  # it is another account's
-            raise ProviderRefused("No customer of this account has this subscription.")
+            raise ProviderRefused(OTHER_ACCOUNT)
         url = await site.books.provider.change_plan(customer, source, wish.price_id, _way_back(site, wish.return_to))
     except ProviderRefused as refusal:
         return await _refused(request, visitor, wish, advice, refusal)
