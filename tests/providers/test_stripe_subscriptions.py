@@ -65,8 +65,8 @@ def subscription(id: str = "sub_1", items: Listing | None = None, more_items: bo
     }
 
 
-def line(start: int, end: int, id: str = "il_1") -> Facts:
-    return {"id": id, "period": {"start": start, "end": end}}
+def line(start: int, end: int, id: str = "il_1", amount: int = 900) -> Facts:
+    return {"id": id, "amount": amount, "period": {"start": start, "end": end}}
 
 
 def invoice(
@@ -413,6 +413,10 @@ async def test_a_draft_says_what_keeps_it_from_becoming_final(
         ([line(START - DAY, START, "il_1"), line(START - DAY, START, "il_2"), line(START, END, "il_3")], START, END),
         ([line(START, END, "il_1"), line(START - DAY, START, "il_2")], START, END),
         ([line(LATER, END, "il_1"), line(LATER, END, "il_2")], LATER, END),  # a change in the middle of a period
+        # What is credited for the rest of a year may end later than the month that is asked for, not begin earlier.
+        ([line(START, START + 9 * MONTH, "il_1", -500), line(START, END, "il_2")], START, END),
+        ([line(LATER, END, "il_1", -500), line(LATER, END, "il_2", 0)], LATER, END),
+        ([line(LATER, END, "il_1", -500)], LATER, END),
         ([], START + 7, START + 7),
     ],
 )
