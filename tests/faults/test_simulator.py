@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 from tests.faults.simulator import history
 from tests.faults.simulator.campaign import run, shorter
-from tests.faults.simulator.checker import Entry, Source
 from tests.faults.simulator.history import History, Step, generate, load
+from tests.faults.simulator.known import Entry, Source
 from tests.faults.simulator.ledger import EventFact, Fact, Facts, InvoiceFact, SubscriptionFact, moments
 from tests.faults.simulator.planting import ROOT, Plant, hunt, plants
 from tests.faults.simulator.play import play, quiet

@@ -6,26 +6,38 @@ policy from the words of the documentation. The invariants I1 to I9 are those of
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import replace
+from typing import Any
 
-from tests.faults.simulator.ledger import EventFact, Facts
+from tests.faults.simulator.known import (
+    ENDS,
+    Audited,
+    Entry,
+    Handed,
+    Held,
+    Paid,
+    Source,
+    Violation,
+    change,
+)
+from tests.faults.simulator.ledger import EventFact, Facts, SessionFact, SubscriptionFact
 from tests.faults.simulator.storage import Store
 from tests.faults.simulator.worth import (
     DAY,
     NOTHING,
-    Judged,
     Offer,
     Worth,
-    at_most,
-    in_force,
     of_session,
     of_subscription,
     sold_by,
     to_see_to,
 )
 
-GRANTS = "SELECT source, person_id, product, revoked_at, until FROM grants WHERE provider = 'stripe' AND account = ?"
+# The reason is read too: a row in the audit may come of a new one alone.
+GRANTS = (
+    "SELECT source, person_id, product, revoked_at, until, reason FROM grants "
+    "WHERE provider = 'stripe' AND account = ?"
+)
 AUDIT = (
     "SELECT id, source, person_id, product, change, at, evidence FROM audit "
     "WHERE provider = 'stripe' AND account = ? AND id > ? ORDER BY id"
@@ -33,6 +45,11 @@ AUDIT = (
 EVENT = "SELECT count(*) FROM events WHERE provider = 'stripe' AND account = ? AND event_id = ?"
 HANDLED = "SELECT event_id FROM events WHERE provider = 'stripe' AND account = ? AND handled_at IS NOT NULL"
 EVENTS = "SELECT event_id, handled_at, due_at, error FROM events WHERE provider = 'stripe' AND account = ?"
+ADOPTED = (
+    "SELECT adopts, person_id, product FROM orders WHERE provider = 'stripe' AND account = ? AND adopts IS NOT NULL"
+)
+WHOSE = "SELECT person_id FROM customers WHERE provider = 'stripe' AND account = ? AND external_id = ?"
+KNOWN = "SELECT id FROM people UNION ALL SELECT id FROM orders WHERE provider = 'stripe' AND account = ?"
 CUSTOMER = "SELECT count(*) FROM customers WHERE provider = 'stripe' AND account = ? AND external_id = ?"
 UNSWEPT = "SELECT count(*) FROM customers WHERE provider = 'stripe' AND account = ? AND checked_at < ?"
 # Customers who have bought nothing, and have ordered nothing that could still be paid, are not asked for.
@@ -61,138 +78,8 @@ MATTERS = (
 # For how long Stripe lists an event.
 LISTED = 30 * DAY
 
-
 # What operators are told of subscriptions, apart from prices that the catalog does not know.
 TOLD_OF_SUBSCRIPTIONS = ("paid after the end", "not finalized", "disputed")
-
-# What became of somebody's access that ended, whichever word it is called by.
-ENDS = "suspended, revoked or ended"
-
-
-class Violation(Exception):
-    """An invariant that does not hold."""
-
-    def __init__(self, invariant: str, words: str) -> None:
-        super().__init__(f"{invariant}: {words}")
-        self.invariant = invariant
-
-
-@dataclass(frozen=True, slots=True)
-class Handed:
-    """A checkout page that somebody was sent to by pressing the button, and the order that it is for."""
-
-    session: str
-    person: str
-    offer: Offer
-    order: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What a source was worth since a version of the ledger, by the product that it gave before: where the price is
-    not known, that is left as it was. ``""`` stands for all others.
-
-    ``sells`` is the product of a subscription that is not over.
-    """
-
-    since: int
-    worths: Mapping[str, Judged]
-    sells: str | None = None
-
-    def judged(self, before: str) -> Judged:
-        return self.worths[before] if before in self.worths else self.worths.get("", NOTHING)
-
-    def worth(self, before: str) -> Worth:
-        return self.judged(before).worth
-
-
-@dataclass
-class Source:
-    """What may give somebody access, a checkout session or a subscription, and what it was worth at each moment."""
-
-    id: str
-    person: str
-    ordered: str
-    """The product that its order names."""
-    entries: list[Entry] = field(default_factory=lambda: [Entry(0, {})])
-    known: int = 0
-    """A version that the app's knowledge of it must have reached."""
-    born: int = 0
-    """The version that the app must ask for before it opens another page."""
-
-    def ever_interrupted(self) -> bool:
-        """Whether it was good once, and then was not."""
-        return len(self.entries) > 2
-
-    def note(self, entry: Entry) -> None:
-        last = self.entries[-1]
-        if (entry.worths, entry.sells) != (last.worths, last.sells):
-            self.entries.append(entry)
-
-    def alive(self, first: int, last: int | None = None) -> Iterator[Entry]:
-        """What held at any moment from one version to another, or to now."""
-        for number, entry in enumerate(self.entries):
-            ended = self.entries[number + 1].since if number + 1 < len(self.entries) else None
-            if (ended is None or ended > first) and (last is None or entry.since <= last):
-                yield entry
-
-    def worth(self, before: str, now: float) -> Worth:
-        """What it gives now."""
-        return in_force(self.entries[-1].worth(before), now)
-
-    def learn(self, held: Worth, before: str, now: float, *, exactly: bool = False) -> bool:
-        """The app now acts as if it were worth this. False if that is more than it was at any moment since what the
-        app knew; or, ``exactly``, if it is anything else, though it was always worth the same since then.
-
-        A snapshot takes several calls, and may be made of two moments. It must not give more than either.
-        """
-        held = in_force(held, now)
-        alive = [(entry.since, in_force(entry.worth(before), now)) for entry in self.alive(self.known)]
-        seen = next((since for since, worth in alive if worth == held), None)
-        if seen is not None:
-            self.known = max(self.known, seen)
-            return True
-        if exactly and len({worth for _, worth in alive}) == 1:
-            return False
-        return any(at_most(held, worth) for _, worth in alive)
-
-    def ends(self, before: str) -> frozenset[str]:
-        """What the end of its access may be called now, by all that the app can go by. What runs out has ended."""
-        return frozenset().union(*(entry.judged(before).ends for entry in self.alive(self.known)))
-
-
-class Held(NamedTuple):
-    """A grant, as the app's table has it."""
-
-    person: str
-    product: str
-    off: int | None
-    until: int | None
-
-    def worth(self, now: float) -> Worth:
-        return in_force((self.product, self.until), now) if self.off is None else None
-
-
-def change(had: Held | None, held: Held, now: float) -> str | None:
-    """What became of somebody's access at this time, in the audit's word; None: it is the same."""
-    before, after = had.worth(now) if had else None, held.worth(now)
-    if before == after:
-        return None
-    if before is None or after is None:
-        return ENDS if before else "restored" if had else "granted"
-    if before[0] != after[0]:
-        return "changed"
-    return "extended" if (after[1] or 0) > (before[1] or 0) else "shortened"
-
-
-class Audited(NamedTuple):
-    """A row of the audit."""
-
-    person: str
-    product: str
-    change: str | None
-    at: int
-    evidence: str
 
 
 class Checker:
@@ -208,8 +95,13 @@ class Checker:
         self._time = time
         self._by_price = {price: offer for offer in offers for price in (offer.price, *offer.others)}
         self._recurring = {offer.product: offer for offer in offers if offer.recurring}
+        self._by_product = {offer.product: offer for offer in offers}
         self._let_go: dict[tuple[str, str], float] = {}
         self.handed: dict[str, Handed] = {}
+        self.asked_to_adopt: set[tuple[str, str]] = set()
+        """What operators asked to be tied, and to whom."""
+        self._tied: dict[str, str] = {}
+        """Whose each customer became by that."""
         self.sources: dict[str, Source] = {}
         self.grants: dict[str, Held] = {}
         self._looked_at: Sequence[Any] = ()
@@ -223,8 +115,10 @@ class Checker:
         """Of each source, the version that the app's knowledge of it must have reached by now."""
         return {source.id: source.known for source in self.sources.values()}
 
-    def hand(self, session: str, person: str, offer: Offer, knew: Mapping[str, int]) -> None:
-        """Somebody pressed the button when the app ``knew`` so much, and was sent to this page."""
+    def hand(self, session: str, person: str, offer: Offer, knew: Mapping[str, int], told: bool = False) -> None:
+        """Somebody pressed the button when the app ``knew`` so much, and was sent to this page. They may have been
+        ``told`` first what they have, and gone on.
+        """
         known = self.handed.get(session)
         if known is not None:
             if (known.person, known.offer.product) != (person, offer.product):
@@ -238,6 +132,8 @@ class Checker:
         for source in self.sources.values():
             if source.person == person and self._goes_on(source, offer.product, session, knew.get(source.id, 0)):
                 raise Violation("I4", f"{person} was sent to {session} although {source.id} is not over")
+            if source.person == person and self._stands_beside(source, offer, session, knew.get(source.id, 0), told):
+                raise Violation("I4", f"{person} was sent to {session}, {offer.product}, beside {source.id}")
         self.handed[session] = Handed(session, person, offer, self._facts.sessions[session].order)
         if not offer.recurring:
             self.sources[session] = Source(session, person, offer.product)
@@ -247,6 +143,30 @@ class Checker:
         """Whether the later of two pages was made while the earlier one could be paid or had been paid for good."""
         earlier, later = sorted((one, another), key=self._facts.made.__getitem__)
         return self._facts.over.get(earlier, self._facts.version + 1) > self._facts.made[later]
+
+    def _stands_beside(self, source: Source, offer: Offer, session: str, known: int, told: bool) -> bool:
+        """Whether somebody should have been told first that they have this, or been kept from buying, at every moment
+        that the app can have gone by: docs/decisions/0021-products-that-contain-each-other.md.
+
+        What the app never knew of is not asked for.
+        """
+        if known <= max(source.born, 0) or self._facts.made[session] <= known:
+            return False
+        alive = list(source.alive(known, self._facts.made[session]))
+        if source.id in self._facts.sessions:
+            products = {worth[0] if worth else "" for worth in (entry.worth("") for entry in alive)}
+            return all(key and self._by_product[key].gives_all_of(offer) for key in products)
+        others = [self._by_product.get(entry.sells or "") for entry in alive]
+        return all(
+            other and self._is_to_be_told(other, offer, entry, told) for other, entry in zip(others, alive, strict=True)
+        )
+
+    def _is_to_be_told(self, other: Offer, offer: Offer, entry: Entry, told: bool) -> bool:
+        """Beside a subscription to another product that goes on. One that ends, or overlaps, is no more than told."""
+        if other.unlocks.isdisjoint(offer.unlocks) or (offer.recurring and other.product == offer.product):
+            return False
+        by_change = offer.recurring and (offer.gives_all_of(other) or other.gives_all_of(offer))
+        return not told or (by_change and not entry.ends)
 
     def _goes_on(self, source: Source, product: str, session: str, known: int) -> bool:
         """Whether a subscription of another order sold this product, and was not over, at every moment that the app can
@@ -264,6 +184,7 @@ class Checker:
             source.note(self._entry(source))
 
     def _find_subscriptions(self) -> None:
+        self._find_adopted()
         for id_ in self._facts.subscriptions.keys() - self.sources.keys():
             self._find_order(id_)
 
@@ -273,8 +194,9 @@ class Checker:
         One made by hand counts as soon as the app knows the customer, whom Stripe may have made without an answer.
         """
         told = self._facts.subscriptions[id_]
-        page = next((page for page in self.handed.values() if page.order == told.order), None)
-        if page is None or {told.person, self._facts.customers.get(told.customer)} != {page.person}:
+        page = next((page for page in self.handed.values() if page.offer.recurring and page.order == told.order), None)
+        whose = self._tied.get(told.customer) or self._facts.customers.get(told.customer)
+        if page is None or {told.person, whose} != {page.person}:
             return
         of_page = self._came_of_a_page(id_)
         if not of_page and not self._store.look(CUSTOMER, self._account, told.customer)[0][0]:
@@ -290,15 +212,51 @@ class Checker:
         version = self._facts.version
         told = self._facts.subscriptions.get(source.id)
         if told is None:
-            page = self.handed[source.id]
-            return Entry(version, {"": of_session(self._facts, self._facts.sessions[page.session], page.offer)})
+            session = self._facts.sessions[source.id]
+            return Entry(version, {"": of_session(self._facts, session, self._offer_of(source, session))})
         if told.over:
             return Entry(version, {"": NOTHING})
         sells = sold_by(told, self._by_price)
         if sells is not None:
-            return Entry(version, {"": of_subscription(self._facts, source.id, self._recurring[sells])}, sells)
-        kept = {key: of_subscription(self._facts, source.id, offer) for key, offer in self._recurring.items()}
-        return Entry(version, kept, "as before")
+            worths = {"": of_subscription(self._facts, source.id, self._recurring[sells])}
+        else:
+            worths = {key: of_subscription(self._facts, source.id, offer) for key, offer in self._recurring.items()}
+        return Entry(version, worths, sells or "as before", told.ends is not None)
+
+    def _offer_of(self, source: Source, session: SessionFact) -> Offer:
+        """What was ordered. What was adopted is taken as it was found."""
+        if source.id in self.handed:
+            return self.handed[source.id].offer
+        return replace(
+            self._by_product[source.ordered],
+            price=session.lines[0][0],
+            amount=session.subtotal,
+            currency=session.currency,
+            promotion_codes=session.discount > 0,
+        )
+
+    # What an operator does
+
+    def sold(self, id_: str) -> str | None:
+        """The product that a checkout session or a subscription sells, if the catalog knows its price."""
+        session, subscription = self._facts.sessions.get(id_), self._facts.subscriptions.get(id_)
+        prices = [price for price, _ in session.lines] if session else subscription.prices if subscription else ()
+        return next((self._by_price[price].product for price in prices if price in self._by_price), None)
+
+    def _find_adopted(self) -> None:
+        """I3: only what an operator asked for is tied, to whom they said, and never what a customer of somebody else's
+        bought. From then on it counts like anything that was ordered.
+        """
+        for id_, person, product in self._store.look(ADOPTED, self._account) if self.asked_to_adopt else ():
+            if id_ in self.sources and self.sources[id_].person == person:
+                continue
+            buyer = (self._facts.sessions.get(id_) or self._facts.subscriptions[id_]).customer or id_
+            whose = {row[0] for row in self._store.look(WHOSE, self._account, buyer)}
+            if (id_, person) not in self.asked_to_adopt or id_ in self.sources or whose != {person}:
+                raise Violation("I3", f"{id_}, which {whose} bought, was tied to {person}")
+            self._tied[buyer] = person
+            self.sources[id_] = Source(id_, person, product, tied=self._facts.version)
+            self.sources[id_].note(self._entry(self.sources[id_]))
 
     def sources_of(self, session: str) -> list[str]:
         """What may come of a page: itself, or the subscriptions that name its order."""
@@ -318,7 +276,7 @@ class Checker:
             return False
         self._looked_at = rows
         before, now, audited = self.grants, self._time(), self._new_in_audit()
-        self.grants = {source: Held(*told) for source, *told in rows}
+        self.grants = {source: Held(*told) for source, *told, _reason in rows}
         for id_, held in self.grants.items():
             had = before.get(id_)
             self._check_audit(id_, had, held, audited.get(id_, ()), now)
@@ -351,6 +309,8 @@ class Checker:
         became = change(had, held, row.at)
         source = self.sources.get(id_)
         words = source.ends(had.product if had else source.ordered) if source else frozenset[str]()
+        if became is None and row.change == "ending" and any(id_ == one for one, _ in self._facts.ended_for):
+            return row.change  # what it gives was bought for good, and nothing changes before its end
         return row.change if became == ENDS and row.change in words else became
 
     def _remember(self, id_: str, had: Held | None, now: float) -> None:
@@ -401,7 +361,7 @@ class Checker:
             event = self._facts.events.get(id_)
             if event is not None and event.type.startswith(MATTERS):
                 for source in self.sources.values():
-                    if self._is_about(event, source):
+                    if self._is_about(event, source) and self._facts.told[id_] > source.tied:
                         self._acted_on(id_, source)
 
     def _is_about(self, event: EventFact, source: Source) -> bool:
@@ -434,19 +394,116 @@ class Checker:
         self._inbox()
         self._access()
         self._trials()
+        self._ended_for_good()
         if audited := self._new_in_audit():
             raise Violation("I8", f"the audit says of changes that were none: {audited}")
 
-    def bought_twice(self, flagged: frozenset[str]) -> None:
-        """I4: where somebody paid twice all the same, all but one are flagged for refund."""
-        paid: dict[tuple[str, str], set[str]] = {}
+    def _ended_for_good(self) -> None:
+        """I4: a subscription ends with its period once all that it gives was bought for good, and by nothing less. What
+        becomes of the end afterwards is for its owner to decide.
+        """
+        for id_, purchase in self._facts.ended_for:
+            ended, bought = self.sources.get(id_), self.sources.get(purchase)
+            if ended is None or bought is None or ended.person != bought.person or not self._gave_all_of(bought, ended):
+                raise Violation("I4", f"{id_} was ended for {purchase}, which does not give as much")
         for source in self.sources.values():
-            worth = self._grant_worth(source)
-            if worth is not None and (worth[1] is not None or self._facts.sessions[source.id].total):
-                paid.setdefault((source.person, worth[0]), set()).add(source.id)
-        for (person, product), sources in paid.items():
-            if len(flagged & sources) != len(sources) - 1:
-                raise Violation("I4", f"{person} paid for {product} {len(sources)} times, flagged: {sorted(flagged)}")
+            told = self._facts.subscriptions.get(source.id)
+            if told is None or told.over or told.ends is not None or not self._has_begun(source.id):
+                continue
+            for_good = [bought for bought in self.sources.values() if self._is_for_good(bought, source)]
+            if for_good and all(self._is_to_end(source, bought) for bought in for_good):
+                raise Violation("I4", f"{source.id} goes on beside {[bought.id for bought in for_good]}")
+
+    def _gave_all_of(self, bought: Source, ended: Source) -> bool:
+        given = {worth[0] for entry in bought.entries if (worth := entry.worth(""))}
+        sold = {entry.sells or "" for entry in ended.entries} & self._by_product.keys() or {ended.ordered}
+        return any(self._by_product[one].gives_all_of(self._by_product[other]) for one in given for other in sold)
+
+    def _has_begun(self, id_: str) -> bool:
+        bills = self._facts.bills(id_).values()
+        return self._facts.periods[id_][0].trial or any(bill.status == "paid" for bill in bills)
+
+    def _is_for_good(self, bought: Source, source: Source) -> bool:
+        """Whether it is held for good, and gives all that the subscription does."""
+        if bought.person != source.person or bought.id not in self._facts.sessions:
+            return False
+        worth, held = self._grant_worth(bought), self.grants.get(source.id)
+        told = self._facts.subscriptions[source.id]
+        sold = sold_by(told, self._by_price) or (held.product if held else source.ordered)
+        return worth is not None and self._by_product[worth[0]].gives_all_of(self._by_product[sold])
+
+    def _is_to_end(self, source: Source, bought: Source) -> bool:
+        return (
+            self._by_product[bought.ordered].ends_subscription and (source.id, bought.id) not in self._facts.ended_for
+        )
+
+    def bought_twice(self, flagged: frozenset[str]) -> None:
+        """I4: where somebody pays for the same twice all the same, what is superfluous is flagged, and nothing else."""
+        paid = [one for source in self.sources.values() if (one := self._paid(source))]
+        for one in paid:
+            beside = [other for other in paid if other != one and other.stands_beside(one)]
+            others = {other.id for other in beside}
+            alike = {other.id for other in beside if other.is_like(one)}
+            must = any(one.is_superfluous_beside(other) for other in beside) or bool(alike - flagged)
+            may = any(one.may_be_superfluous_beside(other) for other in beside)
+            # Of those that are alike one is not, unless something else makes it so.
+            one_too_many = one.id in flagged and others == alike and alike <= flagged
+            if one_too_many or (one.id in flagged and not may) or (one.id not in flagged and must):
+                raise Violation("I4", f"{one.id} stands beside {sorted(others)}, flagged: {sorted(flagged)}")
+
+    def _paid(self, source: Source) -> Paid | None:
+        worth, told = self._grant_worth(source), self._facts.subscriptions.get(source.id)
+        if worth is None or (told is None and not self._facts.sessions[source.id].total):
+            return None
+        return Paid(
+            source.id, source.person, self._by_product[worth[0]], told is None, told is None or told.ends is None
+        )
+
+    def _strangers(self, cases: frozenset[tuple[str, str]]) -> None:
+        """I5: money that gave no access is listed where it concerns us, until it is paid back; a neighbour's never is.
+
+        What concerns us names an order or a person that is known here, or is for a price of the catalog. Where an event
+        was too old to be heard of, what was read last may be so too.
+        """
+        listed = {id_ for id_, kind in cases if kind in {"unclaimed", "quarantined"}}
+        known = {row[0] for row in self._store.look(KNOWN, self._account)}
+        kept = {row[0] for row in self._store.look(EVENTS, self._account)}
+        unheard = [
+            event.about
+            for id_, event in self._facts.events.items()
+            if event.type.startswith(MATTERS) and id_ not in kept
+        ]
+        for id_, right, names in self._elsewhere(known):
+            is_told = not listed.isdisjoint(names)
+            if is_told != right and not any(about & names for about in unheard):
+                raise Violation("I5", f"{id_} should {'' if right else 'not '}be listed for operators")
+
+    def _elsewhere(self, known: set[str]) -> Iterator[tuple[str, bool, set[str]]]:
+        """What was bought, but not ordered here: whether it should be listed, and the ids that it goes by."""
+        for id_, session in self._facts.sessions.items():
+            if session.status == "complete" and not session.subscription and id_ not in self.sources:
+                prices = [price for price, _ in session.lines]
+                yield (
+                    id_,
+                    self._is_ours(known, prices, session) and self._is_here(session),
+                    {id_, session.payment_intent or id_},
+                )
+        for id_, told in self._facts.subscriptions.items():
+            if id_ in self.sources:
+                continue
+            runs = not told.over and told.status != "incomplete"
+            yield id_, runs and self._is_ours(known, told.prices, told), {id_}
+
+    def _is_ours(self, known: set[str], prices: Sequence[str], told: SessionFact | SubscriptionFact) -> bool:
+        return not {told.order, told.person}.isdisjoint(known) or not self._by_price.keys().isdisjoint(prices)
+
+    def _is_here(self, session: SessionFact) -> bool:
+        """Whether it was paid, and not all of that went back."""
+        _, charge = self._facts.intents.get(session.payment_intent or "", ("", None))
+        _, paid = self._facts.charges.get(charge or "", ("", 0))
+        back = sum(amount for of, amount, how in self._facts.refunds.values() if of == charge and how != "failed")
+        lost = any(of == charge and how == "lost" for of, how in self._facts.disputes.values())
+        return session.payment_status == "paid" and back < paid and not lost
 
     def listed(self, cases: frozenset[tuple[str, str]]) -> None:
         """I5: of each subscription that was ordered here, operators are told what they should see to, and nothing else.
@@ -458,6 +515,7 @@ class Checker:
                 told = {kind for id_, kind in cases if id_ == source.id and kind in TOLD_OF_SUBSCRIPTIONS}
                 if told != (right := self._to_see_to(source)):
                     raise Violation("I5", f"of {source.id} operators are told {told}, and should be told {set(right)}")
+        self._strangers(cases)
 
     def _to_see_to(self, source: Source) -> frozenset[str]:
         told, held = self._facts.subscriptions[source.id], self.grants.get(source.id)

@@ -23,8 +23,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """``sells`` says what the shop sells: ``once`` or ``subscriptions``. ``calls`` to the provider fare calmly, roughly
-    or wildly; ``webhooks`` says whether a secret is set.
+    """``sells`` says what the shop sells: ``once``, ``subscriptions`` or ``related``. ``calls`` to the provider fare
+    calmly, roughly or wildly; ``webhooks`` says whether a secret is set.
     """
 
     seed: str
@@ -107,6 +107,9 @@ ALWAYS: Steps = {
     "expire": (0.6, {"which": WHICH}),
     "forge": (0.7, {"which": WHICH, "how": one_of("unsigned", "wrong secret", "empty secret", "stale", "future")}),
     "hear_again": (1, {"which": up_to(8)}),
+    "neighbour_sells": (0.4, {"who": WHO, "how": one_of("by link", "a subscription", "to ours")}),
+    "adopt": (0.7, {"who": WHO, "which": WHICH}),
+    "buy_by_link": (0.4, {"who": WHO}),
     # Trouble
     "webhooks": (2, {"effect": one_of("lose", "lose", "duplicate", "delay", "reorder"), "times": one_of(1, 2, 5)}),
     "wrong_mode": (0.15, {}),
@@ -144,7 +147,6 @@ ONCE: Steps = {
     "debit_ends": (1, {"which": WHICH, "how": one_of("fail", "succeed")}),
     "redeem": (0.6, {"which": WHICH, "code": one_of("half", "gratis")}),
     "delete_customer": (0.6, {"who": WHO, "then_buys": one_of(None, 0, 1)}),
-    "buy_by_link": (0.4, {"who": WHO}),
     "pay_other_session": (
         0.8,
         {
@@ -209,6 +211,15 @@ SUBSCRIPTIONS: Steps = {
     "change_often": (0.4, {"which": WHICH, "times": one_of(6, 12)}),
     "pause": (1, {"which": WHICH, "how": one_of("void", "keep_as_draft", "mark_uncollectible", "resume", "resume")}),
     "owed": (1.2, {"which": WHICH, "how": one_of("pay", "void", "mark_uncollectible")}),
+    "let_off": (
+        1,
+        {
+            "which": WHICH,
+            "how": one_of("void", "void", "mark_uncollectible"),
+            "then": one_of("changes", "changes", "renews"),
+            "price": up_to(4),
+        },
+    ),
     "drafts": (1.2, {"seconds": one_of("0", "3600", "3600", "255600", "never")}),
     "finalize": (0.8, {"which": WHICH}),
     "by_debit": (
@@ -222,5 +233,14 @@ SUBSCRIPTIONS: Steps = {
         {"who": WHO, "which": WHICH, "names": one_of("nothing", "another's", "own", "own"), "price": up_to(4)},
     ),
 }
-STEPS_THERE_ARE: dict[str, Steps] = {"once": ALWAYS | ONCE, "subscriptions": ALWAYS | SUBSCRIPTIONS}
-SHARES = (4, 1)  # of histories, in this order
+# Where products contain each other, buyers are told what they have before they pay, and some go on.
+CHOSEN = {"product": up_to(4), "goes_on": one_of(True, True, False)}
+RELATED: Steps = SUBSCRIPTIONS | {
+    name: (often, SUBSCRIPTIONS[name][1] | CHOSEN) for name, often in (("press", 3.0), ("buy", 12.0))
+}
+STEPS_THERE_ARE: dict[str, Steps] = {
+    "once": ALWAYS | ONCE,
+    "subscriptions": ALWAYS | SUBSCRIPTIONS,
+    "related": ALWAYS | RELATED,
+}
+SHARES = (8, 2, 1)  # of histories, in this order

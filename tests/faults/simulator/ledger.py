@@ -30,6 +30,8 @@ class SessionFact:
     lines: tuple[tuple[str, int], ...]
     order: str | None = None
     subscription: str | None = None
+    customer: str | None = None
+    person: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class SubscriptionFact:
     trial: bool = False
     trial_end: int | None = None
     ended: int | None = None
+    ended_for: str | None = None
+    """The purchase that it says its end was set for."""
 
     @property
     def over(self) -> bool:
@@ -111,6 +115,8 @@ class Facts:
     subscriptions: dict[str, SubscriptionFact] = field(default_factory=dict)
     periods: dict[str, list[Period]] = field(default_factory=dict)
     """All that each subscription was in, oldest first."""
+    ended_for: set[tuple[str, str]] = field(default_factory=set)
+    """Each subscription, and each purchase that its end was ever said to be set for."""
     invoices: dict[str, InvoiceFact] = field(default_factory=dict)
     links: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     """Which invoice which payment pays, and whether it has."""
@@ -147,6 +153,8 @@ class Facts:
             known.append(Period(told.start, is_trial))
         elif is_trial:
             known[-1] = Period(told.start, is_trial)
+        if told.ended_for is not None:
+            self.ended_for.add((id_, told.ended_for))
 
     def bills(self, subscription: str) -> dict[str, InvoiceFact]:
         """The invoices of a subscription, oldest first."""
@@ -233,8 +241,7 @@ class WatchedLedger(Ledger):
 
 
 def _session(ledger: WatchedLedger, body: JSON, hidden: JSON) -> SessionFact:
-    known = ledger.facts.sessions.get(body["id"])
-    items = hidden.get("line_items")
+    items = hidden.get("line_items") or ledger.hidden(body["id"])["line_items"]
     return SessionFact(
         status=body["status"],
         payment_status=body["payment_status"],
@@ -243,13 +250,11 @@ def _session(ledger: WatchedLedger, body: JSON, hidden: JSON) -> SessionFact:
         discount=body["total_details"]["amount_discount"],
         total=body["amount_total"],
         currency=body["currency"],
-        lines=tuple((item["price"]["id"], item["quantity"]) for item in items)
-        if items
-        else known.lines
-        if known
-        else (),
+        lines=tuple((item["price"]["id"], item["quantity"]) for item in items),
         order=body["client_reference_id"],
         subscription=body["subscription"],
+        customer=body["customer"],
+        person=body["metadata"].get("person"),
     )
 
 
@@ -268,6 +273,7 @@ def _subscription(ledger: WatchedLedger, body: JSON, hidden: JSON) -> Subscripti
         trial=body["trial_start"] is not None,
         trial_end=body["trial_end"],
         ended=body["ended_at"],
+        ended_for=names.get("ended_for"),
     )
 
 

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import structlog
 from limits.storage import memory
 from stripe import _util
-from tests.faults.simulator.checker import Violation
 from tests.faults.simulator.history import History
+from tests.faults.simulator.known import Violation
 from tests.faults.simulator.premises import BEGIN, premises
 from tests.faults.simulator.steps import take
 from tests.faults.simulator.storage import Store
@@ -29,7 +29,7 @@ LOOKS = 60
 
 # Within what time everybody is reconciled, events or none, and how far the clock moves on in the end. Seconds.
 SWEPT_WITHIN = 24 * 3600
-MOVES_ON = {"once": POLL_INTERVAL, "subscriptions": SWEPT_WITHIN}
+MOVES_ON = {"once": POLL_INTERVAL, "subscriptions": SWEPT_WITHIN, "related": SWEPT_WITHIN}
 
 
 @dataclass(frozen=True, slots=True)

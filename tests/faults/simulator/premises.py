@@ -5,7 +5,7 @@ import atexit
 import json
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
@@ -32,7 +32,7 @@ SECRET_OF_THE_DASHBOARD = "<p>only who paid reads this</p>"
 FORM = (b"content-type", b"application/x-www-form-urlencoded")
 KEY = (b"authorization", b"Bearer sk_test_simulator")
 
-# What is sold: the unlocked feature, the policy, and each price with its interval, the usual one first.
+# What is sold: the unlocked features, the policy, and each price with its interval, the usual one first.
 Sold = tuple[str, Policy, tuple[tuple[int, str | None], ...]]
 SOLD: dict[str, dict[str, Sold]] = {
     "once": {
@@ -56,6 +56,13 @@ SOLD: dict[str, dict[str, Sold]] = {
             ((300, "month"),),
         ),
     },
+    # Products that contain each other, by subscription and for good.
+    "related": {
+        "basic": ("dashboard", Policy(), ((500, "month"),)),
+        "pro": ("dashboard reports", Policy(grace_days=2, trial_days=3), ((900, "month"), (9000, "year"))),
+        "lifetime": ("dashboard", Policy(), ((4900, None),)),
+        "archive": ("dashboard reports", Policy(ends_subscription=False), ((7900, None),)),
+    },
 }
 # What buyers may type, and the percent it takes off.
 CODES = {"half": "50", "gratis": "100"}
@@ -64,13 +71,15 @@ NEW_ACCOUNT = "UPDATE objects SET id = ?1, body = json_set(body, '$.id', ?1) WHE
 
 @dataclass(frozen=True)
 class Premises:
-    """``ledger`` is the sandbox's, as it is before the first buyer comes. ``unknown_price`` recurs, and the catalog has
-    never heard of it.
+    """``ledger`` is the sandbox's, as it is before the first buyer comes. The catalog has never heard of
+    ``unknown_price``, which recurs, nor of ``neighbours_price``, which does not. ``by_the_month`` are on sale.
     """
 
     ledger: bytes
     offers: tuple[Offer, ...]
     unknown_price: str
+    neighbours_price: str
+    by_the_month: tuple[str, ...]
     config: Config
     pages: Pages
 
@@ -94,14 +103,17 @@ async def _set_up(sold: Mapping[str, Sold], webhooks: bool) -> Premises:
     stripe = Starlette(routes=sandbox.routes)
     await call(stripe, "GET", "/v1/account")
     offers = tuple([await _offer(stripe, key, sold[key]) for key in sold])
+    by_the_month = tuple([price async for price in _by_the_month(stripe, offers)])
     unknown = await _price(stripe, await _product_at_stripe(stripe, "unknown"), 900, "month")
+    neighbours = await _price(stripe, await _product_at_stripe(stripe, "a neighbour's"), 2500, None)
     for code, percent in CODES.items():
         await call(stripe, "POST", "/v1/coupons", id=code, percent_off=percent)
         promotion = {"promotion[type]": "coupon", "promotion[coupon]": code, "code": code}
         await call(stripe, "POST", "/v1/promotion_codes", **promotion)
     secrets_ = (await _webhook_secret(stripe),) if webhooks else ()
     config = _config(sold, offers, secrets_)
-    return Premises(sandbox.ledger._db.serialize(), offers, unknown, config, Pages(config))
+    ledger = sandbox.ledger._db.serialize()
+    return Premises(ledger, offers, unknown, neighbours, by_the_month, config, Pages(config))
 
 
 async def call(stripe: ASGIApp, method: str, path: str, **form: str) -> Any:
@@ -115,7 +127,7 @@ async def post(stripe: ASGIApp, method: str, path: str, form: dict[str, str]) ->
 
 
 async def _offer(stripe: ASGIApp, key: str, sold: Sold) -> Offer:
-    _, policy, prices = sold
+    unlocks, policy, prices = sold
     product = await _product_at_stripe(stripe, key)
     usual, *others = [await _price(stripe, product, amount, interval) for amount, interval in prices]
     return Offer(
@@ -131,7 +143,16 @@ async def _offer(stripe: ASGIApp, key: str, sold: Sold) -> Offer:
         trial_grace_days=policy.trial_grace_days,
         earlier_dispute_counts=policy.earlier_dispute_counts,
         recurring=prices[0][1] is not None,
+        unlocks=frozenset(unlocks.split()),
+        ends_subscription=policy.ends_subscription,
     )
+
+
+async def _by_the_month(stripe: ASGIApp, offers: tuple[Offer, ...]) -> AsyncIterator[str]:
+    for price in (one for offer in offers for one in (offer.price, *offer.others)):
+        recurring = (await call(stripe, "GET", f"/v1/prices/{price}"))["recurring"]
+        if recurring and recurring["interval"] == "month":
+            yield price
 
 
 async def _product_at_stripe(stripe: ASGIApp, name: str) -> str:
@@ -176,4 +197,4 @@ def _config(sold: Mapping[str, Sold], offers: tuple[Offer, ...], webhook_secrets
 def _product(sold: Sold, offer: Offer) -> Product:
     unlocks, policy, _ = sold
     prices = {"stripe": (offer.price, *offer.others)}
-    return Product(offer.product, offer.product, frozenset({unlocks}), prices, policy, on_sale=prices)
+    return Product(offer.product, offer.product, frozenset(unlocks.split()), prices, policy, on_sale=prices)

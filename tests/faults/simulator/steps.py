@@ -6,22 +6,21 @@ import hmac
 import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
-from tests.faults.simulator.checker import Handed, Violation
 from tests.faults.simulator.history import Step
+from tests.faults.simulator.known import Handed, Violation
 from tests.faults.simulator.premises import SANDBOX
 from tests.faults.simulator.storage import Process
 from tests.faults.simulator.wire import Answer, Gone, ask
 from tests.faults.simulator.world import Guest, World
 
-from tollkeeper import operators
+from tollkeeper import adoption, operators
+from tollkeeper.errors import TollkeeperError
 from tollkeeper.storage import events
 
 DAY = 24 * 3600
-
-# Of the prices that are on sale where subscriptions are, those by the month.
-BY_THE_MONTH = (2, 3, 0)
 
 T = TypeVar("T")
 Action = Callable[..., Awaitable[None]]
@@ -50,6 +49,7 @@ CARD_FORM = {
 }
 DEBIT_FORM = {"email": "buyer@example.com", "account_holder": "A"}
 PAYMENT_DONE = (b"<h1>Payment done</h1>", b"<h1>Your trial has begun</h1>", b"<h1>You are subscribed</h1>")
+TOLD = re.compile(r'name="told" value="([^"]+)"')
 HOSTED = re.compile(re.escape(SANDBOX) + r"/c/pay/(cs_test_[0-9a-f]+)")
 
 
@@ -84,13 +84,18 @@ def intents(world: World, *statuses: str) -> list[str]:
 # People
 
 
-async def press(world: World, who: int, product: int, tabs: int, price: str = "usual") -> None:
+async def press(world: World, who: int, product: int, tabs: int, price: str = "usual", goes_on: bool = False) -> None:
     for tab in range(tabs):
-        world.spawn(_press(world, world.guests[who], product, price, tab))
+        world.spawn(_press(world, world.guests[who], product, price, tab, goes_on))
 
 
-async def _press(world: World, guest: Guest, product: int, price: str = "usual", tab: int = 0) -> str | None:
-    """Press the button at one of its prices, or at another in each tab. Answers the page that it led to, if any."""
+async def _press(
+    world: World, guest: Guest, product: int, price: str = "usual", tab: int = 0, goes_on: bool = False
+) -> str | None:
+    """Press the button at one of its prices, or at another in each tab. Answers the page that it led to, if any.
+
+    Whoever is told first what they have may go on all the same.
+    """
     offer = world.offers[product]
     prices = (offer.price, *offer.others)
     chosen = prices[{"usual": 0, "other": 1, "each": tab}[price] % len(prices)]
@@ -98,27 +103,36 @@ async def _press(world: World, guest: Guest, product: int, price: str = "usual",
     knew = world.checker.knowledge()
     try:
         answer = await world.browse(guest, "POST", "/purchase/checkout-session", **form)
+        told = TOLD.search(answer.body.decode())
+        if told and goes_on:
+            answer = await world.browse(guest, "POST", "/purchase/checkout-session", **form, told=told[1])
     except Gone:
         return None
     sent_to = HOSTED.fullmatch(answer.location)
     if sent_to is None:
         return None
-    world.check(world.checker.hand, sent_to[1], guest.id, offer, knew)
+    world.check(world.checker.hand, sent_to[1], guest.id, offer, knew, told is not None)
     return sent_to[1]
 
 
 async def buy(
-    world: World, who: int, product: int, tabs: int, returns: bool, price: str = "usual", card: str = "pays"
+    world: World,
+    who: int,
+    product: int,
+    tabs: int,
+    returns: bool,
+    price: str = "usual",
+    card: str = "pays",
+    goes_on: bool = False,
 ) -> None:
     """From the button to the success page, as most people do."""
     for tab in range(tabs):
-        world.spawn(_buy(world, world.guests[who], product, returns, price, card, tab))
+        pressed = _press(world, world.guests[who], product, price, tab, goes_on)
+        world.spawn(_buy(world, world.guests[who], pressed, returns, card))
 
 
-async def _buy(
-    world: World, guest: Guest, product: int, returns: bool, price: str = "usual", card: str = "pays", tab: int = 0
-) -> None:
-    session = await _press(world, guest, product, price, tab)
+async def _buy(world: World, guest: Guest, pressed: Awaitable[str | None], returns: bool, card: str = "pays") -> None:
+    session = await pressed
     if session is not None:
         await asyncio.sleep(world.luck.random() * 2)
         await _pay(world, session, card)
@@ -299,25 +313,28 @@ async def end(world: World, which: int, how: str) -> None:
     await world.post_to_stripe("POST", f"/v1/subscriptions/{id_}", form)
 
 
-async def change_plan(world: World, which: int, price: int | str, proration: str) -> None:
+async def change_plan(
+    world: World, which: int, price: int | str, proration: str, prices: Sequence[str] | None = None
+) -> None:
     """To another price of the same product, to another product, or to what the catalog does not know."""
     if (id_ := subscription(world, which)) is None:
         return
     item = (await world.call("GET", f"/v1/subscriptions/{id_}"))["items"]["data"][0]["id"]
-    form = {"items[0][id]": item, "items[0][price]": _price(world, price), "proration_behavior": proration}
+    form = {"items[0][id]": item, "items[0][price]": _price(world, price, prices)}
+    form |= {"proration_behavior": proration}
     await world.post_to_stripe("POST", f"/v1/subscriptions/{id_}", form)
 
 
 async def change_often(world: World, which: int, times: int) -> None:
     """To and fro between the products by the month, all of it on the next invoice: it has more than ten lines then."""
     for number in range(times):
-        await change_plan(world, which, BY_THE_MONTH[number % len(BY_THE_MONTH)], "create_prorations")
+        await change_plan(world, which, number, "create_prorations", world.premises.by_the_month)
 
 
-def _price(world: World, price: int | str) -> str:
-    """Of all that are on sale, this one."""
-    on_sale = [one for offer in world.offers for one in (offer.price, *offer.others)]
-    return on_sale[price] if isinstance(price, int) else world.premises.unknown_price
+def _price(world: World, price: int | str, prices: Sequence[str] | None = None) -> str:
+    """Of these, or of all that are on sale by subscription, this one; or one that the catalog does not know."""
+    on_sale = prices or [one for offer in world.offers if offer.recurring for one in (offer.price, *offer.others)]
+    return on_sale[price % len(on_sale)] if isinstance(price, int) else world.premises.unknown_price
 
 
 async def pause(world: World, which: int, how: str) -> None:
@@ -331,6 +348,19 @@ async def owed(world: World, which: int, how: str) -> None:
     """An open invoice is paid, or not asked for any more."""
     if invoice := nth([id_ for id_, bill in world.facts.invoices.items() if bill.status == "open"], which):
         await world.post_to_stripe("POST", f"/v1/invoices/{invoice}/{how}", {})
+
+
+async def let_off(world: World, which: int, how: str, then: str, price: int) -> None:
+    """A renewal fails, and nobody asks for it any more. Then the plan is changed, or the next period begins."""
+    await fail(world, which)
+    await period_ends(world, which, 3700)
+    await asyncio.sleep(world.luck.random() * 3)
+    await owed(world, 0, how)
+    if then == "changes":
+        await _days_pass(world, 9 * DAY)
+        await change_plan(world, which, price, "always_invoice")
+    else:
+        await period_ends(world, which, 3700)
 
 
 async def drafts(world: World, seconds: str) -> None:
@@ -386,10 +416,13 @@ async def by_hand(world: World, who: int, which: int, names: str, price: int) ->
     page = nth(ordered, which) if names != "nothing" else None
     if not customers or (page is None) != (names == "nothing"):
         return
-    form = {"customer": customers[0]["id"], "items[0][price]": _price(world, price)}
-    form |= {"default_payment_method": "pm_card_visa"}
-    form |= {"metadata[order]": page.order or "", "metadata[person]": page.person} if page else {}
-    await world.post_to_stripe("POST", "/v1/subscriptions", form)
+    named = {"metadata[order]": page.order or "", "metadata[person]": page.person} if page else {}
+    await _subscribe(world, customers[0]["id"], _price(world, price), **named)
+
+
+async def _subscribe(world: World, customer: str, price: str, **named: str) -> None:
+    form = {"customer": customer, "items[0][price]": price, "default_payment_method": "pm_card_visa"}
+    await world.post_to_stripe("POST", "/v1/subscriptions", form | named)
 
 
 # What is done past us
@@ -405,7 +438,7 @@ async def delete_customer(world: World, who: int, then_buys: int | None) -> None
     for customer in await _customers(world, world.guests[who]):
         await world.post_to_stripe("DELETE", f"/v1/customers/{customer['id']}", {})
     if then_buys is not None:
-        world.spawn(_buy(world, world.guests[who], then_buys, returns=False))
+        world.spawn(_buy(world, world.guests[who], _press(world, world.guests[who], then_buys), returns=False))
 
 
 async def _customers(world: World, guest: Guest) -> list[dict[str, Any]]:
@@ -415,13 +448,51 @@ async def _customers(world: World, guest: Guest) -> list[dict[str, Any]]:
 
 async def buy_by_link(world: World, who: int) -> None:
     """Paid on the seller's account, with the right price, but never ordered here. The app has sold before."""
-    if not handed(world):
-        return
-    items = {"line_items[0][price]": world.offers[0].price, "line_items[0][quantity]": "1"}
+    price = next((offer.price for offer in world.offers if not offer.recurring), None)
+    if handed(world) and price is not None:
+        await _pay_by_link(world, price, f"?client_reference_id={world.guests[who].id}")
+
+
+async def _pay_by_link(world: World, price: str, reference: str = "") -> None:
+    items = {"line_items[0][price]": price, "line_items[0][quantity]": "1"}
     link = await world.call("POST", "/v1/payment_links", **items)
-    address = f"/buy/{link['id']}?client_reference_id={world.guests[who].id}"
-    answer = await world.post_to_stripe("GET", address, {})
+    answer = await world.post_to_stripe("GET", f"/buy/{link['id']}{reference}", {})
     await _pay(world, answer.location.rpartition("/")[2], "pays")
+
+
+async def neighbour_sells(world: World, who: int, how: str) -> None:
+    """Something that has to do with nothing here is sold on the same account: to a stranger, or to somebody of ours."""
+    if how == "by link":
+        await _pay_by_link(world, world.premises.neighbours_price)
+        return
+    customers = await _customers(world, world.guests[who]) if how == "to ours" else []
+    if not customers and how == "to ours":
+        return
+    customer = customers[0] if customers else await world.call("POST", "/v1/customers", email="else@example.com")
+    await _subscribe(world, customer["id"], world.premises.unknown_price)
+
+
+async def adopt(world: World, who: int, which: int) -> None:
+    """An operator ties to a person what was bought elsewhere on the account. The app may not let them."""
+    sessions, subscriptions = world.facts.sessions, world.facts.subscriptions
+    bought = [id_ for id_, told in sessions.items() if told.status == "complete" and id_ not in world.checker.handed]
+    found = [id_ for id_ in bought if not (sessions[id_].order or "").startswith("ord_")]
+    found += [id_ for id_, told in subscriptions.items() if told.order is None]
+    if (id_ := nth(found, which)) is None:
+        return
+    recurring = id_ in subscriptions
+    offer = next((offer for offer in world.offers if offer.recurring == recurring), None)
+    if offer is not None:
+        world.spawn(_adopt(world, world.guests[who].id, id_, offer.product))
+
+
+async def _adopt(world: World, person: str, id_: str, product: str) -> None:
+    """As the product that its price says; where the catalog knows none, as this one."""
+    world.checker.asked_to_adopt.add((id_, person))
+    async with world.books(Process(world.luck)) as books:
+        with suppress(TollkeeperError):
+            said = None if world.checker.sold(id_) else product
+            await adoption.adopt(books, person, id_, note="theirs", product=said)
 
 
 async def pay_other_session(world: World, which: int, lie: str, refunded: bool) -> None:
@@ -651,8 +722,8 @@ ACTIONS: dict[str, Action] = {
         *(press, buy, pay, debit, redeem, come_back, come_back_with_nothing, cancel, look_in),
         *(refund, refund_ends, debit_ends, dispute, dispute_ends),
         *(days_later, period_ends, fail, mend, renewal_fails, end, change_plan, pause, owed, by_hand),
-        *(change_often, drafts, finalize, by_debit, pay_late, dispute_earlier),
-        *(expire, delete_customer, buy_by_link, pay_other_session, forge, hear_again),
+        *(change_often, let_off, drafts, finalize, by_debit, pay_late, dispute_earlier),
+        *(expire, delete_customer, buy_by_link, neighbour_sells, adopt, pay_other_session, forge, hear_again),
         *(webhooks, wrong_mode, outage, stall, busy, crash, crash_soon, restart, second_worker),
         *(let_pass, hours_later, reconcile, ask_at_once, replay),
     )

@@ -13,8 +13,9 @@ from urllib.parse import urlencode
 
 from sqlalchemy import Connection, insert
 from starlette.applications import Starlette
-from tests.faults.simulator.checker import Checker, Violation
+from tests.faults.simulator.checker import Checker
 from tests.faults.simulator.history import PEOPLE, History
+from tests.faults.simulator.known import Violation
 from tests.faults.simulator.ledger import WatchedLedger
 from tests.faults.simulator.premises import (
     BEGIN,

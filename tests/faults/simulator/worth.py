@@ -51,6 +51,12 @@ class Offer:
     trial_grace_days: int = 0
     earlier_dispute_counts: bool = True
     recurring: bool = False
+    unlocks: frozenset[str] = frozenset()
+    ends_subscription: bool = True
+
+    def gives_all_of(self, other: "Offer") -> bool:
+        """Whether it unlocks as much as another, or more."""
+        return self.unlocks >= other.unlocks
 
 
 def in_force(worth: Worth, now: float) -> Worth:

@@ -1,0 +1,166 @@
+"""What the checker knows: who was sent where, what may give whom access, and what it was worth at each moment."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tests.faults.simulator.worth import NOTHING, Judged, Offer, Worth, at_most, in_force
+
+# What became of somebody's access that ended, whichever word it is called by.
+ENDS = "suspended, revoked or ended"
+
+
+class Violation(Exception):
+    """An invariant that does not hold."""
+
+    def __init__(self, invariant: str, words: str) -> None:
+        super().__init__(f"{invariant}: {words}")
+        self.invariant = invariant
+
+
+@dataclass(frozen=True, slots=True)
+class Handed:
+    """A checkout page that somebody was sent to by pressing the button, and the order that it is for."""
+
+    session: str
+    person: str
+    offer: Offer
+    order: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a source was worth since a version of the ledger, by the product that it gave before: where the price is
+    not known, that is left as it was. ``""`` stands for all others.
+
+    ``sells`` is the product of a subscription that is not over, ``ends`` whether an end of it is set.
+    """
+
+    since: int
+    worths: Mapping[str, Judged]
+    sells: str | None = None
+    ends: bool = False
+
+    def judged(self, before: str) -> Judged:
+        return self.worths[before] if before in self.worths else self.worths.get("", NOTHING)
+
+    def worth(self, before: str) -> Worth:
+        return self.judged(before).worth
+
+
+@dataclass
+class Source:
+    """What may give somebody access, a checkout session or a subscription, and what it was worth at each moment."""
+
+    id: str
+    person: str
+    ordered: str
+    """The product that its order names."""
+    entries: list[Entry] = field(default_factory=lambda: [Entry(0, {})])
+    known: int = 0
+    """A version that the app's knowledge of it must have reached."""
+    born: int = 0
+    """The version that the app must ask for before it opens another page."""
+    tied: int = 0
+    """The version in which an operator adopted it: what was told before that was no news of a customer of ours."""
+
+    def ever_interrupted(self) -> bool:
+        """Whether it was good once, and then was not."""
+        return len(self.entries) > 2
+
+    def note(self, entry: Entry) -> None:
+        last = self.entries[-1]
+        if (entry.worths, entry.sells, entry.ends) != (last.worths, last.sells, last.ends):
+            self.entries.append(entry)
+
+    def alive(self, first: int, last: int | None = None) -> Iterator[Entry]:
+        """What held at any moment from one version to another, or to now."""
+        for number, entry in enumerate(self.entries):
+            ended = self.entries[number + 1].since if number + 1 < len(self.entries) else None
+            if (ended is None or ended > first) and (last is None or entry.since <= last):
+                yield entry
+
+    def worth(self, before: str, now: float) -> Worth:
+        """What it gives now."""
+        return in_force(self.entries[-1].worth(before), now)
+
+    def learn(self, held: Worth, before: str, now: float, *, exactly: bool = False) -> bool:
+        """The app now acts as if it were worth this. False if that is more than it was at any moment since what the
+        app knew; or, ``exactly``, if it is anything else, though it was always worth the same since then.
+
+        A snapshot takes several calls, and may be made of two moments. It must not give more than either.
+        """
+        held = in_force(held, now)
+        alive = [(entry.since, in_force(entry.worth(before), now)) for entry in self.alive(self.known)]
+        seen = next((since for since, worth in alive if worth == held), None)
+        if seen is not None:
+            self.known = max(self.known, seen)
+            return True
+        if exactly and len({worth for _, worth in alive}) == 1:
+            return False
+        return any(at_most(held, worth) for _, worth in alive)
+
+    def ends(self, before: str) -> frozenset[str]:
+        """What the end of its access may be called now, by all that the app can go by. What runs out has ended."""
+        return frozenset().union(*(entry.judged(before).ends for entry in self.alive(self.known)))
+
+
+class Held(NamedTuple):
+    """A grant, as the app's table has it."""
+
+    person: str
+    product: str
+    off: int | None
+    until: int | None
+
+    def worth(self, now: float) -> Worth:
+        return in_force((self.product, self.until), now) if self.off is None else None
+
+
+def change(had: Held | None, held: Held, now: float) -> str | None:
+    """What became of somebody's access at this time, in the audit's word; None: it is the same."""
+    before, after = had.worth(now) if had else None, held.worth(now)
+    if before == after:
+        return None
+    if before is None or after is None:
+        return ENDS if before else "restored" if had else "granted"
+    if before[0] != after[0]:
+        return "changed"
+    return "extended" if (after[1] or 0) > (before[1] or 0) else "shortened"
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What somebody holds and pays for, or has paid for: until when that was, or for good."""
+
+    id: str
+    person: str
+    offer: Offer
+    for_good: bool
+    renewed: bool
+
+    def stands_beside(self, other: "Paid") -> bool:
+        """Whether the same person has it, and it gives all that the other does."""
+        return self.person == other.person and self.offer.gives_all_of(other.offer)
+
+    def is_like(self, other: "Paid") -> bool:
+        """Whether only the time tells which of the two is superfluous: the later one."""
+        return self.for_good == other.for_good and self.offer.unlocks == other.offer.unlocks
+
+    def is_superfluous_beside(self, other: "Paid") -> bool:
+        """A subscription is that takes money though the other gives as much for good, or more and is renewed."""
+        return not self.for_good and self.renewed and not self.is_like(other) and other.renewed
+
+    def may_be_superfluous_beside(self, other: "Paid") -> bool:
+        """Where it was bought later too: what ends, and what is for good beside more that is."""
+        return other.for_good or (not self.for_good and (other.renewed or self.is_like(other)))
+
+
+class Audited(NamedTuple):
+    """A row of the audit."""
+
+    person: str
+    product: str
+    change: str | None
+    at: int
+    evidence: str
