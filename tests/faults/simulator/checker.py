@@ -35,8 +35,7 @@ from tests.faults.simulator.worth import (
 
 # The reason is read too: a row in the audit may come of a new one alone.
 GRANTS = (
-    "SELECT source, person_id, product, revoked_at, until, reason FROM grants "
-    "WHERE provider = 'stripe' AND account = ?"
+    "SELECT source, person_id, product, revoked_at, until, reason FROM grants WHERE provider = 'stripe' AND account = ?"
 )
 AUDIT = (
     "SELECT id, source, person_id, product, change, at, evidence FROM audit "
