@@ -32,7 +32,6 @@ ALLOWED = {
     ("providers/stripe/purchases.py", "Price … is metered"): "what is wrong with a seller's price, to the seller",
     ("providers/stripe/refusals.py", "make (live )?charges"): "what Stripe says, to know it by",
     ("providers/stripe/account.py", "Run `tollkeeper setup stripe`, or save the portal's"): "on a seller's account",
-    ("providers/stripe/plan_changes.py", ""): "what the portal refuses, and how it is set up, to the seller",
     ("providers/stripe/setup_notices.py", ""): "all of it on a seller's account, as it is set up",
     ("providers/stripe/setup_plan.py", "cancel at the end of the period"): "what Stripe's portal is set up for",
     ("providers/stripe/subscriptions.py", "The subscriptions kept changing"): "trouble with the provider, for the log",
