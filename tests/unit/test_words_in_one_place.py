@@ -36,7 +36,6 @@ ALLOWED = {
     ("providers/stripe/setup_plan.py", "cancel at the end of the period"): "what Stripe's portal is set up for",
     ("providers/stripe/subscriptions.py", "The subscriptions kept changing"): "trouble with the provider, for the log",
     ("web/account.py", "back from the billing portal"): "evidence",
-    ("web/plan_change.py", "No customer of this account"): "trouble between two accounts, for the log",
     ("signin/github.py", "GitHub sent no access token"): "another kind of access",
     ("storage/database.py", "There is no database at"): "a warning on files, to operators",
 }
