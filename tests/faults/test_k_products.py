@@ -14,7 +14,8 @@ from tests.support.running import Browser, eventually, forms, running_sandbox
 from tests.support.shelves import running_shelves
 from tests.support.shops import DAY, HOUR, Shop
 
-from tollkeeper.storage.tables import audit, grants, orders
+from tollkeeper.storage.tables import audit, events, grants, orders
+from tollkeeper.words import day
 
 MONTH = 31 * DAY
 
@@ -169,7 +170,9 @@ def test_k73_a_portal_that_ends_trials_is_told_as_it_is(reaching: Any) -> None:
         assert "<dd>€5.00</dd>" in page.text
         assert "your trial goes on" not in page.text
         someone.follow(someone.submit(someone.follow(someone.submit(page, "Change to Basic")), "Confirm"))
-        assert (shop.subscription().status, charges(shop)) == ("active", [500])
+        changed = shop.subscription()
+        assert (changed.status, charges(shop)) == ("active", [500])
+        assert day(changed["items"].data[0].current_period_end) in page.text
 
 
 def test_k73_a_portal_that_charges_with_the_next_invoice_is_told_as_it_is(shop: Shop) -> None:
@@ -460,6 +463,9 @@ def test_k74_it_is_tried_again_until_the_provider_answers(shop: Shop) -> None:
     assert made.status_code == 201, made.text
     someone.follow(someone.pay(hosted))
     assert holds(shop, someone) == ["basic", "flying"]  # what was paid is had all the same
+    told = {one.id for one in shop.sandbox.stripe.v1.events.list({"type": "checkout.session.completed"}).data}
+    eventually(lambda: told <= {row.event_id for row in shop.site.rows(events)})
+    eventually(lambda: all(row.error or row.handled_at for row in shop.site.rows(events)))
     assert not shop.sandbox.stripe.v1.subscriptions.retrieve(basic.id).cancel_at_period_end
     httpx2.delete(f"{shop.sandbox.url}/control/faults")
     shop.site.clock.ahead += 120
