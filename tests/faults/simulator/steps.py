@@ -1,19 +1,34 @@
 """What each step does to the world. A step that makes no sense by then does nothing."""
 
 import asyncio
-import hashlib
-import hmac
-import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
+from tests.faults.simulator.choosing import guest_of, handed, intents, nth
 from tests.faults.simulator.history import Step
 from tests.faults.simulator.known import Handed, Violation
 from tests.faults.simulator.premises import SANDBOX
 from tests.faults.simulator.storage import Process
-from tests.faults.simulator.wire import Answer, Gone, ask
+from tests.faults.simulator.trouble import (
+    busy,
+    crash,
+    crash_soon,
+    days_later,
+    days_pass,
+    forge,
+    hear_again,
+    hours_later,
+    let_pass,
+    outage,
+    restart,
+    second_worker,
+    stall,
+    webhooks,
+    wrong_mode,
+)
+from tests.faults.simulator.wire import Answer, Gone
 from tests.faults.simulator.world import Guest, World
 
 from tollkeeper import adoption, operators
@@ -22,7 +37,6 @@ from tollkeeper.storage import events
 
 DAY = 24 * 3600
 
-T = TypeVar("T")
 Action = Callable[..., Awaitable[None]]
 
 CARDS = {
@@ -59,26 +73,6 @@ async def take(world: World, step: Step) -> None:
     await ACTIONS[step.do](world, **step.given)
     await asyncio.sleep(step.wait)
     world.check_step()
-
-
-def nth(things: Sequence[T], which: int) -> T | None:
-    """The newest is 0."""
-    return things[-1 - which % len(things)] if things else None
-
-
-def handed(world: World, status: str = "") -> list[Handed]:
-    """The checkout pages that people were sent to, in the order they were."""
-    sessions = world.facts.sessions
-    return [one for one in world.checker.handed.values() if status in ("", sessions[one.session].status)]
-
-
-def guest_of(world: World, one: Handed) -> Guest:
-    return next(guest for guest in world.guests if guest.id == one.person)
-
-
-def intents(world: World, *statuses: str) -> list[str]:
-    """Payments in one of these states, oldest first."""
-    return [id_ for id_, (status, _) in world.facts.intents.items() if status in statuses]
 
 
 # People
@@ -255,21 +249,10 @@ def subscription(world: World, which: int) -> str | None:
     return nth([id_ for id_, told in world.facts.subscriptions.items() if not told.over], which)
 
 
-async def days_later(world: World, days: int, down: bool) -> None:
-    """The sandbox does what falls due meanwhile, and the app hears of it at once or when it is up again."""
-    await (_sleep_through if down else _days_pass)(world, days * DAY)
-
-
-async def _days_pass(world: World, seconds: int) -> None:
-    """Nobody who is at the till waits for days: a key that was sent to Stripe would mean nothing by then."""
-    await world.till_is_free.wait()
-    await _jump(world, seconds)
-
-
 async def period_ends(world: World, which: int, after: int) -> None:
     """So many seconds after the end of a subscription's period, or before it."""
     if id_ := subscription(world, which):
-        await _days_pass(world, max(1, world.facts.subscriptions[id_].end + after - world.whole_clock()))
+        await days_pass(world, max(1, world.facts.subscriptions[id_].end + after - world.whole_clock()))
 
 
 async def fail(world: World, which: int) -> None:
@@ -298,7 +281,7 @@ async def renewal_fails(world: World, which: int, in_the_end: str, days: int, me
     await period_ends(world, which, 3700)
     await asyncio.sleep(world.luck.random() * 3)
     if days:
-        await _days_pass(world, days * DAY)
+        await days_pass(world, days * DAY)
     if mended:
         await mend(world, which, pays=True)
 
@@ -357,7 +340,7 @@ async def let_off(world: World, which: int, how: str, then: str, price: int) -> 
     await asyncio.sleep(world.luck.random() * 3)
     await owed(world, 0, how)
     if then == "changes":
-        await _days_pass(world, 9 * DAY)
+        await days_pass(world, 9 * DAY)
         await change_plan(world, which, price, "always_invoice")
     else:
         await period_ends(world, which, 3700)
@@ -540,148 +523,7 @@ async def _lying(world: World, one: Handed, form: dict[str, str], lie: str) -> d
     return form | {"line_items[0][price]": price["id"]}
 
 
-async def forge(world: World, which: int, how: str) -> None:
-    """A webhook that Stripe never sent, about a real page."""
-    one = nth(handed(world), which)
-    subject = {"id": one.session if one else "cs_test_1", "object": "checkout.session", "payment_status": "paid"}
-    event = {"id": f"evt_forged{world.luck.getrandbits(60):x}", "object": "event", "livemode": False}
-    event |= {"type": "checkout.session.completed", "created": world.whole_clock(), "data": {"object": subject}}
-    world.spawn(_knock(world, event, how))
-
-
-async def _knock(world: World, event: dict[str, Any], how: str) -> None:
-    body = json.dumps(event).encode()
-    secret = next(iter(world.config.stripe.webhook_secrets), "") if how in FORGED_AT else ""
-    secret = "whsec_guessed" if how == "wrong secret" else secret
-    at = world.whole_clock() + FORGED_AT.get(how, 0)
-    signature = hmac.new(secret.encode(), b"%d.%b" % (at, body), hashlib.sha256).hexdigest()
-    signed = [(b"stripe-signature", f"t={at},v1={signature}".encode())]
-    jumped = world.jumped
-    try:
-        answer = await world.post_webhook([] if how == "unsigned" else signed, body)
-    except Gone:
-        return
-    if answer.status < 400 and world.jumped == jumped:  # what was too early may be in time after a jump
-        world.check(_forged, how)
-
-
-def _forged(how: str) -> None:
-    raise Violation("I10", f"a forged webhook ({how}) was taken")
-
-
-FORGED_AT = {"stale": -400, "future": 120}
-
-
-async def hear_again(world: World, which: int) -> None:
-    """A webhook that was acknowledged comes once more, as its sender made it."""
-    if heard := nth(world.heard, which):
-        world.spawn(_deliver(world, *heard))
-
-
-async def _deliver(world: World, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    await world.post_webhook(headers, body)
-
-
-# Trouble
-
-
-async def webhooks(world: World, effect: str, times: int) -> None:
-    fault = {"effect": effect, "times": times} | ({"seconds": 5} if effect in {"delay", "reorder"} else {})
-    await _control(world, "POST", "/control/faults", fault)
-
-
-async def wrong_mode(world: World) -> None:
-    """The next webhook says that it is of live mode."""
-    await _control(world, "POST", "/control/faults", {"effect": "wrong_mode", "times": 1})
-
-
-async def _control(world: World, method: str, path: str, told: Any = None) -> None:
-    await ask(world.stripe, method, path, ((b"content-type", b"application/json"),), json.dumps(told).encode())
-
-
-async def outage(world: World, kind: str, seconds: float) -> None:
-    world.weather.outage.kind = kind
-    world.weather.outage.until = asyncio.get_running_loop().time() + seconds
-
-
-async def stall(world: World, seconds: float, times: int, way: str) -> None:
-    """The next snapshots of customers are old when they arrive, or are asked for late; or some this, some that."""
-    ways = {"back": (0.0, seconds), "there": (seconds / 2, 0.0)}
-    drawn = [way if way in ways else world.luck.choice(tuple(ways)) for _ in range(times)]
-    world.weather.stalls = [ways[one] for one in drawn]
-
-
-async def busy(world: World, worker: int, times: int) -> None:
-    """The database cannot be used for a moment, as one process sees it."""
-    if (running := world.running[worker]) is not None:
-        running.process.busy = times
-
-
-async def crash(world: World, worker: int, restart: float) -> None:
-    if (running := world.running[worker]) is not None:
-        running.process.kill()
-        world.spawn(_start_later(world, worker, restart))
-
-
-async def crash_soon(world: World, worker: int, after: int, restart: float) -> None:
-    """In the middle of whatever it does next."""
-    if (running := world.running[worker]) is not None and not running.process.dead:
-        running.process.dies_in = after
-        world.spawn(_restart_when_dead(world, worker, running.process, restart))
-
-
-async def _restart_when_dead(world: World, worker: int, process: Process, restart: float) -> None:
-    await asyncio.wait((process.died,))
-    await _start_later(world, worker, restart)
-
-
-async def _start_later(world: World, worker: int, seconds: float) -> None:
-    await asyncio.sleep(seconds)
-    await world.start_process(worker)
-
-
-async def restart(world: World, worker: int) -> None:
-    """As told to: work under way is finished first."""
-    if (running := world.running[worker]) is not None and not running.process.dead:
-        running.stop()
-        world.running[worker] = None
-        world.spawn(_start_later(world, worker, 0.5))
-
-
-async def second_worker(world: World) -> None:
-    """One more, or one less."""
-    if (running := world.running[1]) is not None:
-        running.stop()
-        world.running[1] = None
-    else:
-        world.spawn(world.start_process(1))
-
-
-# Time, and whoever looks after it all
-
-
-async def let_pass(world: World, seconds: int) -> None:
-    """As on a machine that was suspended: the clocks move, and nothing was done meanwhile."""
-    await _jump(world, seconds)
-
-
-async def _jump(world: World, seconds: int) -> None:
-    world.jumped += seconds
-    await world.call("GET", "/v1/events?limit=1")  # what is due at Stripe happens before anything is answered
-    await asyncio.sleep(1)
-
-
-async def hours_later(world: World, hours: int) -> None:
-    """The app was down meanwhile. Idempotency keys, pages and patience come to their ends."""
-    await _sleep_through(world, hours * 3600)
-
-
-async def _sleep_through(world: World, seconds: int) -> None:
-    down = [number for number, running in enumerate(world.running) if running is not None]
-    world.kill_all()
-    await _jump(world, seconds)
-    for number in down:
-        await world.start_process(number)
+# Whoever looks after it all
 
 
 async def reconcile(world: World, who: int) -> None:
