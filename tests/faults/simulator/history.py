@@ -107,9 +107,9 @@ ALWAYS: Steps = {
     "expire": (0.6, {"which": WHICH}),
     "forge": (0.7, {"which": WHICH, "how": one_of("unsigned", "wrong secret", "empty secret", "stale", "future")}),
     "hear_again": (1, {"which": up_to(8)}),
-    "neighbour_sells": (0.4, {"who": WHO, "how": one_of("by link", "a subscription", "to ours")}),
-    "adopt": (0.7, {"who": WHO, "which": WHICH}),
-    "buy_by_link": (0.4, {"who": WHO}),
+    "neighbour_sells": (0.8, {"who": WHO, "how": one_of("by link", "a subscription", "to ours")}),
+    "adopt": (1.5, {"who": WHO, "which": WHICH}),
+    "buy_by_link": (0.7, {"who": WHO}),
     # Trouble
     "webhooks": (2, {"effect": one_of("lose", "lose", "duplicate", "delay", "reorder"), "times": one_of(1, 2, 5)}),
     "wrong_mode": (0.15, {}),
@@ -183,7 +183,7 @@ SUBSCRIPTIONS: Steps = {
         },
     ),
     "pay": (2, {"which": WHICH, "card": one_of(*["pays"] * 4, "declined", "declined later", "disputed")}),
-    "redeem": (0.6, {"which": WHICH, "code": one_of("half", "gratis", "gratis")}),
+    "redeem": (1.2, {"which": WHICH, "code": one_of("half", "gratis", "gratis")}),
     "delete_customer": (0.4, {"who": WHO, "then_buys": one_of(None, 0, 1)}),
     # What becomes of a subscription
     "days_later": (3, {"days": one_of(1, 3, 7, 8, 31), "down": one_of(True, False)}),

@@ -47,7 +47,13 @@ SOLD: dict[str, dict[str, Sold]] = {
         "club": ("dashboard", Policy(trial_days=7, promotion_codes=True), ((500, "month"), (5000, "year"))),
         "choir": (
             "scores",
-            Policy(grace_days=2, refund_revokes_from=50, dispute_suspends=False, earlier_dispute_counts=False),
+            Policy(
+                grace_days=2,
+                refund_revokes_from=50,
+                dispute_suspends=False,
+                earlier_dispute_counts=False,
+                promotion_codes=True,
+            ),
             ((1200, "month"),),
         ),
         "circle": (
@@ -58,7 +64,7 @@ SOLD: dict[str, dict[str, Sold]] = {
     },
     # Products that contain each other, by subscription and for good.
     "related": {
-        "basic": ("dashboard", Policy(), ((500, "month"),)),
+        "basic": ("dashboard", Policy(promotion_codes=True), ((500, "month"),)),
         "pro": ("dashboard reports", Policy(grace_days=2, trial_days=3), ((900, "month"), (9000, "year"))),
         "lifetime": ("dashboard", Policy(), ((4900, None),)),
         "archive": ("dashboard reports", Policy(ends_subscription=False), ((7900, None),)),
