@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 from tollkeeper import cli
 
-START_SECONDS = 20
+START_SECONDS = 90
 DYING = Path(__file__).with_name("dying.py")
 
 
