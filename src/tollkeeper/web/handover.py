@@ -85,11 +85,11 @@ async def onward(request: Request, visitor: Visitor, page: str) -> Response:
     """
     site = site_of(request)
     host, browser = apart(page, site.config), request.query_params.get("browser", "")
-    if not host or not handovers.is_mark(browser):
-        return to_page(page, GUARDED)
-    if not in_a_tab(request.headers):
-        raise Refused(403, "You can be signed in at that page only in a tab of its own.")
-    token = await _offer(request, site, visitor, host, browser)
+    token = None
+    if host and handovers.is_mark(browser):
+        if not in_a_tab(request.headers):
+            raise Refused(403, "You can be signed in at that page only in a tab of its own.")
+        token = await _offer(request, site, visitor, host, browser)
     if token is None:
         return to_page(page, GUARDED)
     return RedirectResponse(f"{origin(page)}{PATH}?{urlencode({'token': token, 'return_to': page})}", 303, GUARDED)
