@@ -148,6 +148,7 @@ def test_a_coupon_for_everything_lets_in_for_nothing(browser: Browser, sqlite_ur
             someone.gets_in()
             shop.pass_time(31 * DAY + 2 * HOUR)
             comes_back(someone)
+            someone.reads_in_the_end("/dashboard", "Dashboard")
             someone.gets_in()
 
 

@@ -49,6 +49,7 @@ ADOPTED = (
 )
 WHOSE = "SELECT person_id FROM customers WHERE provider = 'stripe' AND account = ? AND external_id = ?"
 KNOWN = "SELECT id FROM people UNION ALL SELECT id FROM orders WHERE provider = 'stripe' AND account = ?"
+FIRST_ORDER = "SELECT min(created_at) FROM orders WHERE provider = 'stripe' AND account = ?"
 CUSTOMER = "SELECT count(*) FROM customers WHERE provider = 'stripe' AND account = ? AND external_id = ?"
 UNSWEPT = "SELECT count(*) FROM customers WHERE provider = 'stripe' AND account = ? AND checked_at < ?"
 # Customers who have bought nothing, and have ordered nothing that could still be paid, are not asked for.
@@ -96,6 +97,7 @@ class Checker:
         self._recurring = {offer.product: offer for offer in offers if offer.recurring}
         self._by_product = {offer.product: offer for offer in offers}
         self._let_go: dict[tuple[str, str], float] = {}
+        self._reads_since: float | None = None
         self.handed: dict[str, Handed] = {}
         self.asked_to_adopt: set[tuple[str, str]] = set()
         """What operators asked to be tied, and to whom."""
@@ -525,9 +527,17 @@ class Checker:
         held = self.grants.get(source.id)
         return source.worth(held.product if held else source.ordered, self._time())
 
+    def polls(self) -> None:
+        """The app reads the list of events from now on, or from its first order if that is older. What a neighbour sold
+        before is no concern of it.
+        """
+        if self._reads_since is None:
+            ordered = self._store.look(FIRST_ORDER, self._account)[0][0]
+            self._reads_since = self._time() if ordered is None else min(ordered, self._time())
+
     def _events_that_matter(self, kept: Mapping[str, Any]) -> list[str]:
-        """Without those that nobody could hear of any more, as after a month in which the app was down."""
-        oldest = self._time() - LISTED
+        """Without those that nobody could hear of, as after a month in which the app was down."""
+        oldest = max(self._time() - LISTED, self._reads_since or 0)
         return [
             id_
             for id_, event in self._facts.events.items()

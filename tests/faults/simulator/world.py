@@ -206,6 +206,8 @@ class World:
 
     def _written(self, function: Callable[..., Any]) -> None:
         self._unseen = True
+        if function is polls.claim:
+            self.checker.polls()
         if function is events.handled:
             self.check(self.checker.handled)
         if function not in WRITE_NO_GRANT:
