@@ -25,7 +25,7 @@ from tollkeeper.inbox import POLL_INTERVAL
 
 # How often the inbox is looked at once trouble has stopped, and for how long at most. Seconds, and looks.
 PATIENCE = 2.0
-LOOKS = 60
+LOOKS = 300
 
 # Within what time everybody is reconciled, events or none, and how far the clock moves on in the end. Seconds.
 SWEPT_WITHIN = 24 * 3600

@@ -1,8 +1,9 @@
 """One call to Stripe's API, answered with plain data, and what its errors mean."""
 
+import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
 from tollkeeper.errors import (
@@ -20,6 +21,8 @@ from tollkeeper.wording_off_sale import remedy
 
 if TYPE_CHECKING:
     import stripe
+
+T = TypeVar("T")
 
 MISSING_ADVICE = "Check that the id belongs to the account and mode of STRIPE_API_KEY."
 
@@ -51,6 +54,18 @@ async def whole(client: "stripe.StripeClient", listing: Mapping[str, Any]) -> li
         more = {**dict(parse_qsl(where.query)), "starting_after": found[-1]["id"]}
         found += [one async for one in each(client, where.path, **more)]
     return found
+
+
+async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What these answer, in their order, asked side by side as far as the budget lets them. Raises what the first that
+    fails raises, and ends the others.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(call) for call in calls]
+    except ExceptionGroup as several:
+        raise several.exceptions[0] from None
+    return [one.result() for one in asked]
 
 
 def path(listing: str, id: str) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tollkeeper.errors import ProviderUnavailable
 from tollkeeper.model import Bill, Invoice, Line, Standing, Subscription
-from tollkeeper.providers.stripe.calls import ask, each, path, whole
+from tollkeeper.providers.stripe.calls import ask, each, path, together, whole
 from tollkeeper.providers.stripe.purchases import dispute_of, mark_of
 
 if TYPE_CHECKING:
@@ -51,14 +51,12 @@ async def subscriptions_of(
     for _ in range(TRIES if found else 0):
         invoices = await _invoices(client, customer=customer)
         charges = await _charges(client, customer)
-        told = tuple(
-            [await _told(client, one, invoices, charges, checkouts.get(one["id"])) for one in found]
-        )  # fmt: skip
+        told = await together(_told(client, one, invoices, charges, checkouts.get(one["id"])) for one in found)
         if all(one["status"] in OVER for one in found):
-            return told
+            return tuple(told)
         before, found = found, await _listed(client, customer)
         if [_facts(one) for one in found] == [_facts(one) for one in before]:
-            return told
+            return tuple(told)
     if found:
         raise ProviderUnavailable("The subscriptions kept changing while they were asked for.")
     return ()
@@ -87,9 +85,10 @@ async def _told(
     checkout_id: str | None = None,
 ) -> Subscription:
     its = [one for one in invoices if _subscription(one) == found["id"]]
+    read = await together(_invoice(client, one, charges) for one in its)
     return Subscription(
         **_facts(found),
-        invoices=tuple([await _invoice(client, one, charges) for one in its]),
+        invoices=tuple(read),
         email=next((one["customer_email"] for one in its), None),
         checkout_id=checkout_id,
     )
