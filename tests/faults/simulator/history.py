@@ -180,6 +180,7 @@ SUBSCRIPTIONS: Steps = {
             "returns": one_of(True, True, False),
             "price": PRICE,
             "card": one_of(*["pays"] * 7, "declined later", "refund fails", "refund pending", "disputed"),
+            "code": one_of(*[None] * 6, "half", "gratis"),
         },
     ),
     "pay": (2, {"which": WHICH, "card": one_of(*["pays"] * 4, "declined", "declined later", "disputed")}),

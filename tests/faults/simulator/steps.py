@@ -117,18 +117,28 @@ async def buy(
     returns: bool,
     price: str = "usual",
     card: str = "pays",
+    code: str | None = None,
     goes_on: bool = False,
 ) -> None:
     """From the button to the success page, as most people do."""
     for tab in range(tabs):
         pressed = _press(world, world.guests[who], product, price, tab, goes_on)
-        world.spawn(_buy(world, world.guests[who], pressed, returns, card))
+        world.spawn(_buy(world, world.guests[who], pressed, returns, card, code))
 
 
-async def _buy(world: World, guest: Guest, pressed: Awaitable[str | None], returns: bool, card: str = "pays") -> None:
+async def _buy(
+    world: World,
+    guest: Guest,
+    pressed: Awaitable[str | None],
+    returns: bool,
+    card: str = "pays",
+    code: str | None = None,
+) -> None:
     session = await pressed
     if session is not None:
         await asyncio.sleep(world.luck.random() * 2)
+        if code is not None:
+            await _redeem(world, session, code)
         await _pay(world, session, card)
         if returns:
             await _success(world, guest, session)
@@ -142,7 +152,11 @@ async def pay(world: World, which: int, card: str) -> None:
 async def redeem(world: World, which: int, code: str) -> None:
     """A promotion code on the payment page, which may not take any."""
     if one := nth(handed(world, "open"), which):
-        await world.post_to_stripe("POST", f"/c/pay/{one.session}/promotion_code", {"promotion_code": code})
+        await _redeem(world, one.session, code)
+
+
+async def _redeem(world: World, session: str, code: str) -> None:
+    await world.post_to_stripe("POST", f"/c/pay/{session}/promotion_code", {"promotion_code": code})
 
 
 async def _pay(world: World, session: str, card: str) -> None:
