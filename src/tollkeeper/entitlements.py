@@ -449,9 +449,9 @@ def _missed(subscription: Subscription) -> list[Invoice]:
 
 def _leaves_owing(paid: Invoice, asked: Iterable[Invoice]) -> bool:
     """Whether its period was not settled when it was paid, as where it was for another plan from then on. Invoices of
-    one period end together.
+    one period end together, or begin together: a credit for a longer period that was not paid settles nothing.
     """
-    so_far = [one for one in asked if one.ends == paid.ends and one.starts <= paid.starts]
+    so_far = [one for one in asked if one.starts == paid.starts or (one.ends == paid.ends and one.starts < paid.starts)]
     return any(one.bill is not Bill.PAID for one in without_replaced(so_far))
 
 

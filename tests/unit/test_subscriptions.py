@@ -244,6 +244,20 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         START - 30 * DAY + HOUR + GRACE,
         "has not been paid since 16 December 2026 (a draft, not asked for)",
     ),
+    "voided a month ago, then changed to a year that was not paid, and back: the credit pays for nothing": (
+        replace(
+            RUNNING,
+            invoices=(
+                invoice(Bill.PAID, total=-4100, paid=0, reference=None),
+                invoice(Bill.FAILED, ends=START + 365 * DAY, due_at=START),
+                invoice(Bill.VOID, -1),
+                invoice(Bill.PAID, -2),
+            ),
+        ),
+        GRANTED,
+        START - 30 * DAY + HOUR + GRACE,
+        "was not renewed: the payment that was due on 16 December 2026 failed",
+    ),
     "written off a month ago, and the next one is paid": (
         replace(RUNNING, invoices=(PAID, invoice(Bill.UNCOLLECTIBLE, -1), invoice(Bill.PAID, -2))),
         GRANTED,
