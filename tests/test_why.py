@@ -5,12 +5,14 @@ The texts of docs/why.md are made of these: `scripts/test tests/test_why.py -s` 
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from tests.faults.subscribing import DAY, HOUR, RENEWED, Shop, open_shop
 
 from tollkeeper import adoption, operators
+from tollkeeper.catalog import Catalog
 from tollkeeper.explanations import answers, remarks
 from tollkeeper.model import Person
 from tollkeeper.reports import cases_of, explanation_in_words
@@ -111,6 +113,22 @@ async def test_an_earlier_period_that_is_disputed(shop: Shop) -> None:
         rf"Ella Earlier may not use reports, because {SUB} has an earlier payment, for the period from {ON}, that is"
         rf" disputed by the buyer's bank, and gives no access unless that is won; access ended on {ON}\.",
         await told(shop, person, r"€9\.00 for the period from .* is disputed by the buyer's bank"),
+    )
+
+
+async def test_two_products_of_which_one_gives_all_of_the_other(shop: Shop) -> None:
+    pro, basic = shop.product(), shop.product("basic")
+    shop.books = replace(shop.books, catalog=Catalog((pro, replace(basic, on_sale=basic.prices))))
+    person, plain = await shop.subscriber("basic", name="Basil Both")
+    shop.world.pass_time(DAY)
+    shop.world.pay(await shop.page(person))
+    assert re.fullmatch(
+        rf"Basil Both may use reports until {ON}, because {SUB} is paid until {ON}\.",
+        await told(
+            shop,
+            person,
+            rf"^bought twice: pro gives all of it, and is paid for as well .* tollkeeper end {plain} --at-period-end",
+        ),
     )
 
 
