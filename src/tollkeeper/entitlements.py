@@ -397,7 +397,20 @@ WAITS = {Bill.DRAFT: UNASKED, Bill.OPEN: UNASKED, Bill.PROCESSING: ON_ITS_WAY}
 
 def _settled(subscription: Subscription) -> bool:
     """Whether nothing is to pay (any more) for the present period."""
-    return subscription.standing is Standing.TRIALING or subscription.bill is Bill.PAID
+    if subscription.standing is Standing.TRIALING:
+        return True
+    brought_money = subscription.amount_total > 0 or not _unpaid_at(subscription.period_start, subscription.earlier)
+    return subscription.bill is Bill.PAID and brought_money
+
+
+def _unpaid_at(time: int, invoices: Iterable[Invoice]) -> list[Invoice]:
+    """What was not paid of the time that this moment falls in.
+
+    A change of plan credits what is left of a period whether it was paid or not, and that credit pays for nothing:
+    https://docs.stripe.com/billing/subscriptions/prorations
+    """
+    reaching = [one for one in invoices if one.starts <= time < one.ends]
+    return [one for one in without_replaced(reaching) if one.bill is not Bill.PAID]
 
 
 def _has_begun(subscription: Subscription) -> bool:
@@ -447,12 +460,14 @@ def _missed(subscription: Subscription) -> list[Invoice]:
     return [one for one in asked if one.bill is not Bill.PAID and one.starts > max(settled, default=0)]
 
 
-def _leaves_owing(paid: Invoice, asked: Iterable[Invoice]) -> bool:
-    """Whether its period was not settled when it was paid, as where it was for another plan from then on. Invoices of
-    one period end together, or begin together: a credit for a longer period that was not paid settles nothing.
+def _leaves_owing(paid: Invoice, asked: Collection[Invoice]) -> bool:
+    """Whether its period was not settled when it was paid, as where it was for another plan from then on, or brought no
+    money. Invoices of one period end together.
     """
-    so_far = [one for one in asked if one.starts == paid.starts or (one.ends == paid.ends and one.starts < paid.starts)]
-    return any(one.bill is not Bill.PAID for one in without_replaced(so_far))
+    so_far = [one for one in asked if one.ends == paid.ends and one.starts <= paid.starts]
+    if any(one.bill is not Bill.PAID for one in without_replaced(so_far)):
+        return True
+    return not paid.paid and bool(_unpaid_at(paid.starts, (one for one in asked if one is not paid)))
 
 
 def _fell_due(invoice: Invoice) -> int:
@@ -488,7 +503,8 @@ def _standing(subscription: Subscription, policy: Policy) -> Reason:
         trial = (owing.first and _had_trial(subscription)) or None
         return because(Code.RENEWING, since=subscription.period_start, until=until, first=first, trial=trial, **more)
     code = Code.RENEWAL_FAILED if subscription.bill is Bill.FAILED else Code.PERIOD_NOT_PAID
-    return because(code, due=owing.since, until=until, first=first, bill=subscription.bill.value, **more)
+    more |= {"bill": subscription.bill.value, "credited": subscription.bill is Bill.PAID or None}
+    return because(code, due=owing.since, until=until, first=first, **more)
 
 
 def _disputed_earlier(subscription: Subscription) -> Invoice | None:

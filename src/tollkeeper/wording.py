@@ -149,6 +149,10 @@ OPERATORS: Mapping[Code, Variants] = {
         ),
     },
     Code.PERIOD_NOT_PAID: {
+        "credited": (
+            "Not paid since {due:day} (credited for a plan that was not paid), and access lasts until {until:day}",
+            "has not been paid since {due:day} (credited for a plan that was not paid)",
+        ),
         "": (
             "Not paid since {due:day} ({bill:bill}), and access lasts until {until:day}",
             "has not been paid since {due:day} ({bill:bill})",

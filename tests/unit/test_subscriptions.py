@@ -78,6 +78,9 @@ def free(month: int = 0) -> Invoice:
     return invoice(Bill.PAID, month, total=0, paid=0, reference=None)
 
 
+# A year was not paid, and the plan changed back.
+UNPAID_YEAR = invoice(Bill.FAILED, starts=START - DAY, ends=START + 364 * DAY, due_at=START - DAY, total=9000)
+CREDIT = invoice(Bill.PAID, total=-8100, paid=0, reference=None)
 PAID, PAID_BEFORE = invoice(Bill.PAID), invoice(Bill.PAID, -1)
 RUNNING = Subscription(
     source="sub_1",
@@ -257,6 +260,32 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         GRANTED,
         START - 30 * DAY + HOUR + GRACE,
         "was not renewed: the payment that was due on 16 December 2026 failed",
+    ),
+    "changed to a year that was not paid, and back in the next minute: the credit pays for nothing": (
+        replace(RUNNING, invoices=(CREDIT, UNPAID_YEAR, invoice(Bill.PAID, -1))),
+        GRANTED,
+        START - DAY + GRACE,
+        "has not been paid since 14 January 2027 (credited for a plan that was not paid)",
+    ),
+    "a month after that, which the credit covers too": (
+        replace(
+            RUNNING,
+            invoices=(
+                invoice(Bill.PAID, paid=0, reference=None),
+                replace(CREDIT, starts=START - 30 * DAY, ends=START),
+                replace(UNPAID_YEAR, starts=START - 31 * DAY, due_at=START - 31 * DAY, bill=Bill.VOID),
+                invoice(Bill.PAID, -2),
+            ),
+        ),
+        GRANTED,
+        START - 31 * DAY + GRACE,
+        "has not been paid since 15 December 2026 (credited for a plan that was not paid)",
+    ),
+    "the year is paid after all, and the rest of it credited": (
+        replace(RUNNING, invoices=(CREDIT, replace(UNPAID_YEAR, bill=Bill.PAID, paid=9000), invoice(Bill.PAID, -1))),
+        GRANTED,
+        END + LATE,
+        "takes no money until 14 February 2027",
     ),
     "written off a month ago, and the next one is paid": (
         replace(RUNNING, invoices=(PAID, invoice(Bill.UNCOLLECTIBLE, -1), invoice(Bill.PAID, -2))),

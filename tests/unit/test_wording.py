@@ -48,6 +48,7 @@ def subscriptions() -> Iterator[Finding]:
         (PAID_BEFORE,),
         (free(-1),),
         (invoice(Bill.UNCOLLECTIBLE, -1), invoice(Bill.PAID, -2)),
+        (recurring.UNPAID_YEAR, PAID_BEFORE),
         *((replace(PAID_BEFORE, dispute=dispute),) for dispute in (Dispute.OPEN, Dispute.LOST)),
     )
     stuck = invoice(Bill.DRAFT, trouble="The customer's location isn't recognized.")
