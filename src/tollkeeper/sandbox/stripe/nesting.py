@@ -5,6 +5,7 @@ from typing import Any
 from tollkeeper.sandbox.stripe.ledger import JSON
 
 INLINE = 10
+NESTED = frozenset({dict, list})
 
 
 def list_of(url: str, data: list[JSON], *, has_more: bool = False) -> JSON:
@@ -14,14 +15,12 @@ def list_of(url: str, data: list[JSON], *, has_more: bool = False) -> JSON:
 def first_pages(body: Any) -> Any:
     """The same, with the lists inside cut to their first ten: the rest is read page by page."""
     if isinstance(body, list):
-        return [first_pages(one) for one in body]
-    if not isinstance(body, dict):
-        return body
-    shown = {name: first_pages(value) for name, value in body.items()}
-    return {name: _first_page(value) for name, value in shown.items()}
+        return [_first_page(one) if type(one) in NESTED else one for one in body]
+    return {name: _first_page(value) if type(value) in NESTED else value for name, value in body.items()}
 
 
 def _first_page(value: Any) -> Any:
-    if isinstance(value, dict) and value.get("object") == "list" and len(value["data"]) > INLINE:
-        return {**value, "data": value["data"][:INLINE], "has_more": True}
-    return value
+    shown = first_pages(value)
+    if type(value) is dict and value.get("object") == "list" and len(value["data"]) > INLINE:
+        return {**shown, "data": shown["data"][:INLINE], "has_more": True}
+    return shown
