@@ -542,7 +542,8 @@ def _to_be_ended(subscription: Subscription, policy: Policy) -> Iterator[Reason]
     told = lost or (None if policy.earlier_dispute_counts else _disputed_earlier(subscription))
     if told:
         facts: dict[str, Fact] = {"invoice": told.id, "since": told.starts, "amount": told.paid}
-        yield because(Code.SUBSCRIPTION_DISPUTED, currency=subscription.currency, lost=bool(lost) or None, **facts)
+        facts |= {"currency": subscription.currency, "lost": bool(lost) or None, "ends": subscription.ends_at}
+        yield because(Code.SUBSCRIPTION_DISPUTED, **facts)
 
 
 def _paid_after_end(subscription: Subscription) -> Iterator[Reason]:

@@ -234,6 +234,11 @@ OPERATORS: Mapping[Code, Variants] = {
         )
     },
     Code.SUBSCRIPTION_DISPUTED: {
+        "lost ends": (
+            "The dispute about {amount:money} for the period from {since:day} was lost; the subscription ends on"
+            " {ends:day}",
+            "lost {amount:money} of the period from {since:day} to a dispute, and ends on {ends:day}",
+        ),
         "lost": (
             "The dispute about {amount:money} for the period from {since:day} was lost, and the subscription goes on"
             " taking money",
