@@ -22,8 +22,8 @@ def undo_surplus(one: Surplus) -> str:
     """What an operator can do about it."""
     recurring = one.grant.until is not None
     if recurring and not one.later:
-        return f"tollkeeper end {one.grant.source} --at-period-end --note WHY: access stays."
-    return f"{undo(recurring)} at the provider: access stays."
+        return f"To charge for it no more: tollkeeper end {one.grant.source} --at-period-end --note WHY"
+    return f"{undo(recurring)} at the provider; access stays."
 
 
 def paid_twice(one: Surplus, beside: str) -> str:

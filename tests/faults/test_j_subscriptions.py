@@ -363,7 +363,7 @@ async def test_j12_a_subscription_beside_what_is_held_for_good_is_bought_twice(s
         await shop.hear()
         (odd,) = await shop.to_check()
         assert (odd.kind, odd.payment, odd.person_id) == ("bought twice", basic.source, person.id)
-        assert odd.remedy == "End and refund it at the provider: access stays."
+        assert odd.remedy == "End and refund it at the provider; access stays."
 
 
 async def test_j13_what_an_operator_took_back_no_renewal_gives_again(shop: Shop) -> None:

@@ -361,7 +361,7 @@ def test_k73_two_that_contain_each_other_are_listed_and_told(shop: Shop, tmp_pat
     basic = next(row.source for row in shop.site.rows_of(someone, grants) if row.product == "basic")
     assert (case["what"], case["payment"]) == ("bought twice", basic)
     assert case["reason"].startswith("pro gives all of it, and is paid for as well (sub_")
-    assert case["what_to_do"] == f"tollkeeper end {basic} --at-period-end --note WHY: access stays."
+    assert case["what_to_do"] == f"To charge for it no more: tollkeeper end {basic} --at-period-end --note WHY"
     told = someone.get("/account").text
     assert told.count("You pay twice: Pro gives you all of this as well.") == 1
     ended = run_here(
@@ -518,5 +518,5 @@ def test_k74_a_subscription_begun_all_the_same_is_listed_to_be_given_back(shop: 
     eventually(lambda: shop.subscription().cancel_at_period_end)
     eventually(lambda: holds(shop, someone) == ["basic", "flying"])
     (case,) = listed(shop, tmp_path)
-    assert (case["what"], case["what_to_do"]) == ("bought twice", "End and refund it at the provider: access stays.")
+    assert (case["what"], case["what_to_do"]) == ("bought twice", "End and refund it at the provider; access stays.")
     assert "Please write to us about what you have paid for it." in someone.get("/account").text

@@ -235,6 +235,12 @@ BILLS: dict[str, tuple[Facts, Listing, Bill]] = {
     "to be paid elsewhere": (invoice(status="open", payments=OUTSIDE), [], Bill.OPEN),
     "being charged": (invoice(status="open", attempted=True), [charge(status="pending")], Bill.PROCESSING),
     "charged this moment": (invoice(status="open", attempted=True), [charge()], Bill.PROCESSING),
+    "paid in part": (invoice(status="open", attempted=True, amount_paid=300), [charge()], Bill.FAILED),
+    "paid in part, and the rest is being charged": (
+        invoice(status="open", attempted=True, amount_paid=300, intents=["pi_1", "pi_2"]),
+        [charge("pi_2", "pending", at=LATER), charge()],
+        Bill.PROCESSING,
+    ),
     "declined": (invoice(status="open", attempted=True), [charge(status="failed")], Bill.FAILED),
     "declined, and not said to be tried": (invoice(status="open"), [charge(status="failed")], Bill.FAILED),
     "tried without a charge": (invoice(status="open", attempted=True), [], Bill.FAILED),

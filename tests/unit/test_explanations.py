@@ -402,7 +402,7 @@ def test_what_to_do_about_a_payment() -> None:
     surplus = Surplus(replace(GRANT, reference="pi_3", since=NOON + 1), GRANT)
     told = cases((by_link(), paid(Verdict.QUARANTINED)), (surplus,), CATALOG)
     assert [(one.kind, one.payment, one.amount, one.remedy) for one in told] == [
-        ("bought twice", "pi_3", 1900, "Refund it at the provider: access stays."),
+        ("bought twice", "pi_3", 1900, "Refund it at the provider; access stays."),
         (
             "unclaimed",
             "pi_2",

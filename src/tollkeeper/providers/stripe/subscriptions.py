@@ -27,10 +27,6 @@ OVER = frozenset({"canceled", "incomplete_expired"})
 # How often a customer's subscriptions are asked for that change meanwhile.
 TRIES = 3
 
-# What a charge is while its invoice is not paid yet, though nothing is left for the buyer to do.
-# https://docs.stripe.com/api/charges/object#charge_object-status
-ON_ITS_WAY = frozenset({"pending", "succeeded"})
-
 # https://docs.stripe.com/api/invoices/object#invoice_object-status. An open one depends on its payments.
 BILLS = {"draft": Bill.DRAFT, "paid": Bill.PAID, "void": Bill.VOID, "uncollectible": Bill.UNCOLLECTIBLE}
 
@@ -200,10 +196,13 @@ def _is_by_intent(payment: Mapping[str, Any]) -> bool:
 
 
 def _bill(invoice: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> Bill:
-    """An allow-list: what is not known to be paid is not."""
+    """An allow-list: what is not known to be paid is not. A payment of a part of it does not settle the rest."""
     if invoice["status"] != "open":
         return BILLS.get(invoice["status"], Bill.FAILED)
-    if tried and tried[0]["status"] in ON_ITS_WAY:
+    # What a charge is while nothing is left for the buyer to do; the invoice says that it is paid a moment later.
+    # https://docs.stripe.com/api/charges/object#charge_object-status
+    newest = tried[0]["status"] if tried else None
+    if newest == "pending" or (newest == "succeeded" and not invoice["amount_paid"]):
         return Bill.PROCESSING
     return Bill.FAILED if invoice["attempted"] or tried else Bill.OPEN
 
