@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.faults.subscribing import DAY, HOUR, RENEWED, WEEK, Shop, open_shop
+from tests.faults.subscribing import DAY, GRACE, HOUR, RENEWED, WEEK, Shop, open_shop
 
 from tollkeeper import operators
 from tollkeeper.explanations import Case, answers, remarks
@@ -152,6 +152,29 @@ async def test_k66_what_is_written_off_is_not_paid_and_opens_no_second_grace(sho
     shop.world.pass_time(WEEK)
     await shop.hear()
     assert (await shop.held(person), (await shop.found(person)).amount) == (["pro"], 900)
+
+
+async def test_k66_a_credit_for_a_plan_that_was_not_paid_pays_for_nothing(shop: Shop) -> None:
+    person, subscription = await shop.subscriber()
+    use(shop, subscription, "pm_card_chargeCustomerFail")
+    shop.world.pass_time(DAY)
+    failed_at = shop.books.clock()
+    shop.world.change_plan(subscription, shop.yearly)
+    shop.world.pass_time(HOUR)
+    shop.world.change_plan(subscription, shop.weekly)
+    await shop.hear()
+    assert v1(shop).subscriptions.retrieve(subscription).status == "active"
+    assert await shop.until(person) in range(failed_at, failed_at + GRACE + 60)
+    assert "credited for a plan that was not paid" in await sentence(shop, person)
+    for _ in range(3):  # which Stripe pays out of the credit
+        shop.world.pass_time(RENEWED)
+        await shop.hear()
+        assert await shop.held(person) == []
+    use(shop, subscription, "pm_card_visa")
+    owed = next(one.id for one in invoices(shop, subscription) if one.status == "open")
+    v1(shop).invoices.pay(owed)
+    await shop.hear()
+    assert await shop.held(person) == ["pro"]
 
 
 async def test_k67_a_renewal_that_stays_a_draft_is_a_failed_one_and_is_told_at_once(shop: Shop) -> None:

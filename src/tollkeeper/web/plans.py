@@ -120,7 +120,7 @@ def state_of(one: Noted, now: int, *, cardless: bool = False) -> State:
     """How a subscription stands at ``now``. ``cardless``: its trial was begun without a card."""
     lapsed = one.verdict is Verdict.GRANTED and not one.gives_access(now)
     label, words = for_visitor(one.reason, until=one.until, lapsed=lapsed, cardless=cardless)
-    return State(label, words, one.reason.code in TO_MEND)
+    return State(label, words, one.reason.code in TO_MEND or bool(one.reason["credited"]))
 
 
 def trial_left(ordered: Iterable[Order], product: str) -> bool:
