@@ -368,8 +368,8 @@ VISITORS: Mapping[Code, Variants] = {
         "": ("Payment failed", "Your last payment failed. Access until {until:day}."),
     },
     Code.PERIOD_NOT_PAID: {
-        "credited lapsed": ("Payment failed", "A change of plan was not paid, and access ended on {granted_until:day}."),
-        "credited": ("Payment failed", "A change of plan was not paid. Access until {until:day}."),
+        "credited lapsed": ("Payment failed", "Your change of plan was not paid. Access ended on {granted_until:day}."),
+        "credited": ("Payment failed", "Your change of plan was not paid. Access until {until:day}."),
         "lapsed": ("Not paid", "The present period is not paid, and access ended on {granted_until:day}."),
         "": ("Not paid", "The present period is not paid yet. Access until {until:day}."),
     },
