@@ -22,6 +22,7 @@ from tests.faults.simulator.virtual import run
 from tests.faults.simulator.world import World
 
 from tollkeeper.inbox import POLL_INTERVAL
+from tollkeeper.sweep import LEASE
 
 # How often the inbox is looked at once trouble has stopped, and for how long at most. Seconds, and looks.
 PATIENCE = 2.0
@@ -83,7 +84,8 @@ async def _settle(world: World) -> None:
     world.kill_all()
     moves_on = MOVES_ON[world.history.sells]
     world.jumped += moves_on + 1
-    swept_since = world.clock() - SWEPT_WITHIN + moves_on  # whom a sweep has only begun with is not that far yet
+    # Whom a sweep has only begun with is not that far yet: its process may have died.
+    swept_since = world.clock() - SWEPT_WITHIN + max(moves_on, LEASE)
     await world.start_process(0)
     for _ in range(LOOKS):
         await asyncio.sleep(PATIENCE)
