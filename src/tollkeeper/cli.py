@@ -88,7 +88,7 @@ What = typer.Argument(metavar="PRODUCT", help="A product's key in the catalog.",
 WhichPayment = typer.Argument(
     metavar="PAYMENT", help="The id of a payment, subscription or checkout session.", show_default=False
 )
-WhyEnded = typer.Option(parser=words, metavar="WHY", help="Why, for whoever asks later.")
+WhyEnded = typer.Option(parser=words, metavar="WHY", help="Why, for those who ask later.")
 WhyHeld = typer.Option(parser=words, metavar="WHY", help="Why. They read it on their account page.")
 
 

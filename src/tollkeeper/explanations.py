@@ -24,7 +24,7 @@ class Explanation:
     """Everything that bears on what one person may use, in one mode, at one time. The newest comes first.
 
     ``payments`` is what the provider says now; where it could not be asked, what it said last, and then ``trouble``
-    says why. ``unexplained`` are payments that opened no door, also those that somebody unknown made with the person's
+    says why. ``unexplained`` are payments that gave no access, also those that somebody unknown made with the person's
     e-mail address; ``remarked`` are subscriptions that the catalog does not explain. ``surplus`` is what they paid for
     once more than needed; ``namesakes`` are other people with the same verified address.
     """

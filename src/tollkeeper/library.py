@@ -101,7 +101,7 @@ class Tollkeeper:
         return Requirement(self, feature)
 
     def guard(self, app: ASGIApp, feature: str) -> ASGIApp:
-        """Guard a whole ASGI app, which is told who it is by the headers ``Remote-User``, ``-Name``, ``-Email`` and
+        """Guard a whole ASGI app, which learns who it is from the headers ``Remote-User``, ``-Name``, ``-Email`` and
         ``-Groups``, whatever the visitor sends under these names.
 
         As middleware: ``Middleware(tollkeeper.guard, feature="reports")``.

@@ -13,7 +13,7 @@ BOUGHT_TWICE = "bought twice"
 def why_surplus(one: Surplus) -> str:
     """What was paid for twice."""
     if one.grant.product == one.beside.product and one.later:
-        return "An earlier payment for the same product holds good."
+        return "An earlier payment for the same product still counts."
     how = "was bought for good" if one.beside.until is None else "is paid for as well"
     return f"{one.beside.product} gives all of it, and {how} ({one.beside.source})."
 

@@ -31,7 +31,7 @@ def test_404(standing_site: Site, path: str) -> None:
 
 def test_405(standing_site: Site) -> None:
     page = Browser(standing_site.url).get("/purchase/checkout-session")
-    assert_error_page(page, 405, "Not like this")
+    assert_error_page(page, 405, "Method not allowed")
     assert page.headers["Allow"] == "POST"
 
 

@@ -102,7 +102,7 @@ class Noted:
 
     @property
     def unexplained(self) -> bool:
-        """Whether it is money that opened no door and was not paid back, or a subscription that will take some."""
+        """Whether it is money that gave no access and was not paid back, or a subscription that will take some."""
         return self.verdict in UNEXPLAINED and (self.recurring or self.refunded < self.amount)
 
     @property

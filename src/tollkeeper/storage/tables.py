@@ -211,7 +211,7 @@ grants = Table(
     Index("ix_grants_reference", "reference"),
 )
 
-# What was last found of every purchase and subscription, granted or not, so that money that opened no door is not
+# What was last found of every purchase and subscription, granted or not, so that money that gave no access is not
 # forgotten. The columns from standing on are about subscriptions alone.
 findings = Table(
     "findings",

@@ -35,7 +35,7 @@ TITLES = {
     402: TO_BE_BOUGHT,
     403: "Not allowed",
     404: "There is nothing here",
-    405: "Not like this",
+    405: "Method not allowed",
     408: "That took too long",
     409: "Please wait",
     413: "That is too much",
