@@ -399,8 +399,8 @@ def _settled(subscription: Subscription) -> bool:
     """Whether nothing is to pay (any more) for the present period."""
     if subscription.standing is Standing.TRIALING:
         return True
-    brought_money = subscription.amount_total > 0 or not _unpaid_at(subscription.period_start, subscription.earlier)
-    return subscription.bill is Bill.PAID and brought_money
+    took_money = subscription.amount_total > 0 or not any(_is_owed(one, subscription) for one in subscription.present)
+    return subscription.bill is Bill.PAID and took_money
 
 
 def _unpaid_at(time: int, invoices: Iterable[Invoice]) -> list[Invoice]:
@@ -438,7 +438,7 @@ class _Owing:
 
 def _owing(subscription: Subscription) -> _Owing:
     missed = _missed(subscription)
-    awaited = [_awaited_until(one) for one in subscription.present if one.bill is not Bill.PAID]
+    awaited = [_awaited_until(one) for one in subscription.present if _is_owed(one, subscription)]
     waits = all(one.starts >= subscription.period_start for one in missed)
     return _Owing(
         since=min(map(_fell_due, missed), default=subscription.period_start),
@@ -456,18 +456,25 @@ def _awaited_until(invoice: Invoice) -> int:
 def _missed(subscription: Subscription) -> list[Invoice]:
     """What was not paid since a period was last settled, void ones too."""
     asked = (*subscription.earlier, *subscription.asked)
-    settled = [one.starts for one in asked if one.bill is Bill.PAID and not _leaves_owing(one, asked)]
-    return [one for one in asked if one.bill is not Bill.PAID and one.starts > max(settled, default=0)]
+    owed = [one for one in asked if _is_owed(one, subscription)]
+    settled = [one.starts for one in asked if one not in owed and not _leaves_owing(one, asked)]
+    return [one for one in owed if one.starts > max(settled, default=0)]
 
 
-def _leaves_owing(paid: Invoice, asked: Collection[Invoice]) -> bool:
-    """Whether its period was not settled when it was paid, as where it was for another plan from then on, or brought no
-    money. Invoices of one period end together.
+def _is_owed(invoice: Invoice, subscription: Subscription) -> bool:
+    """Whether it is not paid, or took no money while the time that it is for was asked for before, and not paid."""
+    if invoice.bill is not Bill.PAID:
+        return True
+    free = not invoice.paid and invoice.ends != subscription.trial_end
+    return free and bool(_unpaid_at(invoice.starts, (one for one in subscription.invoices if one is not invoice)))
+
+
+def _leaves_owing(paid: Invoice, asked: Iterable[Invoice]) -> bool:
+    """Whether its period was not settled when it was paid, as where it was for another plan from then on. Invoices of
+    one period end together.
     """
     so_far = [one for one in asked if one.ends == paid.ends and one.starts <= paid.starts]
-    if any(one.bill is not Bill.PAID for one in without_replaced(so_far)):
-        return True
-    return not paid.paid and bool(_unpaid_at(paid.starts, (one for one in asked if one is not paid)))
+    return any(one.bill is not Bill.PAID for one in without_replaced(so_far))
 
 
 def _fell_due(invoice: Invoice) -> int:

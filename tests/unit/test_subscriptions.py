@@ -281,6 +281,21 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         START - 31 * DAY + GRACE,
         "has not been paid since 15 December 2026 (credited for a plan that was not paid)",
     ),
+    "what is left of the credit after a month that was paid: one grace, however many months it covers": (
+        replace(
+            RUNNING,
+            invoices=(
+                invoice(Bill.PAID, paid=0, reference=None),
+                invoice(Bill.PAID, -1, paid=0, reference=None),
+                invoice(Bill.PAID, -2),
+                replace(UNPAID_YEAR, starts=START - 70 * DAY),
+                invoice(Bill.PAID, -3),
+            ),
+        ),
+        GRANTED,
+        START - 30 * DAY + HOUR + GRACE,
+        "has not been paid since 16 December 2026 (credited for a plan that was not paid)",
+    ),
     "the year is paid after all, and the rest of it credited": (
         replace(RUNNING, invoices=(CREDIT, replace(UNPAID_YEAR, bill=Bill.PAID, paid=9000), invoice(Bill.PAID, -1))),
         GRANTED,

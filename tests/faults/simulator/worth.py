@@ -180,7 +180,8 @@ def _charges(facts: Facts, bills: Iterable[InvoiceFact]) -> set[str | None]:
 
 def _lasts(facts: Facts, told: SubscriptionFact, before: list[Stretch], now: Stretch, offer: Offer) -> int | None:
     """Until when its invoices say, whatever becomes of the money; None: it gives nothing."""
-    if now.settled and not _only_credited(facts, now, before):
+    credited = _only_credited(facts, now, before)
+    if now.settled and not credited:
         return told.end if told.paused else told.end + LATE
     every = [bill for one in (*before, now) for bill in one.bills]
     begun = any(one.trial for one in before) or any(bill.status == "paid" for bill in every)
@@ -192,14 +193,14 @@ def _lasts(facts: Facts, told: SubscriptionFact, before: list[Stretch], now: Str
     since = min((_due(bill) for bill in missed), default=told.start)
     first = not any(bill.status == "paid" and bill.total > 0 for bill in every)
     grace = since + (offer.trial_grace_days if first else offer.grace_days) * DAY
-    return max(grace, min(waited_for)) if all(bill in now.bills for bill in missed) else grace
+    return max(grace, min(waited_for)) if not credited and all(bill in now.bills for bill in missed) else grace
 
 
 def _only_credited(facts: Facts, one: Stretch, before: Iterable[Stretch]) -> bool:
     """Whether it took no money while a longer period that it lies in was not paid. A change of plan credits what is
     left of a period even so: https://docs.stripe.com/billing/subscriptions/prorations
     """
-    if one.trial or not one.bills or _charges(facts, one.bills):
+    if one.trial or not one.settled or _charges(facts, one.bills):
         return False
     return any(bill.ends > one.bills[0].begins for other in before for bill in other.owed)
 
@@ -210,7 +211,8 @@ def _missed(facts: Facts, stretches: list[Stretch]) -> list[InvoiceFact]:
     for number, one in reversed(list(enumerate(stretches))):
         settled = one.settled_first
         if settled is not None and _only_credited(facts, settled, stretches[:number]):
-            settled = None
+            found += one.bills
+            continue
         found += [bill for bill in one.unpaid if settled is None or bill not in settled.bills]
         if settled is not None:
             break
