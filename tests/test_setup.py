@@ -19,9 +19,9 @@ from starlette.routing import Route
 from tests.support.processes import free_port, run, run_here
 from tests.support.running import API_KEY, Browser, Sandbox, Thread, running_sandbox, settings_for
 
-from tollkeeper import config
 from tollkeeper.app import create_app
-from tollkeeper.config import StripeSettings
+from tollkeeper.config import load as config
+from tollkeeper.config.load import StripeSettings
 from tollkeeper.model import Customer, Realm
 from tollkeeper.providers.stripe import EVENTS_THAT_MATTER, StripeProvider
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from tests.faults.subscribing import DAY, HOUR, RENEWED, Shop, open_shop
 
-from tollkeeper import adoption, operators
 from tollkeeper.catalog import Catalog
-from tollkeeper.explanations import answers, remarks
 from tollkeeper.model import Person
-from tollkeeper.reports import cases_of, explanation_in_words
+from tollkeeper.operating import adoption, operators
+from tollkeeper.operating.explanations import answers, remarks
+from tollkeeper.operating.reports import cases_of, explanation_in_words
 from tollkeeper.storage import customers
 from tollkeeper.storage.database import Database
 

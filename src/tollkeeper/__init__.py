@@ -7,8 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tollkeeper.config import Config as Config
-    from tollkeeper.config import load as load
+    from tollkeeper.config.load import Config as Config
+    from tollkeeper.config.load import load as load
     from tollkeeper.errors import ConfigurationError as ConfigurationError
     from tollkeeper.library import Tollkeeper as Tollkeeper
     from tollkeeper.model import Person as Person

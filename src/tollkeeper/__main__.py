@@ -1,5 +1,5 @@
 """``python -m tollkeeper``."""
 
-from tollkeeper.cli import main
+from tollkeeper.cli.commands import main
 
 main()

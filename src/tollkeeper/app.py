@@ -14,14 +14,15 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from tollkeeper.billing.checkout import Till
+from tollkeeper.billing.reconcile import Books
+from tollkeeper.billing.worker import Worker
 from tollkeeper.catalog import Catalog
-from tollkeeper.checkout import Till
-from tollkeeper.config import Config
-from tollkeeper.gate import Gate
+from tollkeeper.config.load import Config
+from tollkeeper.gate.door import Gate
 from tollkeeper.metrics import Metrics
 from tollkeeper.providers.stripe import StripeProvider
 from tollkeeper.providers.stripe.setup import set_up_stripe as set_up_stripe
-from tollkeeper.reconcile import Books
 from tollkeeper.signin import AttemptSeal, SignIn
 from tollkeeper.storage.database import open_database
 from tollkeeper.web import (
@@ -41,7 +42,6 @@ from tollkeeper.web.metrics import metrics as show_metrics
 from tollkeeper.web.pages import Pages
 from tollkeeper.web.rates import Rates
 from tollkeeper.web.site import Site
-from tollkeeper.worker import Worker
 
 OpenBooks = Callable[[Config, Callable[[], int]], AbstractAsyncContextManager[Books]]
 

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from dotenv import dotenv_values
 
-from tollkeeper import config, server
 from tollkeeper.app import create_app
+from tollkeeper.config import load as config
 from tollkeeper.errors import TollkeeperError
-from tollkeeper.sandbox import CLIENT_ID, CLIENT_SECRET, create_sandbox
+from tollkeeper.serving import server
 from tollkeeper.storage.migrate import migrate
+from tollkeeper_sandbox import CLIENT_ID, CLIENT_SECRET, create_sandbox
 
 if TYPE_CHECKING:
     import stripe

@@ -21,10 +21,10 @@ from starlette.status import WS_1008_POLICY_VIOLATION, WS_1011_INTERNAL_ERROR
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from tollkeeper.access import Allow, Decision, features_of
 from tollkeeper.app import create_pages, guarded, now
-from tollkeeper.config import Config
+from tollkeeper.config.load import Config
 from tollkeeper.errors import NotRunning, TollkeeperError
+from tollkeeper.gate.access import Allow, Decision, features_of
 from tollkeeper.model import Visitor
 from tollkeeper.redirects import may_return_to
 from tollkeeper.web.errors import DETAILS

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tollkeeper import server
+from tollkeeper.serving import server
 
 
 async def hello(request: Request) -> Response:

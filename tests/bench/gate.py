@@ -29,7 +29,7 @@ from tests.bench.sites import (
 from tests.support.processes import Process, free_port, started
 from tests.support.webhooks import an_event, body_of, signature
 
-from tollkeeper.server import SETTLED
+from tollkeeper.serving.server import SETTLED
 
 PARTS: Final = ("sqlite", "postgresql", "nginx", "webhooks", "memory", "start", "imports")
 BASE: Final = "Starlette: hello"

@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import Connection, Table, insert
 
-from tollkeeper.login_sessions import LIFETIME, digest
+from tollkeeper.gate.login_sessions import LIFETIME, digest
 from tollkeeper.storage import postgresql, sqlite
 from tollkeeper.storage.address import parse
 from tollkeeper.storage.tables import grants, identities, login_sessions, people

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from tests.docs.documents import text_of
 
-from tollkeeper import config
 from tollkeeper.catalog import Catalog
+from tollkeeper.config import load as config
 
 SETTINGS = {
     "PUBLIC_URL": "http://127.0.0.1:4000",

@@ -15,7 +15,7 @@ from tests.endurance.reporting import Outcome, report
 from tests.endurance.shop import Shop, clean_up_when_stopped, open_shop, payment_of, serve_sandbox, use_control_page
 from tests.support.running import Browser, eventually
 
-from tollkeeper.inbox import POLL_INTERVAL
+from tollkeeper.billing.inbox import POLL_INTERVAL
 from tollkeeper.storage.tables import events
 
 # The bounds, in seconds.

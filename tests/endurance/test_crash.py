@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 from tests.endurance.crash import Plan, endure
 
-from tollkeeper.inbox import LEASE
+from tollkeeper.billing.inbox import LEASE
 
 
 def test_nothing_is_wrong_after_a_few_crashes(engine: str, request: pytest.FixtureRequest) -> None:

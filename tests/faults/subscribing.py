@@ -9,13 +9,13 @@ from typing import Any
 from tests.providers.worlds import StripeWorld, opened
 from tests.support.running import running_sandbox
 
-from tollkeeper import operators
+from tollkeeper.billing.checkout import Hosted, Till
+from tollkeeper.billing.inbox import drain
+from tollkeeper.billing.reconcile import Books
 from tollkeeper.catalog import Catalog
-from tollkeeper.checkout import Hosted, Till
-from tollkeeper.explanations import Case
-from tollkeeper.inbox import drain
 from tollkeeper.model import Grant, Identity, Person, Policy, Product
-from tollkeeper.reconcile import Books
+from tollkeeper.operating import operators
+from tollkeeper.operating.explanations import Case
 from tollkeeper.storage import audit, events, findings, grants, people
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.findings import Noted

@@ -8,14 +8,14 @@ import pytest
 from tests.storage.makers import keep_person
 from tests.support.running import Browser, Sandbox, Site, eventually, newcomer, settings_for
 
-from tollkeeper import config
 from tollkeeper.app import now
+from tollkeeper.billing.checkout import Hosted, Till
+from tollkeeper.billing.reconcile import Books
 from tollkeeper.catalog import Catalog
-from tollkeeper.checkout import Hosted, Till
+from tollkeeper.config import load as config
 from tollkeeper.model import Customer, Order
-from tollkeeper.provider import Checkout, ReturnAddresses
+from tollkeeper.providers.protocol import Checkout, ReturnAddresses
 from tollkeeper.providers.stripe import StripeProvider
-from tollkeeper.reconcile import Books
 from tollkeeper.storage import customers as kept_customers
 from tollkeeper.storage.database import open_database
 from tollkeeper.storage.tables import audit, customers, grants, orders

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from tests.support.running import Browser, Sandbox, Site, eventually, running_site
 
-from tollkeeper import config
+from tollkeeper.billing.reconcile import Books, reconcile
 from tollkeeper.catalog import Catalog
+from tollkeeper.config import load as config
 from tollkeeper.model import Customer, Realm, Snapshot
 from tollkeeper.providers.stripe import StripeProvider
-from tollkeeper.reconcile import Books, reconcile
 from tollkeeper.storage import customers
 from tollkeeper.storage.database import open_database
 from tollkeeper.storage.tables import audit, grants

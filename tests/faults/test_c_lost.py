@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.support.running import Browser, Sandbox, Site, eventually, running_site
 
-from tollkeeper.inbox import OVERLAP, POLL_INTERVAL
+from tollkeeper.billing.inbox import OVERLAP, POLL_INTERVAL
 from tollkeeper.storage.tables import audit, events, polls
 
 DAY = 24 * 3600

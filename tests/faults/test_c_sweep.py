@@ -12,12 +12,12 @@ from structlog.testing import capture_logs
 from tests.faults.conftest import DAY, OpenSite
 from tests.support.running import Browser, Sandbox, Site, eventually, newcomer, running_sandbox, running_site
 
+from tollkeeper.billing.sweep import LEASE
 from tollkeeper.model import Event, Realm
 from tollkeeper.storage import events, polls
 from tollkeeper.storage.tables import audit, customers
 from tollkeeper.storage.tables import events as events_table
 from tollkeeper.storage.tables import polls as polls_table
-from tollkeeper.sweep import LEASE
 
 
 def realm_of(site: Site) -> Realm:

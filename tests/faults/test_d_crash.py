@@ -17,7 +17,7 @@ from stripe import WebhookSignature
 from tests.support.processes import Installation, installed, listens
 from tests.support.running import Browser, Sandbox, eventually, look, running_sandbox
 
-from tollkeeper.inbox import LEASE
+from tollkeeper.billing.inbox import LEASE
 from tollkeeper.model import Event, Realm
 from tollkeeper.storage import events as stored_events
 from tollkeeper.storage.database import Database, open_database
@@ -85,7 +85,7 @@ def test_d28_killed_before_the_inbox_commit(app: Installation, sandbox: Sandbox)
 
 
 def test_d29_killed_between_the_commit_and_the_answer(app: Installation, sandbox: Sandbox) -> None:
-    with app.serving(before="tollkeeper.worker:Worker.wake") as process:
+    with app.serving(before="tollkeeper.billing.worker:Worker.wake") as process:
         browser = sign_in_and_pay(app)
         assert process.ended() == KILLED
     assert [(row.type, row.handled_at) for row in app.rows(events)] == [(PAID, None)]

@@ -12,7 +12,7 @@ from tests.support.processes import run_here
 from tests.support.running import Browser, Site, eventually, newcomer
 from tests.support.webhooks import an_event, deliver
 
-from tollkeeper.inbox import RETRY_DELAYS
+from tollkeeper.billing.inbox import RETRY_DELAYS
 from tollkeeper.storage.tables import audit, customers, events, grants
 
 TRIES = len(RETRY_DELAYS) + 1

@@ -16,11 +16,11 @@ from tests.support.running import Sandbox, Site, eventually, newcomer, running_s
 from tests.support.webhooks import SECRET, an_event, deliver
 
 from tollkeeper.app import open_books
-from tollkeeper.budget import Budget, in_background
-from tollkeeper.config import Config
+from tollkeeper.billing.reconcile import Books
+from tollkeeper.config.load import Config
 from tollkeeper.model import Identity, Realm
+from tollkeeper.providers.budget import Budget, in_background
 from tollkeeper.providers.stripe import PATIENCE, StripeProvider
-from tollkeeper.reconcile import Books
 from tollkeeper.storage import customers, people
 from tollkeeper.storage.tables import customers as customer_rows
 from tollkeeper.storage.tables import events, orders

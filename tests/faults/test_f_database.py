@@ -20,7 +20,7 @@ from tests.support.running import Browser, Sandbox, Site, eventually, newcomer, 
 from tests.support.trouble import file_of, full, locked, name_of, out_of_reach, serving_read_only, tell
 from tests.support.webhooks import an_event, body_of, client, deliver, signature
 
-from tollkeeper.inbox import LEASE
+from tollkeeper.billing.inbox import LEASE
 from tollkeeper.storage.migrate import migrate
 from tollkeeper.storage.tables import audit, events, grants, orders
 

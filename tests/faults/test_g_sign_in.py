@@ -9,10 +9,10 @@ import pytest
 from oidc_provider_mock import User, run_server_in_thread  # type: ignore[import-untyped]
 from tests.support.running import Browser, Sandbox, Site, forms, running_site
 
-from tollkeeper.sandbox import Person
 from tollkeeper.signin.attempt import ATTEMPT_SECONDS
 from tollkeeper.storage.tables import audit, grants, identities, login_sessions, people
 from tollkeeper.web.attempts import ATTEMPT_COOKIE
+from tollkeeper_sandbox import Person
 
 COOKIE = "tollkeeper"
 SUBJECT = Person("Alice Example", "alice@example.com").subject

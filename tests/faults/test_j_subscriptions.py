@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from tests.faults.subscribing import DAY, GRACE, HOUR, RENEWED, WEEK, Shop, open_shop
 
-from tollkeeper import operators
-from tollkeeper.checkout import Completed
-from tollkeeper.entitlements import LATE
+from tollkeeper.billing.checkout import Completed
+from tollkeeper.billing.entitlements import LATE
+from tollkeeper.billing.sweep import sweep
 from tollkeeper.errors import AlreadyHeld, NeedsMending, Refused
-from tollkeeper.explanations import answers
 from tollkeeper.model import OrderState, Verdict
+from tollkeeper.operating import operators
+from tollkeeper.operating.explanations import answers
 from tollkeeper.storage import customers, events, grants, orders
 from tollkeeper.storage.database import Database
-from tollkeeper.sweep import sweep
 
 pytestmark = pytest.mark.anyio
 

@@ -12,18 +12,18 @@ from structlog.testing import capture_logs
 from tests.faults.subscribing import DAY, RENEWED, WEEK, Shop, open_shop
 from tests.support.running import Browser
 
-from tollkeeper import adoption, operators
-from tollkeeper.adoption import Adopted
+from tollkeeper.billing.reconcile import reconcile
+from tollkeeper.billing.sweep import sweep
 from tollkeeper.catalog import Catalog
 from tollkeeper.errors import NotDone, PersonUnclear
-from tollkeeper.explanations import Case, answers, remarks
 from tollkeeper.model import Customer, Person, Realm, Verdict
+from tollkeeper.operating import adoption, operators
+from tollkeeper.operating.adoption import Adopted
+from tollkeeper.operating.explanations import Case, answers, remarks
 from tollkeeper.reasons import Code
-from tollkeeper.reconcile import reconcile
 from tollkeeper.storage import audit, customers, findings, orders, privacy
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.findings import Noted
-from tollkeeper.sweep import sweep
 
 pytestmark = pytest.mark.anyio
 
@@ -513,7 +513,7 @@ async def test_k76_what_a_neighbour_was_told_late_does_not_undo_an_adoption(shop
     assert stale is not None
     await adopt(shop, person, session)
     realm: Realm = await shop.books.realm()
-    from tollkeeper.entitlements import unclaimed
+    from tollkeeper.billing.entitlements import unclaimed
 
     late = unclaimed(stale, False, shop.books.catalog, "stripe")
     await shop.books.database.write(findings.note, realm, None, [late], shop.books.clock() + 5)

@@ -16,13 +16,13 @@ from tests.support.issuers import CLIENT_ID, CLIENT_SECRET, LyingIssuer, Stage, 
 from tests.support.processes import run_here
 from tests.support.running import Browser, Sandbox, Site, eventually, forms, running_sandbox, running_site
 
-from tollkeeper import config
+from tollkeeper.billing.contact import tell_address
+from tollkeeper.billing.reconcile import Books
 from tollkeeper.catalog import Catalog
-from tollkeeper.contact import tell_address
+from tollkeeper.config import load as config
 from tollkeeper.model import Customer, Identity, Person, Realm, Standing, Verdict
 from tollkeeper.providers.stripe import StripeProvider
 from tollkeeper.reasons import Code, because
-from tollkeeper.reconcile import Books
 from tollkeeper.storage import customers, people
 from tollkeeper.storage.database import open_database
 from tollkeeper.storage.realms import columns_of

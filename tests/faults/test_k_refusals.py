@@ -19,12 +19,12 @@ from tests.support.running import API_KEY, Browser, Sandbox, Site, eventually, n
 from tests.support.shops import recurring
 
 from tollkeeper.app import open_books
-from tollkeeper.config import Config, StripeSettings
-from tollkeeper.off_sale import A_PERSON_IS_LISTED, A_PERSON_WAITS, AGAIN
+from tollkeeper.billing.off_sale import A_PERSON_IS_LISTED, A_PERSON_WAITS, AGAIN
+from tollkeeper.billing.reconcile import Books
+from tollkeeper.billing.worker import LOOK
+from tollkeeper.config.load import Config, StripeSettings
 from tollkeeper.providers.stripe import EVENTS_THAT_MATTER, StripeProvider
-from tollkeeper.reconcile import Books
 from tollkeeper.storage.tables import customers, events, grants, off_sale, orders
-from tollkeeper.worker import LOOK
 
 TOKEN = "Tj4hWm0cQ8vLr2Zx6Ny1Ks9Bd3Fg7Pa5"
 TOLD = "This cannot be bought at the moment."

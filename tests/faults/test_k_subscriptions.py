@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from tests.faults.subscribing import DAY, GRACE, HOUR, RENEWED, WEEK, Shop, open_shop
 
-from tollkeeper import operators
-from tollkeeper.explanations import Case, answers, remarks
+from tollkeeper.billing.sweep import sweep
 from tollkeeper.model import Bill, Person, Verdict
+from tollkeeper.operating import operators
+from tollkeeper.operating.explanations import Case, answers, remarks
 from tollkeeper.reasons import Code
 from tollkeeper.storage.database import Database
-from tollkeeper.sweep import sweep
 
 pytestmark = pytest.mark.anyio
 

@@ -26,7 +26,8 @@ from tests.library.test_library import NAVIGATION, PROGRAM, serving
 from tests.support.databases import fresh_sqlite
 from tests.support.running import Browser, Sandbox, Site, newcomer, running_site
 
-from tollkeeper import Tollkeeper, Visitor, config
+from tollkeeper import Tollkeeper, Visitor
+from tollkeeper.config import load as config
 from tollkeeper.redirects import LONGEST
 from tollkeeper.signin.attempt import ATTEMPT_SECONDS
 from tollkeeper.storage.tables import login_sessions, people

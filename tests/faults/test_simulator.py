@@ -21,7 +21,7 @@ from tests.faults.simulator.steps import ACTIONS
 from tests.faults.simulator.storage import Store, sqlite_store
 from tests.faults.simulator.worth import DAY, Judged, Offer, Worth, of_subscription, to_see_to
 
-from tollkeeper import entitlements, inbox
+from tollkeeper.billing import entitlements, inbox
 from tollkeeper.storage import customers
 
 # Telling which lines run would take as long as the histories do.

@@ -22,7 +22,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from tests.support.databases import fresh_sqlite
 from tests.support.running import Browser, Sandbox, Thread, settings_for
 
-from tollkeeper import Tollkeeper, config
+from tollkeeper import Tollkeeper
+from tollkeeper.config import load as config
 from tollkeeper.errors import NotRunning
 from tollkeeper.library import IDENTITY_NAMES, identified
 from tollkeeper.web.guards import placed

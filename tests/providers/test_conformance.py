@@ -20,8 +20,8 @@ from tests.support.issuers import serving
 from tests.support.running import Sandbox, eventually
 from tests.support.webhooks import Receiver, receiving
 
+from tollkeeper.billing.entitlements import derive
 from tollkeeper.catalog import Catalog
-from tollkeeper.entitlements import derive
 from tollkeeper.errors import (
     BadWebhook,
     CustomerMissing,
@@ -31,7 +31,7 @@ from tollkeeper.errors import (
     ProviderUnavailable,
 )
 from tollkeeper.model import Customer, Line, Order, OrderState, Payment, Person, Purchase, Realm, Verdict
-from tollkeeper.provider import Checkout, PaymentProvider, ReturnAddresses
+from tollkeeper.providers.protocol import Checkout, PaymentProvider, ReturnAddresses
 
 pytestmark = pytest.mark.anyio
 

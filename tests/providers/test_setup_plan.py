@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tollkeeper.config import StripeSettings, Wishes
+from tollkeeper.config.load import StripeSettings, Wishes
+from tollkeeper.config.offers import lookup_key, parse
 from tollkeeper.model import Product
-from tollkeeper.offers import lookup_key, parse
 from tollkeeper.providers.stripe.setup import can_reach
 from tollkeeper.providers.stripe.setup_notices import notices
 from tollkeeper.providers.stripe.setup_plan import (

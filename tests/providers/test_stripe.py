@@ -18,7 +18,7 @@ from tests.support.running import Sandbox
 
 from tollkeeper.errors import ProviderRefused
 from tollkeeper.model import Customer, Dispute, Line, Order, OrderState, Payment, Price, Purchase, Realm
-from tollkeeper.provider import PaymentProvider, ReturnAddresses
+from tollkeeper.providers.protocol import PaymentProvider, ReturnAddresses
 
 pytestmark = pytest.mark.anyio
 

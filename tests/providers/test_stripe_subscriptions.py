@@ -17,7 +17,7 @@ from tests.support.running import Sandbox
 
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable
 from tollkeeper.model import Bill, Customer, Dispute, Line, Order, OrderState, Realm, Standing, Subscription
-from tollkeeper.provider import ReturnAddresses
+from tollkeeper.providers.protocol import ReturnAddresses
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ from tests.support.running import Sandbox, running_sandbox
 
 from tollkeeper.errors import ProviderMissing
 from tollkeeper.model import Bill, Customer, Dispute, Invoice, Line, Order, Standing, Subscription
-from tollkeeper.provider import PaymentProvider
+from tollkeeper.providers.protocol import PaymentProvider
 
 pytestmark = pytest.mark.anyio
 

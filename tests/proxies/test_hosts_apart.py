@@ -16,7 +16,7 @@ from tests.proxies.third_party import ThirdParty
 from tests.support.databases import fresh_sqlite
 from tests.support.running import Browser, Sandbox, Site, eventually, running_site
 
-from tollkeeper.handovers import SECONDS
+from tollkeeper.gate.handovers import SECONDS
 from tollkeeper.redirects import LONGEST
 from tollkeeper.storage.tables import grants, login_sessions
 from tollkeeper.web.handover import PATH

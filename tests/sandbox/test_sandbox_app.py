@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from tests.sandbox.identity.parties import serving
 
-from tollkeeper.sandbox import create_sandbox
+from tollkeeper_sandbox import create_sandbox
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +71,6 @@ def test_without_a_folder_nothing_is_kept() -> None:
 
 
 def test_its_facts_come_without_its_weight() -> None:
-    light = "import sys, tollkeeper.sandbox; print({'authlib', 'jinja2', 'starlette', 'stripe'} & set(sys.modules))"
+    light = "import sys, tollkeeper_sandbox; print({'authlib', 'jinja2', 'starlette', 'stripe'} & set(sys.modules))"
     printed = subprocess.run([sys.executable, "-c", light], capture_output=True, text=True, check=True, timeout=20)
     assert printed.stdout.strip() == "set()"

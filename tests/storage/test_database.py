@@ -11,7 +11,7 @@ from tests.storage.conftest import Begin
 from tests.storage.makers import NOW, TEST_MODE, an_event, an_identity, an_order, keep_grant, keep_person
 
 from tollkeeper.errors import StorageBusy
-from tollkeeper.login_sessions import issue
+from tollkeeper.gate.login_sessions import issue
 from tollkeeper.storage import customers, events, login_sessions, orders, people, tables
 from tollkeeper.storage.database import Database, open_database
 from tollkeeper.storage.privacy import erase

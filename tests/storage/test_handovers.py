@@ -9,8 +9,8 @@ from sqlalchemy import Connection, func, select
 from tests.storage.makers import DAY, NOW, keep_handover, keep_login_session, keep_person
 
 from tollkeeper.errors import HandoverFailed
-from tollkeeper.handovers import SECONDS, objection, offer, redeem
-from tollkeeper.login_sessions import digest
+from tollkeeper.gate.handovers import SECONDS, objection, offer, redeem
+from tollkeeper.gate.login_sessions import digest
 from tollkeeper.model import Handover, LoginSession
 from tollkeeper.storage import handovers, login_sessions, tables
 from tollkeeper.storage.database import Database

@@ -28,7 +28,7 @@ from tests.support.running import look
 
 from tollkeeper.catalog import Catalog
 from tollkeeper.errors import StorageError
-from tollkeeper.explanations import cases
+from tollkeeper.operating.explanations import cases
 from tollkeeper.reasons import Code, because
 from tollkeeper.storage import audit, findings, grants, tables
 from tollkeeper.storage.address import parse
@@ -36,7 +36,7 @@ from tollkeeper.storage.database import open_database
 from tollkeeper.storage.migrate import migrate
 from tollkeeper.storage.schema import VERSION_TABLE, State, revisions, state
 from tollkeeper.storage.tables import metadata
-from tollkeeper.wording import sentence
+from tollkeeper.wording.sentences import sentence
 
 HEAD = "0010"
 

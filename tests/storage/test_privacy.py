@@ -14,9 +14,9 @@ from tests.storage.makers import (
     keep_person,
 )
 
+from tollkeeper.billing.reconcile import after_deletion
 from tollkeeper.model import Subscription, Verdict
 from tollkeeper.reasons import Code, because
-from tollkeeper.reconcile import after_deletion
 from tollkeeper.storage import audit, customers, findings, grants, privacy
 
 DELETED = because(Code.ACCOUNT_DELETED)

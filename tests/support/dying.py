@@ -16,7 +16,8 @@ from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any
 
-from tollkeeper import app, cli
+from tollkeeper import app
+from tollkeeper.cli import commands as cli
 
 
 def main() -> None:

@@ -19,13 +19,14 @@ from starlette.types import ASGIApp
 from stripe import StripeClient, StripeError
 from stripe.params import PriceCreateParams
 
-from tollkeeper import config, server
 from tollkeeper.app import OpenBooks, create_app, open_books
-from tollkeeper.login_sessions import digest
-from tollkeeper.sandbox import CLIENT_ID, CLIENT_SECRET, create_sandbox
+from tollkeeper.config import load as config
+from tollkeeper.gate.login_sessions import digest
+from tollkeeper.serving import server
 from tollkeeper.storage import postgresql, sqlite
 from tollkeeper.storage.address import parse
 from tollkeeper.storage.tables import login_sessions
+from tollkeeper_sandbox import CLIENT_ID, CLIENT_SECRET, create_sandbox
 
 T = TypeVar("T")
 

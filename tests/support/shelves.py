@@ -9,8 +9,8 @@ from pathlib import Path
 from tests.support.running import Sandbox, running_site
 from tests.support.shops import Shop
 
-from tollkeeper import config
 from tollkeeper.app import set_up_stripe
+from tollkeeper.config import load as config
 
 CATALOG = """
 [products.basic]

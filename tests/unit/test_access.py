@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollkeeper.access import Allow, Decision, Deny, Pay, SignIn, decide, features_of, open_until
 from tollkeeper.catalog import Catalog
+from tollkeeper.gate.access import Allow, Decision, Deny, Pay, SignIn, decide, features_of, open_until
 from tollkeeper.model import Holding, Person, Product, Visitor
 
 NOW = 1_800_000_000

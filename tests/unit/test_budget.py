@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.faults.simulator.virtual import run
 
-from tollkeeper.budget import LONGEST, TICK, Budget, background, in_background
+from tollkeeper.providers.budget import LONGEST, TICK, Budget, background, in_background
 
 RATE = 6
 OWN = 1  # what is the background's own, within any second

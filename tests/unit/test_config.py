@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tollkeeper.config import Config, IssuerSettings, load
+from tollkeeper.config.load import Config, IssuerSettings, load
+from tollkeeper.config.settings import PRODUCT_SETTINGS, SETTINGS, Setting
 from tollkeeper.errors import ConfigurationError, Fault
 from tollkeeper.model import Policy, Product
-from tollkeeper.settings import PRODUCT_SETTINGS, SETTINGS, Setting
 
 ROOT = Path(__file__).parents[2]
 GOOD_SECRET = "q3ZbT0v9LxM7cRk2WnYs8HdJf5GpAeUi"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tollkeeper.billing.entitlements import derive, judge
 from tollkeeper.catalog import Catalog
-from tollkeeper.entitlements import derive, judge
 from tollkeeper.model import (
     Customer,
     Dispute,
@@ -26,7 +26,7 @@ from tollkeeper.model import (
     Verdict,
 )
 from tollkeeper.reasons import Code, because
-from tollkeeper.wording import clause, sentence
+from tollkeeper.wording.sentences import clause, sentence
 
 NOW = 1_800_000_000
 TEST = Realm("stripe", "acct_1", live=False)

@@ -7,15 +7,15 @@ import pytest
 from tests.storage.makers import a_grant, an_invoice, an_order
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.explanations import Explanation, answers, cases, event_words, history, remarks
 from tollkeeper.model import Dispute, Grant, Invoice, OrderState, Person, Product, Realm, Standing, Verdict
+from tollkeeper.operating.explanations import Explanation, answers, cases, event_words, history, remarks
 from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.relations import Surplus
 from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.events import Kept, State
 from tollkeeper.storage.findings import Noted
 from tollkeeper.storage.people import Namesake
-from tollkeeper.wording import KINDS, REMEDIES, sentence
+from tollkeeper.wording.sentences import KINDS, REMEDIES, sentence
 
 DAY = 86_400
 NOON = 1_795_348_800  # 22 November 2026, 12:00 UTC

@@ -5,12 +5,12 @@ from typing import Any, cast
 
 import pytest
 
+from tollkeeper.billing.inbox import LEASE, RETRY_DELAYS, drain, next_try
+from tollkeeper.billing.reconcile import Books
 from tollkeeper.catalog import Catalog
 from tollkeeper.errors import ProviderUnavailable
-from tollkeeper.inbox import LEASE, RETRY_DELAYS, drain, next_try
 from tollkeeper.model import Customer, Event, Identity, Realm, Snapshot
-from tollkeeper.provider import PaymentProvider
-from tollkeeper.reconcile import Books
+from tollkeeper.providers.protocol import PaymentProvider
 from tollkeeper.storage import customers, events, people
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.tables import events as events_table

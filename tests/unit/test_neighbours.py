@@ -7,7 +7,7 @@ import pytest
 from tests.unit.test_entitlements import CUSTOMER, ORDER, PURCHASE
 from tests.unit.test_subscriptions import CATALOG, RUNNING
 
-from tollkeeper.entitlements import derive, judge, judge_subscription, unclaimed
+from tollkeeper.billing.entitlements import derive, judge, judge_subscription, unclaimed
 from tollkeeper.model import (
     Bought,
     Dispute,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tollkeeper.config import load_wishes
+from tollkeeper.config.load import load_wishes
+from tollkeeper.config.offers import NoOffer, lookup_key, parse, words
 from tollkeeper.model import Offer
-from tollkeeper.offers import NoOffer, lookup_key, parse, words
 
 GUIDE = Path(__file__).parents[2] / "docs" / "stripe.md"
 

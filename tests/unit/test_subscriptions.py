@@ -6,8 +6,8 @@ from itertools import product as every
 
 import pytest
 
+from tollkeeper.billing.entitlements import LATE, derive, judge_subscription, unclaimed
 from tollkeeper.catalog import Catalog
-from tollkeeper.entitlements import LATE, derive, judge_subscription, unclaimed
 from tollkeeper.model import (
     Bill,
     Customer,
@@ -26,7 +26,7 @@ from tollkeeper.model import (
     Verdict,
 )
 from tollkeeper.reasons import Code, because
-from tollkeeper.wording import clause, for_visitor, sentence
+from tollkeeper.wording.sentences import clause, for_visitor, sentence
 
 DAY = 86_400
 HOUR = 3_600

@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import Connection
 from tests.storage.makers import DAY, NOW, TEST_MODE, a_finding, an_order, keep_person
 
+from tollkeeper.billing.reconcile import Books
+from tollkeeper.billing.sweep import LEASE, sweep
 from tollkeeper.catalog import Catalog
 from tollkeeper.errors import CustomerMissing, ProviderRefused, ProviderUnavailable
 from tollkeeper.model import Customer, Snapshot
-from tollkeeper.provider import PaymentProvider
-from tollkeeper.reconcile import Books
+from tollkeeper.providers.protocol import PaymentProvider
 from tollkeeper.storage import customers, findings, orders
 from tollkeeper.storage.database import Database, open_database
-from tollkeeper.sweep import LEASE, sweep
 
 pytestmark = pytest.mark.anyio
 

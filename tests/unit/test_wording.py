@@ -12,13 +12,13 @@ from tests.unit import test_entitlements as once
 from tests.unit import test_subscriptions as recurring
 from tests.unit.test_subscriptions import DAY, END, ORDER, PAID, PAID_BEFORE, RUNNING, START, free, invoice
 
-from tollkeeper import wording
+from tollkeeper.billing.entitlements import judge, judge_subscription
 from tollkeeper.catalog import Catalog
-from tollkeeper.entitlements import judge, judge_subscription
 from tollkeeper.model import Bill, Dispute, Finding, Line, Payment, Policy, Standing, Verdict, in_force
 from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.storage.dismissals import Dismissal
-from tollkeeper.wording import KINDS, OPERATORS, REMEDIES, VISITORS, clause, for_visitor, remedy, sentence
+from tollkeeper.wording import sentences as wording
+from tollkeeper.wording.sentences import KINDS, OPERATORS, REMEDIES, VISITORS, clause, for_visitor, remedy, sentence
 
 STRICT = Policy(refund_revokes_from=50, grace_days=3, trial_grace_days=2)
 Changes = tuple[dict[str, Any], ...]

@@ -10,7 +10,7 @@ import pytest
 from tests.support.databases import fresh_sqlite
 from tests.support.running import Browser, Sandbox, Site, eventually, newcomer, running_site
 
-from tollkeeper import heads
+from tollkeeper.serving import heads
 
 AT_ONCE = "/gate?feature=dashboard"
 USUAL = "/gate?feature=dashboard&"  # written so that it is not known word for word

@@ -15,7 +15,7 @@ from tests.support.running import Browser, Sandbox, Site, newcomer, running_site
 from tests.web.conftest import OpenSite
 from tests.web.test_headers import ALIKE, PUBLIC, BehindTls, cookies, flags
 
-from tollkeeper.gate import cookie_in
+from tollkeeper.gate.door import cookie_in
 from tollkeeper.web.gate import field_value
 
 BROWSER = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}

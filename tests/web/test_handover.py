@@ -12,8 +12,8 @@ from tests.support.databases import fresh_sqlite
 from tests.support.running import Browser, Sandbox, Site, running_site
 from tests.web.test_headers import ALIKE, PUBLIC, BehindTls, cookies, flags
 
-from tollkeeper.handovers import SECONDS
-from tollkeeper.login_sessions import digest
+from tollkeeper.gate.handovers import SECONDS
+from tollkeeper.gate.login_sessions import digest
 from tollkeeper.storage.tables import handovers, login_sessions
 from tollkeeper.web.handover import PATH
 

@@ -6,9 +6,9 @@ import pytest
 from structlog.testing import capture_logs
 from tests.support.running import Browser, Sandbox, Site, eventually, running_site
 
-from tollkeeper.off_sale import AGAIN
+from tollkeeper.billing.off_sale import AGAIN
+from tollkeeper.billing.worker import LOOK
 from tollkeeper.storage.tables import off_sale, orders
-from tollkeeper.worker import LOOK
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from tests.support.running import Browser, Site
 from tests.web.conftest import OpenSite
 
-from tollkeeper import server
+from tollkeeper.serving import server
 from tollkeeper.storage.tables import orders
 
 

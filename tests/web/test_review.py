@@ -20,7 +20,7 @@ from starlette.routing import Route
 from tests.support.running import Sandbox, Site, Thread, eventually, newcomer, running_site
 from tests.web.conftest import OpenSite
 
-from tollkeeper import heads
+from tollkeeper.serving import heads
 from tollkeeper.storage.tables import customers, orders
 from tollkeeper.web.offers import PRICE_PATIENCE
 

@@ -8,10 +8,10 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from tollkeeper.access import open_until
+from tollkeeper.billing.reconcile import reconcile
 from tollkeeper.errors import CustomerMissing, ProviderRefused, ProviderUnavailable, Refused
+from tollkeeper.gate.access import open_until
 from tollkeeper.model import Dispute, Grant, Invoice, LoginSession, Visitor
-from tollkeeper.reconcile import reconcile
 from tollkeeper.relations import surplus
 from tollkeeper.storage import customers, grants, login_sessions, people
 from tollkeeper.storage.findings import Noted
@@ -22,9 +22,9 @@ from tollkeeper.web.plans import Plan, plans_of, state_of, taken_back, to_mend
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in, visitor_of
 from tollkeeper.web.wanted import to_page, wanted_page
-from tollkeeper.wording import for_visitor, of_an_earlier_period
-from tollkeeper.wording_pages import BILLING_AWAY, BILLING_REFUSED, NOTHING_LEFT_TO_MANAGE, NOTHING_TO_MANAGE
-from tollkeeper.wording_products import paid_twice
+from tollkeeper.wording.pages import BILLING_AWAY, BILLING_REFUSED, NOTHING_LEFT_TO_MANAGE, NOTHING_TO_MANAGE
+from tollkeeper.wording.products import paid_twice
+from tollkeeper.wording.sentences import for_visitor, of_an_earlier_period
 from tollkeeper.words import iso
 
 log = structlog.get_logger()

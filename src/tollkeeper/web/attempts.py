@@ -6,7 +6,7 @@ from hashlib import sha256
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tollkeeper.gate import cookie_in
+from tollkeeper.gate.door import cookie_in
 from tollkeeper.model import Visitor
 from tollkeeper.signin import Attempt, Pending
 from tollkeeper.signin.attempt import ATTEMPT_SECONDS

@@ -6,15 +6,16 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tollkeeper import relations, wording_products
+from tollkeeper import relations
+from tollkeeper.billing.reconcile import reconcile
 from tollkeeper.errors import CustomerMissing
 from tollkeeper.model import Product, Visitor
-from tollkeeper.reconcile import reconcile
 from tollkeeper.relations import Advice, Beside, Course
 from tollkeeper.storage import customers, grants
 from tollkeeper.web.offers import name_shown
 from tollkeeper.web.plans import Plan, has, plans_of
 from tollkeeper.web.site import Site, site_of
+from tollkeeper.wording import products as wording_products
 
 
 async def advice_for(site: Site, visitor: Visitor, product: Product, price_id: str) -> Advice:

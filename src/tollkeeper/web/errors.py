@@ -22,9 +22,9 @@ from tollkeeper.errors import (
     StorageError,
 )
 from tollkeeper.web.site import site_of
-from tollkeeper.wording_off_sale import refusal
-from tollkeeper.wording_off_sale import title as title_of_refusal
-from tollkeeper.wording_pages import NO_ANSWER, REFUSED, TO_BE_BOUGHT
+from tollkeeper.wording.off_sale import refusal
+from tollkeeper.wording.off_sale import title as title_of_refusal
+from tollkeeper.wording.pages import NO_ANSWER, REFUSED, TO_BE_BOUGHT
 
 log = structlog.get_logger()
 

@@ -21,10 +21,10 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tollkeeper.access import Allow, Deny, Pay, SignIn
-from tollkeeper.config import Config
+from tollkeeper.config.load import Config
 from tollkeeper.errors import TollkeeperError
-from tollkeeper.login_sessions import digest
+from tollkeeper.gate.access import Allow, Deny, Pay, SignIn
+from tollkeeper.gate.login_sessions import digest
 from tollkeeper.redirects import may_return_to
 from tollkeeper.web import handover
 from tollkeeper.web.errors import DETAILS
@@ -82,7 +82,7 @@ class AheadOfPages:
     def at_once(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]] | None:
         """The headers of an allow (200, without a body), if that can be told without waiting.
 
-        None leaves it to the usual way, which says whatever there is to say: see ``tollkeeper.heads``.
+        None leaves it to the usual way, which says whatever there is to say: see ``tollkeeper.serving.heads``.
         """
         feature = self.targets.get(target)
         if feature is None or self.some_apart:

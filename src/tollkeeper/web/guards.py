@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tollkeeper.config import Config
+from tollkeeper.config.load import Config
+from tollkeeper.config.settings import Network
 from tollkeeper.errors import Misplaced
 from tollkeeper.metrics import Metrics
-from tollkeeper.settings import Network
 from tollkeeper.web.addresses import address_of, plain
 from tollkeeper.web.site import site_of
 

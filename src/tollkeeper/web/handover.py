@@ -8,10 +8,10 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from tollkeeper import handovers
-from tollkeeper.config import Config
+from tollkeeper.config.load import Config
 from tollkeeper.errors import HandoverFailed, Refused
-from tollkeeper.gate import cookie_in
+from tollkeeper.gate import handovers
+from tollkeeper.gate.door import cookie_in
 from tollkeeper.model import Visitor
 from tollkeeper.redirects import host_apart, may_return_to
 from tollkeeper.web.forms import limit

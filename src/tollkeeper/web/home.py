@@ -6,8 +6,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response
 
-from tollkeeper.access import Allow
 from tollkeeper.errors import Refused
+from tollkeeper.gate.access import Allow
 from tollkeeper.model import Product, Visitor
 from tollkeeper.storage import orders
 from tollkeeper.web.elsewhere import had_elsewhere

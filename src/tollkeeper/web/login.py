@@ -7,8 +7,8 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from tollkeeper import login_sessions
 from tollkeeper.errors import Refused, SignInFailed
+from tollkeeper.gate import login_sessions
 from tollkeeper.model import Identity, Visitor
 from tollkeeper.signin import Pending
 from tollkeeper.storage import login_sessions as stored

@@ -6,8 +6,8 @@ import math
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from tollkeeper.billing.reconcile import Books
 from tollkeeper.metrics import CONTENT_TYPE
-from tollkeeper.reconcile import Books
 from tollkeeper.storage import events, findings, off_sale, polls
 from tollkeeper.web.site import site_of
 

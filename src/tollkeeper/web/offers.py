@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tollkeeper import off_sale
+from tollkeeper.billing import off_sale
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable, Refused
 from tollkeeper.model import Holding, OffSale, Order, Price, Product, Visitor
 from tollkeeper.relations import GO_ON, Advice, Course, advise
@@ -12,9 +12,9 @@ from tollkeeper.storage import orders
 from tollkeeper.web.elsewhere import Elsewhere
 from tollkeeper.web.plans import Plan, has, trial_left
 from tollkeeper.web.site import Site
-from tollkeeper.wording_off_sale import why_not
-from tollkeeper.wording_pages import NOT_SOLD_AT_THAT_PRICE
-from tollkeeper.wording_products import instead
+from tollkeeper.wording.off_sale import why_not
+from tollkeeper.wording.pages import NOT_SOLD_AT_THAT_PRICE
+from tollkeeper.wording.products import instead
 from tollkeeper.words import day, per
 
 # How long a page waits to show a price, in seconds.

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from tollkeeper.errors import ProviderRefused, Refused
 from tollkeeper.model import Product, Visitor
-from tollkeeper.provider import PlanChange
+from tollkeeper.providers.protocol import PlanChange
 from tollkeeper.relations import Advice, Course, Has
 from tollkeeper.storage import customers
 from tollkeeper.web.beside import advice_for, advice_of_now, described
@@ -20,8 +20,8 @@ from tollkeeper.web.plans import plans_of
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in
 from tollkeeper.web.wanted import wanted_page
-from tollkeeper.wording_pages import NOT_SOLD_AT_THAT_PRICE
-from tollkeeper.wording_products import OTHER_ACCOUNT
+from tollkeeper.wording.pages import NOT_SOLD_AT_THAT_PRICE
+from tollkeeper.wording.products import OTHER_ACCOUNT
 
 log = structlog.get_logger()
 

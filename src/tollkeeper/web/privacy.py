@@ -7,10 +7,10 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from tollkeeper.billing.reconcile import reconcile
 from tollkeeper.errors import CustomerMissing, ProviderMissing, ProviderRefused, ProviderUnavailable, Refused
 from tollkeeper.model import Finding, Invoice, OrderState, Subscription, Verdict, Visitor
 from tollkeeper.reasons import Reason
-from tollkeeper.reconcile import reconcile
 from tollkeeper.storage import customers, orders, privacy
 from tollkeeper.web.forms import limit, posted
 from tollkeeper.web.login import signed_out
@@ -18,8 +18,8 @@ from tollkeeper.web.offers import name_shown
 from tollkeeper.web.plans import plans_of
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import signed_in
-from tollkeeper.wording import sentence
-from tollkeeper.wording_pages import NOT_ENDED, NOT_ENDED_UNTIL_MENDED
+from tollkeeper.wording.pages import NOT_ENDED, NOT_ENDED_UNTIL_MENDED
+from tollkeeper.wording.sentences import sentence
 from tollkeeper.words import iso
 
 log = structlog.get_logger()

@@ -6,8 +6,8 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from tollkeeper import off_sale
-from tollkeeper.checkout import Completed
+from tollkeeper.billing import off_sale
+from tollkeeper.billing.checkout import Completed
 from tollkeeper.errors import AlreadyHeld, NeedsMending, ProviderRefused, ProviderUnavailable
 from tollkeeper.model import Grant, Order, Product, Verdict, Visitor
 from tollkeeper.relations import Course

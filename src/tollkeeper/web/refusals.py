@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
 
-from tollkeeper.access import Deny, Pay, SignIn
+from tollkeeper.gate.access import Deny, Pay, SignIn
 from tollkeeper.web.errors import problem
-from tollkeeper.wording_pages import NOT_FOR_SALE, TO_BE_BOUGHT_FIRST
+from tollkeeper.wording.pages import NOT_FOR_SALE, TO_BE_BOUGHT_FIRST
 
 NO_STORE = {"Cache-Control": "no-store"}
 

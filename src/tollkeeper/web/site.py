@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from tollkeeper.checkout import Till
-from tollkeeper.config import Config
-from tollkeeper.gate import Gate
-from tollkeeper.reconcile import Books
+from tollkeeper.billing.checkout import Till
+from tollkeeper.billing.reconcile import Books
+from tollkeeper.config.load import Config
+from tollkeeper.gate.door import Gate
 from tollkeeper.signin import AttemptSeal, SignIn
 from tollkeeper.web.pages import Pages
 from tollkeeper.web.rates import Rates

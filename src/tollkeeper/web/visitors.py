@@ -7,12 +7,12 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from tollkeeper.access import Allow, Deny, SignIn
 from tollkeeper.errors import Refused
+from tollkeeper.gate.access import Allow, Deny, SignIn
 from tollkeeper.model import Visitor
 from tollkeeper.web.errors import wants_json
 from tollkeeper.web.site import site_of
-from tollkeeper.wording_pages import PAGE_NOT_FOR_SALE, TO_BE_BOUGHT_FIRST
+from tollkeeper.wording.pages import PAGE_NOT_FOR_SALE, TO_BE_BOUGHT_FIRST
 
 Page = Callable[[Request], Awaitable[Response]]
 VisitorPage = Callable[[Request, Visitor], Awaitable[Response]]

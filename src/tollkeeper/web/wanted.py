@@ -5,7 +5,7 @@ from itsdangerous.encoding import base64_decode, base64_encode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tollkeeper.gate import cookie_in
+from tollkeeper.gate.door import cookie_in
 from tollkeeper.redirects import may_return_to
 from tollkeeper.web.site import Site, site_of
 

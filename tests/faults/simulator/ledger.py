@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tollkeeper.sandbox.stripe.ledger import JSON, Ledger
+from tollkeeper_sandbox.stripe.engine.ledger import JSON, Ledger
 
 Fact = tuple[str, str, Any]
 

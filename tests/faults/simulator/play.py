@@ -21,8 +21,8 @@ from tests.faults.simulator.storage import Store
 from tests.faults.simulator.virtual import run
 from tests.faults.simulator.world import World
 
-from tollkeeper.inbox import POLL_INTERVAL
-from tollkeeper.sweep import LEASE
+from tollkeeper.billing.inbox import POLL_INTERVAL
+from tollkeeper.billing.sweep import LEASE
 
 # How often the inbox is looked at once trouble has stopped, and for how long at most. Seconds, and looks.
 PATIENCE = 2.0

@@ -19,12 +19,12 @@ from starlette.types import ASGIApp
 from tests.faults.simulator.wire import Answer, ask
 from tests.faults.simulator.worth import Offer
 
-from tollkeeper import config as configuration
-from tollkeeper.config import Config
+from tollkeeper.config import load as configuration
+from tollkeeper.config.load import Config
 from tollkeeper.model import Policy, Product
 from tollkeeper.providers.stripe import EVENTS_THAT_MATTER
-from tollkeeper.sandbox.stripe import StripeSandbox
 from tollkeeper.web.pages import Pages
+from tollkeeper_sandbox.stripe import StripeSandbox
 
 BEGIN = 1_800_000_000
 SHOP, SANDBOX, ISSUER = "https://shop.example", "https://sandbox.example", "https://issuer.example"

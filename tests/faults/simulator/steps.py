@@ -31,8 +31,8 @@ from tests.faults.simulator.trouble import (
 from tests.faults.simulator.wire import Answer, Gone
 from tests.faults.simulator.world import Guest, World
 
-from tollkeeper import adoption, operators
 from tollkeeper.errors import TollkeeperError
+from tollkeeper.operating import adoption, operators
 from tollkeeper.storage import events
 
 DAY = 24 * 3600

@@ -31,17 +31,17 @@ from tests.faults.simulator.premises import (
 from tests.faults.simulator.storage import Process, ProcessDatabase, Store
 from tests.faults.simulator.wire import Answer, Gone, Headers, StripeWire, Weather, WebhookWire, ask_process
 
-from tollkeeper import operators
 from tollkeeper.app import create_app
-from tollkeeper.budget import Budget
+from tollkeeper.billing.reconcile import Books
 from tollkeeper.catalog import Catalog
 from tollkeeper.metrics import Metrics
 from tollkeeper.model import Person, Visitor
+from tollkeeper.operating import operators
+from tollkeeper.providers.budget import Budget
 from tollkeeper.providers.stripe import StripeProvider
-from tollkeeper.reconcile import Books
 from tollkeeper.relations import surplus
-from tollkeeper.sandbox.stripe import StripeSandbox
 from tollkeeper.storage import customers, events, grants, polls, tables
+from tollkeeper_sandbox.stripe import StripeSandbox
 
 # Longer than any history lasts. Seconds.
 SIGNED_IN_FOR = 20 * 366 * 24 * 3600

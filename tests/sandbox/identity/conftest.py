@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from tests.sandbox.identity.parties import NOW, Clock, Parties, app_with, serving
 
-from tollkeeper.sandbox.identity import IdentitySandbox
+from tollkeeper_sandbox.identity import IdentitySandbox
 
 
 @pytest.fixture(scope="session")

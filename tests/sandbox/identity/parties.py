@@ -15,8 +15,8 @@ import uvicorn
 from authlib.integrations.httpx_client import OAuth2Client  # type: ignore[import-untyped]
 from starlette.applications import Starlette
 
-from tollkeeper.sandbox.identity import IdentitySandbox
-from tollkeeper.sandbox.people import CLIENT_ID, CLIENT_SECRET
+from tollkeeper_sandbox.identity import IdentitySandbox
+from tollkeeper_sandbox.people import CLIENT_ID, CLIENT_SECRET
 
 REDIRECT = "http://localhost:4000/login/sandbox/callback"
 VERIFIER = "v" * 43

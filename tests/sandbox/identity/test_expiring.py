@@ -2,7 +2,7 @@
 
 from tests.sandbox.identity.parties import NOW, Clock
 
-from tollkeeper.sandbox.identity.expiring import Expiring
+from tollkeeper_sandbox.identity.expiring import Expiring
 
 
 def test_a_value_lives_for_its_time_and_no_longer() -> None:

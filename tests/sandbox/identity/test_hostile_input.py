@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 from tests.sandbox.identity.parties import REDIRECT, app_with
 
-from tollkeeper.sandbox.identity import IdentitySandbox
-from tollkeeper.sandbox.people import CLIENT_ID, CLIENT_SECRET
+from tollkeeper_sandbox.identity import IdentitySandbox
+from tollkeeper_sandbox.people import CLIENT_ID, CLIENT_SECRET
 
 SANDBOX = "http://127.0.0.1:4001"
 NAMES = [

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.types import Message
 from tests.sandbox.identity.parties import REDIRECT, VERIFIER, Parties, forms_in, query_of
 
-from tollkeeper.sandbox.identity.client import may_redirect_to
-from tollkeeper.sandbox.identity.forms import read_form
-from tollkeeper.sandbox.people import CLIENT_ID, CLIENT_SECRET
+from tollkeeper_sandbox.identity.client import may_redirect_to
+from tollkeeper_sandbox.identity.forms import read_form
+from tollkeeper_sandbox.people import CLIENT_ID, CLIENT_SECRET
 
 
 def refusal(response: httpx2.Response) -> tuple[int, str]:

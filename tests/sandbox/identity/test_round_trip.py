@@ -8,7 +8,7 @@ from joserfc.errors import BadSignatureError
 from joserfc.jwk import KeySet, RSAKey
 from tests.sandbox.identity.parties import NOW, REDIRECT, VERIFIER, Parties
 
-from tollkeeper.sandbox.people import CLIENT_ID, CLIENT_SECRET, PEOPLE, Person
+from tollkeeper_sandbox.people import CLIENT_ID, CLIENT_SECRET, PEOPLE, Person
 
 ALICE = PEOPLE[0]
 

@@ -7,8 +7,8 @@ import pytest
 from starlette.testclient import TestClient
 from tests.sandbox.identity.parties import app_with
 
-from tollkeeper.sandbox.identity import IdentitySandbox
-from tollkeeper.sandbox.identity.keys import FILE_NAME, signing_key
+from tollkeeper_sandbox.identity import IdentitySandbox
+from tollkeeper_sandbox.identity.keys import FILE_NAME, signing_key
 
 
 def published(folder: Path | None) -> object:

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from tollkeeper.sandbox.stripe import StripeSandbox
+from tollkeeper_sandbox.stripe import StripeSandbox
 
 KEY = "sk_test_sandbox"
 SUCCESS = "http://merchant.test/success?session_id={CHECKOUT_SESSION_ID}"

@@ -8,8 +8,8 @@ import pytest
 import stripe
 from tests.sandbox.stripe.support import Receiver, Running, card_form, running
 
-from tollkeeper.sandbox.stripe.debit_form import passes_mod_97
-from tollkeeper.sandbox.stripe.ibans import IBANS
+from tollkeeper_sandbox.stripe.known.ibans import IBANS
+from tollkeeper_sandbox.stripe.objects.debit_form import passes_mod_97
 
 SUCCEEDS, SUCCEEDS_LATE = "DE89 3704 0044 0532 0130 00", "DE08370400440532013003"
 FAILS, FAILS_LATE = "DE62370400440532013001", "DE78370400440532013004"

@@ -12,9 +12,9 @@ from starlette.staticfiles import StaticFiles
 from tests.sandbox.stripe.support import Running, running
 from tests.support.chromium import running_chromium
 
-import tollkeeper.sandbox
+import tollkeeper_sandbox
 
-STATIC = Path(tollkeeper.sandbox.__file__).parent / "static"
+STATIC = Path(tollkeeper_sandbox.__file__).parent / "static"
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 import stripe
 from tests.sandbox.stripe.support import VISA, Running, card_form, running
 
-from tollkeeper.sandbox.stripe.cards import AUTHENTICATION_FAILED, CARDS, Card
+from tollkeeper_sandbox.stripe.known.cards import AUTHENTICATION_FAILED, CARDS, Card
 
 AUTHENTICATES = "4000 0025 0000 3155"
 DECLINES = {

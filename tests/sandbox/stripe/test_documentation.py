@@ -9,11 +9,11 @@ import pytest
 from starlette.routing import Route
 from tests.sandbox.stripe.support import Running, running
 
-from tollkeeper.sandbox.stripe import StripeSandbox
-from tollkeeper.sandbox.stripe.cards import BY_NUMBER, CARDS
-from tollkeeper.sandbox.stripe.disputes import REASONS
-from tollkeeper.sandbox.stripe.faults import SETTINGS
-from tollkeeper.sandbox.stripe.ibans import IBANS
+from tollkeeper_sandbox.stripe import StripeSandbox
+from tollkeeper_sandbox.stripe.engine.faults import SETTINGS
+from tollkeeper_sandbox.stripe.known.cards import BY_NUMBER, CARDS
+from tollkeeper_sandbox.stripe.known.ibans import IBANS
+from tollkeeper_sandbox.stripe.objects.disputes import REASONS
 
 TEXT = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text("utf-8")
 

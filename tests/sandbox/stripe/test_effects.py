@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from tests.sandbox.stripe.support import CANCEL, SUCCESS, VISA, Running, card_form, paid, running
 
-from tollkeeper.sandbox.stripe.calls import CALLS
-from tollkeeper.sandbox.stripe.calls import EVIDENCE as SERVED_EVIDENCE
+from tollkeeper_sandbox.stripe.api.calls import CALLS
+from tollkeeper_sandbox.stripe.api.calls import EVIDENCE as SERVED_EVIDENCE
 
 JSON = dict[str, Any]
 ADDRESS = {

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.sandbox.stripe.support import Receiver, Running, running, wait_for
 
-from tollkeeper.sandbox.stripe.errors import ApiError
-from tollkeeper.sandbox.stripe.faults import read
+from tollkeeper_sandbox.stripe.engine.errors import ApiError
+from tollkeeper_sandbox.stripe.engine.faults import read
 
 CUSTOMERS = {"method": "POST", "path": "/v1/customers"}
 

@@ -8,7 +8,7 @@ from tests.sandbox.stripe.subscribing import DAY, monthly, subscriber
 from tests.sandbox.stripe.support import Running
 from tests.sandbox.stripe.support import paid as paid_with
 
-from tollkeeper.sandbox.stripe.shapes import (
+from tollkeeper_sandbox.stripe.engine.shapes import (
     CLASSES,
     ONLY_SOMETIMES,
     ONLY_WHAT_APPLIES,

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.sandbox.stripe.support import KEY, VISA, Running, card_form, paid
 
-from tollkeeper.sandbox.stripe.errors import ApiError
-from tollkeeper.sandbox.stripe.forms import decode
+from tollkeeper_sandbox.stripe.api.forms import decode
+from tollkeeper_sandbox.stripe.engine.errors import ApiError
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 few = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

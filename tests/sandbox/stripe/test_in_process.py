@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from stripe import Webhook
 from tests.sandbox.stripe.support import KEY, VISA, card_form
 
-from tollkeeper.sandbox.stripe import StripeSandbox
+from tollkeeper_sandbox.stripe import StripeSandbox
 
 pytestmark = pytest.mark.anyio
 

@@ -7,11 +7,11 @@ from typing import Any, get_args, get_origin
 import pytest
 from typing_extensions import is_typeddict
 
-from tollkeeper.sandbox.stripe.call import Call
-from tollkeeper.sandbox.stripe.calls import CALLS
-from tollkeeper.sandbox.stripe.errors import ApiError
-from tollkeeper.sandbox.stripe.forms import Form
-from tollkeeper.sandbox.stripe.parameters import choices, fields_of, members, typed_dict
+from tollkeeper_sandbox.stripe.api.call import Call
+from tollkeeper_sandbox.stripe.api.calls import CALLS
+from tollkeeper_sandbox.stripe.api.forms import Form
+from tollkeeper_sandbox.stripe.api.parameters import choices, fields_of, members, typed_dict
+from tollkeeper_sandbox.stripe.engine.errors import ApiError
 
 by_name = pytest.mark.parametrize("call", CALLS, ids=[f"{call.method} {call.path}" for call in CALLS])
 

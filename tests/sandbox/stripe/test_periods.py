@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tollkeeper.sandbox.stripe.catalog import MOST_INTERVALS
-from tollkeeper.sandbox.stripe.periods import advanced, end_of_period, months_after, spoken
+from tollkeeper_sandbox.stripe.engine.periods import advanced, end_of_period, months_after, spoken
+from tollkeeper_sandbox.stripe.objects.catalog import MOST_INTERVALS
 
 MOMENTS = st.integers(1_500_000_000, 2_500_000_000)
 RECURRING = st.sampled_from(sorted(MOST_INTERVALS)).flatmap(

@@ -6,7 +6,7 @@ import pytest
 import stripe
 from tests.sandbox.stripe.support import Receiver, Running, paid, running
 
-from tollkeeper.sandbox.stripe.money import minor_units
+from tollkeeper_sandbox.stripe.known.money import minor_units
 
 PENDING, FAILING = "4000 0000 0000 7726", "4000 0000 0000 5126"
 HTML = {"Accept": "text/html"}

@@ -15,7 +15,7 @@ from starlette.applications import Starlette
 from tests.sandbox.stripe.subscribing import DAY, START, monthly, subscriber
 from tests.sandbox.stripe.support import KEY, Running, card_form, running
 
-from tollkeeper.sandbox.stripe import StripeSandbox
+from tollkeeper_sandbox.stripe import StripeSandbox
 
 HOUR = 3600
 FIRST_RENEWAL = 28 * DAY + HOUR  # from the last of January to the last of February, and an hour as a draft

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from tollkeeper.sandbox.stripe.deliveries import Deliveries
-from tollkeeper.sandbox.stripe.ledger import Ledger
+from tollkeeper_sandbox.stripe.engine.deliveries import Deliveries
+from tollkeeper_sandbox.stripe.engine.ledger import Ledger
 
 pytestmark = pytest.mark.anyio
 

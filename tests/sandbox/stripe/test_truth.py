@@ -7,9 +7,9 @@ import stripe
 from tests.sandbox.stripe.subscribing import DAY, monthly, subscriber
 from tests.sandbox.stripe.support import Running
 
-from tollkeeper.sandbox.stripe.calls import NO_IDS
-from tollkeeper.sandbox.stripe.cards import ABROAD, BY_NUMBER, NAMED, UNSERVED, passes_luhn
-from tollkeeper.sandbox.stripe.empty_lists import EMPTY
+from tollkeeper_sandbox.stripe.api.calls import NO_IDS
+from tollkeeper_sandbox.stripe.api.empty_lists import EMPTY
+from tollkeeper_sandbox.stripe.known.cards import ABROAD, BY_NUMBER, NAMED, UNSERVED, passes_luhn
 
 
 def error_of(answer: Any) -> Any:

@@ -10,8 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tollkeeper.budget import Budget, in_background
-from tollkeeper.config import StripeSettings
+from tollkeeper.config.load import StripeSettings
 from tollkeeper.errors import (
     BadWebhook,
     CustomerMissing,
@@ -23,7 +22,8 @@ from tollkeeper.errors import (
     ProviderUnavailable,
 )
 from tollkeeper.model import Customer, Event, Order, Person, Price, Purchase, Realm, Snapshot, Subscription
-from tollkeeper.provider import Checkout, Headers, PlanChange, ReturnAddresses
+from tollkeeper.providers.budget import Budget, in_background
+from tollkeeper.providers.protocol import Checkout, Headers, PlanChange, ReturnAddresses
 from tollkeeper.providers.stripe import plan_changes
 from tollkeeper.providers.stripe.calls import account_of, ask, each, path, translated
 from tollkeeper.providers.stripe.events import (
@@ -371,7 +371,7 @@ class StripeProvider:
     def _connect(self) -> "stripe.StripeClient":
         import stripe
 
-        from tollkeeper.providers.paced import Paced
+        from tollkeeper.providers.stripe.paced import Paced
 
         stripe.enable_telemetry = False  # or the SDK writes a file in the home folder
         self._http = self._http or stripe.HTTPXClient(timeout=self._patience)

@@ -17,7 +17,7 @@ from tollkeeper.errors import (
     ProviderUnavailable,
 )
 from tollkeeper.providers.stripe.refusals import facts_of, obstacle_of
-from tollkeeper.wording_off_sale import remedy
+from tollkeeper.wording.off_sale import remedy
 
 if TYPE_CHECKING:
     import stripe

@@ -7,7 +7,7 @@ from typing import Any
 
 from tollkeeper.errors import BadWebhook
 from tollkeeper.model import Event, Realm
-from tollkeeper.provider import Headers
+from tollkeeper.providers.protocol import Headers
 
 # A signature is believed for 300 s (https://docs.stripe.com/webhooks#replay-attacks), and clocks may differ by 60 s.
 OLDEST_SIGNATURE = 300

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tollkeeper.errors import ProviderRefused
 from tollkeeper.model import Price
-from tollkeeper.provider import PlanChange
+from tollkeeper.providers.protocol import PlanChange
 from tollkeeper.providers.stripe.calls import ask, each, path
 from tollkeeper.providers.stripe.setup_plan import PORTALS, portal_of
 from tollkeeper.providers.stripe.subscriptions import SUBSCRIPTIONS, period_of

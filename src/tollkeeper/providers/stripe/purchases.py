@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from tollkeeper.errors import ProviderRefused
 from tollkeeper.model import Dispute, Line, Payment, Price, Purchase, gravest
-from tollkeeper.provider import Checkout
+from tollkeeper.providers.protocol import Checkout
 from tollkeeper.providers.stripe.calls import each, whole
 
 if TYPE_CHECKING:

@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tollkeeper.config import StripeSettings, Wishes
+from tollkeeper.config.load import StripeSettings, Wishes
+from tollkeeper.config.offers import lookup_key
+from tollkeeper.config.settings import on_this_machine
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable
-from tollkeeper.offers import lookup_key
-from tollkeeper.provider import PricesToSet, SetUp, SetUpStep
+from tollkeeper.providers.protocol import PricesToSet, SetUp, SetUpStep
 from tollkeeper.providers.stripe.calls import account_of, ask, each, path, translated
 from tollkeeper.providers.stripe.events import EVENTS_THAT_MATTER
 from tollkeeper.providers.stripe.setup_notices import notices
@@ -23,7 +24,6 @@ from tollkeeper.providers.stripe.setup_plan import (
     portal_calls,
     shelves,
 )
-from tollkeeper.settings import on_this_machine
 
 if TYPE_CHECKING:
     import stripe

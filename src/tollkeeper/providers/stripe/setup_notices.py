@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from tollkeeper.offers import words
+from tollkeeper.config.offers import words
 from tollkeeper.providers.stripe.setup_plan import (
     MARK,
     MOST_PLANS,

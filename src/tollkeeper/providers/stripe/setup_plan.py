@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tollkeeper.config.offers import lookup_key, words
 from tollkeeper.model import Offer, Product
-from tollkeeper.offers import lookup_key, words
 
 # What of an account is ours says so in its metadata: a product and its prices with the product's key.
 MARK = "tollkeeper"

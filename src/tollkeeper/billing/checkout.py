@@ -1,0 +1,293 @@
+"""Person and product -> order -> checkout session, or the page they already have.
+
+One intent to buy makes at most one charge: the order is written, with its idempotency key, before the provider is
+called, and an open order is always resumed, never doubled.
+"""
+
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from tollkeeper.billing import off_sale
+from tollkeeper.billing.contact import tell_address
+from tollkeeper.billing.reconcile import Books, Reconciled, reconcile
+from tollkeeper.errors import (
+    AlreadyHeld,
+    CustomerMissing,
+    IdempotencyConflict,
+    NeedsMending,
+    NotForSale,
+    ProviderFailed,
+    ProviderMissing,
+    ProviderRefused,
+    ProviderUnavailable,
+    Refused,
+)
+from tollkeeper.model import (
+    Customer,
+    Finding,
+    OffSale,
+    Order,
+    OrderState,
+    Person,
+    Price,
+    Product,
+    Purchase,
+    Realm,
+    Verdict,
+)
+from tollkeeper.providers.protocol import Checkout, ReturnAddresses
+from tollkeeper.storage import customers, findings, grants, orders
+from tollkeeper.wording.pages import NEEDS_A_LOOK, NOT_OPENED, NOT_SOLD
+
+# Idempotency keys live for at least 24 hours (https://docs.stripe.com/api/idempotent_requests). Seconds.
+KEY_LIFETIME = 23 * 3600
+
+# Refusals that trying again gets past: a customer that is gone is replaced, and a new order has a new key.
+PASSING = (CustomerMissing, IdempotencyConflict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """Send the buyer to the provider's page."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The buyer has been through checkout already: show them how that ended."""
+
+    checkout_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Till:
+    """Where people buy."""
+
+    books: Books
+    base_url: str
+
+    async def begin(self, person: Person, product: Product, price_id: str | None = None) -> Hosted | Completed:
+        """Find or make the page where this person pays for this product.
+
+        ``price_id`` is one of the product's prices that are on sale; None: the one chosen before, or the usual one.
+        Raises ``AlreadyHeld``, ``NeedsMending``, ``NotForSale``, ``ProviderUnavailable`` (nothing is charged by trying
+        again), ``Refused`` or ``StorageBusy``.
+        """
+        known = await self.see_that_it_is_sold(person, product, price_id)
+        usual = price_id or next(iter(self._on_sale(product)), "")
+        try:
+            page = await self._look_up_and_begin(person, product, price_id)
+        except PASSING as trouble:
+            raise ProviderUnavailable(str(trouble)) from trouble
+        except ProviderRefused as refusal:
+            raise await off_sale.take_off(self.books, product.key, usual, person.id, refusal) from refusal
+        for one in known:  # of this person, and long ago
+            if one.person_id and (one.product, one.price_id) == (product.key, usual):
+                await off_sale.put_back(self.books, one)
+        return page
+
+    async def see_that_it_is_sold(
+        self, person: Person, product: Product, price_id: str | None = None
+    ) -> tuple[OffSale, ...]:
+        """Look whether this person can buy this at this price, as far as is known. Answers what is off sale for them.
+
+        Raises ``Refused`` and ``NotForSale``.
+        """
+        if price_id not in {None, *self._on_sale(product)}:
+            raise Refused(404, NOT_SOLD)
+        usual = price_id or next(iter(self._on_sale(product)), "")
+        known = await off_sale.known(self.books, person.id)
+        if found := off_sale.in_the_way(known, product.key, usual, self.books.clock()):
+            raise NotForSale(product.key, found.obstacle, found.facts)
+        return known
+
+    async def try_sales_again(self, every: int = off_sale.AGAIN) -> None:
+        """Try what is off sale for everybody and was not tried for so many seconds, and put back what can be sold."""
+        await off_sale.try_again(self.books, self._returns(), every)
+
+    async def _look_up_and_begin(self, person: Person, product: Product, price_id: str | None) -> Hosted | Completed:
+        realm = await self.books.realm()
+        try:
+            return await self._begin(person, product, price_id, realm)
+        except NeedsMending:  # as far as we know: it may be mended, or over
+            for customer in await self.books.database.read(customers.all_of_person, person.id, realm):
+                with suppress(CustomerMissing):
+                    await reconcile(self.books, customer, evidence="purchase beside a subscription")
+            return await self._begin(person, product, price_id, realm)
+
+    async def _begin(self, person: Person, product: Product, price_id: str | None, realm: Realm) -> Hosted | Completed:
+        customer = await self._customer(person, realm)
+        try:
+            return await self._open(person, product, price_id, customer)
+        except CustomerMissing:  # deleted at the provider
+            external_id = await self.books.provider.create_customer(person, replacing=customer.external_id)
+            renewed = await self.books.database.write(
+                customers.replace, customer, external_id, self.books.clock(), told=person.email
+            )
+            return await self._open(person, product, price_id, renewed)
+
+    async def _open(
+        self, person: Person, product: Product, price_id: str | None, customer: Customer
+    ) -> Hosted | Completed:
+        # An order that has come to its end makes room for one new one, and so does one for what is no longer chosen.
+        for _ in range(3):
+            order = await self._open_order(person, product, price_id, customer.realm)
+            checkout = await self._checkout(order, customer)
+            if checkout is not None and checkout.url is not None:
+                if price_id in {None, order.price_id}:
+                    return Hosted(checkout.url)
+                checkout = await self.books.provider.expire_checkout(checkout.id)
+            if checkout is not None and checkout.state == "complete":
+                if await self._holds_good(order):
+                    return Completed(checkout.id)
+            else:
+                await self._give_up(order, checkout.id if checkout else order.checkout_id)
+        raise Refused(503, NOT_OPENED)
+
+    async def settle(self, order: Order, evidence: str) -> Reconciled | None:
+        """Ask the provider what became of an order, and make the grants agree."""
+        done = None
+        for customer in await self.books.database.read(customers.all_of_person, order.person_id, order.realm):
+            with suppress(CustomerMissing):  # one that was replaced, of which the provider tells nothing any more
+                done = await reconcile(self.books, customer, evidence=evidence)
+            if done is not None and done.of_order(order) is not None:
+                break
+        return done
+
+    async def _customer(self, person: Person, realm: Realm) -> Customer:
+        known = await self.books.database.read(customers.of_person, person.id, realm)
+        if known is not None:
+            await tell_address(self.books, known)
+            return known
+        external_id = await self.books.provider.create_customer(person)
+        return await self.books.database.write(
+            customers.add, person.id, realm, external_id, self.books.clock(), told=person.email
+        )
+
+    def _on_sale(self, product: Product) -> tuple[str, ...]:
+        return self.books.catalog.prices_on_sale(product, self.books.provider.name)
+
+    async def _open_order(self, person: Person, product: Product, price_id: str | None, realm: Realm) -> Order:
+        found = await self.books.database.read(_resume, person.id, product.key, realm.live, self.books.clock())
+        if found is not None:
+            return found
+        chosen = price_id or next(iter(self._on_sale(product)), None)
+        if chosen is None:
+            raise Refused(404, NOT_SOLD)
+        order = self._order(person, product, await self.books.provider.price(chosen), realm)
+        return await self.books.database.write(_start, order, self.books.clock())
+
+    def _order(self, person: Person, product: Product, price: Price, realm: Realm) -> Order:
+        trial = product.policy.trial_days if price.recurring else 0
+        return Order(
+            id=f"ord_{secrets.token_hex(12)}",
+            person_id=person.id,
+            product=product.key,
+            realm=realm,
+            price_id=price.id,
+            quantity=1,
+            amount=price.amount,
+            currency=price.currency,
+            state=OrderState.OPEN,
+            idempotency_key=f"order-{secrets.token_hex(16)}",
+            created_at=self.books.clock(),
+            promotion_codes=product.policy.promotion_codes,
+            recurring=price.recurring,
+            trial_days=trial or None,
+            trial_without_card=bool(trial) and product.policy.trial_without_card,
+        )
+
+    async def _checkout(self, order: Order, customer: Customer) -> Checkout | None:
+        """The order's hosted page, made now if it never was. None: it cannot be used and was never completed."""
+        if order.checkout_id is not None:
+            try:
+                return await self.books.provider.checkout(order.checkout_id)
+            except ProviderMissing:
+                return None
+        checkout = await self._create(order, customer)
+        if checkout is None:
+            return None
+        kept = await self.books.database.write(orders.set_checkout, order.id, checkout.id)
+        return checkout if kept else None
+
+    async def _create(self, order: Order, customer: Customer) -> Checkout | None:
+        """Make the page, or find the one made by an earlier try whose answer was lost."""
+        if self.books.clock() - order.created_at > KEY_LIFETIME:
+            return await self.books.provider.checkout_of_order(order, customer)
+        try:
+            return await self.books.provider.create_checkout(order, customer, self._returns())
+        except (IdempotencyConflict, ProviderFailed):  # the settings changed since that try, or it failed for good
+            return await self.books.provider.checkout_of_order(order, customer)
+        except ProviderRefused as refusal:  # a definite no is remembered with its key: the next try needs a new one
+            await self._give_up(order, order.checkout_id)
+            if isinstance(refusal, PASSING):
+                raise
+            what = (order.product, order.price_id, order.person_id)
+            raise await off_sale.take_off(self.books, *what, refusal, sold_in=order.currency) from refusal
+
+    async def _give_up(self, order: Order, checkout_id: str | None) -> None:
+        await self.books.database.write(orders.give_up, order.id, checkout_id, self.books.clock())
+
+    async def _holds_good(self, order: Order) -> bool:
+        """Whether a completed checkout still stands: paid, or about to be. Brings the books up to date first."""
+        done = await self.settle(order, "purchase of what was paid already")
+        found = done.of_order(order) if done else None
+        if found is not None and _needs_a_look(found):
+            raise Refused(409, NEEDS_A_LOOK)
+        return found is None or found.verdict in {Verdict.GRANTED, Verdict.PENDING}
+
+    def _returns(self) -> ReturnAddresses:
+        """Built from our own public address alone. The provider fills in the braces."""
+        base = f"{self.base_url}/purchase"
+        return ReturnAddresses(
+            success=f"{base}/success?session_id={{CHECKOUT_SESSION_ID}}",
+            cancel=f"{base}/cancel?session_id={{CHECKOUT_SESSION_ID}}",
+        )
+
+
+def _needs_a_look(found: Finding) -> bool:
+    """Whether it is quarantined, and there is money of the buyer in it, or a subscription that will take some."""
+    there = not (isinstance(found.bought, Purchase) and found.bought.paid_back)
+    return found.verdict is Verdict.QUARANTINED and there
+
+
+def _resume(conn: Connection, person_id: str, product: str, live: bool, now: int) -> Order | None:
+    """The order that a person has open for a product, if what it is for can be bought."""
+    found = orders.open_order(conn, person_id, product, live)
+    if found is not None:
+        _allow(conn, found, now)
+    return found
+
+
+def _start(conn: Connection, order: Order, now: int) -> Order:
+    """Open an order, unless what it is for is held.
+
+    Looks after opening, in the same transaction: whoever granted it a moment ago has closed the order before it, and
+    opening waits for that. The other way round a second tab could slip in between.
+    """
+    opened = orders.start(conn, order)
+    if _held(conn, order, now):
+        raise AlreadyHeld(order.product)
+    _allow(conn, opened, now)
+    return opened
+
+
+def _held(conn: Connection, order: Order, now: int) -> bool:
+    """Whether there is nothing to order. What is held for a time can be bought for good."""
+    held = [one for one in grants.held(conn, order.person_id, order.realm.live, now) if one.product == order.product]
+    return any(order.recurring or one.until is None for one in held)
+
+
+def _allow(conn: Connection, order: Order, now: int) -> None:
+    """Nobody subscribes twice. Raises ``NeedsMending`` where another subscription to the product is not over, or
+    ``AlreadyHeld`` where that gives access.
+    """
+    if not order.recurring or not findings.running(conn, order):
+        return
+    if _held(conn, order, now):
+        raise AlreadyHeld(order.product)
+    raise NeedsMending(order.product)

@@ -1,0 +1,109 @@
+"""Take off sale what the provider refuses to sell, try it again from time to time, and put it back."""
+
+from collections.abc import Iterable
+
+import structlog
+
+from tollkeeper.billing.reconcile import Books
+from tollkeeper.errors import NotForSale, ProviderRefused, ProviderUnavailable, Scope
+from tollkeeper.model import OffSale
+from tollkeeper.providers.budget import background
+from tollkeeper.providers.protocol import ReturnAddresses
+from tollkeeper.storage import off_sale
+from tollkeeper.wording.off_sale import remedy
+
+log = structlog.get_logger()
+
+# How often what concerns everybody is tried again. Seconds.
+AGAIN = 300
+
+# What concerns one person is tried again when they press the button, which they are shown again after this long; and
+# operators see it for this long. Seconds.
+A_PERSON_WAITS = 3600
+A_PERSON_IS_LISTED = 7 * 24 * 3600
+
+# The most that is kept of what a provider says.
+MOST_TOLD = 500
+
+
+async def known(books: Books, person_id: str | None) -> tuple[OffSale, ...]:
+    """What was refused to everybody, and to this person alone, lately or not."""
+    return await books.database.read(off_sale.known, books.provider.name, books.provider.live, person_id)
+
+
+def in_the_way(known: Iterable[OffSale], product: str, price_id: str | None, now: int) -> OffSale | None:
+    """What keeps somebody from buying this at this price now."""
+    return next((one for one in known if _concerns(one, product, price_id) and _stands(one, now)), None)
+
+
+def _concerns(one: OffSale, product: str, price_id: str | None) -> bool:
+    return one.obstacle.scope is Scope.ACCOUNT or (one.product, one.price_id) == (product, price_id)
+
+
+def _stands(one: OffSale, now: int) -> bool:
+    return one.person_id is None or one.tried_at > now - A_PERSON_WAITS
+
+
+async def take_off(
+    books: Books, product: str, price_id: str, person_id: str, refusal: ProviderRefused, sold_in: str = ""
+) -> NotForSale:
+    """Keep and report that a sale was refused. ``sold_in`` is the currency of the price, where it is known."""
+    alone = refusal.obstacle.scope is Scope.PERSON
+    facts = refusal.facts | ({"sold_in": sold_in} if alone and sold_in else {})
+    now = books.clock()
+    found = OffSale(
+        product, price_id, person_id if alone else None, refusal.obstacle, facts, str(refusal)[:MOST_TOLD], now, now
+    )
+    await _note(books, found)
+    return NotForSale(product, found.obstacle, facts)
+
+
+async def put_back(books: Books, found: OffSale) -> None:
+    """It can be sold again, or is to be no longer."""
+    if await books.database.write(off_sale.lift, books.provider.name, books.provider.live, found):
+        log.warning("on sale again", product=found.product, price=found.price_id, person=found.person_id)
+
+
+async def try_again(books: Books, returns: ReturnAddresses, every: int = AGAIN) -> None:
+    """Try what concerns everybody, if it was not tried for ``every`` seconds, and put back what works.
+
+    Raises ``StorageBusy``.
+    """
+    mode, now = (books.provider.name, books.provider.live), books.clock()
+    if not await books.database.read(off_sale.due, *mode, now, every):
+        return
+    for found in await books.database.write(off_sale.claim, *mode, now, every):
+        await _try_again(books, found, returns)
+
+
+async def _try_again(books: Books, found: OffSale, returns: ReturnAddresses) -> None:
+    product = books.catalog.find(found.product)
+    sold = product is not None and found.price_id in books.catalog.prices_on_sale(product, books.provider.name)
+    try:
+        with background():
+            if sold:
+                await books.provider.try_sale(found.price_id, returns)
+    except ProviderUnavailable:
+        return
+    except ProviderRefused as refusal:
+        if refusal.obstacle.scope is not Scope.PERSON:
+            await take_off(books, found.product, found.price_id, "", refusal)
+        return
+    await put_back(books, found)
+
+
+async def _note(books: Books, found: OffSale) -> None:
+    """Operators are told once of each cause, not of each visitor who met it."""
+    if not await books.database.write(off_sale.note, books.provider.name, books.provider.live, found):
+        return
+    (log.warning if found.person_id else log.error)(
+        "off sale",
+        product=found.product,
+        price=found.price_id,
+        scope=found.obstacle.scope.value,
+        obstacle=found.obstacle.value,
+        person=found.person_id,
+        reason=found.told,
+        advice=remedy(found.obstacle) or None,
+        **found.facts,
+    )

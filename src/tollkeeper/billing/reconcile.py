@@ -1,0 +1,326 @@
+"""Fetch a customer's snapshot and make the grants agree with it.
+
+Everything that could change who has access ends here. The provider is asked with no database lock held; a ticket taken
+before asking makes sure that what is written was read after everything written before it.
+"""
+
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, replace
+
+import structlog
+from sqlalchemy import Connection
+
+from tollkeeper.billing.entitlements import derive
+from tollkeeper.catalog import Catalog
+from tollkeeper.errors import ProviderMissing, ProviderRefused, ProviderUnavailable
+from tollkeeper.metrics import Metrics
+from tollkeeper.model import (
+    Bought,
+    Customer,
+    Finding,
+    Grant,
+    Order,
+    OrderState,
+    Purchase,
+    Realm,
+    Snapshot,
+    Subscription,
+    Verdict,
+    in_force,
+    without_receipts,
+)
+from tollkeeper.providers.protocol import PaymentProvider
+from tollkeeper.reasons import Code, because
+from tollkeeper.relations import Ending, Surplus, endings, surplus
+from tollkeeper.storage import audit, customers, grants, marks, orders, privacy
+from tollkeeper.storage import findings as noted
+from tollkeeper.storage.database import Database
+from tollkeeper.wording.sentences import sentence
+
+log = structlog.get_logger()
+
+# Pending orders stay open, and quarantined ones until they are paid back: paying for them once more must be hard.
+STATE_AFTER = {
+    Verdict.GRANTED: OrderState.COMPLETE,
+    Verdict.REVOKED: OrderState.COMPLETE,
+    Verdict.SUSPENDED: OrderState.COMPLETE,
+    Verdict.ENDED: OrderState.COMPLETE,
+    Verdict.UNPAID: OrderState.EXPIRED,
+}
+
+
+# How often a customer is asked for again, when others wrote about them while the answer was on its way.
+TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """What a reconcile works with: where grants are kept, whom to ask, what is sold, the time (Unix seconds), and where
+    what happens is counted.
+    """
+
+    database: Database
+    provider: PaymentProvider
+    catalog: Catalog
+    clock: Callable[[], int]
+    metrics: Metrics = field(default_factory=Metrics)
+
+    async def realm(self) -> Realm:
+        """The account and mode that these books are about."""
+        return Realm(self.provider.name, await self.provider.account(), self.provider.live)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """What one reconcile found and did. ``superseded``: another was written meanwhile, so this was not."""
+
+    findings: tuple[Finding, ...]
+    changes: int = 0
+    superseded: bool = False
+    news: tuple[Finding, ...] = ()
+    """The findings whose verdict was another one before, or that were never made before."""
+    surplus: tuple[Surplus, ...] = ()
+    """What the person has paid for once more than needed, as far as this reconcile changed anything."""
+    endings: tuple[Ending, ...] = ()
+    """The subscriptions that are to end now, since what they give was bought for good."""
+
+    @property
+    def kind(self) -> str:
+        """What came of it, in one word."""
+        return "superseded" if self.superseded else "changed" if self.changes else "unchanged"
+
+    def of_order(self, order: Order) -> Finding | None:
+        """What was found for one order, if the customer completed its checkout: of its own page before any other."""
+        found = [one for one in self.findings if one.bought.order_id == order.id]
+        return min(found, key=lambda one: one.bought.checkout_id != order.checkout_id, default=None)
+
+
+async def reconcile(books: Books, customer: Customer, *, evidence: str) -> Reconciled:
+    """Make a customer's grants agree with the provider. ``evidence`` says what caused it, for the audit.
+
+    Subscriptions to what the person has bought for good are ended, too, with their period. Raises
+    ``ProviderUnavailable``, ``ProviderRefused`` or ``StorageBusy``; then not all is done, and it is to be done again.
+    """
+    for _ in range(TRIES):
+        outcome = await _reconcile(books, customer, evidence)
+        if not outcome.superseded:
+            return await _end_what_was_bought(books, customer, outcome) if outcome.endings else outcome
+    raise ProviderUnavailable("Others kept writing about this customer while the provider was asked.")
+
+
+async def _end_what_was_bought(books: Books, customer: Customer, outcome: Reconciled) -> Reconciled:
+    """What is to be ended follows from what is found, each time anew, until the provider says that it is done.
+
+    If it does not answer, whoever wanted the reconcile tries again; that it refuses is for an operator to see to.
+    """
+    for one in outcome.endings:
+        try:
+            await books.provider.end_subscription(one.subscription, at_period_end=True, purchase=one.purchase)
+        except ProviderMissing:  # it has ended meanwhile
+            continue
+        except ProviderRefused as refusal:
+            log.error("subscription not ended", source=one.subscription, reason=str(refusal), advice=refusal.advice)
+            return outcome
+        log.info("subscription ends", source=one.subscription, purchase=one.purchase)
+    purchases = ", ".join(dict.fromkeys(one.purchase for one in outcome.endings))
+    after = await _reconcile(books, customer, f"bought for good: {purchases}")
+    return replace(after, changes=outcome.changes + after.changes, news=outcome.news + after.news, superseded=False)
+
+
+async def _reconcile(books: Books, customer: Customer, evidence: str) -> Reconciled:
+    ticket = await books.database.write(customers.take_ticket, customer.id)
+    try:
+        snapshot = await books.provider.snapshot(customer)
+    except (ProviderUnavailable, ProviderRefused):
+        books.metrics.reconciles.labels("untold").inc()
+        raise
+    outcome = await books.database.write(_apply, snapshot, books.catalog, ticket, evidence, books.clock())
+    books.metrics.reconciles.labels(outcome.kind).inc()
+    _report(books, customer, outcome, evidence)
+    return outcome
+
+
+def _apply(conn: Connection, snapshot: Snapshot, catalog: Catalog, ticket: int, evidence: str, now: int) -> Reconciled:
+    customer = snapshot.customer
+    written = customers.pass_fence(conn, customer.id, ticket, now)
+    ordered = {order.id: order for order in orders.of_person(conn, customer.person_id, customer.realm)}
+    held = {grant.source: grant for grant in grants.of_person(conn, customer.person_id, customer.realm)}
+    ours = marks.known(conn, [one for one in snapshot.bought if one.order_id not in ordered])
+    findings = derive(snapshot, ordered, catalog, {source: grant.product for source, grant in held.items()}, ours)
+    if privacy.is_erased(conn, customer.person_id):
+        findings = tuple(after_deletion(found, found.bought.source in held) for found in findings)
+    if not written:
+        return Reconciled(findings, superseded=True)
+    _close_orders(conn, snapshot, ordered, findings, now)
+    changes = sum(_settle(conn, customer, found, held.get(found.bought.source), evidence, now) for found in findings)
+    news = noted.note(conn, customer.realm, customer, findings, now)
+    bought = grants.of_person(conn, customer.person_id, customer.realm) if snapshot.subscriptions else ()
+    to_end = endings(findings, bought, catalog, now)
+    twice = _paid_twice(conn, customer, catalog, to_end, now) if changes else ()
+    return Reconciled(findings, changes, news=news, surplus=twice, endings=to_end)
+
+
+def _paid_twice(
+    conn: Connection, customer: Customer, catalog: Catalog, to_end: Collection[Ending], now: int
+) -> tuple[Surplus, ...]:
+    """What is paid for twice, but for what is about to end because of that."""
+    pairs = grants.paid_beside(conn, catalog.containing, customer.realm.live, now, customer.person_id)
+    ending = {one.subscription for one in to_end}
+    return tuple(one for one in surplus(pairs, catalog) if one.grant.source not in ending)
+
+
+def after_deletion(found: Finding, known: bool) -> Finding:
+    """What is found of somebody who deleted their account, of whom no name and address is kept any more.
+
+    Money that comes now pays for nothing: it is for an operator to give back.
+    """
+    nameless = replace(found, bought=_nameless(found.bought))
+    if known or found.verdict is not Verdict.GRANTED:
+        return nameless
+    return replace(nameless, verdict=Verdict.QUARANTINED, reason=because(Code.PAID_AFTER_DELETION), until=None)
+
+
+def _nameless(bought: Bought) -> Bought:
+    if isinstance(bought, Subscription):
+        return replace(bought, email=None, invoices=without_receipts(bought.invoices))
+    return replace(bought, email=None)
+
+
+def _close_orders(
+    conn: Connection, snapshot: Snapshot, ordered: dict[str, Order], findings: tuple[Finding, ...], now: int
+) -> None:
+    for order in ordered.values():
+        if order.checkout_id in snapshot.expired_checkouts:
+            orders.close(conn, order.id, OrderState.EXPIRED, now)
+    for found in findings:
+        named, state = ordered.get(found.bought.order_id or ""), _state_after(found)
+        # A checkout made elsewhere may name our order too. What becomes of it leaves our own page as it is: payable.
+        # So may a subscription, which is not always said at once to be of our page.
+        if named is not None and state is not None and named.checkout_id in {None, found.bought.checkout_id}:
+            orders.close(conn, named.id, state, now)
+
+
+def _state_after(found: Finding) -> OrderState | None:
+    """What a finding makes of its order; None leaves it as it is."""
+    if found.verdict is Verdict.QUARANTINED and isinstance(found.bought, Purchase) and found.bought.paid_back:
+        return OrderState.COMPLETE
+    return STATE_AFTER.get(found.verdict)
+
+
+def _settle(conn: Connection, customer: Customer, found: Finding, held: Grant | None, evidence: str, now: int) -> int:
+    """Make one grant agree with one finding. Answers how many changes of access that was: 0 or 1."""
+    if held is None:
+        runs = found.verdict is Verdict.GRANTED and in_force(found.until, now)
+        return _begin(conn, customer, found, evidence, now) if runs else 0
+    if held.withheld is not None:
+        return 0
+    after = _renewed(held, found) if found.verdict is Verdict.GRANTED else _ended(held, found, now)
+    if after == held:
+        return 0
+    grants.change(conn, after)
+    change = _change(held, after, found.verdict, now)
+    if change is None:
+        return 0  # another reason for the same access, as when a dispute is lost; or it had run out before
+    audit.record(conn, after, change, evidence=evidence, now=now)
+    return 1
+
+
+def _renewed(held: Grant, found: Finding) -> Grant:
+    """What a grant becomes by a finding that gives access: a renewal moves its end, a change of plan its product."""
+    bought = found.bought
+    return replace(
+        held,
+        product=found.product or held.product,
+        until=found.until,
+        revoked_at=None,
+        reason=found.reason,
+        amount=bought.amount_total,
+        currency=bought.currency,
+        reference=bought.reference,
+        receipt_url=bought.receipt_url,
+    )
+
+
+def _ended(held: Grant, found: Finding, now: int) -> Grant:
+    """What a grant becomes by a finding that gives none. One that had run out ended then."""
+    ended_at = now if held.until is None else min(now, held.until)
+    return replace(held, revoked_at=held.revoked_at or ended_at, reason=found.reason)
+
+
+# What the audit calls the end of access, by the verdict that ends it. What runs out has ended too.
+ENDS = {Verdict.SUSPENDED: "suspended", Verdict.PENDING: "suspended", Verdict.REVOKED: "revoked"}
+
+
+def _change(before: Grant, after: Grant, verdict: Verdict, now: int) -> str | None:
+    """What the audit calls the change of access from one to the other; None: it is the same."""
+    had, has = before.in_force(now), after.in_force(now)
+    if had != has:
+        return "restored" if has else ENDS.get(verdict, "ended")
+    if not has:
+        return None
+    if (before.product, before.until) == (after.product, after.until):
+        return "ending" if after.reason["ended_for"] and not before.reason["ended_for"] else None
+    if before.product != after.product:
+        return "changed"
+    return "extended" if (after.until or 0) > (before.until or 0) else "shortened"
+
+
+def _begin(conn: Connection, customer: Customer, found: Finding, evidence: str, now: int) -> int:
+    bought = found.bought
+    grant = Grant(
+        id=0,
+        person_id=customer.person_id,
+        product=found.product or "",
+        realm=customer.realm,
+        source=bought.source,
+        since=bought.bought_at,
+        until=found.until,
+        revoked_at=None,
+        reason=found.reason,
+        amount=bought.amount_total,
+        currency=bought.currency,
+        reference=bought.reference,
+        receipt_url=bought.receipt_url,
+    )
+    grants.add(conn, grant)
+    audit.record(conn, grant, "granted", evidence=evidence, now=now)
+    return 1
+
+
+def _report(books: Books, customer: Customer, outcome: Reconciled, evidence: str) -> None:
+    """Operators must see money that gave no access."""
+    log.info(
+        "reconciled",
+        customer=customer.external_id,
+        evidence=evidence,
+        changes=outcome.changes,
+        superseded=outcome.superseded,
+    )
+    report(books, outcome.news)
+    for one in outcome.surplus:
+        grant, beside = one.grant, one.beside
+        log.warning(
+            "bought twice",
+            refund=grant.reference,
+            source=grant.source,
+            product=grant.product,
+            beside=beside.product,
+            person=grant.person_id,
+        )
+
+
+def report(books: Books, news: Iterable[Finding]) -> None:
+    """Log payments that gave no access, and what an operator should see to, once each. Other sales are only counted."""
+    for found in news:
+        if found.verdict is Verdict.UNRELATED:
+            books.metrics.other_sales.inc()
+        if found.verdict in {Verdict.QUARANTINED, Verdict.UNCLAIMED}:
+            log.warning(
+                "payment not granted",
+                verdict=found.verdict.value,
+                reason=sentence(found.reason),
+                source=found.bought.source,
+                payment=found.bought.reference,
+            )
+        for remark in found.remarks:
+            log.warning("subscription to look at", remark=sentence(remark), source=found.bought.source)

@@ -1,0 +1,43 @@
+"""Reconcile everybody who bought something or is about to, slowly and for ever: the last net under lost events."""
+
+import structlog
+
+from tollkeeper.billing.contact import tell_address
+from tollkeeper.billing.reconcile import Books, reconcile
+from tollkeeper.errors import CustomerMissing, ProviderRefused, ProviderUnavailable
+from tollkeeper.model import Realm, Verdict
+from tollkeeper.storage import customers
+from tollkeeper.wording.sentences import sentence
+
+log = structlog.get_logger()
+
+EVIDENCE = "sweep"
+
+# How long to leave a customer alone of whom the provider did not tell, or whose process died. Seconds.
+LEASE = 600
+
+
+async def sweep(books: Books, realm: Realm, period: int) -> bool:
+    """Reconcile the customer who was not reconciled for the longest, if that is ``period`` seconds or more.
+
+    Answers whether there may be more to do now: there was one, and the provider told.
+    """
+    customer = await books.database.write(customers.claim_unchecked, realm, books.clock(), period, LEASE)
+    if customer is None:
+        return False
+    try:
+        done = await reconcile(books, customer, evidence=EVIDENCE)
+    except CustomerMissing as error:
+        log.warning("customer not swept", customer=customer.external_id, error=str(error))
+        await books.database.write(customers.set_checked, customer.id, books.clock())
+        return True
+    except (ProviderUnavailable, ProviderRefused) as error:
+        log.warning("customer not swept", customer=customer.external_id, error=str(error))
+        return False
+    await tell_address(books, customer)
+    if done.changes:
+        books.metrics.drift.inc(done.changes)
+        news = [one for one in done.news if one.verdict is not Verdict.UNRELATED]
+        found = [f"{one.bought.source} {one.verdict}: {sentence(one.reason)}" for one in news]
+        log.warning("drift", customer=customer.external_id, changes=done.changes, found=found)
+    return True

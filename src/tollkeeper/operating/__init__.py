@@ -1,0 +1,1 @@
+"""Operating: what operators ask and do."""

@@ -1,0 +1,349 @@
+"""What an operator asks and does: who people are, why somebody may enter, what the provider says now, who else may."""
+
+import difflib
+import secrets
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass, replace
+
+import structlog
+from sqlalchemy import Connection
+
+from tollkeeper.billing.contact import tell_address
+from tollkeeper.billing.entitlements import derive
+from tollkeeper.billing.neighbours import look_again
+from tollkeeper.billing.reconcile import Books, reconcile
+from tollkeeper.catalog import Catalog
+from tollkeeper.errors import NoSuchEvent, NotDone, ProviderRefused, ProviderUnavailable
+from tollkeeper.model import Customer, Grant, OrderState, Person, Realm, Verdict
+from tollkeeper.operating.explanations import OPERATOR, Case, Explanation, as_dismissed, cases, other_sale
+from tollkeeper.operating.lookup import Found, somebody_called, the_person
+from tollkeeper.providers.budget import background
+from tollkeeper.providers.protocol import PaymentProvider
+from tollkeeper.reasons import Code, Reason, because
+from tollkeeper.relations import Surplus, surplus
+from tollkeeper.storage import audit, customers, dismissals, events, findings, grants, marks, orders, people
+from tollkeeper.storage.audit import Entry
+from tollkeeper.storage.findings import Noted, noted
+from tollkeeper.wording.adoption import nothing_to_look_at, nothing_to_restore
+from tollkeeper.wording.sentences import no_such_subscription, nothing_to_grant_for
+from tollkeeper.words import printable
+
+log = structlog.get_logger()
+
+EVIDENCE = "tollkeeper reconcile"
+BATCH = 100
+
+# How many of somebody's events and payments are shown.
+EVENTS_SHOWN = 500
+PAYMENTS_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A person in a list, with the issuers they sign in with and the products they hold now."""
+
+    person: Person
+    issuers: tuple[str, ...]
+    holds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What asking the provider about one person changed. ``trouble``: it could not be asked, and why."""
+
+    person: Person
+    changes: tuple[Entry, ...] = ()
+    trouble: str | None = None
+
+
+def list_people(conn: Connection, query: str, live: bool, now: int, limit: int) -> tuple[Listed, ...]:
+    """People whose id, name or e-mail address contains the query, newest first."""
+    found = people.search(conn, query, limit)
+    ids = [person.id for person in found]
+    issuers, holds = people.issuers_of(conn, ids), grants.products_held(conn, ids, live, now)
+    return tuple(Listed(person, issuers[person.id], holds[person.id]) for person in found)
+
+
+async def why(books: Books, who: str) -> Explanation:
+    """Explain what a person may use. Changes nothing. Raises ``PersonUnclear``.
+
+    A provider that cannot be asked leaves an explanation from what is kept here.
+    """
+    kept = await books.database.read(_kept, who, books.provider, books.catalog, books.clock())
+    try:
+        return replace(kept, payments=await _payments(books, kept))
+    except (ProviderUnavailable, ProviderRefused) as error:
+        return replace(kept, trouble=str(error))
+
+
+def _kept(conn: Connection, who: str, provider: PaymentProvider, catalog: Catalog, now: int) -> Explanation:
+    found, live = somebody_called(conn, who), provider.live
+    person = found.person
+    return Explanation(
+        person=person,
+        issuers=found.issuers,
+        live=live,
+        now=now,
+        grants=grants.in_mode(conn, person.id, live),
+        changes=tuple(entry for entry in reversed(audit.of_person(conn, person.id)) if entry.realm.live == live),
+        orders=orders.in_mode(conn, person.id, live),
+        events=events.of_person(conn, person.id, live, EVENTS_SHOWN),
+        payments=findings.of_person(conn, person.id, live, PAYMENTS_SHOWN),
+        unexplained=findings.unexplained_about(conn, provider.name, live, person, PAYMENTS_SHOWN),
+        remarked=findings.remarked(conn, provider.name, live, PAYMENTS_SHOWN, person.id),
+        surplus=_paid_twice(conn, catalog, live, now, person.id),
+        namesakes=people.sharing_address(conn, person, live, now),
+    )
+
+
+async def _payments(books: Books, kept: Explanation) -> tuple[Noted, ...]:
+    """What the provider says now of every customer that the person is or was."""
+    known = await books.database.read(customers.all_of_person, kept.person.id, await books.realm())
+    ordered = {order.id: order for order in kept.orders}
+    held = {grant.source: grant.product for grant in kept.grants}
+    told = [await books.provider.snapshot(who) for who in known]
+    bought = [one for snapshot in told for one in snapshot.bought]
+    ours = await books.database.read(marks.known, bought)
+    found = [one for snapshot in told for one in derive(snapshot, ordered, books.catalog, held, ours)]
+    payments = [noted(one, kept.person.id, kept.now) for one in found]
+    return tuple(sorted(payments, key=lambda one: one.bought_at, reverse=True))
+
+
+async def grant(
+    books: Books, who: str, product: str, *, note: str, until: int | None = None, payment: str | None = None
+) -> tuple[Found, Grant]:
+    """Let a person use a product, until a time (Unix seconds) or for good. ``payment`` is what it is given for.
+
+    Asks no provider. Raises ``PersonUnclear``, and ``NotDone`` for a product that is not in the catalog, a time that is
+    past, or a payment that is not unexplained here.
+    """
+    now = books.clock()
+    if books.catalog.find(product) is None:
+        raise NotDone(no_such_product(books.catalog, product))
+    if until is not None and until <= now:
+        raise NotDone("That time is past.")
+    given = Grant(
+        id=0,
+        person_id="",
+        product=product,
+        realm=Realm(OPERATOR, "", books.provider.live),
+        source=f"grt_{secrets.token_hex(12)}",
+        since=now,
+        until=until,
+        revoked_at=None,
+        reason=because(Code.OPERATOR_GRANTED, note=note),
+        amount=None,
+        currency=None,
+        reference=payment,
+        receipt_url=None,
+    )
+    return await books.database.write(_grant, who, given, books.provider.name, now)
+
+
+def _grant(conn: Connection, who: str, given: Grant, provider: str, now: int) -> tuple[Found, Grant]:
+    found = the_person(conn, who)
+    if given.reference is not None:
+        _explain(conn, provider, given.realm.live, given.reference, now)
+    kept = grants.add(conn, replace(given, person_id=found.person.id))
+    audit.record(conn, kept, "granted", evidence="tollkeeper grant", now=now)
+    return found, kept
+
+
+def _explain(conn: Connection, provider: str, live: bool, payment: str, now: int) -> None:
+    found = findings.unexplained_payment(conn, provider, live, payment)
+    if found is None:
+        raise NotDone(nothing_to_grant_for(payment))
+    # Or the next purchase would lead to what was paid for this one.
+    orders.close(conn, found.order_id or "", OrderState.COMPLETE, now)
+
+
+def no_such_product(catalog: Catalog, product: str) -> str:
+    """What is wrong with a product's key, and which there are."""
+    known = [one.key for one in catalog.products]
+    close = difflib.get_close_matches(product.lower(), known, n=1)
+    meant = f" Did you mean {close[0]}?" if close else ""
+    return f"There is no product {product} in the catalog.{meant} There are: {', '.join(known)}."
+
+
+async def revoke(books: Books, who: str, product: str, *, note: str) -> tuple[Found, tuple[Grant, ...]]:
+    """End every grant of a product that a person has now. What they paid for stays ended, whatever the provider says.
+
+    Asks no provider. Raises ``PersonUnclear``, and ``NotDone`` if there is nothing to end.
+    """
+    return await books.database.write(_revoke, who, product, note, books.provider.live, books.clock())
+
+
+def _revoke(
+    conn: Connection, who: str, product: str, note: str, live: bool, now: int
+) -> tuple[Found, tuple[Grant, ...]]:
+    found = the_person(conn, who)
+    person = found.person
+    customers.hold(conn, person.id)
+    held = grants.held(conn, person.id, live, now)
+    decided = because(Code.OPERATOR_REVOKED, note=note)
+    ended = tuple(
+        replace(one, revoked_at=now, withheld=decided, reason=decided) for one in held if one.product == product
+    )
+    if not ended:
+        holds = ", ".join(sorted({one.product for one in held})) or "nothing"
+        raise NotDone(printable(f"{person.name} ({person.id}) does not hold {product} now, but {holds}."))
+    for one in ended:
+        grants.change(conn, one)
+        audit.record(conn, one, "revoked", evidence="tollkeeper revoke", now=now)
+    for one in grants.in_mode(conn, person.id, live):
+        if one.product == product and one.withheld is None:  # suspended for a dispute, say, which may be won
+            grants.change(conn, replace(one, withheld=decided))
+    return found, ended
+
+
+def payments_to_check(
+    conn: Connection, catalog: Catalog, provider: str, live: bool, now: int, limit: int, *, dismissed: bool = False
+) -> tuple[Case, ...]:
+    """Payments of everybody that an operator should look at, or has ``dismissed``, newest first."""
+    unexplained = findings.unexplained(conn, provider, live, limit, dismissed=dismissed)
+    remarked = findings.remarked(conn, provider, live, limit, dismissed=dismissed)
+    twice = _paid_twice(conn, catalog, live, now, dismissed=dismissed)
+    return cases(unexplained, twice, catalog, remarked=remarked)[:limit]
+
+
+def _paid_twice(
+    conn: Connection, catalog: Catalog, live: bool, now: int, person_id: str | None = None, *, dismissed: bool = False
+) -> tuple[Surplus, ...]:
+    pairs = grants.paid_beside(conn, catalog.containing, live, now, person_id, dismissed=dismissed)
+    return surplus(pairs, catalog)
+
+
+def all_payments(
+    conn: Connection, catalog: Catalog, provider: str, live: bool, now: int, limit: int
+) -> tuple[Case, ...]:
+    """The same, those that were dismissed, and the other sales on the account, newest first."""
+    where = (conn, catalog, provider, live, now, limit)
+    known = payments_to_check(*where, dismissed=True)
+    why = dismissals.of_sources(conn, provider, live, {one.source for one in known})
+    found = [*payments_to_check(*where), *(as_dismissed(one, why[one.source]) for one in known)]
+    found += [other_sale(one) for one in findings.unrelated(conn, provider, live, limit)]
+    return tuple(sorted(found, key=lambda one: one.at, reverse=True)[:limit])
+
+
+def dismiss(
+    conn: Connection, catalog: Catalog, provider: str, live: bool, payment: str, note: str, now: int
+) -> tuple[Noted, ...]:
+    """Take what there is to look at of a payment off the list, until something new is found of it.
+
+    ``payment`` is an id that the list shows. Raises ``NotDone`` where there is nothing to look at.
+    """
+    reason = because(Code.OPERATOR_DISMISSED, note=note)
+    named = findings.named(conn, provider, live, payment)
+    done = tuple(one for one in named if _dismiss(conn, catalog, provider, live, one, reason, now))
+    if not done:
+        raise NotDone(nothing_to_look_at(payment))
+    return done
+
+
+def _dismiss(
+    conn: Connection, catalog: Catalog, provider: str, live: bool, one: Noted, reason: Reason, now: int
+) -> bool:
+    waits = findings.unexplained_payment(conn, provider, live, one.payment) is not None
+    twice = next((grant for grant in _surplus(conn, catalog, live, now, one) if grant.source == one.source), None)
+    if not (waits or one.remarks or twice):
+        return False
+    dismissals.dismiss(
+        conn,
+        provider,
+        live,
+        one.source,
+        reason,
+        now,
+        verdict=one.verdict if waits else None,
+        remarks=one.remarks,
+        product=twice.product if twice else None,
+    )
+    return True
+
+
+def _surplus(conn: Connection, catalog: Catalog, live: bool, now: int, one: Noted) -> list[Grant]:
+    if one.person_id is None:
+        return []
+    found = [_paid_twice(conn, catalog, live, now, one.person_id, dismissed=dismissed) for dismissed in (False, True)]
+    return [each.grant for some in found for each in some]
+
+
+def restore(conn: Connection, provider: str, live: bool, payment: str) -> None:
+    """Put what was dismissed back on the list. Raises ``NotDone`` where nothing was."""
+    if not dismissals.restore(conn, provider, live, payment):
+        raise NotDone(nothing_to_restore(payment))
+
+
+async def end(books: Books, source: str, *, note: str, at_period_end: bool = False) -> Noted | None:
+    """End a subscription at the provider, at once or when what is paid runs out, and make access agree.
+
+    Answers what is found of it now; None where it is nobody's here. Nothing is paid back. Raises ``NotDone`` where no
+    subscription that goes on is known by this id, and ``ProviderUnavailable`` or ``ProviderRefused``.
+    """
+    realm = await books.realm()
+    known = await books.database.read(findings.called, realm, source)
+    if known is None or not known.recurring or known.verdict is Verdict.ENDED:
+        raise NotDone(no_such_subscription(source))
+    await books.provider.end_subscription(source, at_period_end=at_period_end)
+    log.info("subscription ended by an operator", source=source, note=note, at_period_end=at_period_end)
+    customer = await books.database.read(customers.of_finding, realm, source)
+    if customer is None:
+        return None
+    await reconcile(books, customer, evidence=f"tollkeeper end: {note}")
+    return await books.database.read(findings.called, realm, source)
+
+
+def replay(conn: Connection, provider: str, live: bool, ids: Collection[str], now: int) -> tuple[str, ...]:
+    """Make these events due again. Raises ``NoSuchEvent``, and then none of them is."""
+    due = events.replay(conn, provider, live, ids, now)
+    missing = ", ".join(sorted(set(ids) - set(due)))
+    if missing:
+        raise NoSuchEvent(f"Never kept, or ignored as of no concern: {missing}. Nothing is replayed.")
+    return due
+
+
+async def reconcile_person(books: Books, who: str) -> Reconciliation:
+    """Ask the provider now what a person bought, and make their access agree.
+
+    Raises ``PersonUnclear``. Somebody who never began to buy is not known to the provider: nothing changes.
+    """
+    person = (await books.database.read(the_person, who)).person
+    try:
+        known = await books.database.read(customers.all_of_person, person.id, await books.realm())
+    except (ProviderUnavailable, ProviderRefused) as error:
+        return Reconciliation(person, trouble=str(error))
+    done = [await _reconcile(books, person, customer) for customer in known]
+    trouble = next((one.trouble for one in done if one.trouble is not None), None)
+    return Reconciliation(person, tuple(change for one in done for change in one.changes), trouble)
+
+
+async def reconcile_everybody(books: Books) -> AsyncIterator[tuple[int, Reconciliation]]:
+    """The same for every customer, one after the other; each comes with the number of customers there are. In the end,
+    what nobody known here bought is looked at again.
+
+    One of whom the provider will not tell does not hold up the others. Raises ``ProviderUnavailable`` or
+    ``ProviderRefused`` when it does not even tell which account this is.
+    """
+    realm = await books.realm()
+    total = await books.database.read(customers.count, realm)
+    last = 0
+    while batch := await books.database.read(customers.after, realm, last, BATCH):
+        for customer in batch:
+            person = (await books.database.read(the_person, customer.person_id)).person
+            with background():
+                done = await _reconcile(books, person, customer)
+            yield total, done
+        last = batch[-1].id
+    with background():
+        await look_again(books, realm, evidence=EVIDENCE)
+
+
+async def _reconcile(books: Books, person: Person, customer: Customer) -> Reconciliation:
+    before = {entry.id for entry in await books.database.read(audit.of_person, person.id)}
+    try:
+        await reconcile(books, customer, evidence=EVIDENCE)
+    except (ProviderUnavailable, ProviderRefused) as error:
+        return Reconciliation(person, trouble=str(error))
+    await tell_address(books, customer)
+    after = await books.database.read(audit.of_person, person.id)
+    return Reconciliation(person, tuple(one for one in after if one.id not in before and one.evidence == EVIDENCE))

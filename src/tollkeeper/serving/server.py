@@ -1,0 +1,134 @@
+"""Serve ASGI apps until told to stop: no new work then, and a clean end."""
+
+import asyncio
+import gc
+import signal
+import socket
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from tollkeeper.errors import TollkeeperError
+
+# How long requests under way may take to finish, in seconds. With the worker's own grace that is less than the ten
+# after which service managers commonly lose their patience.
+GRACE = 5
+
+# How long after its start a server has imported what it will. Seconds.
+SETTLED = 10
+
+
+class CannotListen(TollkeeperError):
+    """Another program listens there already, or the host is not this machine's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """An app and the socket it answers on."""
+
+    app: ASGIApp
+    socket: socket.socket
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take a port before anything else is set up. Raises ``CannotListen`` with words on what to do."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # The protocol is named, or else asyncio does not recognise TCP, and answers wait 40 ms for Nagle's algorithm.
+    taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        taken.bind((host, port))
+        # Listening at once makes a second program fail here too, where SO_REUSEADDR alone might let it in.
+        taken.listen(2048)
+    except OSError as error:
+        taken.close()
+        why = error.strerror or error
+        raise CannotListen(f"Cannot listen on {host}:{port}: {why}. Choose another --port or --host.") from error
+    return taken
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its own signal handling: one handler stops several servers, and the exit status is ours."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.answering = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.answering.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Servers:
+    """Several servers in one event loop, stopped together."""
+
+    def __init__(self) -> None:
+        self._running: list[tuple[Server, asyncio.Task[None]]] = []
+        self._stop = asyncio.Event()
+
+    async def start(self, listener: Listener) -> None:
+        """Start one app and wait until it answers. Raises what its lifespan raised, if it could not start."""
+        config = uvicorn.Config(
+            listener.app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            lifespan="on",
+            timeout_graceful_shutdown=GRACE,
+            http=_protocol(),
+            # We speak no websockets, but the gate is asked about those to the app: Caddy then sends their very headers.
+            ws="none",
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+        server = Server(config)
+        task = asyncio.create_task(server.serve([listener.socket]))
+        answering = asyncio.create_task(server.answering.wait())
+        await asyncio.wait({task, answering}, return_when=asyncio.FIRST_COMPLETED)
+        answering.cancel()
+        if not server.started:
+            raise TollkeeperError("The app could not start; see the log above.")
+        self._running.append((server, task))
+
+    async def until_told(self) -> None:
+        """Wait for SIGINT or SIGTERM."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop.set)
+        # What is there by then stays: to search it for garbage would hold up every answer, again and again. Only here,
+        # for whoever waits here has the process to themselves.
+        loop.call_later(SETTLED, gc.freeze)
+        await self._stop.wait()
+
+    async def stop(self) -> None:
+        """Finish what is under way, newest server first."""
+        for server, task in reversed(self._running):
+            server.should_exit = True
+            await task
+
+
+def _protocol() -> type[asyncio.Protocol] | Literal["auto"]:
+    """How to parse HTTP: in C where that can be had, but never without bounds."""
+    try:
+        from tollkeeper.serving.heads import BoundedHeads
+    except ImportError:  # Windows: uvicorn then takes h11, which has bounds of its own
+        return "auto"
+    return BoundedHeads
+
+
+def run(main: Callable[[], Coroutine[None, None, None]]) -> None:
+    """Run a coroutine on the fastest event loop there is."""
+    try:
+        import uvloop
+    except ImportError:  # Windows
+        asyncio.run(main())
+    else:
+        uvloop.run(main())

@@ -1,0 +1,1 @@
+"""Wording: reasons, money and time in words."""

@@ -1,0 +1,114 @@
+"""PURE. The part of the wording room about products that stand to each other: told before paying, and after."""
+
+from collections.abc import Iterable, Mapping
+
+from tollkeeper.relations import Advice, Beside, Relation, Running, Surplus
+from tollkeeper.wording.sentences import filled, undo
+
+# What is paid for twice
+
+BOUGHT_TWICE = "bought twice"
+
+
+def why_surplus(one: Surplus) -> str:
+    """What was paid for twice."""
+    if one.grant.product == one.beside.product and one.later:
+        return "An earlier payment for the same product still counts."
+    how = "was bought for good" if one.beside.until is None else "is paid for as well"
+    return f"{one.beside.product} gives all of it, and {how} ({one.beside.source})."
+
+
+def undo_surplus(one: Surplus) -> str:
+    """What an operator can do about it."""
+    recurring = one.grant.until is not None
+    if recurring and not one.later:
+        return f"To charge for it no more: tollkeeper end {one.grant.source} --at-period-end --note WHY"
+    return f"{undo(recurring)} at the provider; access stays."
+
+
+def paid_twice(one: Surplus, beside: str) -> str:
+    """The same, for whoever pays. ``beside`` is the name of the product that gives all of it."""
+    if one.grant.until is None:
+        return f"You had all of this already, with {beside}. Please write to us about this payment."
+    end = "" if one.grant.reason["ends"] else " End this one under Manage billing: you keep your access."
+    write = " Please write to us about what you have paid for it." if one.later else ""
+    twice = f"{beside} gives you all of this as well"
+    if one.beside.until is None:
+        twice = f"you have {beside} for good, which gives you all of this"
+    return f"You pay twice: {twice}.{end}{write}"
+
+
+# Before paying
+
+# For the log: why a plan cannot be changed.
+OTHER_ACCOUNT = "No customer of this account has the subscription."
+
+
+def instead(one: Beside, other: str) -> str:
+    """What a change of plan would be, beside the button for it. ``other`` is what is subscribed to now."""
+    if one.relation is Relation.CONTAINED:
+        return f"You have all of this already, with {other}. You can change your plan to it."
+    return f"You subscribe to {other}: this changes your plan, so that you do not pay for both."
+
+
+# By how what is bought stands to the product of a subscription, and by what is so: the first entry that fits counts.
+BESIDE_ONCE: Mapping[Relation, Mapping[str, str]] = {
+    Relation.CONTAINS: {
+        "ends": "{wanted} gives for good all that your subscription to {other} does. That ends on {ends:day} anyway.",
+        "to_mend ends_itself": "{wanted} gives for good all that your subscription to {other} does. Once it is paid,"
+        " that subscription ends by itself on {period_end:day}. What is owed for it may be collected until then.",
+        "same ends_itself": "You subscribe to {other}. Once you have paid for it for good, the subscription ends by"
+        " itself on {period_end:day}, and nothing more is charged for it.",
+        "ends_itself": "{wanted} gives for good all that your subscription to {other} does. Once it is paid, that"
+        " subscription ends by itself on {period_end:day}, and nothing more is charged for it.",
+        "": "{wanted} gives for good all that your subscription to {other} does. That subscription goes on all the"
+        " same: end it under Manage billing on your account, or you pay for both.",
+    },
+    Relation.CONTAINED: {
+        "ends": "Your subscription to {other} gives you all of this already, until it ends on {ends:day}.",
+        "": "Your subscription to {other} gives you all of this already, and more. It goes on beside what you buy now.",
+    },
+    Relation.OVERLAPS: {
+        "": "Your subscription to {other} gives you a part of this already ({shared}). It goes on beside what you buy"
+        " now.",
+    },
+}
+BESIDE_SUBSCRIBING: Mapping[Relation, Mapping[str, str]] = {
+    Relation.CONTAINS: {
+        "ends": "{wanted} gives all that your subscription to {other} does, which ends on {ends:day}. If you subscribe"
+        " now, you pay for both until then. To change your plan instead, let that subscription go on first, under"
+        " Manage billing on your account.",
+        "": "{wanted} gives all that your subscription to {other} does. If you subscribe, you pay for both.",
+    },
+    Relation.CONTAINED: {
+        "ends": "Your subscription to {other} gives you all of this already, until it ends on {ends:day}. If you"
+        " subscribe now, you pay twice until then.",
+        "": "Your subscription to {other} gives you all of this already. If you subscribe, you pay twice.",
+    },
+    Relation.OVERLAPS: {
+        "": "Your subscription to {other} gives you a part of this already ({shared}). If you subscribe, you pay for"
+        " both.",
+    },
+}
+
+
+def beside(
+    one: Beside, advice: Advice, *, wanted: str, other: str, period_end: int | None, shared: Iterable[str]
+) -> str:
+    """What a subscription means for what is bought beside it. ``wanted`` and ``other`` are the products' names.
+
+    ``period_end`` is in Unix seconds; ``shared`` are the features that both unlock.
+    """
+    facts = {
+        "wanted": wanted,
+        "other": other,
+        "ends": one.has.ends_at,
+        "ends_itself": advice.ends_itself,
+        "same": wanted == other,
+        "to_mend": one.has.running is Running.TO_MEND,
+        "period_end": period_end,
+        "shared": ", ".join(shared),
+    }
+    table = BESIDE_ONCE if advice.once else BESIDE_SUBSCRIBING
+    text = next(text for needs, text in table[one.relation].items() if all(facts[need] for need in needs.split()))
+    return filled(text, facts)

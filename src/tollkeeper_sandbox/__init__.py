@@ -1,0 +1,68 @@
+"""Stand-ins, over HTTP, for the services that an app with sign-in and payments talks to.
+
+They speak the real protocols, so an app in any language can be pointed at them and need not know.
+The sandbox imports nothing from the rest of this package.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tollkeeper_sandbox.people import CLIENT_ID, CLIENT_SECRET, PEOPLE, Person
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+__all__ = ["CLIENT_ID", "CLIENT_SECRET", "PEOPLE", "Person", "create_sandbox"]
+
+
+def create_sandbox(
+    *,
+    base_url: str,
+    folder: Path | None = None,
+    clock: Callable[[], float] = time.time,
+    one_clock: bool = False,
+) -> Starlette:
+    """Put the stand-ins for Stripe and for an OpenID Connect issuer together into one ASGI app.
+
+    ``base_url`` is the address that browsers and the app reach it at, without a path.
+    ``folder`` keeps payments and the signing key over a restart (made if missing, mode 0700);
+    without it everything is forgotten. ``clock`` gives Unix seconds.
+    ``state.now`` of the answer gives the sandbox's time, which the control page moves ahead of ``clock``. An app that
+    goes by it needs ``one_clock``: then ID tokens and the signatures of webhooks tell that time, too, not ``clock``'s.
+    Webhooks are delivered while the app's lifespan runs.
+    """
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+    from starlette.staticfiles import StaticFiles
+
+    from tollkeeper_sandbox.identity import IdentitySandbox
+    from tollkeeper_sandbox.pages import HERE
+    from tollkeeper_sandbox.stripe import StripeSandbox
+
+    if folder:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ledger = folder / "ledger.sqlite3" if folder else ":memory:"
+    stripe = StripeSandbox(ledger=ledger, base_url=base_url, clock=clock, one_clock=one_clock)
+    identity = IdentitySandbox(base_url=base_url, folder=folder, clock=stripe.now if one_clock else clock)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        deliveries = asyncio.create_task(stripe.run())
+        try:
+            yield
+        finally:
+            deliveries.cancel()
+            with suppress(asyncio.CancelledError):
+                await deliveries
+            await stripe.close()
+
+    static = Mount("/static", StaticFiles(directory=HERE / "static"))
+    app = Starlette(routes=[static, *identity.routes, *stripe.routes], lifespan=lifespan)
+    app.state.now = stripe.now
+    return app

@@ -1,0 +1,90 @@
+"""A stand-in for Stripe over HTTP: API, hosted checkout page, signed webhooks, control page."""
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import httpx2
+from starlette.routing import BaseRoute
+
+from tollkeeper_sandbox.stripe.api.http import Api
+from tollkeeper_sandbox.stripe.control.actions import Actions
+from tollkeeper_sandbox.stripe.control.fault_api import FaultApi
+from tollkeeper_sandbox.stripe.control.page import Control
+from tollkeeper_sandbox.stripe.engine.clock import ahead
+from tollkeeper_sandbox.stripe.engine.deliveries import DEFAULT_DELAYS, Deliveries
+from tollkeeper_sandbox.stripe.engine.ledger import Ledger
+from tollkeeper_sandbox.stripe.engine.work import Work
+from tollkeeper_sandbox.stripe.objects.happenings import happen
+from tollkeeper_sandbox.stripe.pages.hosted import Hosted
+from tollkeeper_sandbox.stripe.pages.invoice_page import invoice_routes
+from tollkeeper_sandbox.stripe.pages.link_page import LinkPage
+from tollkeeper_sandbox.stripe.pages.portal_page import portal_routes
+
+__all__ = ["DEFAULT_DELAYS", "StripeSandbox"]
+
+
+class StripeSandbox:
+    """Everything that answers in Stripe's place.
+
+    ``ledger`` is the SQLite file that outlives the process; ``base_url`` is where buyers' browsers find
+    the sandbox; ``clock`` tells seconds, UTC; ``token(n)`` gives 2 n unguessable characters;
+    ``delivery_delays`` are the seconds between the tries of a webhook delivery that fails; and ``transport``
+    carries webhooks in the network's place. Signatures tell the time by ``clock``, or with ``one_clock`` by the one
+    that is moved by hand, for an app that goes by that, too. With a clock and a token of the caller's own, the same
+    calls have the same answers. ``routes`` are what an ASGI app needs to serve it.
+    """
+
+    def __init__(
+        self,
+        *,
+        ledger: str | Path = ":memory:",
+        base_url: str,
+        clock: Callable[[], float] = time.time,
+        token: Callable[[int], str] = secrets.token_hex,
+        delivery_delays: Sequence[float] = DEFAULT_DELAYS,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        one_clock: bool = False,
+    ) -> None:
+        self._ledger = Ledger(ledger)
+        self._base_url = base_url.rstrip("/")
+        self._clock = clock
+        self._token = token
+        self._deliveries = Deliveries(
+            self._ledger, self.now, delivery_delays, self.now if one_clock else clock, transport
+        )
+        wake = self._deliveries.wake
+        self.routes: list[BaseRoute] = [
+            *Api(self._begin, wake).routes,
+            *Hosted(self._begin, wake).routes,
+            *LinkPage(self._begin).routes,
+            *invoice_routes(self._begin, wake),
+            *portal_routes(self._begin, wake),
+            *Control(self._begin).routes,
+            *Actions(self._begin, wake).routes,
+            *FaultApi(self._begin, wake).routes,
+        ]
+
+    @property
+    def ledger(self) -> Ledger:
+        """What happened, for whoever checks it. Nobody but the sandbox itself writes to it."""
+        return self._ledger
+
+    async def run(self) -> None:
+        """Deliver webhooks and end what the clock ends, until cancelled."""
+        await self._deliveries.run(self._tick)
+
+    async def close(self) -> None:
+        self._ledger.close()
+
+    def now(self) -> float:
+        """The sandbox's time: ``clock``, moved ahead by hand."""
+        return self._clock() + ahead(self._ledger)
+
+    def _begin(self, request: str | None = None, idempotency_key: str | None = None) -> Work:
+        return Work(self._ledger, int(self.now()), self._base_url, self._token, request, idempotency_key)
+
+    def _tick(self) -> None:
+        with self._ledger.transaction():
+            happen(self._begin())

@@ -1,0 +1,1 @@
+"""The control page, for whoever runs the sandbox."""

@@ -1,0 +1,1 @@
+"""What all of it runs on: the ledger, the clock, webhooks, faults."""

@@ -1,0 +1,1 @@
+"""Facts: test cards, test accounts, countries, currencies, the calendar."""

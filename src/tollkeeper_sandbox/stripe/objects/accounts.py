@@ -1,0 +1,99 @@
+"""The one account that the sandbox's keys belong to (https://docs.stripe.com/api/accounts)."""
+
+from tollkeeper_sandbox.stripe.engine import settings
+from tollkeeper_sandbox.stripe.engine.errors import ApiError, invalid
+from tollkeeper_sandbox.stripe.engine.ledger import JSON
+from tollkeeper_sandbox.stripe.engine.listing import Params
+from tollkeeper_sandbox.stripe.engine.shapes import make
+from tollkeeper_sandbox.stripe.engine.work import Work
+
+NAME = "Sandbox Shop"
+
+
+def account_id(work: Work) -> str:
+    return current(work)["id"]  # type: ignore[no-any-return]
+
+
+def retrieve_current(work: Work, _params: Params, _id: str) -> JSON:
+    return current(work)
+
+
+def retrieve(work: Work, _params: Params, id_: str) -> JSON:
+    """One's own account; there are no connected ones."""
+    account = current(work)
+    if account["id"] != id_:
+        message = f"The provided key does not have access to account '{id_[:40]}' (or that account does not exist)."
+        raise ApiError(403, message, code="account_invalid")
+    return account
+
+
+def current(work: Work) -> JSON:
+    """Made when it is first asked for; it outlives restarts with the ledger."""
+    known = work.ledger.page("account", (), {}, 1)
+    if known:
+        return known[0]
+    account = _account(work)
+    work.ledger.add(account)
+    return account
+
+
+def tax_is_active(work: Work) -> bool:
+    """Whether Stripe Tax is set up, as one does in Stripe's dashboard."""
+    return settings.of(work.ledger, "tax") == "yes"
+
+
+def charges_are_enabled(work: Work) -> bool:
+    """Whether the account is activated: its owner has told Stripe who they are."""
+    return settings.of(work.ledger, "account") == "enabled"
+
+
+def update_charges(work: Work) -> None:
+    """Let the account show what was set."""
+    enabled = charges_are_enabled(work)
+    changes = {"charges_enabled": enabled, "payouts_enabled": enabled, "details_submitted": enabled}
+    work.change(current(work), changes)
+
+
+def check_charges(work: Work) -> None:
+    """https://docs.stripe.com/error-codes#testmode-charges-only."""
+    if not charges_are_enabled(work):
+        raise invalid("Your account cannot currently make live charges.", code="testmode_charges_only")
+
+
+def _account(work: Work) -> JSON:
+    return make(
+        "account",
+        id=work.new_id("acct", 8),
+        business_profile={"name": NAME},
+        business_type="company",
+        capabilities={"card_payments": "active", "transfers": "active"},
+        charges_enabled=True,
+        controller={"type": "account"},
+        country="DE",
+        created=work.now,
+        default_currency="usd",
+        details_submitted=True,
+        email="owner@sandbox.example",
+        external_accounts={"object": "list", "data": [], "has_more": False, "url": "/v1/account/external_accounts"},
+        future_requirements=_nothing_due(),
+        metadata={},
+        payouts_enabled=True,
+        requirements=_nothing_due(),
+        settings={
+            "branding": {},
+            "card_payments": {"decline_on": {"avs_failure": False, "cvc_failure": False}},
+            "dashboard": {"display_name": NAME, "timezone": "Etc/UTC"},
+            "payments": {},
+            "payouts": {
+                "debit_negative_balances": True,
+                "schedule": {"delay_days": 7, "interval": "daily"},
+            },
+        },
+        tos_acceptance={},
+        type="standard",
+    )
+
+
+def _nothing_due() -> JSON:
+    lists = ("alternatives", "currently_due", "errors", "eventually_due", "past_due", "pending_verification")
+    return {name: [] for name in lists}

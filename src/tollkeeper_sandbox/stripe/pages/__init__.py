@@ -1,0 +1,1 @@
+"""What buyers see: checkout, invoices, the customer portal."""
