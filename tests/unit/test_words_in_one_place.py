@@ -11,8 +11,8 @@ import tollkeeper
 
 SOURCE = Path(tollkeeper.__file__).parent
 
-# The wording rooms; and where other words have their place: a separate wing, what was once, and help on settings.
-ROOMS = ("wording", "sandbox/", "storage/migrations/", "settings.py", "config.py")
+# The wording room; and where other words have their place: what was once, and help on settings.
+ROOMS = ("wording/", "storage/migrations/", "config/")
 
 ABOUT = re.compile(
     r"\b(pays?|paid|payments?|refund\w*|charge[ds]?|access|subscri\w+|disput\w+|buy|bought|purchases?|invoices?|billing"
@@ -22,10 +22,10 @@ ABOUT = re.compile(
 
 # (where, how it begins): why it may stand there.
 ALLOWED = {
-    ("checkout.py", "purchase of what was paid already"): "evidence, as the audit has it: what somebody did",
-    ("cli.py", "Stopped. What was paid is kept"): "the demo, of itself",
-    ("cli.py", "\n  …: no real money"): "the demo, of itself",
-    ("cli.py", "  Sign in as       …"): "the demo, of itself",
+    ("billing/checkout.py", "purchase of what was paid already"): "evidence, as the audit has it: what somebody did",
+    ("cli/commands.py", "Stopped. What was paid is kept"): "the demo, of itself",
+    ("cli/commands.py", "\n  …: no real money"): "the demo, of itself",
+    ("cli/commands.py", "  Sign in as       …"): "the demo, of itself",
     ("metrics.py", "Changes of access that only"): "help on a metric",
     ("metrics.py", "Payments that a person must look at"): "help on a metric",
     ("providers/stripe/plan_changes.py", ""): "all of it on a seller's account, as it is set up",
