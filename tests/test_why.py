@@ -38,13 +38,13 @@ def v1(shop: Shop) -> Any:
 async def told(shop: Shop, person: Person, *more: str) -> str:
     """The sentence for what the person bought; each of ``more`` stands somewhere below it."""
     await shop.hear()
-    explained = await operators.why(shop.books, person.id)
-    explanation_in_words(explained, shop.books.catalog)
-    below = [*remarks(explained, shop.books.catalog)]
-    below += [f"{one.kind}: {one.reason} {one.remedy}" for one in cases_of(explained, shop.books.catalog)]
+    explained = await operators.why(shop.services, person.id)
+    explanation_in_words(explained, shop.services.catalog)
+    below = [*remarks(explained, shop.services.catalog)]
+    below += [f"{one.kind}: {one.reason} {one.remedy}" for one in cases_of(explained, shop.services.catalog)]
     for words in more:
         assert any(re.search(words, one) for one in below), below
-    return next(one.sentence for one in answers(explained, shop.books.catalog) if one.feature == "reports")
+    return next(one.sentence for one in answers(explained, shop.services.catalog) if one.feature == "reports")
 
 
 async def fails(shop: Shop, subscription: str) -> None:
@@ -118,7 +118,7 @@ async def test_an_earlier_period_that_is_disputed(shop: Shop) -> None:
 
 async def test_two_products_of_which_one_gives_all_of_the_other(shop: Shop) -> None:
     pro, basic = shop.product(), shop.product("basic")
-    shop.books = replace(shop.books, catalog=Catalog((pro, replace(basic, on_sale=basic.prices))))
+    shop.services = replace(shop.services, catalog=Catalog((pro, replace(basic, on_sale=basic.prices))))
     person, plain = await shop.subscriber("basic", name="Basil Both")
     shop.world.pass_time(DAY)
     shop.world.pay(await shop.page(person))
@@ -135,8 +135,8 @@ async def test_two_products_of_which_one_gives_all_of_the_other(shop: Shop) -> N
 async def test_somebody_who_bought_of_a_neighbour_on_the_account(shop: Shop) -> None:
     person = await shop.newcomer("Nora Neighbour")
     await shop.page(person)
-    realm = await shop.books.realm()
-    known = await shop.books.database.read(customers.of_person, person.id, realm)
+    realm = await shop.services.realm()
+    known = await shop.services.database.read(customers.of_person, person.id, realm)
     assert known is not None
     shop.world.subscribe_by_hand(known.external_id, shop.world.price(4500, name="A calendar", interval="month"))
     assert re.fullmatch(
@@ -151,7 +151,7 @@ async def test_a_subscription_that_was_adopted(shop: Shop) -> None:
     customer = v1(shop).customers.create({"email": "ada@shop.example"}).id
     subscription = shop.world.subscribe_by_hand(customer, shop.weekly)
     await shop.hear()
-    await adoption.adopt(shop.books, person.id, subscription, note="Sold by telephone")
+    await adoption.adopt(shop.services, person.id, subscription, note="Sold by telephone")
     assert re.fullmatch(
         rf"Ada Adopted may use reports until {ON}, because {SUB} is paid until {ON}\.", await told(shop, person)
     )

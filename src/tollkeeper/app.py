@@ -14,8 +14,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from tollkeeper.billing.checkout import Till
-from tollkeeper.billing.reconcile import Books
+from tollkeeper.billing.checkout import CheckoutService
+from tollkeeper.billing.reconcile import Services
 from tollkeeper.billing.worker import Worker
 from tollkeeper.catalog import Catalog
 from tollkeeper.config.load import Config
@@ -43,7 +43,7 @@ from tollkeeper.web.pages import Pages
 from tollkeeper.web.rates import Rates
 from tollkeeper.web.site import Site
 
-OpenBooks = Callable[[Config, Callable[[], int]], AbstractAsyncContextManager[Books]]
+OpenBooks = Callable[[Config, Callable[[], int]], AbstractAsyncContextManager[Services]]
 
 
 def now() -> int:
@@ -52,7 +52,7 @@ def now() -> int:
 
 
 @asynccontextmanager
-async def open_books(config: Config, clock: Callable[[], int] = now) -> AsyncIterator[Books]:
+async def open_services(config: Config, clock: Callable[[], int] = now) -> AsyncIterator[Services]:
     """The database and the provider of a configuration, which commands use beside a running server.
 
     Raises ``StorageError`` or ``StorageBusy`` when the database cannot be used.
@@ -61,18 +61,20 @@ async def open_books(config: Config, clock: Callable[[], int] = now) -> AsyncIte
     metrics = Metrics()
     provider = StripeProvider(config.stripe, asked=metrics.asked)
     try:
-        yield Books(database, provider, Catalog(config.products), clock, metrics)
+        yield Services(database, provider, Catalog(config.products), clock, metrics)
     finally:
         await provider.close()
         await database.close()
 
 
-def create_app(config: Config, *, clock: Callable[[], int] = now, open_books: OpenBooks = open_books) -> ASGIApp:
-    """The whole application. Opening the books and the background work belong to its lifespan."""
-    return guarded(create_pages(config, clock=clock, open_books=open_books), config)
+def create_app(config: Config, *, clock: Callable[[], int] = now, open_services: OpenBooks = open_services) -> ASGIApp:
+    """The whole application. Opening the services and the background work belong to its lifespan."""
+    return guarded(create_pages(config, clock=clock, open_services=open_services), config)
 
 
-def create_pages(config: Config, *, clock: Callable[[], int] = now, open_books: OpenBooks = open_books) -> Starlette:
+def create_pages(
+    config: Config, *, clock: Callable[[], int] = now, open_services: OpenBooks = open_services
+) -> Starlette:
     """All pages, and the lifespan that they need, without what guards them."""
     pages = Starlette(
         routes=routes(
@@ -81,7 +83,7 @@ def create_pages(config: Config, *, clock: Callable[[], int] = now, open_books: 
         ),
         middleware=limits_on_requests(config),
         exception_handlers=errors.HANDLERS,
-        lifespan=partial(lifespan, config=config, open_books=partial(open_books, config, clock)),
+        lifespan=partial(lifespan, config=config, open_services=partial(open_services, config, clock)),
     )
     pages.router.redirect_slashes = False  # such a redirect would name whatever host the request names
     return pages
@@ -96,21 +98,21 @@ def guarded(pages: Starlette, config: Config) -> ASGIApp:
         app = cast(
             ASGIApp, ProxyHeadersMiddleware(cast(Any, app), [str(network) for network in config.trusted_proxies])
         )
-    believed = guards.Believed(config.trusted_proxies)
-    app = guards.OnlyOurProxies(app, believed)
+    trusted_headers = guards.TrustedHeaders(config.trusted_proxies)
+    app = guards.OnlyOurProxies(app, trusted_headers)
     # First of all, for what stands around a page takes longer than the gate itself.
-    return gate.AheadOfPages(app, config, believed, lambda: pages.state.site)
+    return gate.AheadOfPages(app, config, trusted_headers, lambda: pages.state.site)
 
 
 @asynccontextmanager
 async def lifespan(
-    app: Starlette, *, config: Config, open_books: Callable[[], AbstractAsyncContextManager[Books]]
+    app: Starlette, *, config: Config, open_services: Callable[[], AbstractAsyncContextManager[Services]]
 ) -> AsyncIterator[None]:
-    """Open the books, run the worker beside the pages, and close everything in order."""
-    async with open_books() as books:
-        till = Till(books, config.base_url)
-        worker = Worker(books, config.sweep_hours * 3600, till)
-        site = assemble(config, books, till, worker)
+    """Open the services, run the worker beside the pages, and close everything in order."""
+    async with open_services() as services:
+        checkout_service = CheckoutService(services, config.base_url)
+        worker = Worker(services, config.sweep_hours * 3600, checkout_service)
+        site = assemble(config, services, checkout_service, worker)
         app.state.site = site
         work = asyncio.create_task(worker.run())
         try:
@@ -120,17 +122,22 @@ async def lifespan(
             await site.signin.close()
 
 
-def assemble(config: Config, books: Books, till: Till, worker: Worker) -> Site:
+def assemble(config: Config, services: Services, checkout_service: CheckoutService, worker: Worker) -> Site:
     """One site from its parts."""
     return Site(
         config=config,
-        books=books,
+        services=services,
         gate=Gate(
-            books.database, books.catalog, config.live, books.clock, config.login_cookie, config.login_cookie_apart
+            services.database,
+            services.catalog,
+            config.live,
+            services.clock,
+            config.login_cookie,
+            config.login_cookie_apart,
         ),
-        till=till,
-        signin=SignIn(config.issuers, clock=books.clock),
-        attempts=AttemptSeal(config.secret_keys, clock=books.clock),
+        checkout_service=checkout_service,
+        signin=SignIn(config.issuers, clock=services.clock),
+        attempts=AttemptSeal(config.secret_keys, clock=services.clock),
         pages=Pages(config),
         rates=Rates(),
         wake_worker=worker.wake,

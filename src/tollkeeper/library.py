@@ -89,7 +89,7 @@ class Tollkeeper:
     def features(self, visitor: Visitor | None) -> frozenset[str]:
         """Everything that a visitor may use now."""
         site = self._site()
-        return features_of(visitor, site.books.catalog, site.books.clock()) if visitor else frozenset()
+        return features_of(visitor, site.services.catalog, site.services.clock()) if visitor else frozenset()
 
     def require(self, feature: str) -> "Requirement":
         """Let only those in who may use a feature.

@@ -349,7 +349,7 @@ def without_receipts(invoices: Iterable[Invoice]) -> tuple[Invoice, ...]:
     return tuple(replace(one, receipt_url=None) for one in invoices)
 
 
-class Standing(StrEnum):
+class SubscriptionStatus(StrEnum):
     """How a subscription stands with the provider. One that we have no word for is unknown."""
 
     TRIALING = "trialing"
@@ -386,7 +386,7 @@ class Subscription(Named):
     What it was paid, refunded and disputed by is told of the present period.
     """
 
-    standing: Standing
+    standing: SubscriptionStatus
     items: tuple[Line, ...]
     period_start: int
     period_end: int
@@ -410,7 +410,7 @@ class Subscription(Named):
     @property
     def over(self) -> bool:
         """Whether nothing more can come of it."""
-        return self.standing in {Standing.CANCELED, Standing.INCOMPLETE_EXPIRED}
+        return self.standing in {SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED}
 
     @property
     def present(self) -> tuple[Invoice, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.model import Finding, Grant, Product, Standing, Subscription, Verdict
+from tollkeeper.model import Finding, Grant, Product, Subscription, SubscriptionStatus, Verdict
 
 
 class Relation(StrEnum):
@@ -137,7 +137,15 @@ def _beside(wanted: Product, has: Iterable[Has], catalog: Catalog) -> list[Besid
 # After it was bought for good
 
 # Those of which a provider takes an end. One whose first payment is still to be made goes on only if it is made.
-CAN_BE_ENDED = frozenset({Standing.TRIALING, Standing.ACTIVE, Standing.PAST_DUE, Standing.UNPAID, Standing.PAUSED})
+CAN_BE_ENDED = frozenset(
+    {
+        SubscriptionStatus.TRIALING,
+        SubscriptionStatus.ACTIVE,
+        SubscriptionStatus.PAST_DUE,
+        SubscriptionStatus.UNPAID,
+        SubscriptionStatus.PAUSED,
+    }
+)
 OURS = frozenset({Verdict.GRANTED, Verdict.SUSPENDED, Verdict.REVOKED})
 
 

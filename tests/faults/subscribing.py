@@ -9,9 +9,9 @@ from typing import Any
 from tests.providers.worlds import StripeWorld, opened
 from tests.support.running import running_sandbox
 
-from tollkeeper.billing.checkout import Hosted, Till
+from tollkeeper.billing.checkout import CheckoutService, Hosted
 from tollkeeper.billing.inbox import drain
-from tollkeeper.billing.reconcile import Books
+from tollkeeper.billing.reconcile import Services
 from tollkeeper.catalog import Catalog
 from tollkeeper.model import Grant, Identity, Person, Policy, Product
 from tollkeeper.operating import operators
@@ -29,37 +29,37 @@ GRACE = 3 * DAY
 
 @dataclass
 class Shop:
-    """Everything but pages: what is sold, the till, and the seller's side of the provider."""
+    """Everything but pages: what is sold, the checkout_service, and the seller's side of the provider."""
 
     world: StripeWorld
-    books: Books
+    services: Services
     weekly: str
     yearly: str
     once: str
     plain: str
 
     @property
-    def till(self) -> Till:
-        return Till(self.books, "https://pay.example")
+    def checkout_service(self) -> CheckoutService:
+        return CheckoutService(self.services, "https://pay.example")
 
     def product(self, key: str = "pro") -> Product:
-        found = self.books.catalog.find(key)
+        found = self.services.catalog.find(key)
         assert found is not None
         return found
 
     def sell(self, **policy: Any) -> None:
         """Change the policy of every product."""
-        changed = tuple(replace(one, policy=replace(one.policy, **policy)) for one in self.books.catalog.products)
-        self.books = replace(self.books, catalog=Catalog(changed))
+        changed = tuple(replace(one, policy=replace(one.policy, **policy)) for one in self.services.catalog.products)
+        self.services = replace(self.services, catalog=Catalog(changed))
 
     async def newcomer(self, name: str = "Nova Example") -> Person:
         token = secrets.token_hex(6)
         identity = Identity("https://id.example", token, name, f"{token}@example.com")
-        now = self.books.clock()
-        return await self.books.database.write(lambda conn: people.person_of(conn, identity, new_id=token, now=now))
+        now = self.services.clock()
+        return await self.services.database.write(lambda conn: people.person_of(conn, identity, new_id=token, now=now))
 
     async def page(self, person: Person, key: str = "pro", price_id: str | None = None) -> str:
-        found = await self.till.begin(person, self.product(key), price_id)
+        found = await self.checkout_service.begin(person, self.product(key), price_id)
         assert isinstance(found, Hosted)
         return found.url
 
@@ -75,18 +75,18 @@ class Shop:
 
     async def hear(self) -> None:
         """Hear of everything that ever happened."""
-        realm = await self.books.realm()
-        async for page in self.books.provider.events(0):
-            await self.books.database.write(events.keep_all, page, self.books.clock())
-        while await drain(self.books, realm):
+        realm = await self.services.realm()
+        async for page in self.services.provider.events(0):
+            await self.services.database.write(events.keep_all, page, self.services.clock())
+        while await drain(self.services, realm):
             pass
 
     async def held(self, person: Person) -> list[str]:
-        found = await self.books.database.read(grants.held, person.id, False, self.books.clock())
+        found = await self.services.database.read(grants.held, person.id, False, self.services.clock())
         return sorted(grant.product for grant in found)
 
     async def grants(self, person: Person) -> tuple[Grant, ...]:
-        return await self.books.database.read(grants.in_mode, person.id, False)
+        return await self.services.database.read(grants.in_mode, person.id, False)
 
     async def until(self, person: Person) -> int:
         (grant,) = await self.grants(person)
@@ -94,15 +94,17 @@ class Shop:
         return grant.until
 
     async def changes(self, person: Person) -> list[str]:
-        return [entry.change for entry in await self.books.database.read(audit.of_person, person.id)]
+        return [entry.change for entry in await self.services.database.read(audit.of_person, person.id)]
 
     async def found(self, person: Person) -> Noted:
         """What was last found of their newest subscription."""
-        return (await self.books.database.read(findings.of_person, person.id, False, 10))[0]
+        return (await self.services.database.read(findings.of_person, person.id, False, 10))[0]
 
     async def to_check(self) -> tuple[Case, ...]:
-        books = self.books
-        return await books.database.read(operators.payments_to_check, books.catalog, "stripe", False, books.clock(), 10)
+        services = self.services
+        return await services.database.read(
+            operators.payments_to_check, services.catalog, "stripe", False, services.clock(), 10
+        )
 
 
 @asynccontextmanager
@@ -117,5 +119,5 @@ async def open_shop(database: Database) -> AsyncIterator[Shop]:
         basic = Product("basic", "Basic", frozenset({"dashboard"}), {"stripe": (plain,)}, policy)
         on_sale = replace(pro, on_sale={"stripe": (weekly, yearly, once)})
         async with opened(world.provider()) as provider:
-            books = Books(database, provider, Catalog((on_sale, basic)), sandbox.clock)
-            yield Shop(world, books, weekly, yearly, once, plain)
+            services = Services(database, provider, Catalog((on_sale, basic)), sandbox.clock)
+            yield Shop(world, services, weekly, yearly, once, plain)

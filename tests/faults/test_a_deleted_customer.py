@@ -9,8 +9,8 @@ from tests.storage.makers import keep_person
 from tests.support.running import Browser, Sandbox, Site, eventually, newcomer, settings_for
 
 from tollkeeper.app import now
-from tollkeeper.billing.checkout import Hosted, Till
-from tollkeeper.billing.reconcile import Books
+from tollkeeper.billing.checkout import CheckoutService, Hosted
+from tollkeeper.billing.reconcile import Services
 from tollkeeper.catalog import Catalog
 from tollkeeper.config import load as config
 from tollkeeper.model import Customer, Order
@@ -108,14 +108,18 @@ async def test_a12_two_tabs_lead_to_one_page_even_if_one_of_them_still_knows_the
         """Finds the customer deleted, puts another in its place, and is sent to the page of the order that is open."""
         renewed = await provider.create_customer(ada, replacing=old.external_id)
         await database.write(kept_customers.replace, old, renewed, now())
-        pages.append(await Till(Books(database, provider, catalog, now), settings.base_url).begin(ada, product))
+        pages.append(
+            await CheckoutService(Services(database, provider, catalog, now), settings.base_url).begin(ada, product)
+        )
 
     provider, late = StripeProvider(settings.stripe), Interrupted(settings.stripe, other_tab)
     try:
-        realm = await Books(database, provider, catalog, now).realm()
+        realm = await Services(database, provider, catalog, now).realm()
         old = await database.write(kept_customers.add, ada.id, realm, await provider.create_customer(ada), now())
         sandbox.stripe.v1.customers.delete(old.external_id)
-        pages.append(await Till(Books(database, late, catalog, now), settings.base_url).begin(ada, product))
+        pages.append(
+            await CheckoutService(Services(database, late, catalog, now), settings.base_url).begin(ada, product)
+        )
     finally:
         for part in (provider, late, database):
             await part.close()

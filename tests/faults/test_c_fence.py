@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.support.running import Browser, Sandbox, Site, eventually, running_site
 
-from tollkeeper.billing.reconcile import Books, reconcile
+from tollkeeper.billing.reconcile import Services, reconcile
 from tollkeeper.catalog import Catalog
 from tollkeeper.config import load as config
 from tollkeeper.model import Customer, Realm, Snapshot
@@ -55,13 +55,13 @@ async def test_c24_the_older_reading_never_wins(paid: Site, tmp_path: Path) -> N
         customer = await database.read(customers.find, realm, payer.external_id)
         assert customer is not None
 
-        def books(provider: StripeProvider) -> Books:
-            return Books(database, provider, Catalog(settings.products), paid.clock)
+        def services(provider: StripeProvider) -> Services:
+            return Services(database, provider, Catalog(settings.products), paid.clock)
 
-        older = asyncio.create_task(reconcile(books(slow), customer, evidence="older"))
+        older = asyncio.create_task(reconcile(services(slow), customer, evidence="older"))
         await slow.read.wait()
         await asyncio.to_thread(paid.sandbox.stripe.v1.refunds.create, {"payment_intent": grant.reference})
-        newer = await reconcile(books(quick), customer, evidence="newer")
+        newer = await reconcile(services(quick), customer, evidence="newer")
         slow.arrive.set()
 
         assert (newer.changes, newer.superseded) == (1, False)

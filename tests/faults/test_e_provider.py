@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 from tests.support.running import Sandbox, Site, eventually, newcomer, running_sandbox, running_site
 from tests.support.webhooks import SECRET, an_event, deliver
 
-from tollkeeper.app import open_books
-from tollkeeper.billing.reconcile import Books
+from tollkeeper.app import open_services
+from tollkeeper.billing.reconcile import Services
 from tollkeeper.config.load import Config
 from tollkeeper.model import Identity, Realm
 from tollkeeper.providers.budget import Budget, in_background
@@ -71,8 +71,8 @@ class Line:
     failed: set[str | None] = field(default_factory=set)
 
     @asynccontextmanager
-    async def books(self, config: Config, clock: Callable[[], int]) -> AsyncIterator[Books]:
-        async with open_books(config, clock) as books:
+    async def services(self, config: Config, clock: Callable[[], int]) -> AsyncIterator[Services]:
+        async with open_services(config, clock) as services:
             provider = StripeProvider(
                 config.stripe,
                 patience=self.patience,
@@ -80,7 +80,7 @@ class Line:
                 budget=Budget(self.rate, random=lambda: 0.1),
             )
             try:
-                yield replace(books, provider=provider)
+                yield replace(services, provider=provider)
             finally:
                 await provider.close()
 
@@ -116,7 +116,7 @@ OpenShop = Callable[..., AbstractContextManager[Site]]
 @pytest.fixture
 def open_shop(sandbox: Sandbox, database_url: str, tmp_path: Path) -> OpenShop:
     def opening(line: Line, **settings: str) -> AbstractContextManager[Site]:
-        return running_site(sandbox, database_url, tmp_path, line.books, **settings)
+        return running_site(sandbox, database_url, tmp_path, line.services, **settings)
 
     return opening
 

@@ -137,7 +137,7 @@ async def test_j05_a_price_that_the_catalog_does_not_know_keeps_access_and_is_sh
     (odd,) = await shop.to_check()
     assert (odd.kind, odd.payment, odd.person_id) == ("unknown price", subscription, person.id)
     assert stray in odd.reason
-    explained = await operators.why(shop.books, person.id)
+    explained = await operators.why(shop.services, person.id)
     assert [one.source for one in explained.remarked] == [subscription]
     assert not explained.outdated
     shop.world.end(subscription, at_period_end=False)
@@ -204,9 +204,11 @@ async def test_j07_disputes_of_periods_that_are_over_are_settled_at_once_and_end
     disputes = v1.disputes.list().data
     assert len(disputes) == 3
     await shop.hear()  # for the first time in six weeks
-    told = {one.object_id: one.outcome for one in await shop.books.database.read(events.newest, "stripe", False, 100)}
+    told = {
+        one.object_id: one.outcome for one in await shop.services.database.read(events.newest, "stripe", False, 100)
+    }
     assert {told[dispute.id] for dispute in disputes} == {"0 changed"}
-    assert b'tollkeeper_reconciles_total{outcome="superseded"} 0.0' in shop.books.metrics.text()
+    assert b'tollkeeper_reconciles_total{outcome="superseded"} 0.0' in shop.services.metrics.text()
     assert (await shop.held(person), await shop.changes(person)) == (held, after)
     assert (await shop.found(person)).verdict is (Verdict.REVOKED if counts else Verdict.GRANTED)
 
@@ -223,7 +225,7 @@ async def test_j08_a_trial_is_offered_once_and_costs_nothing_until_it_ends(shop:
     await shop.hear()
     for key in ("pro", "basic"):
         await shop.page(person, key)
-    ordered = await shop.books.database.read(orders.in_mode, person.id, False)
+    ordered = await shop.services.database.read(orders.in_mode, person.id, False)
     assert sorted((one.state, one.trial_days) for one in ordered) == [("complete", 2), ("open", None), ("open", None)]
 
 
@@ -241,7 +243,7 @@ async def test_j08_two_tabs_cannot_begin_two_trials(shop: Shop) -> None:
     for _ in range(3):
         person = await shop.newcomer()
         await asyncio.gather(*(shop.page(person, key) for key in ("pro", "basic", "pro", "basic")))
-        ordered = await shop.books.database.read(orders.in_mode, person.id, False)
+        ordered = await shop.services.database.read(orders.in_mode, person.id, False)
         assert sorted(one.trial_days or 0 for one in ordered) == [0, 2]
 
 
@@ -249,12 +251,12 @@ async def test_j08_a_trial_that_nobody_took_is_offered_again(shop: Shop) -> None
     shop.sell(trial_days=2)
     person = await shop.newcomer()
     await shop.page(person)
-    (left,) = await shop.books.database.read(orders.in_mode, person.id, False)
+    (left,) = await shop.services.database.read(orders.in_mode, person.id, False)
     assert left.checkout_id
     shop.world.expire(left.checkout_id)
     await shop.hear()
     await shop.page(person, "basic")
-    offered = await shop.books.database.read(orders.in_mode, person.id, False)
+    offered = await shop.services.database.read(orders.in_mode, person.id, False)
     assert sorted((one.product, one.state, one.trial_days) for one in offered) == [
         ("basic", "open", 2),
         ("pro", "expired", 2),
@@ -279,7 +281,7 @@ async def test_j09_another_choice_closes_the_page_of_the_first(shop: Shop) -> No
 async def test_j09_a_choice_that_was_paid_already_stands(shop: Shop) -> None:
     person = await shop.newcomer()
     shop.world.pay(await shop.page(person, price_id=shop.weekly))
-    found = await shop.till.begin(person, shop.product(), shop.yearly)
+    found = await shop.checkout_service.begin(person, shop.product(), shop.yearly)
     assert isinstance(found, Completed)
     assert (await shop.found(person)).price_id == shop.weekly
     assert await open_pages(shop) == 0
@@ -304,13 +306,13 @@ async def test_j09_only_what_is_on_sale_can_be_chosen(shop: Shop, price: str) ->
     with pytest.raises(Refused) as refused:
         await shop.page(person, price_id=getattr(shop, price, price))
     assert refused.value.status == 404
-    assert await shop.books.database.read(orders.in_mode, person.id, False) == ()
+    assert await shop.services.database.read(orders.in_mode, person.id, False) == ()
 
 
 async def test_j10_one_made_by_hand_opens_no_door_until_an_operator_decides(shop: Shop) -> None:
     person = await shop.newcomer()
     await shop.page(person)
-    customer = await shop.books.database.read(customers.of_person, person.id, await shop.books.realm())
+    customer = await shop.services.database.read(customers.of_person, person.id, await shop.services.realm())
     assert customer is not None
     made = shop.world.subscribe_by_hand(customer.external_id, shop.weekly)
     await shop.hear()
@@ -318,7 +320,7 @@ async def test_j10_one_made_by_hand_opens_no_door_until_an_operator_decides(shop
     (odd,) = await shop.to_check()
     assert (odd.kind, odd.payment, odd.person_id) == ("unclaimed", made, person.id)
     assert "End and refund it" in odd.remedy
-    await operators.grant(shop.books, person.id, "pro", note="By hand.", payment=made)
+    await operators.grant(shop.services, person.id, "pro", note="By hand.", payment=made)
     shop.world.pass_time(RENEWED)
     await shop.hear()
     assert (await shop.to_check(), await shop.held(person)) == ((), ["pro"])
@@ -335,13 +337,13 @@ async def test_j10_one_of_a_stranger_is_shown_too(shop: Shop) -> None:
 
 async def test_j11_what_no_event_told_the_sweep_finds(shop: Shop) -> None:
     person, subscription = await shop.subscriber()
-    realm = await shop.books.realm()
+    realm = await shop.services.realm()
     shop.world.pass_time(RENEWED)
-    assert await sweep(shop.books, realm, HOUR)
+    assert await sweep(shop.services, realm, HOUR)
     assert await shop.changes(person) == ["granted", "extended"]
     shop.world.end(subscription, at_period_end=False)
     shop.world.pass_time(HOUR)
-    assert await sweep(shop.books, realm, HOUR)
+    assert await sweep(shop.services, realm, HOUR)
     assert await shop.held(person) == []
     before = await shop.changes(person)
     await shop.hear()  # of everything, late and in the wrong order
@@ -368,7 +370,7 @@ async def test_j12_a_subscription_beside_what_is_held_for_good_is_bought_twice(s
 
 async def test_j13_what_an_operator_took_back_no_renewal_gives_again(shop: Shop) -> None:
     person, _ = await shop.subscriber()
-    await operators.revoke(shop.books, person.id, "pro", note="Shared a login.")
+    await operators.revoke(shop.services, person.id, "pro", note="Shared a login.")
     shop.world.pass_time(RENEWED)
     await shop.hear()
     assert (await shop.held(person), await shop.changes(person)) == ([], ["granted", "revoked"])
@@ -380,25 +382,25 @@ async def test_j14_an_operator_is_told_in_a_sentence(shop: Shop) -> None:
     person, subscription = await shop.subscriber()
     shop.world.let_renewals(subscription, succeed=False)
     shop.world.pass_time(RENEWED + GRACE)
-    explained = await operators.why(shop.books, person.id)
+    explained = await operators.why(shop.services, person.id)
     assert not explained.outdated
-    (dashboard, _) = answers(explained, shop.books.catalog)
+    (dashboard, _) = answers(explained, shop.services.catalog)
     assert dashboard.sentence.startswith("Nova Example may not use dashboard, because the access that subscription")
     await shop.hear()
-    (dashboard, _) = answers(await operators.why(shop.books, person.id), shop.books.catalog)
+    (dashboard, _) = answers(await operators.why(shop.services, person.id), shop.services.catalog)
     assert "it was not renewed: the payment that was due on" in dashboard.sentence
     shop.world.let_renewals(subscription, succeed=True)
-    explained = await operators.why(shop.books, person.id)
+    explained = await operators.why(shop.services, person.id)
     assert explained.outdated
     await shop.hear()
-    (dashboard, _) = answers(await operators.why(shop.books, person.id), shop.books.catalog)
+    (dashboard, _) = answers(await operators.why(shop.services, person.id), shop.services.catalog)
     assert (dashboard.allowed, f"because subscription {subscription} of" in dashboard.sentence) == (True, True)
     assert "is paid until" in dashboard.sentence
 
 
 async def test_j15_an_order_is_complete_when_its_own_page_was_gone_through(shop: Shop) -> None:
     person, _ = await shop.subscriber()
-    (order,) = await shop.books.database.read(orders.in_mode, person.id, False)
+    (order,) = await shop.services.database.read(orders.in_mode, person.id, False)
     assert (order.state, order.recurring, order.trial_days) == (OrderState.COMPLETE, True, None)
-    (given,) = await shop.books.database.read(grants.of_order, order)
+    (given,) = await shop.services.database.read(grants.of_order, order)
     assert given.product == "pro"

@@ -45,43 +45,43 @@ async def cases(shop: Shop) -> dict[str, Case]:
 
 async def everything(shop: Shop) -> dict[str, Case]:
     """What ``tollkeeper payments --all`` lists, by payment."""
-    books = shop.books
-    where = (books.catalog, "stripe", False, books.clock(), 100)
-    return {one.payment: one for one in await books.database.read(operators.all_payments, *where)}
+    services = shop.services
+    where = (services.catalog, "stripe", False, services.clock(), 100)
+    return {one.payment: one for one in await services.database.read(operators.all_payments, *where)}
 
 
 async def unexplained(shop: Shop) -> dict[Verdict, int]:
-    return await shop.books.database.read(findings.count_unexplained, "stripe", False)
+    return await shop.services.database.read(findings.count_unexplained, "stripe", False)
 
 
 async def other_sales(shop: Shop) -> int:
-    return await shop.books.database.read(findings.count_unrelated, "stripe", False)
+    return await shop.services.database.read(findings.count_unrelated, "stripe", False)
 
 
 async def sentence(shop: Shop, person: Person, feature: str = "reports") -> str:
-    explained = await operators.why(shop.books, person.id)
-    return next(one.sentence for one in answers(explained, shop.books.catalog) if one.feature == feature)
+    explained = await operators.why(shop.services, person.id)
+    return next(one.sentence for one in answers(explained, shop.services.catalog) if one.feature == feature)
 
 
 async def told(shop: Shop, source: str) -> Noted:
     """What was last found of something, whoever bought it."""
-    found = await shop.books.database.read(findings.called, await shop.books.realm(), source)
+    found = await shop.services.database.read(findings.called, await shop.services.realm(), source)
     assert found is not None
     return found
 
 
 async def adopt(shop: Shop, person: Person, payment: str, **more: Any) -> Adopted:
-    return await adoption.adopt(shop.books, person.id, payment, note="Sold by telephone", **more)
+    return await adoption.adopt(shop.services, person.id, payment, note="Sold by telephone", **more)
 
 
 async def dismiss(shop: Shop, payment: str, note: str = "Paid back in cash") -> None:
-    await shop.books.database.write(
-        operators.dismiss, shop.books.catalog, "stripe", False, payment, note, shop.books.clock()
+    await shop.services.database.write(
+        operators.dismiss, shop.services.catalog, "stripe", False, payment, note, shop.services.clock()
     )
 
 
 async def restore(shop: Shop, payment: str) -> None:
-    await shop.books.database.write(operators.restore, "stripe", False, payment)
+    await shop.services.database.write(operators.restore, "stripe", False, payment)
 
 
 def another_customer(shop: Shop) -> str:
@@ -106,23 +106,23 @@ def by_link(shop: Shop, price: str, **hint: str) -> tuple[str, str]:
 
 
 async def customer_of(shop: Shop, person: Person) -> Customer:
-    found = await shop.books.database.read(customers.of_person, person.id, await shop.books.realm())
+    found = await shop.services.database.read(customers.of_person, person.id, await shop.services.realm())
     assert found is not None
     return found
 
 
 async def sweep_all(shop: Shop) -> None:
     """Ask about everybody who is due, without any event."""
-    while await sweep(shop.books, await shop.books.realm(), 0):
+    while await sweep(shop.services, await shop.services.realm(), 0):
         if not await due(shop):
             break
         shop.world.sandbox.clock.ahead += 1
 
 
 async def due(shop: Shop) -> bool:
-    realm, now = await shop.books.realm(), shop.books.clock()
-    known = await shop.books.database.read(customers.after, realm, 0, 100)
-    return bool(known) and await shop.books.database.read(_unchecked, now)
+    realm, now = await shop.services.realm(), shop.services.clock()
+    known = await shop.services.database.read(customers.after, realm, 0, 100)
+    return bool(known) and await shop.services.database.read(_unchecked, now)
 
 
 def _unchecked(conn: Any, now: int) -> bool:
@@ -163,14 +163,14 @@ async def test_k75_why_tells_somebody_who_only_bought_of_others_what_that_was(sh
         f"Nova Example may not use reports, because nothing was paid for here: subscription {other} of "
     )
     assert "was for something else on the account, which this site does not sell (price_" in words
-    assert not (await operators.why(shop.books, person.id)).outdated
+    assert not (await operators.why(shop.services, person.id)).outdated
 
 
 @pytest.mark.parametrize("mark", ["order", "person", "neither"])
 async def test_k75_what_bears_our_mark_is_ours_to_look_at_whatever_it_costs(shop: Shop, mark: str) -> None:
     person = await shop.newcomer()
     await shop.page(person)
-    (order,) = await shop.books.database.read(orders.of_person, person.id, await shop.books.realm())
+    (order,) = await shop.services.database.read(orders.of_person, person.id, await shop.services.realm())
     names = {"order": order.id, "person": person.id}.get(mark, "x" * 500)
     metadata = {"person" if mark == "person" else "order": names}
     made = by_hand(shop, shop.world.price(100, interval="week"))
@@ -188,16 +188,16 @@ async def test_k75_by_tomorrows_catalog_it_is_looked_at_again(shop: Shop) -> Non
     await shop.hear()
     assert (await told(shop, session)).email is None
     assert (await cases(shop), await other_sales(shop)) == ({}, 1)
-    old = shop.books.catalog
+    old = shop.services.catalog
     pro = shop.product()
     known = replace(pro, prices={"stripe": (*pro.prices["stripe"], legacy)})
-    shop.books = replace(shop.books, catalog=Catalog((known, *(one for one in old.products if one.key != "pro"))))
-    assert [one async for one in operators.reconcile_everybody(shop.books)] == []
+    shop.services = replace(shop.services, catalog=Catalog((known, *(one for one in old.products if one.key != "pro"))))
+    assert [one async for one in operators.reconcile_everybody(shop.services)] == []
     (case,) = (await cases(shop)).values()
     assert (case.kind, case.payment, case.product, case.email) == ("unclaimed", payment, "pro", "buyer@example.com")
     assert (await other_sales(shop), (await unexplained(shop))[Verdict.UNCLAIMED]) == (0, 1)
-    shop.books = replace(shop.books, catalog=old)
-    assert [one async for one in operators.reconcile_everybody(shop.books)] == []
+    shop.services = replace(shop.services, catalog=old)
+    assert [one async for one in operators.reconcile_everybody(shop.services)] == []
     assert (await cases(shop), await other_sales(shop)) == ({}, 1)
 
 
@@ -215,7 +215,7 @@ async def test_k75_a_dismissed_payment_leaves_list_and_metric_and_comes_back_by_
     assert (case.kind, case.dismissed["note"]) == ("unclaimed", "Paid back in cash")
     assert f"tollkeeper payments restore {payment}" in case.remedy
     await shop.hear()
-    assert [one async for one in operators.reconcile_everybody(shop.books)] == []
+    assert [one async for one in operators.reconcile_everybody(shop.services)] == []
     assert await cases(shop) == {}
     await restore(shop, payment)
     assert (list(await cases(shop)), (await unexplained(shop))[Verdict.UNCLAIMED]) == ([payment], 1)
@@ -234,7 +234,7 @@ async def test_k75_a_dismissed_draft_stays_away_and_comes_back_with_the_next_one
     assert case.kind == "not finalized"
     await dismiss(shop, subscription)
     assert await cases(shop) == {}
-    await reconcile(shop.books, await customer_of(shop, person), evidence="test")
+    await reconcile(shop.services, await customer_of(shop, person), evidence="test")
     assert await cases(shop) == {}
     assert (await everything(shop))[subscription].kind == "not finalized"
     shop.world.pass_time(WEEK)
@@ -247,7 +247,7 @@ async def test_k75_a_quarantined_payment_that_was_dismissed_comes_back_when_it_i
 ) -> None:
     person, subscription = await shop.subscriber()
     owner = (await customer_of(shop, person)).external_id
-    (order,) = await shop.books.database.read(orders.of_person, person.id, await shop.books.realm())
+    (order,) = await shop.services.database.read(orders.of_person, person.id, await shop.services.realm())
     other = by_hand(shop, shop.weekly, owner)
     v1(shop).subscriptions.update(other, {"metadata": {"order": order.id, "person": "somebody"}})
     await shop.hear()
@@ -281,7 +281,7 @@ async def test_k76_a_subscription_made_by_hand_is_adopted_and_follows_the_provid
     done = await adopt(shop, person, made)
     assert (done.whom.person, done.found.verdict, done.trouble) == (person, Verdict.GRANTED, None)
     assert (await shop.held(person), await cases(shop)) == (["pro"], {})
-    (entry,) = await shop.books.database.read(audit.of_person, person.id)
+    (entry,) = await shop.services.database.read(audit.of_person, person.id)
     assert (entry.change, entry.evidence, entry.source) == ("granted", "tollkeeper adopt: Sold by telephone", made)
     before = await shop.until(person)
 
@@ -342,7 +342,7 @@ async def test_k76_a_guest_of_before_buys_here_as_a_customer_of_their_own(shop: 
     shop.world.pay(await shop.page(person))
     await shop.hear()
     assert await shop.held(person) == ["basic", "pro"]
-    known = await shop.books.database.read(customers.all_of_person, person.id, await shop.books.realm())
+    known = await shop.services.database.read(customers.all_of_person, person.id, await shop.services.realm())
     assert [one.external_id[:3] for one in known] == ["cus", "cs_"]
     assert (await customer_of(shop, person)).external_id == known[0].external_id
 
@@ -392,7 +392,7 @@ async def test_k76_what_is_not_free_is_not_adopted(shop: Shop) -> None:
     made = by_hand(shop, shop.plain)
     session, payment = by_link(shop, shop.once)
     await shop.hear()
-    await operators.grant(shop.books, person.id, "pro", note="A gift", payment=payment)
+    await operators.grant(shop.services, person.id, "pro", note="A gift", payment=payment)
     for named in (session, payment):
         with pytest.raises(NotDone, match=f"granted pro to {person.id}.*tollkeeper revoke {person.id} pro"):
             await adopt(shop, other, named)
@@ -405,12 +405,12 @@ async def test_k76_what_is_not_free_is_not_adopted(shop: Shop) -> None:
         with pytest.raises(NotDone, match="Nothing was bought by the id"):
             await adopt(shop, other, unheard)
     with pytest.raises(PersonUnclear):
-        await adoption.adopt(shop.books, "nobody", made, note="?")
+        await adoption.adopt(shop.services, "nobody", made, note="?")
     await adopt(shop, person, made)
     with pytest.raises(NotDone, match=f"adopted for {person.id} on .*tollkeeper revoke {person.id} basic"):
         await adopt(shop, other, made)
     erased = await shop.newcomer()
-    await shop.books.database.write(privacy.erase, erased.id, shop.books.clock())
+    await shop.services.database.write(privacy.erase, erased.id, shop.services.clock())
     with pytest.raises(NotDone, match="has deleted their account"):
         await adopt(shop, erased, by_hand(shop, shop.plain))
     assert await shop.held(other) == []
@@ -419,7 +419,7 @@ async def test_k76_what_is_not_free_is_not_adopted(shop: Shop) -> None:
 
 
 async def ordered(shop: Shop, person: Person) -> tuple[Any, ...]:
-    return await shop.books.database.read(orders.of_person, person.id, await shop.books.realm())
+    return await shop.services.database.read(orders.of_person, person.id, await shop.services.realm())
 
 
 async def test_k76_what_was_not_paid_as_ordered_and_several_things_at_once_stay_for_a_grant(
@@ -459,7 +459,7 @@ async def test_k76_what_an_operator_revokes_stays_revoked(shop: Shop) -> None:
     person = await shop.newcomer()
     made = by_hand(shop, shop.weekly)
     await adopt(shop, person, made)
-    await operators.revoke(shop.books, person.id, "pro", note="A mistake")
+    await operators.revoke(shop.services, person.id, "pro", note="A mistake")
     shop.world.pass_time(RENEWED)
     await shop.hear()
     assert await shop.held(person) == []
@@ -479,8 +479,8 @@ async def test_k76_why_and_the_account_file_tell_of_an_adoption(shop: Shop) -> N
     made = by_hand(shop, shop.weekly)
     await adopt(shop, person, made)
     words = await sentence(shop, person)
-    explained = await operators.why(shop.books, person.id)
-    (told_more,) = remarks(explained, shop.books.catalog)
+    explained = await operators.why(shop.services, person.id)
+    (told_more,) = remarks(explained, shop.services.catalog)
     assert re.fullmatch(
         rf"Nova Example may use reports until .*, because subscription {made} of .* is paid until .*\.", words
     )
@@ -490,11 +490,11 @@ async def test_k76_why_and_the_account_file_tell_of_an_adoption(shop: Shop) -> N
     )
     assert not explained.outdated
     await dismiss_for_export(shop, person)
-    kept = await shop.books.database.read(privacy.everything_about, person.id)
+    kept = await shop.services.database.read(privacy.everything_about, person.id)
     assert [(row["adopts"], row["adoption"]["note"]) for row in kept["orders"]] == [(made, "Sold by telephone")]
     assert [row["reason"]["note"] for row in kept["dismissals"]] == ["Known"]
-    await shop.books.database.write(privacy.erase, person.id, shop.books.clock())
-    await reconcile(shop.books, await customer_of(shop, person), evidence="test")
+    await shop.services.database.write(privacy.erase, person.id, shop.services.clock())
+    await reconcile(shop.services, await customer_of(shop, person), evidence="test")
     assert await shop.held(person) == []
 
 
@@ -509,12 +509,12 @@ async def test_k76_what_a_neighbour_was_told_late_does_not_undo_an_adoption(shop
     person = await shop.newcomer()
     session, _ = by_link(shop, shop.once)
     await shop.hear()
-    stale = await shop.books.provider.bought(session)
+    stale = await shop.services.provider.bought(session)
     assert stale is not None
     await adopt(shop, person, session)
-    realm: Realm = await shop.books.realm()
+    realm: Realm = await shop.services.realm()
     from tollkeeper.billing.entitlements import unclaimed
 
-    late = unclaimed(stale, False, shop.books.catalog, "stripe")
-    await shop.books.database.write(findings.note, realm, None, [late], shop.books.clock() + 5)
+    late = unclaimed(stale, False, shop.services.catalog, "stripe")
+    await shop.services.database.write(findings.note, realm, None, [late], shop.services.clock() + 5)
     assert (await told(shop, session)).verdict is Verdict.GRANTED

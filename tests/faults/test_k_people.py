@@ -17,10 +17,10 @@ from tests.support.processes import run_here
 from tests.support.running import Browser, Sandbox, Site, eventually, forms, running_sandbox, running_site
 
 from tollkeeper.billing.contact import tell_address
-from tollkeeper.billing.reconcile import Books
+from tollkeeper.billing.reconcile import Services
 from tollkeeper.catalog import Catalog
 from tollkeeper.config import load as config
-from tollkeeper.model import Customer, Identity, Person, Realm, Standing, Verdict
+from tollkeeper.model import Customer, Identity, Person, Realm, SubscriptionStatus, Verdict
 from tollkeeper.providers.stripe import StripeProvider
 from tollkeeper.reasons import Code, because
 from tollkeeper.storage import customers, people
@@ -249,7 +249,7 @@ def keep_subscription(site: Site, person: Person, verdict: Verdict) -> None:
         "currency": "eur",
         "bought_at": 1_700_000_000,
         "found_at": 1_700_000_000,
-        "standing": Standing.PAST_DUE.value,
+        "standing": SubscriptionStatus.PAST_DUE.value,
     }
     site.look(lambda conn: conn.execute(findings.delete()))
     site.look(lambda conn: conn.execute(findings.insert().values(columns_of(realm) | values)))
@@ -470,7 +470,7 @@ class Overtaken(StripeProvider):
 async def test_k78_of_two_who_tell_at_once_the_newer_address_stays(sandbox: Sandbox, database_url: str) -> None:
     provider = Overtaken(config.StripeSettings("sk_test_sandbox", api_base=sandbox.url))
     database = await open_database(database_url)
-    books = Books(database, provider, Catalog(()), lambda: 1_800_000_000)
+    services = Services(database, provider, Catalog(()), lambda: 1_800_000_000)
 
     async def becomes(email: str) -> Person:
         identity = Identity("https://id.example", "1", "Ada", email)
@@ -480,16 +480,16 @@ async def test_k78_of_two_who_tell_at_once_the_newer_address_stays(sandbox: Sand
         person = await becomes("old@example.com")
         external_id = await provider.create_customer(person)
         customer = await database.write(
-            customers.add, person.id, await books.realm(), external_id, 1, told="old@example.com"
+            customers.add, person.id, await services.realm(), external_id, 1, told="old@example.com"
         )
 
         async def another_process() -> None:
             await becomes("newest@example.com")
-            await tell_address(books, customer)
+            await tell_address(services, customer)
 
         await becomes("newer@example.com")
         provider.overtake = another_process
-        await tell_address(books, customer)
+        await tell_address(services, customer)
     finally:
         await provider.close()
         await database.close()

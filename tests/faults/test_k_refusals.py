@@ -18,9 +18,9 @@ from tests.faults.conftest import OpenSite
 from tests.support.running import API_KEY, Browser, Sandbox, Site, eventually, newcomer, running_sandbox, running_site
 from tests.support.shops import recurring
 
-from tollkeeper.app import open_books
+from tollkeeper.app import open_services
 from tollkeeper.billing.off_sale import A_PERSON_IS_LISTED, A_PERSON_WAITS, AGAIN
-from tollkeeper.billing.reconcile import Books
+from tollkeeper.billing.reconcile import Services
 from tollkeeper.billing.worker import LOOK
 from tollkeeper.config.load import Config, StripeSettings
 from tollkeeper.providers.stripe import EVENTS_THAT_MATTER, StripeProvider
@@ -283,10 +283,10 @@ class Line(stripe.HTTPXClient):
         return await super().request_async(method, url, headers, post_data)
 
     @asynccontextmanager
-    async def books(self, config: Config, clock: Callable[[], int]) -> AsyncIterator[Books]:
-        async with open_books(config, clock) as books:
+    async def services(self, config: Config, clock: Callable[[], int]) -> AsyncIterator[Services]:
+        async with open_services(config, clock) as services:
             provider = StripeProvider(config.stripe, http=self)
-            yield replace(books, provider=provider)
+            yield replace(services, provider=provider)
             await provider.close()
 
 
@@ -297,7 +297,7 @@ OpenShop = Callable[..., AbstractContextManager[Site]]
 def open_shop(sandbox: Sandbox, prices: dict[str, str], database_url: str, tmp_path: Path) -> OpenShop:
     def opening(line: Line, **settings: str) -> AbstractContextManager[Site]:
         (tmp_path / "tollkeeper.toml").write_text(CATALOG.format(**prices))
-        return running_site(sandbox, database_url, tmp_path, line.books, PRODUCT_PRICE_ID="", **settings)
+        return running_site(sandbox, database_url, tmp_path, line.services, PRODUCT_PRICE_ID="", **settings)
 
     return opening
 

@@ -47,8 +47,8 @@ def use(shop: Shop, subscription: str, method: str) -> None:
 
 
 async def sentence(shop: Shop, person: Person, feature: str = "reports") -> str:
-    explained = await operators.why(shop.books, person.id)
-    return next(one.sentence for one in answers(explained, shop.books.catalog) if one.feature == feature)
+    explained = await operators.why(shop.services, person.id)
+    return next(one.sentence for one in answers(explained, shop.services.catalog) if one.feature == feature)
 
 
 async def cases(shop: Shop) -> list[Case]:
@@ -158,7 +158,7 @@ async def test_k66_a_credit_for_a_plan_that_was_not_paid_pays_for_nothing(shop: 
     person, subscription = await shop.subscriber()
     use(shop, subscription, "pm_card_chargeCustomerFail")
     shop.world.pass_time(DAY)
-    failed_at = shop.books.clock()
+    failed_at = shop.services.clock()
     shop.world.change_plan(subscription, shop.yearly)
     shop.world.pass_time(HOUR)
     shop.world.change_plan(subscription, shop.weekly)
@@ -183,7 +183,7 @@ async def test_k67_a_renewal_that_stays_a_draft_is_a_failed_one_and_is_told_at_o
     control(shop, "drafts", seconds="never")
     shop.world.pass_time(365 * DAY + 2 * HOUR)
     # No event: the first sweep tells.
-    assert await sweep(shop.books, await shop.books.realm(), 0)
+    assert await sweep(shop.services, await shop.services.realm(), 0)
     (case,) = await cases(shop)
     assert (case.kind, case.payment) == ("not finalized", subscription)
     draft = invoices(shop, subscription)[0]
@@ -232,7 +232,7 @@ async def test_k69_money_that_comes_after_the_end_is_listed_and_gives_no_access(
     assert late.id in case.reason
     assert "€9.00" in case.reason
     assert await shop.held(person) == []
-    explained = await operators.why(shop.books, person.id)
+    explained = await operators.why(shop.services, person.id)
     assert [one.source for one in explained.remarked] == [subscription]
     (paid,) = [one for one in explained.payments[0].invoices if one.id == late.id]
     v1(shop).refunds.create({"payment_intent": paid.reference})
@@ -269,7 +269,7 @@ async def test_k70_a_dispute_about_an_earlier_period_holds_for_the_whole_subscri
         "disputed",
         f"To end the subscription: tollkeeper end {subscription} --note WHY",
     )
-    ended = await operators.end(shop.books, subscription, note="The dispute was lost.")
+    ended = await operators.end(shop.services, subscription, note="The dispute was lost.")
     assert ended is not None
     assert (ended.verdict, await cases(shop)) == (Verdict.ENDED, [])
     assert v1(shop).subscriptions.retrieve(subscription).status == "canceled"
@@ -295,8 +295,8 @@ async def test_k71_a_refund_of_an_earlier_period_is_shown_and_changes_nothing(sh
     shop.world.refund(first, 900)
     await shop.hear()
     assert (await shop.held(person), await shop.changes(person)) == (["pro"], ["granted", "extended"])
-    explained = await operators.why(shop.books, person.id)
-    (told,) = remarks(explained, shop.books.catalog)
+    explained = await operators.why(shop.services, person.id)
+    (told,) = remarks(explained, shop.services.catalog)
     assert "€9.00" in told
     assert "refunded in full" in told
     (earlier,) = (await shop.found(person)).earlier_invoices

@@ -19,7 +19,7 @@ from tests.faults.conftest import OpenSite
 from tests.support.processes import Installation, clean_environment, installed, listens, run_here
 from tests.support.running import Browser, Sandbox, Site, eventually, newcomer
 
-from tollkeeper.web.guards import Believed
+from tollkeeper.web.guards import TrustedHeaders
 from tollkeeper.words import UNSEEN, printable
 
 on_one_engine = pytest.mark.parametrize("shared_engine", ["sqlite"], indirect=True, scope="module")
@@ -336,13 +336,13 @@ def test_l88_a_trusted_one_is_not(open_site: OpenSite, said: dict[str, str]) -> 
 
 
 def test_l88_strangers_do_not_fill_the_log() -> None:
-    believed = Believed(())
+    trusted_headers = TrustedHeaders(())
     with capture_logs() as lines:
         for number in [*range(1, 50), *range(1, 50)]:
             scope = {"headers": [(b"x-forwarded-for", b"192.0.2.1")], "client": (f"198.51.100.{number}", 1)}
-            assert believed(scope) == []
-        assert believed({"headers": [(b"x-forwarded-for", b"192.0.2.1")], "client": None}) == []
-    assert [line["sent_by"] for line in lines] == [f"198.51.100.{n}" for n in range(1, Believed.MOST_TOLD + 1)]
+            assert trusted_headers(scope) == []
+        assert trusted_headers({"headers": [(b"x-forwarded-for", b"192.0.2.1")], "client": None}) == []
+    assert [line["sent_by"] for line in lines] == [f"198.51.100.{n}" for n in range(1, TrustedHeaders.MOST_TOLD + 1)]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from tests.support.issuers import serving
 from tests.support.running import Sandbox
 
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable
-from tollkeeper.model import Bill, Customer, Dispute, Line, Order, OrderState, Realm, Standing, Subscription
+from tollkeeper.model import Bill, Customer, Dispute, Line, Order, OrderState, Realm, Subscription, SubscriptionStatus
 from tollkeeper.providers.protocol import ReturnAddresses
 
 pytestmark = pytest.mark.anyio
@@ -170,10 +170,11 @@ async def told_of_one(world: StripeWorld, **lists: Listed) -> Subscription:
 
 
 @pytest.mark.parametrize(
-    ("status", "standing"), [(one.value, one) for one in Standing] + [("hibernating", Standing.UNKNOWN)]
+    ("status", "standing"),
+    [(one.value, one) for one in SubscriptionStatus] + [("hibernating", SubscriptionStatus.UNKNOWN)],
 )
 async def test_a_status_that_we_have_no_word_for_is_unknown(
-    world: StripeWorld, status: str, standing: Standing
+    world: StripeWorld, status: str, standing: SubscriptionStatus
 ) -> None:
     assert (await told(world, subscriptions=[subscription(status=status)])).standing is standing
 

@@ -9,7 +9,7 @@ from tests.providers.worlds import WORLDS, Behavior, World, opened
 from tests.support.running import Sandbox, running_sandbox
 
 from tollkeeper.errors import ProviderMissing
-from tollkeeper.model import Bill, Customer, Dispute, Invoice, Line, Order, Standing, Subscription
+from tollkeeper.model import Bill, Customer, Dispute, Invoice, Line, Order, Subscription, SubscriptionStatus
 from tollkeeper.providers.protocol import PaymentProvider
 
 pytestmark = pytest.mark.anyio
@@ -85,7 +85,7 @@ async def test_what_was_subscribed_to_is_told(world: World, provider: PaymentPro
         live=False,
         currency="eur",
         created_at=0,
-        standing=Standing.ACTIVE,
+        standing=SubscriptionStatus.ACTIVE,
         items=(Line(order.price_id, 1),),
         period_start=one.created_at,
         period_end=one.created_at + WEEK,
@@ -122,17 +122,17 @@ async def test_a_checkout_that_nobody_went_through_is_no_subscription(world: Wor
 @pytest.mark.parametrize("card", [True, False])
 async def test_a_trial_is_free_until_it_ends(world: World, provider: PaymentProvider, card: bool) -> None:
     customer, _, one = await begun(provider, world, trial_days=3, card=card)
-    assert (one.standing, one.amount_total) == (Standing.TRIALING, 0)
+    assert (one.standing, one.amount_total) == (SubscriptionStatus.TRIALING, 0)
     assert not any(invoice.total for invoice in one.invoices)
     assert one.trial_end == one.period_end
     assert one.period_end - one.created_at == 3 * DAY
     world.pass_time(3 * DAY + 2 * HOUR)
     after = await told(provider, customer)
     if card:
-        assert (after.standing, after.bill, after.amount_total) == (Standing.ACTIVE, Bill.PAID, 900)
+        assert (after.standing, after.bill, after.amount_total) == (SubscriptionStatus.ACTIVE, Bill.PAID, 900)
         assert [invoice.total for invoice in after.earlier] == [invoice.total for invoice in one.invoices]
     else:
-        assert (after.standing, after.ends_at) == (Standing.CANCELED, one.trial_end)
+        assert (after.standing, after.ends_at) == (SubscriptionStatus.CANCELED, one.trial_end)
 
 
 async def test_a_renewal_moves_the_period_and_its_money(world: World, provider: PaymentProvider) -> None:
@@ -161,7 +161,7 @@ async def test_a_renewal_that_fails_is_owed_until_it_is_paid(world: World, provi
     world.let_renewals(one.source, succeed=False)
     world.pass_time(WEEK + 2 * HOUR)
     failed = await told(provider, customer)
-    assert (failed.standing, failed.bill, failed.amount_total) == (Standing.PAST_DUE, Bill.FAILED, 0)
+    assert (failed.standing, failed.bill, failed.amount_total) == (SubscriptionStatus.PAST_DUE, Bill.FAILED, 0)
     assert failed.earlier == one.invoices
     ((owed,), due_at) = failed.present, failed.present[0].due_at
     assert due_at is not None
@@ -171,7 +171,7 @@ async def test_a_renewal_that_fails_is_owed_until_it_is_paid(world: World, provi
     assert [invoice.due_at for invoice in (await told(provider, customer)).present] == [due_at]
     world.let_renewals(one.source, succeed=True)
     mended = await told(provider, customer)
-    assert (mended.standing, mended.bill, mended.amount_total) == (Standing.ACTIVE, Bill.PAID, 900)
+    assert (mended.standing, mended.bill, mended.amount_total) == (SubscriptionStatus.ACTIVE, Bill.PAID, 900)
     (paid,) = mended.present
     assert (paid.id, paid.due_at) == (owed.id, due_at)
     assert paid.paid_at is not None
@@ -200,7 +200,7 @@ async def test_a_draft_has_fallen_due_for_nobody_yet(world: World, provider: Pay
     customer, _, one = await begun(provider, world)
     world.pass_time(WEEK + HOUR // 2)
     renewed = await told(provider, customer)
-    assert (renewed.standing, renewed.bill) == (Standing.ACTIVE, Bill.DRAFT)
+    assert (renewed.standing, renewed.bill) == (SubscriptionStatus.ACTIVE, Bill.DRAFT)
     assert [(invoice.due_at, invoice.trouble) for invoice in renewed.present] == [(None, None)]
     assert renewed.period_start == one.period_end
 
@@ -225,7 +225,7 @@ async def test_money_that_comes_after_the_end_is_told(world: World, provider: Pa
     world.pass_time(DAY)
     world.pay_owed(one.source)
     late = await told(provider, customer)
-    assert late.standing is Standing.CANCELED
+    assert late.standing is SubscriptionStatus.CANCELED
     assert late.ends_at is not None
     (invoice,) = late.present
     assert (invoice.bill, invoice.paid) == (Bill.PAID, 900)
@@ -238,7 +238,7 @@ async def test_another_plan_is_told_at_once(world: World, provider: PaymentProvi
     dearer = world.price(2900, interval="week")
     world.change_plan(one.source, dearer)
     after = await told(provider, customer)
-    assert (after.items, after.standing, after.bill) == ((Line(dearer, 1),), Standing.ACTIVE, Bill.PAID)
+    assert (after.items, after.standing, after.bill) == ((Line(dearer, 1),), SubscriptionStatus.ACTIVE, Bill.PAID)
     assert after.period_end == one.period_end
 
 
@@ -246,9 +246,12 @@ async def test_an_end_that_is_set_is_told_and_then_comes(world: World, provider:
     customer, _, one = await begun(provider, world)
     world.end(one.source, at_period_end=True)
     assert (set_ := await told(provider, customer)).ends_at == one.period_end
-    assert set_.standing is Standing.ACTIVE
+    assert set_.standing is SubscriptionStatus.ACTIVE
     world.pass_time(WEEK + HOUR)
-    assert ((over := await told(provider, customer)).standing, over.ends_at) == (Standing.CANCELED, one.period_end)
+    assert ((over := await told(provider, customer)).standing, over.ends_at) == (
+        SubscriptionStatus.CANCELED,
+        one.period_end,
+    )
 
 
 async def test_paused_payments_are_told_and_leave_the_next_period_unpaid(
@@ -272,7 +275,7 @@ async def test_one_can_be_ended_by_us_at_its_periods_end_or_at_once(world: World
     assert (await told(provider, customer)).ends_at == one.period_end
     await provider.end_subscription(one.source, at_period_end=False)
     ended = await told(provider, customer)
-    assert ended.standing is Standing.CANCELED
+    assert ended.standing is SubscriptionStatus.CANCELED
     assert ended.ends_at is not None
     assert ended.ends_at < one.period_end
     assert ended.amount_refunded == 0
@@ -305,7 +308,7 @@ async def test_what_was_made_by_hand_names_nobody_here(world: World, provider: P
     made = world.subscribe_by_hand(customer.external_id, world.price(900, interval="month"))
     one = await told(provider, customer)
     assert (one.source, one.order_id, one.person_id, one.checkout_id) == (made, None, None, None)
-    assert (one.standing, one.amount_total) == (Standing.ACTIVE, 900)
+    assert (one.standing, one.amount_total) == (SubscriptionStatus.ACTIVE, 900)
 
 
 async def test_one_subscription_of_several_is_ended_at_once_and_only_once(
@@ -315,8 +318,8 @@ async def test_one_subscription_of_several_is_ended_at_once_and_only_once(
     other = world.subscribe_by_hand(customer.external_id, world.price(900, interval="month"))
     await provider.end_subscription(other, at_period_end=False)
     standings = {one.source: one.standing for one in (await provider.snapshot(customer)).subscriptions}
-    assert standings.pop(other) is Standing.CANCELED
-    assert [*standings.values()] == [Standing.ACTIVE]
+    assert standings.pop(other) is SubscriptionStatus.CANCELED
+    assert [*standings.values()] == [SubscriptionStatus.ACTIVE]
     with pytest.raises(ProviderMissing):
         await provider.end_subscription(other, at_period_end=False)
 

@@ -20,8 +20,8 @@ from tollkeeper.model import (
     Person,
     Purchase,
     Realm,
-    Standing,
     Subscription,
+    SubscriptionStatus,
     Verdict,
 )
 from tollkeeper.reasons import Code, Reason, because
@@ -146,7 +146,7 @@ def a_subscription_finding(
         "live": False,
         "currency": "eur",
         "created_at": NOW,
-        "standing": Standing.ACTIVE,
+        "standing": SubscriptionStatus.ACTIVE,
         "items": (Line("price_1", 1),),
         "period_start": NOW,
         "period_end": NOW + 30 * DAY,

@@ -196,7 +196,7 @@ async def test_c24_an_operator_and_a_reconcile_take_turns(database: Database) ->
     held, released, order = Event(), Event(), list[str]()
 
     def revoke(conn: Connection) -> None:
-        customers.hold(conn, "ada")
+        customers.lock(conn, "ada")
         held.set()
         released.wait(10)
         order.append("operator")

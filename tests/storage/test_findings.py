@@ -17,7 +17,7 @@ from tests.storage.makers import (
     keep_person,
 )
 
-from tollkeeper.model import Bill, Customer, Dispute, Invoice, Person, Realm, Standing, Verdict
+from tollkeeper.model import Bill, Customer, Dispute, Invoice, Person, Realm, SubscriptionStatus, Verdict
 from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.storage import customers, findings, grants
 from tollkeeper.storage.findings import Noted, noted
@@ -165,14 +165,19 @@ def test_what_is_found_of_a_subscription_is_kept_as_it_was_made(conn: Connection
     assert kept == noted(made, "ada", NOW)
     assert (kept.remarks, kept.invoices) == ((ODD, ODDER), invoices)
     assert (kept.amount, kept.refunded, kept.reference) == (990, 9, "pi_1")
-    assert (kept.standing, kept.price_id, kept.quantity, kept.payment) == (Standing.ACTIVE, "price_1", 1, "sub_1")
+    assert (kept.standing, kept.price_id, kept.quantity, kept.payment) == (
+        SubscriptionStatus.ACTIVE,
+        "price_1",
+        1,
+        "sub_1",
+    )
     assert (kept.renews_at, kept.gives_access(NOW + 31 * DAY - 1), kept.gives_access(NOW + 31 * DAY)) == (
         None,
         True,
         False,
     )
     assert noted(a_subscription_finding("sub_1"), "ada", NOW).renews_at == NOW + 30 * DAY
-    assert noted(a_subscription_finding("sub_1", standing=Standing.PAST_DUE), "ada", NOW).renews_at is None
+    assert noted(a_subscription_finding("sub_1", standing=SubscriptionStatus.PAST_DUE), "ada", NOW).renews_at is None
 
 
 def test_what_is_remarked_is_news_once_and_listed_while_it_lasts(conn: Connection, ada: Customer) -> None:

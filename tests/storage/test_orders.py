@@ -157,7 +157,7 @@ def test_one_trial_for_each_person_and_mode(conn: Connection) -> None:
     for another in (an_order("o4", "bob", **trial), an_order("o5", "ada", realm=LIVE_MODE, **trial)):
         assert orders.start(conn, another) == another
     assert orders.close(conn, "o1", OrderState.COMPLETE, NOW)
-    assert orders.start(conn, an_order("o6", "ada", product="books", **trial)).trial_days is None
+    assert orders.start(conn, an_order("o6", "ada", product="services", **trial)).trial_days is None
 
 
 def test_an_order_that_was_thought_expired_leaves_the_trial_to_the_next(conn: Connection) -> None:

@@ -31,7 +31,7 @@ def main() -> None:
         replace(given.before, lambda _: die_instead)
     if given.after:
         replace(given.after, dying_after)
-    app.open_books = partial(app.open_books, clock=lambda: int(time.time()) + given.ahead)
+    app.open_services = partial(app.open_services, clock=lambda: int(time.time()) + given.ahead)
     sys.argv = ["tollkeeper", *given.command]
     cli.main()
 

@@ -7,7 +7,7 @@ import pytest
 from tests.storage.makers import a_grant, an_invoice, an_order
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.model import Dispute, Grant, Invoice, OrderState, Person, Product, Realm, Standing, Verdict
+from tollkeeper.model import Dispute, Grant, Invoice, OrderState, Person, Product, Realm, SubscriptionStatus, Verdict
 from tollkeeper.operating.explanations import Explanation, answers, cases, event_words, history, remarks
 from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.relations import Surplus
@@ -123,7 +123,7 @@ LINK = (
                         Verdict.SUSPENDED,
                         because(Code.FIRST_PAYMENT_FAILED),
                         source="sub_1",
-                        standing=Standing.PAST_DUE,
+                        standing=SubscriptionStatus.PAST_DUE,
                     ),
                 ),
             },
@@ -137,7 +137,7 @@ LINK = (
                         Verdict.SUSPENDED,
                         because(Code.FIRST_PAYMENT_MISSING),
                         source="sub_1",
-                        standing=Standing.INCOMPLETE,
+                        standing=SubscriptionStatus.INCOMPLETE,
                     ),
                 )
             },
@@ -332,7 +332,7 @@ def test_a_product_that_is_no_longer_in_the_catalog_is_told() -> None:
 
 
 def subscribed(**changes: Any) -> Noted:
-    facts: dict[str, Any] = {"source": "sub_1", "reason": until(NOON + 30 * DAY), "standing": Standing.ACTIVE}
+    facts: dict[str, Any] = {"source": "sub_1", "reason": until(NOON + 30 * DAY), "standing": SubscriptionStatus.ACTIVE}
     return paid(Verdict.GRANTED, **facts | changes)
 
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from tollkeeper.billing.inbox import LEASE, RETRY_DELAYS, drain, next_try
-from tollkeeper.billing.reconcile import Books
+from tollkeeper.billing.reconcile import Services
 from tollkeeper.catalog import Catalog
 from tollkeeper.errors import ProviderUnavailable
 from tollkeeper.model import Customer, Event, Identity, Realm, Snapshot
@@ -50,7 +50,7 @@ class Provider:
 
 async def round_at(database: Database, provider: Provider, now: int = 1000) -> int:
     """One round of the worker. Of a provider, it asks for snapshots alone."""
-    return await drain(Books(database, cast(PaymentProvider, provider), Catalog(()), lambda: now), REALM)
+    return await drain(Services(database, cast(PaymentProvider, provider), Catalog(()), lambda: now), REALM)
 
 
 async def keep(database: Database, event_id: str, customer: str | None, *, relevant: bool = True) -> None:

@@ -16,8 +16,8 @@ from tollkeeper.model import (
     Payment,
     Purchase,
     Snapshot,
-    Standing,
     Subscription,
+    SubscriptionStatus,
     Verdict,
 )
 from tollkeeper.reasons import Code, because
@@ -61,8 +61,8 @@ def test_k75_the_prices_of_another_sale_are_kept() -> None:
     assert unclaimed(made(PURCHASE), False, CATALOG, "stripe").reason == because(Code.OTHER_SALE)
 
 
-@pytest.mark.parametrize("standing", Standing)
-def test_k75_anothers_subscription_is_none_of_ours_however_it_stands(standing: Standing) -> None:
+@pytest.mark.parametrize("standing", SubscriptionStatus)
+def test_k75_anothers_subscription_is_none_of_ours_however_it_stands(standing: SubscriptionStatus) -> None:
     one = replace(made(RUNNING, UNSOLD), standing=standing)
     assert unclaimed(one, False, CATALOG, "stripe").verdict is Verdict.UNRELATED
 

@@ -18,8 +18,8 @@ from tollkeeper.model import (
     Product,
     Purchase,
     Realm,
-    Standing,
     Subscription,
+    SubscriptionStatus,
     Verdict,
 )
 from tollkeeper.reasons import Code, because
@@ -181,7 +181,7 @@ def grant(product: str, source: str, since: int = NOW, until: int | None = None,
 def found(product: str | None = "basic", verdict: Verdict = Verdict.GRANTED, **more: Any) -> Finding:
     named: dict[str, Any] = {"order_id": "ord_1", "person_id": "per_1", "live": False, "currency": "eur"}
     period: dict[str, Any] = {"created_at": NOW, "period_start": NOW, "period_end": LATER}
-    given: dict[str, Any] = {"standing": Standing.ACTIVE, "items": (), "source": "sub_1"}
+    given: dict[str, Any] = {"standing": SubscriptionStatus.ACTIVE, "items": (), "source": "sub_1"}
     bought: Bought = Subscription(**named, **period, **given | more)
     return Finding(bought, verdict, because(Code.SUBSCRIBED), product=product)
 
@@ -216,15 +216,15 @@ def test_what_was_bought_for_good_ends_a_subscription_that_gives_no_more() -> No
         (found(verdict=Verdict.UNCLAIMED), FOR_GOOD),
         (found(verdict=Verdict.QUARANTINED), FOR_GOOD),
         (found(verdict=Verdict.PENDING), FOR_GOOD),
-        (found(verdict=Verdict.ENDED, standing=Standing.CANCELED), FOR_GOOD),
+        (found(verdict=Verdict.ENDED, standing=SubscriptionStatus.CANCELED), FOR_GOOD),
     ],
 )
 def test_nothing_else_ends_one(one: Finding, bought: Grant) -> None:
     assert to_end(one, bought=(bought,)) == []
 
 
-@pytest.mark.parametrize("standing", Standing)
-def test_it_ends_where_a_provider_takes_an_end(standing: Standing) -> None:
+@pytest.mark.parametrize("standing", SubscriptionStatus)
+def test_it_ends_where_a_provider_takes_an_end(standing: SubscriptionStatus) -> None:
     ended = to_end(found(verdict=Verdict.SUSPENDED, standing=standing), bought=(FOR_GOOD,))
     assert bool(ended) is (standing in CAN_BE_ENDED)
 

@@ -21,8 +21,8 @@ from tollkeeper.model import (
     Product,
     Realm,
     Snapshot,
-    Standing,
     Subscription,
+    SubscriptionStatus,
     Verdict,
 )
 from tollkeeper.reasons import Code, because
@@ -89,18 +89,18 @@ RUNNING = Subscription(
     live=False,
     currency="eur",
     created_at=START - 60 * DAY,
-    standing=Standing.ACTIVE,
+    standing=SubscriptionStatus.ACTIVE,
     items=(Line("price_month", 1),),
     period_start=START,
     period_end=END,
     invoices=(PAID, PAID_BEFORE),
 )
-TRIAL = replace(RUNNING, standing=Standing.TRIALING, invoices=(free(),), trial_end=END)
+TRIAL = replace(RUNNING, standing=SubscriptionStatus.TRIALING, invoices=(free(),), trial_end=END)
 
 
 def renewed(bill: Bill, *before: Invoice, **changes: object) -> Subscription:
     """The present period stands so, after a month that was paid, or others."""
-    standing = Standing.PAST_DUE if bill is Bill.FAILED else Standing.ACTIVE
+    standing = SubscriptionStatus.PAST_DUE if bill is Bill.FAILED else SubscriptionStatus.ACTIVE
     usual = replace(RUNNING, standing=standing, invoices=(invoice(bill), *(before or (PAID_BEFORE,))))
     return replace(usual, **changes)  # type: ignore[arg-type]
 
@@ -311,7 +311,7 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
     "an upgrade in the middle of a paid period failed": (
         replace(
             RUNNING,
-            standing=Standing.PAST_DUE,
+            standing=SubscriptionStatus.PAST_DUE,
             invoices=(invoice(Bill.FAILED, starts=START + 9 * DAY, due_at=START + 9 * DAY), PAID),
         ),
         GRANTED,
@@ -385,43 +385,43 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         "is still being processed",
     ),
     "incomplete": (
-        replace(RUNNING, standing=Standing.INCOMPLETE, invoices=(invoice(Bill.FAILED),)),
+        replace(RUNNING, standing=SubscriptionStatus.INCOMPLETE, invoices=(invoice(Bill.FAILED),)),
         SUSPENDED,
         None,
         "was never paid: its first payment has not been made",
     ),
     "incomplete, and the payment is being processed": (
-        replace(RUNNING, standing=Standing.INCOMPLETE, invoices=(invoice(Bill.PROCESSING),)),
+        replace(RUNNING, standing=SubscriptionStatus.INCOMPLETE, invoices=(invoice(Bill.PROCESSING),)),
         PENDING,
         None,
         "is still being processed",
     ),
     "unpaid": (
-        renewed(Bill.FAILED, standing=Standing.UNPAID),
+        renewed(Bill.FAILED, standing=SubscriptionStatus.UNPAID),
         SUSPENDED,
         None,
         "is on hold: its payments failed, and it stays so until what is owed is paid",
     ),
     "paused after a trial without a card": (
-        replace(TRIAL, standing=Standing.PAUSED),
+        replace(TRIAL, standing=SubscriptionStatus.PAUSED),
         SUSPENDED,
         None,
         "is on hold: its trial ended without a card, and it stays so until there is one",
     ),
     "canceled": (
-        replace(RUNNING, standing=Standing.CANCELED, ends_at=START + DAY),
+        replace(RUNNING, standing=SubscriptionStatus.CANCELED, ends_at=START + DAY),
         ENDED,
         None,
         "ended on 16 January 2027",
     ),
     "never begun": (
-        replace(RUNNING, standing=Standing.INCOMPLETE_EXPIRED),
+        replace(RUNNING, standing=SubscriptionStatus.INCOMPLETE_EXPIRED),
         ENDED,
         None,
         "was never paid: its first payment was not made in time",
     ),
     "in a state of which we never heard": (
-        replace(RUNNING, standing=Standing.UNKNOWN),
+        replace(RUNNING, standing=SubscriptionStatus.UNKNOWN),
         QUARANTINED,
         None,
         "has a status at the provider that is not known here",
@@ -533,7 +533,7 @@ def test_operators_see_a_draft_that_stays_a_lost_dispute_and_money_after_the_end
     assert found(paused).remarks == ()
     lost = found(replace(RUNNING, invoices=(replace(PAID, dispute=Dispute.LOST),)))
     assert [one.code for one in lost.remarks] == [Code.SUBSCRIPTION_DISPUTED]
-    ended = replace(RUNNING, standing=Standing.CANCELED, ends_at=START + DAY)
+    ended = replace(RUNNING, standing=SubscriptionStatus.CANCELED, ends_at=START + DAY)
     late = replace(ended, invoices=(replace(PAID, paid_at=START + 9 * DAY), PAID_BEFORE))
     assert [sentence(one) for one in found(late).remarks] == [
         "Invoice in_0 (€9.00) was paid on 24 January 2027, after the subscription ended on 16 January 2027: it gave no"
@@ -546,26 +546,26 @@ def test_operators_see_a_draft_that_stays_a_lost_dispute_and_money_after_the_end
 @pytest.mark.parametrize(
     ("standing", "verdict"),
     [
-        (Standing.ACTIVE, Verdict.UNCLAIMED),
-        (Standing.TRIALING, Verdict.UNCLAIMED),
-        (Standing.PAST_DUE, Verdict.UNCLAIMED),
-        (Standing.UNPAID, Verdict.UNCLAIMED),
-        (Standing.PAUSED, Verdict.UNCLAIMED),
-        (Standing.UNKNOWN, Verdict.UNCLAIMED),
-        (Standing.INCOMPLETE, Verdict.UNPAID),
-        (Standing.INCOMPLETE_EXPIRED, Verdict.ENDED),
-        (Standing.CANCELED, Verdict.ENDED),
+        (SubscriptionStatus.ACTIVE, Verdict.UNCLAIMED),
+        (SubscriptionStatus.TRIALING, Verdict.UNCLAIMED),
+        (SubscriptionStatus.PAST_DUE, Verdict.UNCLAIMED),
+        (SubscriptionStatus.UNPAID, Verdict.UNCLAIMED),
+        (SubscriptionStatus.PAUSED, Verdict.UNCLAIMED),
+        (SubscriptionStatus.UNKNOWN, Verdict.UNCLAIMED),
+        (SubscriptionStatus.INCOMPLETE, Verdict.UNPAID),
+        (SubscriptionStatus.INCOMPLETE_EXPIRED, Verdict.ENDED),
+        (SubscriptionStatus.CANCELED, Verdict.ENDED),
     ],
 )
-def test_what_was_made_by_hand_gives_no_access(standing: Standing, verdict: Verdict) -> None:
+def test_what_was_made_by_hand_gives_no_access(standing: SubscriptionStatus, verdict: Verdict) -> None:
     made = replace(RUNNING, standing=standing, order_id=None, person_id=None)
     for one in (found(made), found(replace(made, order_id="ord_2")), unclaimed(made, False, CATALOG, "stripe")):
         assert (one.verdict, one.product, one.until, one.line) == (verdict, "pro", None, Line("price_month", 1))
 
 
 def test_every_standing_that_may_give_access_is_named() -> None:
-    giving = [one for one in Standing if found(replace(RUNNING, standing=one)).verdict is GRANTED]
-    assert giving == [Standing.TRIALING, Standing.ACTIVE, Standing.PAST_DUE]
+    giving = [one for one in SubscriptionStatus if found(replace(RUNNING, standing=one)).verdict is GRANTED]
+    assert giving == [SubscriptionStatus.TRIALING, SubscriptionStatus.ACTIVE, SubscriptionStatus.PAST_DUE]
 
 
 @pytest.mark.parametrize(
@@ -613,7 +613,7 @@ def test_it_sells_the_product_of_the_first_price_that_is_known(
     told = [sentence(reason) for reason in one.remarks]
     assert (one.verdict, one.product, told) == (Verdict.GRANTED, product, [remark] if remark else [])
     assert (one.line.price_id if one.line else None) == sold
-    assert found(replace(changed, standing=Standing.CANCELED), held=held).remarks == ()
+    assert found(replace(changed, standing=SubscriptionStatus.CANCELED), held=held).remarks == ()
 
 
 def test_each_product_has_its_own_policy_and_a_changed_plan_is_judged_by_the_new_one() -> None:
@@ -700,7 +700,12 @@ def subscriptions(present: str, before: str) -> Iterator[Subscription]:
     disputes = (Dispute.NONE, Dispute.OPEN, Dispute.WON, Dispute.LOST, Dispute.WARNING)
     ends = (None, END, START + DAY, START - 5 * DAY)
     # Those that may give access, and one of those that may not: the others are tried below.
-    standings = (Standing.TRIALING, Standing.ACTIVE, Standing.PAST_DUE, Standing.UNPAID)
+    standings = (
+        SubscriptionStatus.TRIALING,
+        SubscriptionStatus.ACTIVE,
+        SubscriptionStatus.PAST_DUE,
+        SubscriptionStatus.UNPAID,
+    )
     seen: set[Subscription] = set()
     for standing, paused, end, trial, now_disputed, earlier, back in every(
         standings,
@@ -752,14 +757,14 @@ def test_every_combination_gives_what_it_should_and_says_why(present: str, befor
 @pytest.mark.parametrize(
     ("standing", "verdict"),
     [
-        (Standing.UNPAID, SUSPENDED),
-        (Standing.PAUSED, SUSPENDED),
-        (Standing.CANCELED, ENDED),
-        (Standing.INCOMPLETE_EXPIRED, ENDED),
-        (Standing.UNKNOWN, QUARANTINED),
+        (SubscriptionStatus.UNPAID, SUSPENDED),
+        (SubscriptionStatus.PAUSED, SUSPENDED),
+        (SubscriptionStatus.CANCELED, ENDED),
+        (SubscriptionStatus.INCOMPLETE_EXPIRED, ENDED),
+        (SubscriptionStatus.UNKNOWN, QUARANTINED),
     ],
 )
-def test_what_stands_so_gives_nothing_whatever_its_invoices_say(standing: Standing, verdict: Verdict) -> None:
+def test_what_stands_so_gives_nothing_whatever_its_invoices_say(standing: SubscriptionStatus, verdict: Verdict) -> None:
     for present, before in every(PRESENT, BEFORE):
         one = replace(RUNNING, standing=standing, invoices=PRESENT[present] + BEFORE[before])
         assert found(one).verdict is verdict

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 from tests.storage.makers import DAY, NOW, TEST_MODE, a_finding, an_order, keep_person
 
-from tollkeeper.billing.reconcile import Books
+from tollkeeper.billing.reconcile import Services
 from tollkeeper.billing.sweep import LEASE, sweep
 from tollkeeper.catalog import Catalog
 from tollkeeper.errors import CustomerMissing, ProviderRefused, ProviderUnavailable
@@ -39,8 +39,8 @@ class Provider:
 async def sweep_all(database: Database, provider: Provider, now: int) -> list[str]:
     """Whom a worker asks for at a time before it rests. Of a provider, it asks for snapshots alone."""
     before = len(provider.asked)
-    books = Books(database, cast(PaymentProvider, provider), Catalog(()), lambda: now)
-    while await sweep(books, TEST_MODE, DAY):
+    services = Services(database, cast(PaymentProvider, provider), Catalog(()), lambda: now)
+    while await sweep(services, TEST_MODE, DAY):
         pass
     return provider.asked[before:]
 

@@ -14,7 +14,7 @@ from tests.unit.test_subscriptions import DAY, END, ORDER, PAID, PAID_BEFORE, RU
 
 from tollkeeper.billing.entitlements import judge, judge_subscription
 from tollkeeper.catalog import Catalog
-from tollkeeper.model import Bill, Dispute, Finding, Line, Payment, Policy, Standing, Verdict, in_force
+from tollkeeper.model import Bill, Dispute, Finding, Line, Payment, Policy, SubscriptionStatus, Verdict, in_force
 from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.storage.dismissals import Dismissal
 from tollkeeper.wording import sentences as wording
@@ -63,7 +63,7 @@ def subscriptions() -> Iterator[Finding]:
     )
     ends: Changes = ({}, {"ends_at": END - DAY}, {"ends_at": END - DAY, "ended_for": "cs_1"})
     for standing, now, earlier, paused, end, trial_end, policy in every(
-        Standing, present, before, (False, True), ends, (None, START), (STRICT, LENIENT)
+        SubscriptionStatus, present, before, (False, True), ends, (None, START), (STRICT, LENIENT)
     ):
         told = replace(
             RUNNING,
@@ -87,7 +87,7 @@ def other_subscriptions() -> Iterator[Finding]:
         {"ends_at": END, "ended_for": "course"},
     )
     for standing, lines, other, catalog, is_recurring in every(
-        Standing, items, others, (recurring.CATALOG, Catalog(())), (True, False)
+        SubscriptionStatus, items, others, (recurring.CATALOG, Catalog(())), (True, False)
     ):
         told = replace(RUNNING, standing=standing, items=lines, **other)
         order = replace(ORDER, recurring=is_recurring)

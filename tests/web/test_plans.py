@@ -10,7 +10,7 @@ import pytest
 from tests.support.running import Browser, forms, running_sandbox
 from tests.support.shops import DAY, HOUR, Shop, running_shop
 
-from tollkeeper.model import Standing, Verdict
+from tollkeeper.model import SubscriptionStatus, Verdict
 from tollkeeper.reasons import Code, Fact, Reason, because
 from tollkeeper.storage.findings import Noted
 from tollkeeper.storage.tables import orders
@@ -248,7 +248,7 @@ FOUND = Noted(
     email=None,
     bought_at=NOW - DAY,
     found_at=NOW,
-    standing=Standing.ACTIVE,
+    standing=SubscriptionStatus.ACTIVE,
     price_id="price_1",
     quantity=1,
     until=NOW + 31 * DAY,
@@ -489,7 +489,7 @@ def test_every_state_in_words(
 
 
 def test_a_trial_without_a_card_says_how_it_goes_on() -> None:
-    found = replace(FOUND, standing=Standing.TRIALING, reason=because(Code.TRIAL, until=NOW + 30 * DAY))
+    found = replace(FOUND, standing=SubscriptionStatus.TRIALING, reason=because(Code.TRIAL, until=NOW + 30 * DAY))
     assert state_of(found, NOW, cardless=True).words == (
         f"Free until {END}. It goes on from then if you have added a card, and ends if not."
     )

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from tollkeeper.billing import off_sale
 from tollkeeper.billing.contact import tell_address
-from tollkeeper.billing.reconcile import Books, Reconciled, reconcile
+from tollkeeper.billing.reconcile import Reconciled, Services, reconcile
 from tollkeeper.errors import (
     AlreadyHeld,
     CustomerMissing,
@@ -64,10 +64,10 @@ class Completed:
 
 
 @dataclass(frozen=True, slots=True)
-class Till:
+class CheckoutService:
     """Where people buy."""
 
-    books: Books
+    services: Services
     base_url: str
 
     async def begin(self, person: Person, product: Product, price_id: str | None = None) -> Hosted | Completed:
@@ -84,10 +84,10 @@ class Till:
         except PASSING as trouble:
             raise ProviderUnavailable(str(trouble)) from trouble
         except ProviderRefused as refusal:
-            raise await off_sale.take_off(self.books, product.key, usual, person.id, refusal) from refusal
+            raise await off_sale.take_off(self.services, product.key, usual, person.id, refusal) from refusal
         for one in known:  # of this person, and long ago
             if one.person_id and (one.product, one.price_id) == (product.key, usual):
-                await off_sale.put_back(self.books, one)
+                await off_sale.put_back(self.services, one)
         return page
 
     async def see_that_it_is_sold(
@@ -100,23 +100,23 @@ class Till:
         if price_id not in {None, *self._on_sale(product)}:
             raise Refused(404, NOT_SOLD)
         usual = price_id or next(iter(self._on_sale(product)), "")
-        known = await off_sale.known(self.books, person.id)
-        if found := off_sale.in_the_way(known, product.key, usual, self.books.clock()):
+        known = await off_sale.known(self.services, person.id)
+        if found := off_sale.in_the_way(known, product.key, usual, self.services.clock()):
             raise NotForSale(product.key, found.obstacle, found.facts)
         return known
 
     async def try_sales_again(self, every: int = off_sale.AGAIN) -> None:
         """Try what is off sale for everybody and was not tried for so many seconds, and put back what can be sold."""
-        await off_sale.try_again(self.books, self._returns(), every)
+        await off_sale.try_again(self.services, self._returns(), every)
 
     async def _look_up_and_begin(self, person: Person, product: Product, price_id: str | None) -> Hosted | Completed:
-        realm = await self.books.realm()
+        realm = await self.services.realm()
         try:
             return await self._begin(person, product, price_id, realm)
         except NeedsMending:  # as far as we know: it may be mended, or over
-            for customer in await self.books.database.read(customers.all_of_person, person.id, realm):
+            for customer in await self.services.database.read(customers.all_of_person, person.id, realm):
                 with suppress(CustomerMissing):
-                    await reconcile(self.books, customer, evidence="purchase beside a subscription")
+                    await reconcile(self.services, customer, evidence="purchase beside a subscription")
             return await self._begin(person, product, price_id, realm)
 
     async def _begin(self, person: Person, product: Product, price_id: str | None, realm: Realm) -> Hosted | Completed:
@@ -124,9 +124,9 @@ class Till:
         try:
             return await self._open(person, product, price_id, customer)
         except CustomerMissing:  # deleted at the provider
-            external_id = await self.books.provider.create_customer(person, replacing=customer.external_id)
-            renewed = await self.books.database.write(
-                customers.replace, customer, external_id, self.books.clock(), told=person.email
+            external_id = await self.services.provider.create_customer(person, replacing=customer.external_id)
+            renewed = await self.services.database.write(
+                customers.replace, customer, external_id, self.services.clock(), told=person.email
             )
             return await self._open(person, product, price_id, renewed)
 
@@ -140,7 +140,7 @@ class Till:
             if checkout is not None and checkout.url is not None:
                 if price_id in {None, order.price_id}:
                     return Hosted(checkout.url)
-                checkout = await self.books.provider.expire_checkout(checkout.id)
+                checkout = await self.services.provider.expire_checkout(checkout.id)
             if checkout is not None and checkout.state == "complete":
                 if await self._holds_good(order):
                     return Completed(checkout.id)
@@ -151,35 +151,35 @@ class Till:
     async def settle(self, order: Order, evidence: str) -> Reconciled | None:
         """Ask the provider what became of an order, and make the grants agree."""
         done = None
-        for customer in await self.books.database.read(customers.all_of_person, order.person_id, order.realm):
+        for customer in await self.services.database.read(customers.all_of_person, order.person_id, order.realm):
             with suppress(CustomerMissing):  # one that was replaced, of which the provider tells nothing any more
-                done = await reconcile(self.books, customer, evidence=evidence)
+                done = await reconcile(self.services, customer, evidence=evidence)
             if done is not None and done.of_order(order) is not None:
                 break
         return done
 
     async def _customer(self, person: Person, realm: Realm) -> Customer:
-        known = await self.books.database.read(customers.of_person, person.id, realm)
+        known = await self.services.database.read(customers.of_person, person.id, realm)
         if known is not None:
-            await tell_address(self.books, known)
+            await tell_address(self.services, known)
             return known
-        external_id = await self.books.provider.create_customer(person)
-        return await self.books.database.write(
-            customers.add, person.id, realm, external_id, self.books.clock(), told=person.email
+        external_id = await self.services.provider.create_customer(person)
+        return await self.services.database.write(
+            customers.add, person.id, realm, external_id, self.services.clock(), told=person.email
         )
 
     def _on_sale(self, product: Product) -> tuple[str, ...]:
-        return self.books.catalog.prices_on_sale(product, self.books.provider.name)
+        return self.services.catalog.prices_on_sale(product, self.services.provider.name)
 
     async def _open_order(self, person: Person, product: Product, price_id: str | None, realm: Realm) -> Order:
-        found = await self.books.database.read(_resume, person.id, product.key, realm.live, self.books.clock())
+        found = await self.services.database.read(_resume, person.id, product.key, realm.live, self.services.clock())
         if found is not None:
             return found
         chosen = price_id or next(iter(self._on_sale(product)), None)
         if chosen is None:
             raise Refused(404, NOT_SOLD)
-        order = self._order(person, product, await self.books.provider.price(chosen), realm)
-        return await self.books.database.write(_start, order, self.books.clock())
+        order = self._order(person, product, await self.services.provider.price(chosen), realm)
+        return await self.services.database.write(_start, order, self.services.clock())
 
     def _order(self, person: Person, product: Product, price: Price, realm: Realm) -> Order:
         trial = product.policy.trial_days if price.recurring else 0
@@ -194,7 +194,7 @@ class Till:
             currency=price.currency,
             state=OrderState.OPEN,
             idempotency_key=f"order-{secrets.token_hex(16)}",
-            created_at=self.books.clock(),
+            created_at=self.services.clock(),
             promotion_codes=product.policy.promotion_codes,
             recurring=price.recurring,
             trial_days=trial or None,
@@ -205,35 +205,35 @@ class Till:
         """The order's hosted page, made now if it never was. None: it cannot be used and was never completed."""
         if order.checkout_id is not None:
             try:
-                return await self.books.provider.checkout(order.checkout_id)
+                return await self.services.provider.checkout(order.checkout_id)
             except ProviderMissing:
                 return None
         checkout = await self._create(order, customer)
         if checkout is None:
             return None
-        kept = await self.books.database.write(orders.set_checkout, order.id, checkout.id)
+        kept = await self.services.database.write(orders.set_checkout, order.id, checkout.id)
         return checkout if kept else None
 
     async def _create(self, order: Order, customer: Customer) -> Checkout | None:
         """Make the page, or find the one made by an earlier try whose answer was lost."""
-        if self.books.clock() - order.created_at > KEY_LIFETIME:
-            return await self.books.provider.checkout_of_order(order, customer)
+        if self.services.clock() - order.created_at > KEY_LIFETIME:
+            return await self.services.provider.checkout_of_order(order, customer)
         try:
-            return await self.books.provider.create_checkout(order, customer, self._returns())
+            return await self.services.provider.create_checkout(order, customer, self._returns())
         except (IdempotencyConflict, ProviderFailed):  # the settings changed since that try, or it failed for good
-            return await self.books.provider.checkout_of_order(order, customer)
+            return await self.services.provider.checkout_of_order(order, customer)
         except ProviderRefused as refusal:  # a definite no is remembered with its key: the next try needs a new one
             await self._give_up(order, order.checkout_id)
             if isinstance(refusal, PASSING):
                 raise
             what = (order.product, order.price_id, order.person_id)
-            raise await off_sale.take_off(self.books, *what, refusal, sold_in=order.currency) from refusal
+            raise await off_sale.take_off(self.services, *what, refusal, sold_in=order.currency) from refusal
 
     async def _give_up(self, order: Order, checkout_id: str | None) -> None:
-        await self.books.database.write(orders.give_up, order.id, checkout_id, self.books.clock())
+        await self.services.database.write(orders.give_up, order.id, checkout_id, self.services.clock())
 
     async def _holds_good(self, order: Order) -> bool:
-        """Whether a completed checkout still stands: paid, or about to be. Brings the books up to date first."""
+        """Whether a completed checkout still stands: paid, or about to be. Reconciles first."""
         done = await self.settle(order, "purchase of what was paid already")
         found = done.of_order(order) if done else None
         if found is not None and _needs_a_look(found):

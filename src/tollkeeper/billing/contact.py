@@ -6,7 +6,7 @@ anyhow. What could not be told now is told then.
 
 import structlog
 
-from tollkeeper.billing.reconcile import Books
+from tollkeeper.billing.reconcile import Services
 from tollkeeper.errors import ProviderMissing, ProviderRefused, ProviderUnavailable
 from tollkeeper.model import Customer
 from tollkeeper.storage import customers
@@ -17,27 +17,27 @@ log = structlog.get_logger()
 TRIES = 5
 
 
-async def tell_address(books: Books, customer: Customer) -> None:
+async def tell_address(services: Services, customer: Customer) -> None:
     """See that the provider knows the person's address of now. Trouble is logged, and holds up nothing."""
-    known = await books.database.read(customers.whose_address, customer.id)
+    known = await services.database.read(customers.whose_address, customer.id)
     if known is None or known[0].email == known[1]:
         return
     try:
-        await _tell(books, customer)
+        await _tell(services, customer)
     except (ProviderUnavailable, ProviderRefused) as error:
         log.warning("address not told", customer=customer.external_id, reason=str(error))
 
 
-async def _tell(books: Books, customer: Customer) -> None:
+async def _tell(services: Services, customer: Customer) -> None:
     """Whoever finds that another was noted meanwhile has told last, and so tells the one of now."""
     for _ in range(TRIES):
-        known = await books.database.read(customers.whose_address, customer.id)
+        known = await services.database.read(customers.whose_address, customer.id)
         if known is None:
             return
         person, before = known
         try:
-            await books.provider.update_customer(customer, person)
+            await services.provider.update_customer(customer, person)
         except ProviderMissing:  # nobody is left to be told of
             log.info("address of nobody", customer=customer.external_id)
-        if await books.database.write(customers.set_told, customer.id, before, person.email):
+        if await services.database.write(customers.set_told, customer.id, before, person.email):
             return

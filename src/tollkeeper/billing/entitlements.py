@@ -23,8 +23,8 @@ from tollkeeper.model import (
     Policy,
     Purchase,
     Snapshot,
-    Standing,
     Subscription,
+    SubscriptionStatus,
     Verdict,
     gravest,
     without_replaced,
@@ -163,7 +163,7 @@ def _without_order(bought: Bought) -> Objection:
     if isinstance(bought, Subscription):
         if (end := _end(bought)) is not None:
             return end
-        paid, code = bought.standing is not Standing.INCOMPLETE, Code.SUBSCRIBED_ELSEWHERE
+        paid, code = bought.standing is not SubscriptionStatus.INCOMPLETE, Code.SUBSCRIBED_ELSEWHERE
     else:
         paid, code = bought.payment is Payment.PAID, Code.NEVER_ORDERED
     return (Verdict.UNCLAIMED, because(code)) if paid else (Verdict.UNPAID, because(Code.NEVER_ORDERED_UNPAID))
@@ -315,9 +315,9 @@ def over(subscription: Subscription, order: Order, customer: Customer, policy: P
 
 
 def _end(subscription: Subscription) -> Objection | None:
-    if subscription.standing is Standing.CANCELED:
+    if subscription.standing is SubscriptionStatus.CANCELED:
         return Verdict.ENDED, because(Code.ENDED, at=subscription.ends_at or subscription.period_end)
-    if subscription.standing is Standing.INCOMPLETE_EXPIRED:
+    if subscription.standing is SubscriptionStatus.INCOMPLETE_EXPIRED:
         return Verdict.ENDED, because(Code.NEVER_BEGUN)
     return None
 
@@ -330,11 +330,11 @@ def ordered_once(subscription: Subscription, order: Order, customer: Customer, p
 
 
 # https://docs.stripe.com/api/subscriptions/object#subscription_object-status
-GIVING = frozenset({Standing.TRIALING, Standing.ACTIVE, Standing.PAST_DUE})
+GIVING = frozenset({SubscriptionStatus.TRIALING, SubscriptionStatus.ACTIVE, SubscriptionStatus.PAST_DUE})
 ON_HOLD = {
-    Standing.INCOMPLETE: Code.FIRST_PAYMENT_MISSING,
-    Standing.UNPAID: Code.ON_HOLD,
-    Standing.PAUSED: Code.NO_CARD,
+    SubscriptionStatus.INCOMPLETE: Code.FIRST_PAYMENT_MISSING,
+    SubscriptionStatus.UNPAID: Code.ON_HOLD,
+    SubscriptionStatus.PAUSED: Code.NO_CARD,
 }
 
 
@@ -342,7 +342,7 @@ def not_giving(subscription: Subscription, order: Order, customer: Customer, pol
     """Three standings may give access, and no others, such as those that are invented later."""
     if subscription.standing in GIVING:
         return None
-    if subscription.standing is Standing.INCOMPLETE and subscription.bill is Bill.PROCESSING:
+    if subscription.standing is SubscriptionStatus.INCOMPLETE and subscription.bill is Bill.PROCESSING:
         return Verdict.PENDING, because(Code.PROCESSING)
     if subscription.standing in ON_HOLD:
         return Verdict.SUSPENDED, because(ON_HOLD[subscription.standing])
@@ -358,7 +358,7 @@ def not_begun(subscription: Subscription, order: Order, customer: Customer, poli
     return Verdict.SUSPENDED, because(Code.FIRST_PAYMENT_FAILED)
 
 
-def not_asked_for(subscription: Subscription, order: Order, customer: Customer, policy: Policy) -> Objection | None:
+def collection_paused(subscription: Subscription, order: Order, customer: Customer, policy: Policy) -> Objection | None:
     """While the seller asks for no payments, what is paid already still counts, and nothing beyond."""
     if subscription.collection_paused and not _settled(subscription) and subscription.bill is not Bill.PROCESSING:
         return Verdict.SUSPENDED, because(Code.COLLECTION_PAUSED)
@@ -382,7 +382,7 @@ SUBSCRIPTION_RULES: tuple[SubscriptionRule, ...] = (
     ordered_once,
     not_giving,
     not_begun,
-    not_asked_for,
+    collection_paused,
     refunded,
     disputed,
     disputed_earlier,
@@ -397,7 +397,7 @@ WAITS = {Bill.DRAFT: UNASKED, Bill.OPEN: UNASKED, Bill.PROCESSING: ON_ITS_WAY}
 
 def _settled(subscription: Subscription) -> bool:
     """Whether nothing is to pay (any more) for the present period."""
-    if subscription.standing is Standing.TRIALING:
+    if subscription.standing is SubscriptionStatus.TRIALING:
         return True
     took_money = subscription.amount_total > 0 or not any(_is_owed(one, subscription) for one in subscription.present)
     return subscription.bill is Bill.PAID and took_money
@@ -499,7 +499,7 @@ def _standing(subscription: Subscription, policy: Policy) -> Reason:
     ended_for = None if subscription.ends_at is None else subscription.ended_for
     more: dict[str, Fact] = {"ends": subscription.ends_at, "ended_for": ended_for, "paused": paused}
     more |= _overlooked(subscription, policy)
-    if subscription.standing is Standing.TRIALING:
+    if subscription.standing is SubscriptionStatus.TRIALING:
         return because(Code.TRIAL, until=subscription.trial_end or subscription.period_end, **more)
     if _settled(subscription):
         free = not any(one.total > 0 for one in subscription.present) or None

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy import Connection
 
 from tollkeeper.billing.neighbours import look_at
-from tollkeeper.billing.reconcile import Books, reconcile
+from tollkeeper.billing.reconcile import Services, reconcile
 from tollkeeper.errors import TollkeeperError
 from tollkeeper.model import Customer, Event, KeptEvent, Realm
 from tollkeeper.storage import customers, events, findings, polls
@@ -35,43 +35,43 @@ def next_try(attempts: int, now: int) -> int | None:
     return now + RETRY_DELAYS[attempts - 1] if attempts <= len(RETRY_DELAYS) else None
 
 
-async def poll(books: Books, realm: Realm) -> int:
+async def poll(services: Services, realm: Realm) -> int:
     """Read the provider's own list of events, if that is due, so that nothing depends on webhooks. Answers how many
     were new.
 
     Reads again what is shortly before the last poll, since an event may be listed a little late; and from the newest
     event that is known, by the provider's own clock, since ours may be ahead of it.
     """
-    now = books.clock()
-    read_until = await books.database.write(polls.claim, realm, now, POLL_INTERVAL)
+    now = services.clock()
+    read_until = await services.database.write(polls.claim, realm, now, POLL_INTERVAL)
     if read_until is None:
         return 0
-    newest = await books.database.read(events.newest_created, realm)
+    newest = await services.database.read(events.newest_created, realm)
     since = min(read_until, newest or read_until) - OVERLAP
     new = 0
-    async for page in books.provider.events(max(since, now - PROVIDER_KEEPS)):
-        kept = await books.database.write(events.keep_all, page, books.clock())
-        books.metrics.events_kept.labels("poll").inc(kept)
+    async for page in services.provider.events(max(since, now - PROVIDER_KEEPS)):
+        kept = await services.database.write(events.keep_all, page, services.clock())
+        services.metrics.events_kept.labels("poll").inc(kept)
         new += kept
-    await books.database.write(polls.done, realm, now)
+    await services.database.write(polls.done, realm, now)
     if new:
         log.info("events polled", new=new)
     return new
 
 
-async def drain(books: Books, realm: Realm) -> int:
+async def drain(services: Services, realm: Realm) -> int:
     """Handle one batch of due events. Answers how many there were."""
-    claimed = await books.database.write(events.claim, realm, books.clock(), BATCH, LEASE)
+    claimed = await services.database.write(events.claim, realm, services.clock(), BATCH, LEASE)
     if not claimed:
         return 0
     # One reconcile settles every event of a customer: events are hints, and the snapshot is newer than all of them.
-    by_subject = _grouped(zip(await books.database.read(_subjects, claimed), claimed, strict=True))
+    by_subject = _grouped(zip(await services.database.read(_subjects, claimed), claimed, strict=True))
     async with asyncio.TaskGroup() as group:
-        asked = [group.create_task(_payers(books, realm, subject, kept)) for subject, kept in by_subject.items()]
+        asked = [group.create_task(_payers(services, realm, subject, kept)) for subject, kept in by_subject.items()]
     by_payer = _grouped(pair for answer in asked for pair in answer.result())
     async with asyncio.TaskGroup() as group:
         for subject, kept in by_payer.items():
-            group.create_task(_handle(books, realm, subject, kept))
+            group.create_task(_handle(services, realm, subject, kept))
     return len(claimed)
 
 
@@ -97,17 +97,17 @@ def _subject(conn: Connection, event: Event) -> Customer | str:
 
 
 async def _payers(
-    books: Books, realm: Realm, subject: Customer | str, kept: Sequence[KeptEvent]
+    services: Services, realm: Realm, subject: Customer | str, kept: Sequence[KeptEvent]
 ) -> list[tuple[Customer | str, KeptEvent]]:
     """The same events, each with the customer of ours whose payment it is about; none, if that could not be asked."""
     told: list[tuple[Customer | str, KeptEvent]] = []
-    async with _trying(books, subject, kept):
-        payer = await _payer(books, realm, kept[0].event) if isinstance(subject, str) else None
+    async with _trying(services, subject, kept):
+        payer = await _payer(services, realm, kept[0].event) if isinstance(subject, str) else None
         told.extend((payer or subject, one) for one in kept)
     return told
 
 
-async def _payer(books: Books, realm: Realm, event: Event) -> Customer | None:
+async def _payer(services: Services, realm: Realm, event: Event) -> Customer | None:
     """The customer of ours whose payment it is, where the event names none.
 
     A dispute may come before its payment is known here: whoever reconciles the customer right now asked before it. It
@@ -115,42 +115,42 @@ async def _payer(books: Books, realm: Realm, event: Event) -> Customer | None:
     """
     if event.customer_id is not None or event.reference is None:
         return None
-    payer = await books.provider.payer(event.reference)
-    return await books.database.read(customers.find, realm, payer) if payer else None
+    payer = await services.provider.payer(event.reference)
+    return await services.database.read(customers.find, realm, payer) if payer else None
 
 
-async def _handle(books: Books, realm: Realm, subject: Customer | str, kept: Sequence[KeptEvent]) -> None:
-    async with _trying(books, subject, kept):
-        outcome = await _outcome(books, realm, subject, kept)
-        await books.database.write(events.handled, [one.id for one in kept], outcome, books.clock())
-        books.metrics.events_tried.labels("handled").inc(len(kept))
+async def _handle(services: Services, realm: Realm, subject: Customer | str, kept: Sequence[KeptEvent]) -> None:
+    async with _trying(services, subject, kept):
+        outcome = await _outcome(services, realm, subject, kept)
+        await services.database.write(events.handled, [one.id for one in kept], outcome, services.clock())
+        services.metrics.events_tried.labels("handled").inc(len(kept))
 
 
 @asynccontextmanager
-async def _trying(books: Books, subject: Customer | str, kept: Iterable[KeptEvent]) -> AsyncIterator[None]:
+async def _trying(services: Services, subject: Customer | str, kept: Iterable[KeptEvent]) -> AsyncIterator[None]:
     """Events that trip over anything, a fault of ours too, must not hold up the others."""
     try:
         yield
     except Exception as error:
         log.warning("events not handled", subject=subject, exc_info=not isinstance(error, TollkeeperError))
         with suppress(TollkeeperError):  # where the database cannot be told, they are due again when the lease ends
-            await _put_off(books, kept, str(error)[:500])
+            await _put_off(services, kept, str(error)[:500])
 
 
-async def _put_off(books: Books, kept: Iterable[KeptEvent], error: str) -> None:
+async def _put_off(services: Services, kept: Iterable[KeptEvent], error: str) -> None:
     """Try again later, or park what has been tried often enough."""
     for one in kept:
-        due_at = next_try(one.attempts, books.clock())
-        await books.database.write(events.failed, one.id, error, due_at)
-        books.metrics.events_tried.labels("parked" if due_at is None else "failed").inc()
+        due_at = next_try(one.attempts, services.clock())
+        await services.database.write(events.failed, one.id, error, due_at)
+        services.metrics.events_tried.labels("parked" if due_at is None else "failed").inc()
         if due_at is None:
             log.error("event parked", event_id=one.event.id, type=one.event.type, tries=one.attempts)
 
 
-async def _outcome(books: Books, realm: Realm, subject: Customer | str, kept: Sequence[KeptEvent]) -> str:
+async def _outcome(services: Services, realm: Realm, subject: Customer | str, kept: Sequence[KeptEvent]) -> str:
     evidence = ", ".join(one.event.id for one in kept)
     if isinstance(subject, str):
-        found = await look_at(books, realm, subject, evidence=evidence)
+        found = await look_at(services, realm, subject, evidence=evidence)
         return found.verdict.value if found else "no purchase"
-    done = await reconcile(books, subject, evidence=evidence)
+    done = await reconcile(services, subject, evidence=evidence)
     return f"{done.changes} changed"

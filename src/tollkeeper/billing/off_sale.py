@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from tollkeeper.billing.reconcile import Books
+from tollkeeper.billing.reconcile import Services
 from tollkeeper.errors import NotForSale, ProviderRefused, ProviderUnavailable, Scope
 from tollkeeper.model import OffSale
 from tollkeeper.providers.budget import background
@@ -26,9 +26,9 @@ A_PERSON_IS_LISTED = 7 * 24 * 3600
 MOST_TOLD = 500
 
 
-async def known(books: Books, person_id: str | None) -> tuple[OffSale, ...]:
+async def known(services: Services, person_id: str | None) -> tuple[OffSale, ...]:
     """What was refused to everybody, and to this person alone, lately or not."""
-    return await books.database.read(off_sale.known, books.provider.name, books.provider.live, person_id)
+    return await services.database.read(off_sale.known, services.provider.name, services.provider.live, person_id)
 
 
 def in_the_way(known: Iterable[OffSale], product: str, price_id: str | None, now: int) -> OffSale | None:
@@ -45,56 +45,56 @@ def _stands(one: OffSale, now: int) -> bool:
 
 
 async def take_off(
-    books: Books, product: str, price_id: str, person_id: str, refusal: ProviderRefused, sold_in: str = ""
+    services: Services, product: str, price_id: str, person_id: str, refusal: ProviderRefused, sold_in: str = ""
 ) -> NotForSale:
     """Keep and report that a sale was refused. ``sold_in`` is the currency of the price, where it is known."""
     alone = refusal.obstacle.scope is Scope.PERSON
     facts = refusal.facts | ({"sold_in": sold_in} if alone and sold_in else {})
-    now = books.clock()
+    now = services.clock()
     found = OffSale(
         product, price_id, person_id if alone else None, refusal.obstacle, facts, str(refusal)[:MOST_TOLD], now, now
     )
-    await _note(books, found)
+    await _note(services, found)
     return NotForSale(product, found.obstacle, facts)
 
 
-async def put_back(books: Books, found: OffSale) -> None:
+async def put_back(services: Services, found: OffSale) -> None:
     """It can be sold again, or is to be no longer."""
-    if await books.database.write(off_sale.lift, books.provider.name, books.provider.live, found):
+    if await services.database.write(off_sale.lift, services.provider.name, services.provider.live, found):
         log.warning("on sale again", product=found.product, price=found.price_id, person=found.person_id)
 
 
-async def try_again(books: Books, returns: ReturnAddresses, every: int = AGAIN) -> None:
+async def try_again(services: Services, returns: ReturnAddresses, every: int = AGAIN) -> None:
     """Try what concerns everybody, if it was not tried for ``every`` seconds, and put back what works.
 
     Raises ``StorageBusy``.
     """
-    mode, now = (books.provider.name, books.provider.live), books.clock()
-    if not await books.database.read(off_sale.due, *mode, now, every):
+    mode, now = (services.provider.name, services.provider.live), services.clock()
+    if not await services.database.read(off_sale.due, *mode, now, every):
         return
-    for found in await books.database.write(off_sale.claim, *mode, now, every):
-        await _try_again(books, found, returns)
+    for found in await services.database.write(off_sale.claim, *mode, now, every):
+        await _try_again(services, found, returns)
 
 
-async def _try_again(books: Books, found: OffSale, returns: ReturnAddresses) -> None:
-    product = books.catalog.find(found.product)
-    sold = product is not None and found.price_id in books.catalog.prices_on_sale(product, books.provider.name)
+async def _try_again(services: Services, found: OffSale, returns: ReturnAddresses) -> None:
+    product = services.catalog.find(found.product)
+    sold = product is not None and found.price_id in services.catalog.prices_on_sale(product, services.provider.name)
     try:
         with background():
             if sold:
-                await books.provider.try_sale(found.price_id, returns)
+                await services.provider.try_sale(found.price_id, returns)
     except ProviderUnavailable:
         return
     except ProviderRefused as refusal:
         if refusal.obstacle.scope is not Scope.PERSON:
-            await take_off(books, found.product, found.price_id, "", refusal)
+            await take_off(services, found.product, found.price_id, "", refusal)
         return
-    await put_back(books, found)
+    await put_back(services, found)
 
 
-async def _note(books: Books, found: OffSale) -> None:
+async def _note(services: Services, found: OffSale) -> None:
     """Operators are told once of each cause, not of each visitor who met it."""
-    if not await books.database.write(off_sale.note, books.provider.name, books.provider.live, found):
+    if not await services.database.write(off_sale.note, services.provider.name, services.provider.live, found):
         return
     (log.warning if found.person_id else log.error)(
         "off sale",

@@ -54,7 +54,7 @@ TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class Services:
     """What a reconcile works with: where grants are kept, whom to ask, what is sold, the time (Unix seconds), and where
     what happens is counted.
     """
@@ -66,7 +66,7 @@ class Books:
     metrics: Metrics = field(default_factory=Metrics)
 
     async def realm(self) -> Realm:
-        """The account and mode that these books are about."""
+        """The account and mode that these services are about."""
         return Realm(self.provider.name, await self.provider.account(), self.provider.live)
 
 
@@ -95,27 +95,27 @@ class Reconciled:
         return min(found, key=lambda one: one.bought.checkout_id != order.checkout_id, default=None)
 
 
-async def reconcile(books: Books, customer: Customer, *, evidence: str) -> Reconciled:
+async def reconcile(services: Services, customer: Customer, *, evidence: str) -> Reconciled:
     """Make a customer's grants agree with the provider. ``evidence`` says what caused it, for the audit.
 
     Subscriptions to what the person has bought for good are ended, too, with their period. Raises
     ``ProviderUnavailable``, ``ProviderRefused`` or ``StorageBusy``; then not all is done, and it is to be done again.
     """
     for _ in range(TRIES):
-        outcome = await _reconcile(books, customer, evidence)
+        outcome = await _reconcile(services, customer, evidence)
         if not outcome.superseded:
-            return await _end_what_was_bought(books, customer, outcome) if outcome.endings else outcome
+            return await _end_what_was_bought(services, customer, outcome) if outcome.endings else outcome
     raise ProviderUnavailable("Others kept writing about this customer while the provider was asked.")
 
 
-async def _end_what_was_bought(books: Books, customer: Customer, outcome: Reconciled) -> Reconciled:
+async def _end_what_was_bought(services: Services, customer: Customer, outcome: Reconciled) -> Reconciled:
     """What is to be ended follows from what is found, each time anew, until the provider says that it is done.
 
     If it does not answer, whoever wanted the reconcile tries again; that it refuses is for an operator to see to.
     """
     for one in outcome.endings:
         try:
-            await books.provider.end_subscription(one.subscription, at_period_end=True, purchase=one.purchase)
+            await services.provider.end_subscription(one.subscription, at_period_end=True, purchase=one.purchase)
         except ProviderMissing:  # it has ended meanwhile
             continue
         except ProviderRefused as refusal:
@@ -123,20 +123,20 @@ async def _end_what_was_bought(books: Books, customer: Customer, outcome: Reconc
             return outcome
         log.info("subscription ends", source=one.subscription, purchase=one.purchase)
     purchases = ", ".join(dict.fromkeys(one.purchase for one in outcome.endings))
-    after = await _reconcile(books, customer, f"bought for good: {purchases}")
+    after = await _reconcile(services, customer, f"bought for good: {purchases}")
     return replace(after, changes=outcome.changes + after.changes, news=outcome.news + after.news, superseded=False)
 
 
-async def _reconcile(books: Books, customer: Customer, evidence: str) -> Reconciled:
-    ticket = await books.database.write(customers.take_ticket, customer.id)
+async def _reconcile(services: Services, customer: Customer, evidence: str) -> Reconciled:
+    ticket = await services.database.write(customers.take_ticket, customer.id)
     try:
-        snapshot = await books.provider.snapshot(customer)
+        snapshot = await services.provider.snapshot(customer)
     except (ProviderUnavailable, ProviderRefused):
-        books.metrics.reconciles.labels("untold").inc()
+        services.metrics.reconciles.labels("untold").inc()
         raise
-    outcome = await books.database.write(_apply, snapshot, books.catalog, ticket, evidence, books.clock())
-    books.metrics.reconciles.labels(outcome.kind).inc()
-    _report(books, customer, outcome, evidence)
+    outcome = await services.database.write(_apply, snapshot, services.catalog, ticket, evidence, services.clock())
+    services.metrics.reconciles.labels(outcome.kind).inc()
+    _report(services, customer, outcome, evidence)
     return outcome
 
 
@@ -287,7 +287,7 @@ def _begin(conn: Connection, customer: Customer, found: Finding, evidence: str, 
     return 1
 
 
-def _report(books: Books, customer: Customer, outcome: Reconciled, evidence: str) -> None:
+def _report(services: Services, customer: Customer, outcome: Reconciled, evidence: str) -> None:
     """Operators must see money that gave no access."""
     log.info(
         "reconciled",
@@ -296,7 +296,7 @@ def _report(books: Books, customer: Customer, outcome: Reconciled, evidence: str
         changes=outcome.changes,
         superseded=outcome.superseded,
     )
-    report(books, outcome.news)
+    report(services, outcome.news)
     for one in outcome.surplus:
         grant, beside = one.grant, one.beside
         log.warning(
@@ -309,11 +309,11 @@ def _report(books: Books, customer: Customer, outcome: Reconciled, evidence: str
         )
 
 
-def report(books: Books, news: Iterable[Finding]) -> None:
+def report(services: Services, news: Iterable[Finding]) -> None:
     """Log payments that gave no access, and what an operator should see to, once each. Other sales are only counted."""
     for found in news:
         if found.verdict is Verdict.UNRELATED:
-            books.metrics.other_sales.inc()
+            services.metrics.other_sales.inc()
         if found.verdict in {Verdict.QUARANTINED, Verdict.UNCLAIMED}:
             log.warning(
                 "payment not granted",

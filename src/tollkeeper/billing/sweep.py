@@ -3,7 +3,7 @@
 import structlog
 
 from tollkeeper.billing.contact import tell_address
-from tollkeeper.billing.reconcile import Books, reconcile
+from tollkeeper.billing.reconcile import Services, reconcile
 from tollkeeper.errors import CustomerMissing, ProviderRefused, ProviderUnavailable
 from tollkeeper.model import Realm, Verdict
 from tollkeeper.storage import customers
@@ -17,26 +17,26 @@ EVIDENCE = "sweep"
 LEASE = 600
 
 
-async def sweep(books: Books, realm: Realm, period: int) -> bool:
+async def sweep(services: Services, realm: Realm, period: int) -> bool:
     """Reconcile the customer who was not reconciled for the longest, if that is ``period`` seconds or more.
 
     Answers whether there may be more to do now: there was one, and the provider told.
     """
-    customer = await books.database.write(customers.claim_unchecked, realm, books.clock(), period, LEASE)
+    customer = await services.database.write(customers.claim_unchecked, realm, services.clock(), period, LEASE)
     if customer is None:
         return False
     try:
-        done = await reconcile(books, customer, evidence=EVIDENCE)
+        done = await reconcile(services, customer, evidence=EVIDENCE)
     except CustomerMissing as error:
         log.warning("customer not swept", customer=customer.external_id, error=str(error))
-        await books.database.write(customers.set_checked, customer.id, books.clock())
+        await services.database.write(customers.set_checked, customer.id, services.clock())
         return True
     except (ProviderUnavailable, ProviderRefused) as error:
         log.warning("customer not swept", customer=customer.external_id, error=str(error))
         return False
-    await tell_address(books, customer)
+    await tell_address(services, customer)
     if done.changes:
-        books.metrics.drift.inc(done.changes)
+        services.metrics.drift.inc(done.changes)
         news = [one for one in done.news if one.verdict is not Verdict.UNRELATED]
         found = [f"{one.bought.source} {one.verdict}: {sentence(one.reason)}" for one in news]
         log.warning("drift", customer=customer.external_id, changes=done.changes, found=found)

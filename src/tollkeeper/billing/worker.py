@@ -6,10 +6,10 @@ from contextlib import suppress
 
 import structlog
 
-from tollkeeper.billing.checkout import Till
+from tollkeeper.billing.checkout import CheckoutService
 from tollkeeper.billing.inbox import drain, poll
 from tollkeeper.billing.off_sale import A_PERSON_IS_LISTED, AGAIN
-from tollkeeper.billing.reconcile import Books
+from tollkeeper.billing.reconcile import Services
 from tollkeeper.billing.sweep import sweep
 from tollkeeper.errors import TollkeeperError
 from tollkeeper.model import Realm
@@ -36,10 +36,10 @@ GRACE = 4
 class Worker:
     """Runs beside the web pages in every process. Any number of them share the work."""
 
-    def __init__(self, books: Books, sweep_period: int, till: Till) -> None:
+    def __init__(self, services: Services, sweep_period: int, checkout_service: CheckoutService) -> None:
         """``sweep_period`` is how often everybody who bought something is reconciled at least, in seconds."""
-        self._books = books
-        self._till = till
+        self._books = services
+        self._checkout_service = checkout_service
         self._sweep_period = sweep_period
         self._stopping = False
         self._something_came = asyncio.Event()
@@ -113,7 +113,7 @@ class Worker:
             return
         self._tried_at = now
         try:
-            await self._till.try_sales_again(0 if first else AGAIN)
+            await self._checkout_service.try_sales_again(0 if first else AGAIN)
         except TollkeeperError as error:
             log.warning("nothing tried that is off sale", error=str(error))
 

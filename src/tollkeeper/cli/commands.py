@@ -18,7 +18,7 @@ from tollkeeper.errors import ConfigurationError, Fault, NotDone, TollkeeperErro
 from tollkeeper.words import printable
 
 if TYPE_CHECKING:
-    from tollkeeper.billing.reconcile import Books
+    from tollkeeper.billing.reconcile import Services
     from tollkeeper.catalog import Catalog
     from tollkeeper.config.load import Config
     from tollkeeper.model import Grant, OffSale
@@ -249,7 +249,7 @@ def sandbox(
 @app.command(epilog="Example: tollkeeper serve --host 127.0.0.1 --port 8000")
 def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) -> None:
     """Serve the app with the settings of the environment, .env and tollkeeper.toml."""
-    from tollkeeper.app import create_app, open_books
+    from tollkeeper.app import create_app, open_services
     from tollkeeper.config import load as config
     from tollkeeper.serving import logs, server
 
@@ -261,9 +261,9 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) 
             listening = server.listen(host, port)
             servers = server.Servers()
             # Opened here, so that whatever is wrong with the database is told in words.
-            async with open_books(settings) as books:
+            async with open_services(settings) as services:
                 try:
-                    app = create_app(settings, open_books=lambda *_: nullcontext(books))
+                    app = create_app(settings, open_services=lambda *_: nullcontext(services))
                     await servers.start(server.Listener(app, listening))
                     typer.echo(f"Tollkeeper answers on {host}:{port} as {settings.base_url}", err=True)
                     await servers.until_told()
@@ -313,15 +313,17 @@ def check(folder: Folder = Path(), as_json: Json = False) -> None:
 
 def off_sale_now(settings: "Config") -> "tuple[tuple[OffSale, ...] | None, str]":
     """What cannot be sold, as the server keeps it; or None, and why that cannot be read. Asks no provider."""
-    from tollkeeper.app import open_books
+    from tollkeeper.app import open_services
     from tollkeeper.serving import logs
     from tollkeeper.storage import off_sale
 
     logs.configure(logging.WARNING)
 
     async def look() -> "tuple[OffSale, ...]":
-        async with open_books(settings) as books:
-            return await books.database.read(off_sale.newest, books.provider.name, books.provider.live, OFF_SALE_SHOWN)
+        async with open_services(settings) as services:
+            return await services.database.read(
+                off_sale.newest, services.provider.name, services.provider.live, OFF_SALE_SHOWN
+            )
 
     try:
         return asyncio.run(look()), ""
@@ -380,9 +382,9 @@ def setup_stripe(
         raise typer.Exit(1)
 
 
-def beside_the_server(folder: Path, work: "Callable[[Books], Awaitable[T]]", as_json: bool = False) -> T:
-    """Do one thing with the books that the settings lead to, whether or not a server runs."""
-    from tollkeeper.app import open_books
+def beside_the_server(folder: Path, work: "Callable[[Services], Awaitable[T]]", as_json: bool = False) -> T:
+    """Do one thing with the services that the settings lead to, whether or not a server runs."""
+    from tollkeeper.app import open_services
     from tollkeeper.config import load as config
     from tollkeeper.serving import logs
 
@@ -391,8 +393,8 @@ def beside_the_server(folder: Path, work: "Callable[[Books], Awaitable[T]]", as_
         settings = config.load(os.environ, folder)
 
         async def do() -> T:
-            async with open_books(settings) as books:
-                return await work(books)
+            async with open_services(settings) as services:
+                return await work(services)
 
         return asyncio.run(do())
 
@@ -409,8 +411,8 @@ def people(
 
     found = beside_the_server(
         folder,
-        lambda books: books.database.read(
-            operators.list_people, query, live=books.provider.live, now=books.clock(), limit=limit + 1
+        lambda services: services.database.read(
+            operators.list_people, query, live=services.provider.live, now=services.clock(), limit=limit + 1
         ),
         as_json,
     )
@@ -423,8 +425,8 @@ def why(person: Annotated[str, About], folder: Folder = Path(), as_json: Json = 
     """Say why somebody may or may not use each feature, and everything that this rests on."""
     from tollkeeper.operating import operators, reports
 
-    async def explain(books: "Books") -> "tuple[Explanation, Catalog]":
-        return await operators.why(books, person), books.catalog
+    async def explain(services: "Services") -> "tuple[Explanation, Catalog]":
+        return await operators.why(services, person), services.catalog
 
     explained, catalog = beside_the_server(folder, explain, as_json)
     show = reports.explanation_in_json if as_json else reports.explanation_in_words
@@ -455,9 +457,9 @@ def grant(
         raise typer.BadParameter("Say --until or --for, not both.")
     last_second = int(until.replace(tzinfo=UTC).timestamp()) + DAY - 1 if until else None
 
-    async def give(books: "Books") -> "tuple[Found, Grant]":
-        end = books.clock() + lasting if lasting else last_second
-        return await operators.grant(books, person, product, note=note, until=end, payment=payment)
+    async def give(services: "Services") -> "tuple[Found, Grant]":
+        end = services.clock() + lasting if lasting else last_second
+        return await operators.grant(services, person, product, note=note, until=end, payment=payment)
 
     show = reports.granted_in_json if as_json else reports.granted_in_words
     show(*beside_the_server(folder, give, as_json))
@@ -475,7 +477,7 @@ def revoke(
     from tollkeeper.operating import operators, reports
 
     show = reports.revoked_in_json if as_json else reports.revoked_in_words
-    show(*beside_the_server(folder, lambda books: operators.revoke(books, person, product, note=note), as_json))
+    show(*beside_the_server(folder, lambda services: operators.revoke(services, person, product, note=note), as_json))
 
 
 @app.command(epilog='Example: tollkeeper end sub_1Abc --note "The dispute was lost"')
@@ -492,7 +494,7 @@ def end(
     from tollkeeper.operating import operators, reports
 
     found = beside_the_server(
-        folder, lambda books: operators.end(books, subscription, note=note, at_period_end=at_period_end), as_json
+        folder, lambda services: operators.end(services, subscription, note=note, at_period_end=at_period_end), as_json
     )
     show = reports.ended_in_json if as_json else reports.ended_in_words
     show(subscription, found)
@@ -513,7 +515,7 @@ def adopt(
     from tollkeeper.operating import adoption, reports
 
     done = beside_the_server(
-        folder, lambda books: adoption.adopt(books, person, payment, note=note, product=product), as_json
+        folder, lambda services: adoption.adopt(services, person, payment, note=note, product=product), as_json
     )
     show = reports.adopted_in_json if as_json else reports.adopted_in_words
     show(done)
@@ -535,12 +537,12 @@ def list_payments(
     from tollkeeper.operating import operators, reports
     from tollkeeper.storage import findings, off_sale
 
-    async def look(books: "Books") -> "tuple[tuple[Case, ...], int, tuple[OffSale, ...]]":
-        mode = (books.provider.name, books.provider.live)
+    async def look(services: "Services") -> "tuple[tuple[Case, ...], int, tuple[OffSale, ...]]":
+        mode = (services.provider.name, services.provider.live)
         wanted = operators.all_payments if everything else operators.payments_to_check
-        found = await books.database.read(wanted, books.catalog, *mode, books.clock(), limit + 1)
-        others = 0 if everything else await books.database.read(findings.count_unrelated, *mode)
-        return found, others, await books.database.read(off_sale.newest, *mode, OFF_SALE_SHOWN)
+        found = await services.database.read(wanted, services.catalog, *mode, services.clock(), limit + 1)
+        others = 0 if everything else await services.database.read(findings.count_unrelated, *mode)
+        return found, others, await services.database.read(off_sale.newest, *mode, OFF_SALE_SHOWN)
 
     found, others, unsold = beside_the_server(folder, look, as_json)
     show = reports.payments_in_json if as_json else reports.payments_in_words
@@ -557,9 +559,11 @@ def dismiss(
     """Take a payment off the list, until something new is found of it. Nobody's access changes."""
     from tollkeeper.operating import operators, reports
 
-    async def take_off(books: "Books") -> "tuple[Noted, ...]":
-        mode = (books.provider.name, books.provider.live)
-        return await books.database.write(operators.dismiss, books.catalog, *mode, payment, note, books.clock())
+    async def take_off(services: "Services") -> "tuple[Noted, ...]":
+        mode = (services.provider.name, services.provider.live)
+        return await services.database.write(
+            operators.dismiss, services.catalog, *mode, payment, note, services.clock()
+        )
 
     show = reports.dismissed_in_json if as_json else reports.dismissed_in_words
     show(beside_the_server(folder, take_off, as_json), note)
@@ -570,9 +574,9 @@ def restore(payment: Annotated[str, WhichPayment], folder: Folder = Path(), as_j
     """Put a payment that was dismissed back on the list."""
     from tollkeeper.operating import operators
 
-    async def put_back(books: "Books") -> None:
-        mode = (books.provider.name, books.provider.live)
-        await books.database.write(operators.restore, *mode, payment)
+    async def put_back(services: "Services") -> None:
+        mode = (services.provider.name, services.provider.live)
+        await services.database.write(operators.restore, *mode, payment)
 
     beside_the_server(folder, put_back, as_json)
     typer.echo(json.dumps({"restored": payment}) if as_json else f"{payment} is on the list again.")
@@ -591,8 +595,8 @@ def events(
 
     found = beside_the_server(
         folder,
-        lambda books: books.database.read(
-            events.newest, books.provider.name, books.provider.live, limit + 1, failed=failed
+        lambda services: services.database.read(
+            events.newest, services.provider.name, services.provider.live, limit + 1, failed=failed
         ),
         as_json,
     )
@@ -616,11 +620,11 @@ def replay(
     if bool(event_ids) == failed:
         raise typer.BadParameter("Name events, or say --failed.")
 
-    async def make_due(books: "Books") -> tuple[str, ...]:
-        where, at = (books.provider.name, books.provider.live), books.clock()
+    async def make_due(services: "Services") -> tuple[str, ...]:
+        where, at = (services.provider.name, services.provider.live), services.clock()
         if event_ids:
-            return await books.database.write(operators.replay, *where, event_ids, at)
-        return await books.database.write(events.replay_failed, *where, at)
+            return await services.database.write(operators.replay, *where, event_ids, at)
+        return await services.database.write(events.replay_failed, *where, at)
 
     due = beside_the_server(folder, make_due, as_json)
     if as_json:
@@ -642,10 +646,10 @@ def reconcile(
     if bool(person) == everybody:
         raise typer.BadParameter("Name a person, or say --all.")
 
-    async def ask(books: "Books") -> "list[Reconciliation]":
+    async def ask(services: "Services") -> "list[Reconciliation]":
         if person:
-            return [await operators.reconcile_person(books, person)]
-        asking = operators.reconcile_everybody(books)
+            return [await operators.reconcile_person(services, person)]
+        asking = operators.reconcile_everybody(services)
         return [done async for done in reports.with_progress(asking) if done.changes or done.trouble]
 
     outcome = beside_the_server(folder, ask, as_json)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from dotenv.parser import parse_stream
 
-from tollkeeper.config.settings import KEY, PRODUCT_SETTINGS, SETTINGS, Network, Setting, Unfit, on_this_machine
+from tollkeeper.config.settings import KEY, PRODUCT_SETTINGS, SETTINGS, InvalidValue, Network, Setting, on_this_machine
 from tollkeeper.errors import ConfigurationError, Fault
 from tollkeeper.model import Policy, Product
 from tollkeeper.redirects import login_reaches
@@ -359,19 +359,19 @@ def _parse(settings: Iterable[Setting], texts: Texts, prefix: str, faults: list[
     return values
 
 
-def _value(setting: Setting, items: tuple[str, ...]) -> tuple[Any, list[Unfit]]:
+def _value(setting: Setting, items: tuple[str, ...]) -> tuple[Any, list[InvalidValue]]:
     """The value that some texts make, and all that is wrong with them."""
     if setting.required and not items:
-        return None, [Unfit("is not set", f"{setting.help} For example: {setting.example}")]
+        return None, [InvalidValue("is not set", f"{setting.help} For example: {setting.example}")]
     if len(items) > 1 and not setting.many:
-        return None, [Unfit("is a list, but takes one value")]
+        return None, [InvalidValue("is a list, but takes one value")]
     parsed, unfit = [], []
     for place, item in enumerate(items, start=1):
         try:
             parsed.append(setting.parse(item))
-        except Unfit as error:
+        except InvalidValue as error:
             entry = f"entry {place} " if len(items) > 1 else ""
-            unfit.append(Unfit(f"{entry}{error.problem}", error.remedy))
+            unfit.append(InvalidValue(f"{entry}{error.problem}", error.remedy))
     return tuple(parsed) if setting.many else next(iter(parsed), None), unfit
 
 

@@ -27,7 +27,7 @@ class PublicUrl(NamedTuple):
     """Empty, or such as ``/pay``: no trailing slash, no ``.`` or ``..``, nothing encoded."""
 
 
-class Unfit(ValueError):
+class InvalidValue(ValueError):
     """A value that cannot be used: what is wrong with it, in words that follow the variable's name, and the remedy."""
 
     def __init__(self, problem: str, remedy: str = "") -> None:
@@ -38,7 +38,7 @@ class Unfit(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. ``parse`` takes stripped text that is not empty, and raises ``Unfit``."""
+    """One setting. ``parse`` takes stripped text that is not empty, and raises ``InvalidValue``."""
 
     name: str
     parse: Callable[[str], Any]
@@ -57,7 +57,7 @@ def _matching(pattern: str, problem: str) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if not form.fullmatch(text):
-            raise Unfit(problem)
+            raise InvalidValue(problem)
         return text
 
     return parse
@@ -68,12 +68,12 @@ def _flag(text: str) -> bool:
         return True
     if text.lower() in ("false", "0", "no", "off"):
         return False
-    raise Unfit("is neither true nor false")
+    raise InvalidValue("is neither true nor false")
 
 
 def _words(text: str) -> str:
     if len(text) > 80 or not text.isprintable():
-        raise Unfit("is not one line of at most 80 characters")
+        raise InvalidValue("is not one line of at most 80 characters")
     return text
 
 
@@ -93,9 +93,9 @@ def _host(text: str) -> str:
         if _ENDS_IN_NUMBER.fullmatch(host):
             return str(ipaddress.IPv4Address(host))
     except ipaddress.AddressValueError as error:
-        raise Unfit("has an IP address that is not valid") from error
+        raise InvalidValue("has an IP address that is not valid") from error
     if not _HOST_NAME.fullmatch(host):
-        raise Unfit("has a host that is not valid", "Write an international name in its ASCII form, xn--…")
+        raise InvalidValue("has a host that is not valid", "Write an international name in its ASCII form, xn--…")
     return host
 
 
@@ -104,7 +104,7 @@ def _port(text: str | None, default: int) -> str:
     if text is None or int(text) == default:
         return ""
     if not 0 < int(text) < 65_536:
-        raise Unfit("has a port outside 1 to 65535")
+        raise InvalidValue("has a port outside 1 to 65535")
     return f":{int(text)}"
 
 
@@ -121,11 +121,13 @@ def _web_address(text: str) -> tuple[str, str]:
     """Origin and path of an address that is safe to talk to: plain http never leaves this machine."""
     parts = _WEB_ADDRESS.fullmatch(text)
     if parts is None:
-        raise Unfit("is not an address of the form https://host", "Leave out user name, query, fragment and spaces")
+        raise InvalidValue(
+            "is not an address of the form https://host", "Leave out user name, query, fragment and spaces"
+        )
     scheme = parts[1].lower()
     origin = f"{scheme}://{_host(parts[2])}{_port(parts[3], 443 if scheme == 'https' else 80)}"
     if scheme == "http" and not on_this_machine(origin):
-        raise Unfit(
+        raise InvalidValue(
             "uses http outside this machine",
             "Use https; plain http is for http://localhost, http://127.0.0.1 and http://[::1] alone",
         )
@@ -135,7 +137,7 @@ def _web_address(text: str) -> tuple[str, str]:
 def _origin(text: str) -> str:
     origin, path = _web_address(text)
     if path.strip("/"):
-        raise Unfit("has a path after the host", "Leave the path out: this setting is scheme, host and port")
+        raise InvalidValue("has a path after the host", "Leave the path out: this setting is scheme, host and port")
     return origin
 
 
@@ -147,7 +149,9 @@ def _public_url(text: str) -> PublicUrl:
     """Where visitors find our pages: a host of our own, or a path of a host that is shared."""
     origin, path = _web_address(text)
     if not _PATH.fullmatch(path.rstrip("/")):
-        raise Unfit("has an unusual path", "Use letters, digits, hyphens, underscores and single slashes, but no dots")
+        raise InvalidValue(
+            "has an unusual path", "Use letters, digits, hyphens, underscores and single slashes, but no dots"
+        )
     return PublicUrl(origin, path.rstrip("/"))
 
 
@@ -162,10 +166,10 @@ _GATED_HOST = re.compile(r"([^/?#@\\\s]+?)(?::([0-9]{1,5}))?")
 
 def _gated_host(text: str) -> str:
     if "*" in text:
-        raise Unfit("has a wildcard", "Name each host by itself")
+        raise InvalidValue("has a wildcard", "Name each host by itself")
     parts = _GATED_HOST.fullmatch(text)
     if parts is None:
-        raise Unfit("is not a host", "Write host or host:port, without https:// and without a path")
+        raise InvalidValue("is not a host", "Write host or host:port, without https:// and without a path")
     return _host(parts[1]) + _port(parts[2], 443)
 
 
@@ -176,9 +180,9 @@ _REGISTRIES = re.compile(r"(?:ac|co|com|edu|gov|mil|net|ne|or|org)\.[a-z]{2}")
 def _cookie_domain(text: str) -> str:
     domain = _host(text)
     if domain.startswith("[") or _ENDS_IN_NUMBER.fullmatch(domain):
-        raise Unfit("is an IP address, and only the hosts of a domain can share a cookie")
+        raise InvalidValue("is an IP address, and only the hosts of a domain can share a cookie")
     if "." not in domain or _REGISTRIES.fullmatch(domain):
-        raise Unfit("belongs to many owners", "Name your own domain, the part that you registered")
+        raise InvalidValue("belongs to many owners", "Name your own domain, the part that you registered")
     return domain
 
 
@@ -188,15 +192,15 @@ _IPV4_IN_IPV6 = ipaddress.IPv6Network("::ffff:0:0/96")
 
 def _network(text: str) -> Network:
     if text == "*":
-        raise Unfit("trusts everybody", "Name the addresses of your own proxies")
+        raise InvalidValue("trusts everybody", "Name the addresses of your own proxies")
     try:
         network = ipaddress.ip_network(text)
     except ValueError as error:
-        raise Unfit("is neither an IP address nor a network such as 10.0.0.0/24") from error
+        raise InvalidValue("is neither an IP address nor a network such as 10.0.0.0/24") from error
     if network.prefixlen < _LEAST_PREFIX[network.version]:
-        raise Unfit("trusts nearly everybody", "Name the addresses of your own proxies")
+        raise InvalidValue("trusts nearly everybody", "Name the addresses of your own proxies")
     if isinstance(network, ipaddress.IPv6Network) and network.overlaps(_IPV4_IN_IPV6):
-        raise Unfit("covers IPv4 addresses in their IPv6 form", "Write them as IPv4")
+        raise InvalidValue("covers IPv4 addresses in their IPv6 form", "Write them as IPv4")
     return network
 
 
@@ -210,10 +214,10 @@ _MAKE_ONE = "Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(4
 
 def _secret_key(text: str) -> str:
     if len(text) < _LEAST_SECRET:
-        raise Unfit(f"is shorter than {_LEAST_SECRET} characters", _MAKE_ONE)
+        raise InvalidValue(f"is shorter than {_LEAST_SECRET} characters", _MAKE_ONE)
     repeats = text in (text + text)[1:-1]
     if repeats or len(set(text)) < _LEAST_VARIETY or _OBVIOUS.search(text):
-        raise Unfit("is easily guessed", _MAKE_ONE)
+        raise InvalidValue("is easily guessed", _MAKE_ONE)
     return text
 
 
@@ -226,13 +230,13 @@ def _database_url(text: str) -> str:
         return _sqlite_url(rest)
     if scheme in ("postgresql", "postgres"):
         return _postgresql_url(rest)
-    raise Unfit("names a database that is neither SQLite nor PostgreSQL", _DATABASES)
+    raise InvalidValue("names a database that is neither SQLite nor PostgreSQL", _DATABASES)
 
 
 def _sqlite_url(rest: str) -> str:
     path = rest.removeprefix("/")
     if path == rest or path in ("", ":memory:") or "?" in path:
-        raise Unfit("does not name a file", _DATABASES)
+        raise InvalidValue("does not name a file", _DATABASES)
     return f"sqlite:///{path}"
 
 
@@ -244,7 +248,7 @@ def _postgresql_url(rest: str) -> str:
     except ValueError:
         complete = False
     if not complete:
-        raise Unfit(
+        raise InvalidValue(
             "is not a complete PostgreSQL address", f"{_DATABASES}; write # / : @ in a password as %23 %2F %3A %40"
         )
     return url
@@ -252,7 +256,7 @@ def _postgresql_url(rest: str) -> str:
 
 def _logo(text: str) -> Path:
     if Path(text).suffix.lower() not in (".svg", ".png"):
-        raise Unfit("is neither an .svg nor a .png file")
+        raise InvalidValue("is neither an .svg nor a .png file")
     return Path(text)
 
 
@@ -263,9 +267,9 @@ def _rate(text: str) -> str:
     try:
         rates = parse_many(text)
     except ValueError as error:
-        raise Unfit("is not a rate", remedy) from error
+        raise InvalidValue("is not a rate", remedy) from error
     if len(rates) != 1 or rates[0].amount < 1:
-        raise Unfit("is not one rate above zero", remedy)
+        raise InvalidValue("is not one rate above zero", remedy)
     return text
 
 
@@ -274,7 +278,7 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
-            raise Unfit(f"is not a whole number from {least} to {most}")
+            raise InvalidValue(f"is not a whole number from {least} to {most}")
         return int(text)
 
     return parse
@@ -283,7 +287,7 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
 def _bearer_token(text: str) -> str:
     """A secret as RFC 6750, section 2.1, lets it be sent."""
     if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", text):
-        raise Unfit("has characters that cannot be sent in an Authorization header", _MAKE_ONE)
+        raise InvalidValue("has characters that cannot be sent in an Authorization header", _MAKE_ONE)
     return _secret_key(text)
 
 
@@ -291,7 +295,7 @@ def _offer(text: str) -> Offer:
     try:
         return offers.parse(text)
     except offers.NoOffer as error:
-        raise Unfit(error.problem, error.remedy) from error
+        raise InvalidValue(error.problem, error.remedy) from error
 
 
 _token = _matching(r"(?!\.+\Z)[\x21-\x7e]{1,512}", "is a placeholder, or has characters that no such value has")

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from tollkeeper.billing.entitlements import lines_of, selling
 from tollkeeper.billing.neighbours import look_at
-from tollkeeper.billing.reconcile import Books, reconcile
+from tollkeeper.billing.reconcile import Services, reconcile
 from tollkeeper.catalog import Catalog
 from tollkeeper.errors import NotDone, ProviderRefused, ProviderUnavailable
 from tollkeeper.model import Bought, Customer, Order, OrderState, Realm, Subscription, Verdict
@@ -34,26 +34,26 @@ class Adopted:
     trouble: str | None = None
 
 
-async def adopt(books: Books, who: str, payment: str, *, note: str, product: str | None = None) -> Adopted:
+async def adopt(services: Services, who: str, payment: str, *, note: str, product: str | None = None) -> Adopted:
     """Tie a purchase or subscription that nobody ordered here to a person.
 
     ``payment`` is the id of the payment, of the subscription or of the checkout session. ``product`` is needed where
     the catalog does not know the price. Raises ``PersonUnclear``, ``NotDone`` with what stands in the way, and
     ``ProviderUnavailable`` or ``ProviderRefused``; then nothing is tied.
     """
-    realm, evidence = await books.realm(), f"tollkeeper adopt: {note}"
-    known = await books.database.read(findings.paid_by, realm, payment)
-    found = await look_at(books, realm, known.source if known else payment, evidence=evidence)
+    realm, evidence = await services.realm(), f"tollkeeper adopt: {note}"
+    known = await services.database.read(findings.paid_by, realm, payment)
+    found = await look_at(services, realm, known.source if known else payment, evidence=evidence)
     if found is None:
         raise NotDone(wording.nothing_to_adopt(payment))
-    order = _order(found.bought, books.catalog, realm, product, note, books.clock())
-    whom, customer, before = await books.database.write(_adopt, who, order, found.bought, payment)
+    order = _order(found.bought, services.catalog, realm, product, note, services.clock())
+    whom, customer, before = await services.database.write(_adopt, who, order, found.bought, payment)
     trouble = None
     try:
-        await reconcile(books, customer, evidence=evidence)
+        await reconcile(services, customer, evidence=evidence)
     except (ProviderUnavailable, ProviderRefused) as error:
         trouble = str(error)
-    after = await books.database.read(findings.called, realm, before.source)
+    after = await services.database.read(findings.called, realm, before.source)
     return Adopted(whom, after or before, trouble)
 
 

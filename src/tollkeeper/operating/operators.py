@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from tollkeeper.billing.contact import tell_address
 from tollkeeper.billing.entitlements import derive
 from tollkeeper.billing.neighbours import look_again
-from tollkeeper.billing.reconcile import Books, reconcile
+from tollkeeper.billing.reconcile import Services, reconcile
 from tollkeeper.catalog import Catalog
 from tollkeeper.errors import NoSuchEvent, NotDone, ProviderRefused, ProviderUnavailable
 from tollkeeper.model import Customer, Grant, OrderState, Person, Realm, Verdict
@@ -64,14 +64,14 @@ def list_people(conn: Connection, query: str, live: bool, now: int, limit: int) 
     return tuple(Listed(person, issuers[person.id], holds[person.id]) for person in found)
 
 
-async def why(books: Books, who: str) -> Explanation:
+async def why(services: Services, who: str) -> Explanation:
     """Explain what a person may use. Changes nothing. Raises ``PersonUnclear``.
 
     A provider that cannot be asked leaves an explanation from what is kept here.
     """
-    kept = await books.database.read(_kept, who, books.provider, books.catalog, books.clock())
+    kept = await services.database.read(_kept, who, services.provider, services.catalog, services.clock())
     try:
-        return replace(kept, payments=await _payments(books, kept))
+        return replace(kept, payments=await _payments(services, kept))
     except (ProviderUnavailable, ProviderRefused) as error:
         return replace(kept, trouble=str(error))
 
@@ -96,37 +96,37 @@ def _kept(conn: Connection, who: str, provider: PaymentProvider, catalog: Catalo
     )
 
 
-async def _payments(books: Books, kept: Explanation) -> tuple[Noted, ...]:
+async def _payments(services: Services, kept: Explanation) -> tuple[Noted, ...]:
     """What the provider says now of every customer that the person is or was."""
-    known = await books.database.read(customers.all_of_person, kept.person.id, await books.realm())
+    known = await services.database.read(customers.all_of_person, kept.person.id, await services.realm())
     ordered = {order.id: order for order in kept.orders}
     held = {grant.source: grant.product for grant in kept.grants}
-    told = [await books.provider.snapshot(who) for who in known]
+    told = [await services.provider.snapshot(who) for who in known]
     bought = [one for snapshot in told for one in snapshot.bought]
-    ours = await books.database.read(marks.known, bought)
-    found = [one for snapshot in told for one in derive(snapshot, ordered, books.catalog, held, ours)]
+    ours = await services.database.read(marks.known, bought)
+    found = [one for snapshot in told for one in derive(snapshot, ordered, services.catalog, held, ours)]
     payments = [noted(one, kept.person.id, kept.now) for one in found]
     return tuple(sorted(payments, key=lambda one: one.bought_at, reverse=True))
 
 
 async def grant(
-    books: Books, who: str, product: str, *, note: str, until: int | None = None, payment: str | None = None
+    services: Services, who: str, product: str, *, note: str, until: int | None = None, payment: str | None = None
 ) -> tuple[Found, Grant]:
     """Let a person use a product, until a time (Unix seconds) or for good. ``payment`` is what it is given for.
 
     Asks no provider. Raises ``PersonUnclear``, and ``NotDone`` for a product that is not in the catalog, a time that is
     past, or a payment that is not unexplained here.
     """
-    now = books.clock()
-    if books.catalog.find(product) is None:
-        raise NotDone(no_such_product(books.catalog, product))
+    now = services.clock()
+    if services.catalog.find(product) is None:
+        raise NotDone(no_such_product(services.catalog, product))
     if until is not None and until <= now:
         raise NotDone("That time is past.")
     given = Grant(
         id=0,
         person_id="",
         product=product,
-        realm=Realm(OPERATOR, "", books.provider.live),
+        realm=Realm(OPERATOR, "", services.provider.live),
         source=f"grt_{secrets.token_hex(12)}",
         since=now,
         until=until,
@@ -137,7 +137,7 @@ async def grant(
         reference=payment,
         receipt_url=None,
     )
-    return await books.database.write(_grant, who, given, books.provider.name, now)
+    return await services.database.write(_grant, who, given, services.provider.name, now)
 
 
 def _grant(conn: Connection, who: str, given: Grant, provider: str, now: int) -> tuple[Found, Grant]:
@@ -165,12 +165,12 @@ def no_such_product(catalog: Catalog, product: str) -> str:
     return f"There is no product {product} in the catalog.{meant} There are: {', '.join(known)}."
 
 
-async def revoke(books: Books, who: str, product: str, *, note: str) -> tuple[Found, tuple[Grant, ...]]:
+async def revoke(services: Services, who: str, product: str, *, note: str) -> tuple[Found, tuple[Grant, ...]]:
     """End every grant of a product that a person has now. What they paid for stays ended, whatever the provider says.
 
     Asks no provider. Raises ``PersonUnclear``, and ``NotDone`` if there is nothing to end.
     """
-    return await books.database.write(_revoke, who, product, note, books.provider.live, books.clock())
+    return await services.database.write(_revoke, who, product, note, services.provider.live, services.clock())
 
 
 def _revoke(
@@ -178,7 +178,7 @@ def _revoke(
 ) -> tuple[Found, tuple[Grant, ...]]:
     found = the_person(conn, who)
     person = found.person
-    customers.hold(conn, person.id)
+    customers.lock(conn, person.id)
     held = grants.held(conn, person.id, live, now)
     decided = because(Code.OPERATOR_REVOKED, note=note)
     ended = tuple(
@@ -274,23 +274,23 @@ def restore(conn: Connection, provider: str, live: bool, payment: str) -> None:
         raise NotDone(nothing_to_restore(payment))
 
 
-async def end(books: Books, source: str, *, note: str, at_period_end: bool = False) -> Noted | None:
+async def end(services: Services, source: str, *, note: str, at_period_end: bool = False) -> Noted | None:
     """End a subscription at the provider, at once or when what is paid runs out, and make access agree.
 
     Answers what is found of it now; None where it is nobody's here. Nothing is paid back. Raises ``NotDone`` where no
     subscription that goes on is known by this id, and ``ProviderUnavailable`` or ``ProviderRefused``.
     """
-    realm = await books.realm()
-    known = await books.database.read(findings.called, realm, source)
+    realm = await services.realm()
+    known = await services.database.read(findings.called, realm, source)
     if known is None or not known.recurring or known.verdict is Verdict.ENDED:
         raise NotDone(no_such_subscription(source))
-    await books.provider.end_subscription(source, at_period_end=at_period_end)
+    await services.provider.end_subscription(source, at_period_end=at_period_end)
     log.info("subscription ended by an operator", source=source, note=note, at_period_end=at_period_end)
-    customer = await books.database.read(customers.of_finding, realm, source)
+    customer = await services.database.read(customers.of_finding, realm, source)
     if customer is None:
         return None
-    await reconcile(books, customer, evidence=f"tollkeeper end: {note}")
-    return await books.database.read(findings.called, realm, source)
+    await reconcile(services, customer, evidence=f"tollkeeper end: {note}")
+    return await services.database.read(findings.called, realm, source)
 
 
 def replay(conn: Connection, provider: str, live: bool, ids: Collection[str], now: int) -> tuple[str, ...]:
@@ -302,48 +302,48 @@ def replay(conn: Connection, provider: str, live: bool, ids: Collection[str], no
     return due
 
 
-async def reconcile_person(books: Books, who: str) -> Reconciliation:
+async def reconcile_person(services: Services, who: str) -> Reconciliation:
     """Ask the provider now what a person bought, and make their access agree.
 
     Raises ``PersonUnclear``. Somebody who never began to buy is not known to the provider: nothing changes.
     """
-    person = (await books.database.read(the_person, who)).person
+    person = (await services.database.read(the_person, who)).person
     try:
-        known = await books.database.read(customers.all_of_person, person.id, await books.realm())
+        known = await services.database.read(customers.all_of_person, person.id, await services.realm())
     except (ProviderUnavailable, ProviderRefused) as error:
         return Reconciliation(person, trouble=str(error))
-    done = [await _reconcile(books, person, customer) for customer in known]
+    done = [await _reconcile(services, person, customer) for customer in known]
     trouble = next((one.trouble for one in done if one.trouble is not None), None)
     return Reconciliation(person, tuple(change for one in done for change in one.changes), trouble)
 
 
-async def reconcile_everybody(books: Books) -> AsyncIterator[tuple[int, Reconciliation]]:
+async def reconcile_everybody(services: Services) -> AsyncIterator[tuple[int, Reconciliation]]:
     """The same for every customer, one after the other; each comes with the number of customers there are. In the end,
     what nobody known here bought is looked at again.
 
     One of whom the provider will not tell does not hold up the others. Raises ``ProviderUnavailable`` or
     ``ProviderRefused`` when it does not even tell which account this is.
     """
-    realm = await books.realm()
-    total = await books.database.read(customers.count, realm)
+    realm = await services.realm()
+    total = await services.database.read(customers.count, realm)
     last = 0
-    while batch := await books.database.read(customers.after, realm, last, BATCH):
+    while batch := await services.database.read(customers.after, realm, last, BATCH):
         for customer in batch:
-            person = (await books.database.read(the_person, customer.person_id)).person
+            person = (await services.database.read(the_person, customer.person_id)).person
             with background():
-                done = await _reconcile(books, person, customer)
+                done = await _reconcile(services, person, customer)
             yield total, done
         last = batch[-1].id
     with background():
-        await look_again(books, realm, evidence=EVIDENCE)
+        await look_again(services, realm, evidence=EVIDENCE)
 
 
-async def _reconcile(books: Books, person: Person, customer: Customer) -> Reconciliation:
-    before = {entry.id for entry in await books.database.read(audit.of_person, person.id)}
+async def _reconcile(services: Services, person: Person, customer: Customer) -> Reconciliation:
+    before = {entry.id for entry in await services.database.read(audit.of_person, person.id)}
     try:
-        await reconcile(books, customer, evidence=EVIDENCE)
+        await reconcile(services, customer, evidence=EVIDENCE)
     except (ProviderUnavailable, ProviderRefused) as error:
         return Reconciliation(person, trouble=str(error))
-    await tell_address(books, customer)
-    after = await books.database.read(audit.of_person, person.id)
+    await tell_address(services, customer)
+    after = await services.database.read(audit.of_person, person.id)
     return Reconciliation(person, tuple(one for one in after if one.id not in before and one.evidence == EVIDENCE))

@@ -215,7 +215,7 @@ _PASS = (
 )
 
 
-def hold(conn: Connection, person_id: str) -> None:
+def lock(conn: Connection, person_id: str) -> None:
     """Have whoever reconciles one of a person's customers wait to write until the transaction ends, or wait for them.
 
     Whoever changes grants by other means than a reconcile needs this: each would undo what the other does.

@@ -29,8 +29,8 @@ from tollkeeper.model import (
     Order,
     Person,
     Realm,
-    Standing,
     Subscription,
+    SubscriptionStatus,
     Verdict,
     in_force,
 )
@@ -46,7 +46,7 @@ MOST_NAMED = 10
 UNEXPLAINED = (Verdict.UNCLAIMED, Verdict.QUARANTINED)
 
 # Subscriptions that go on by themselves when their period ends.
-RENEWED = (Standing.TRIALING, Standing.ACTIVE)
+RENEWED = (SubscriptionStatus.TRIALING, SubscriptionStatus.ACTIVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Noted:
     email: str | None
     bought_at: int
     found_at: int
-    standing: Standing | None = None
+    standing: SubscriptionStatus | None = None
     price_id: str | None = None
     quantity: int | None = None
     until: int | None = None
@@ -389,7 +389,7 @@ def _noted(row: Row[Any]) -> Noted:
         email=row.email,
         bought_at=row.bought_at,
         found_at=row.found_at,
-        standing=Standing(row.standing) if row.standing is not None else None,
+        standing=SubscriptionStatus(row.standing) if row.standing is not None else None,
         price_id=row.price_id,
         quantity=row.quantity,
         until=row.until,

@@ -59,7 +59,7 @@ def erase(conn: Connection, person_id: str, now: int) -> None:
 
     What was ordered, paid and decided stays, about a person without a name. Nobody can sign in as them any more.
     """
-    people_at_providers.hold(conn, person_id)
+    people_at_providers.lock(conn, person_id)
     # First, and whoever is signing in as them is waited for: the login session of that ends too.
     conn.execute(update(people).where(people.c.id == person_id).values(name=ERASED_NAME, email=None, erased_at=now))
     for table in (login_sessions, identities, off_sale):  # with a login session end its handovers

@@ -19,9 +19,9 @@ from tollkeeper.web.forms import LOOK_RATE, limit, posted
 from tollkeeper.web.languages import language_of
 from tollkeeper.web.offers import name_shown, price_by_id
 from tollkeeper.web.plans import Plan, plans_of, state_of, taken_back, to_mend
+from tollkeeper.web.return_to import to_page, wanted_page
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in, visitor_of
-from tollkeeper.web.wanted import to_page, wanted_page
 from tollkeeper.wording.pages import BILLING_AWAY, BILLING_REFUSED, NOTHING_LEFT_TO_MANAGE, NOTHING_TO_MANAGE
 from tollkeeper.wording.products import paid_twice
 from tollkeeper.wording.sentences import for_visitor, of_an_earlier_period
@@ -34,15 +34,15 @@ log = structlog.get_logger()
 async def account(request: Request, visitor: Visitor) -> Response:
     """``GET /account``. Nothing is asked of the provider but prices, which are kept."""
     site = site_of(request)
-    now = site.books.clock()
+    now = site.services.clock()
     plans = await plans_of(site, visitor)
-    held = await site.books.database.read(grants.held, visitor.person.id, site.books.provider.live, now)
-    sessions = await site.books.database.read(login_sessions.of_person, visitor.person.id, now)
-    identities = await site.books.database.read(people.identities, visitor.person.id)
+    held = await site.services.database.read(grants.held, visitor.person.id, site.services.provider.live, now)
+    sessions = await site.services.database.read(login_sessions.of_person, visitor.person.id, now)
+    identities = await site.services.database.read(people.identities, visitor.person.id)
     gone = await taken_back(site, visitor)
     # What is told already, above or below: it may have changed since the grants were read.
     told = {plan.found.source for plan in plans} | {one.source for one in gone}
-    given = await site.books.database.read(grants.in_mode, visitor.person.id, site.books.provider.live)
+    given = await site.services.database.read(grants.in_mode, visitor.person.id, site.services.provider.live)
     receipts = {grant.source: grant.receipt_url for grant in given}
     twice = await _paid_twice(site, visitor, now)
     owned = [grant for grant in held if grant.source not in told]
@@ -66,11 +66,11 @@ async def billing(request: Request, visitor: Visitor) -> Response:
     site = site_of(request)
     await posted(request, visitor)
     limit(request, site.config.purchase_rate, "billing", visitor.person.id)
-    customer = await site.books.database.read(customers.of_person, visitor.person.id, await site.books.realm())
+    customer = await site.services.database.read(customers.of_person, visitor.person.id, await site.services.realm())
     if customer is None:
         raise Refused(404, NOTHING_TO_MANAGE)
     try:
-        url = await site.books.provider.billing_portal(customer, f"{site.config.base_url}/account/billing")
+        url = await site.services.provider.billing_portal(customer, f"{site.config.base_url}/account/billing")
     except CustomerMissing as error:
         raise Refused(404, NOTHING_LEFT_TO_MANAGE) from error
     except ProviderRefused as error:
@@ -87,7 +87,7 @@ async def me(request: Request) -> Response:
     site = site_of(request)
     visitor = await visitor_of(request)
     base = site.config.base_url
-    until = open_until(visitor, site.books.catalog, site.books.clock()) if visitor else {}
+    until = open_until(visitor, site.services.catalog, site.services.clock()) if visitor else {}
     person = visitor.person if visitor else None
     return JSONResponse(
         {
@@ -118,19 +118,19 @@ async def back_from_billing(request: Request, visitor: Visitor) -> Response:
     site = site_of(request)
     limit(request, LOOK_RATE, "look", visitor.person.id)
     with suppress(ProviderUnavailable, ProviderRefused):  # then an event will tell
-        realm = await site.books.realm()
-        customer = await site.books.database.read(customers.of_person, visitor.person.id, realm)
+        realm = await site.services.realm()
+        customer = await site.services.database.read(customers.of_person, visitor.person.id, realm)
         if customer is not None:
-            await reconcile(site.books, customer, evidence="back from the billing portal")
+            await reconcile(site.services, customer, evidence="back from the billing portal")
     wanted = wanted_page(site, request.query_params.get("return_to"))
     return to_page(wanted) if wanted else go(request, "/account")
 
 
 async def _paid_twice(site: Site, visitor: Visitor, now: int) -> dict[str, str]:
     """What the visitor pays for although something else gives all of it, in words by its source."""
-    books = site.books
-    where = (books.catalog.containing, books.provider.live, now, visitor.person.id)
-    found = surplus(await books.database.read(grants.paid_beside, *where), books.catalog)
+    services = site.services
+    where = (services.catalog.containing, services.provider.live, now, visitor.person.id)
+    found = surplus(await services.database.read(grants.paid_beside, *where), services.catalog)
     return {one.grant.source: paid_twice(one, await name_shown(site, one.beside.product)) for one in found}
 
 
@@ -165,7 +165,7 @@ async def _taken_back(site: Site, found: Noted, receipts: Mapping[str, str | Non
         "currency": found.currency,
         "reference": found.reference,
         "receipt_url": receipts.get(found.source),
-        "state": state_of(found, site.books.clock()),
+        "state": state_of(found, site.services.clock()),
     }
 
 

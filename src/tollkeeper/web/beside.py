@@ -20,14 +20,14 @@ from tollkeeper.wording import products as wording_products
 
 async def advice_for(site: Site, visitor: Visitor, product: Product, price_id: str) -> Advice:
     """What becomes of the visitor's wish to buy this, by what is known here. Raises as ``PaymentProvider.price``."""
-    books = site.books
-    held = await books.database.read(grants.held, visitor.person.id, books.provider.live, books.clock())
+    services = site.services
+    held = await services.database.read(grants.held, visitor.person.id, services.provider.live, services.clock())
     subscriptions = has(await plans_of(site, visitor))
     if not held and not subscriptions:
         return relations.GO_ON
-    price = await books.provider.price(price_id)
+    price = await services.provider.price(price_id)
     for_good = [one.product for one in held if one.until is None]
-    return relations.advise(product, price.recurring, for_good, subscriptions, books.catalog)
+    return relations.advise(product, price.recurring, for_good, subscriptions, services.catalog)
 
 
 async def advice_of_now(site: Site, visitor: Visitor, product: Product, price_id: str) -> Advice:
@@ -37,10 +37,10 @@ async def advice_of_now(site: Site, visitor: Visitor, product: Product, price_id
     known = await advice_for(site, visitor, product, price_id)
     if not known.beside:
         return known
-    realm = await site.books.realm()
-    for customer in await site.books.database.read(customers.all_of_person, visitor.person.id, realm):
+    realm = await site.services.realm()
+    for customer in await site.services.database.read(customers.all_of_person, visitor.person.id, realm):
         with suppress(CustomerMissing):  # who is replaced when they buy
-            await reconcile(site.books, customer, evidence="purchase beside a subscription")
+            await reconcile(site.services, customer, evidence="purchase beside a subscription")
     return await advice_for(site, visitor, product, price_id)
 
 
@@ -82,7 +82,7 @@ async def tell(
 
 async def described(site: Site, product: Product, advice: Advice, one: Beside, plan: Plan) -> dict[str, object]:
     """A subscription as these pages tell it."""
-    other = site.books.catalog.find(one.has.product)
+    other = site.services.catalog.find(one.has.product)
     features = other.unlocks if other else frozenset[str]()
     name = await name_shown(site, one.has.product)
     return {

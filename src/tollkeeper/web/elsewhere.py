@@ -27,8 +27,10 @@ class Elsewhere:
 
 async def had_elsewhere(site: Site, visitor: Visitor) -> Mapping[str, tuple[Elsewhere, ...]]:
     """The accounts that have a product, by its key. Of both, an issuer verified the address; else there are none."""
-    books = site.books
-    found = await books.database.read(people.sharing_address, visitor.person, books.provider.live, books.clock())
+    services = site.services
+    found = await services.database.read(
+        people.sharing_address, visitor.person, services.provider.live, services.clock()
+    )
     had: dict[str, tuple[Elsewhere, ...]] = {}
     for one in found:
         for product in {*one.holds, *one.pays_for}:

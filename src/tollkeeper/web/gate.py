@@ -28,7 +28,7 @@ from tollkeeper.gate.login_sessions import digest
 from tollkeeper.redirects import may_return_to
 from tollkeeper.web import handover
 from tollkeeper.web.errors import DETAILS
-from tollkeeper.web.guards import Believed, security_headers
+from tollkeeper.web.guards import TrustedHeaders, security_headers
 from tollkeeper.web.refusals import NO_STORE, Refusal, is_navigation, query, refusal
 from tollkeeper.web.site import Site
 
@@ -47,11 +47,13 @@ Answer: TypeAlias = tuple[int, list[tuple[bytes, bytes]], bytes]
 class AheadOfPages:
     """Answers the two addresses of the gate, by any method, and leaves all others to the pages."""
 
-    def __init__(self, pages: ASGIApp, config: Config, believed: Believed, site: Callable[[], Site]) -> None:
+    def __init__(
+        self, pages: ASGIApp, config: Config, trusted_headers: TrustedHeaders, site: Callable[[], Site]
+    ) -> None:
         """``site`` is asked when a request comes: there is none before the app has started."""
         self.pages = pages
         self.config = config
-        self.believed = believed
+        self.trusted_headers = trusted_headers
         self.site = site
         # With our path, and without it, as ``AtOurPath`` has it for pages.
         self.doors = {path + door: answer for door, answer in DOORS.items() for path in ("", config.path)}
@@ -75,7 +77,7 @@ class AheadOfPages:
             return
         site = self.site()
         status, headers, body = await self._answer(scope, site, door)
-        site.books.metrics.answered(status)
+        site.services.metrics.answered(status)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -94,7 +96,7 @@ class AheadOfPages:
             return None
         if allowed is None:
             return None
-        site.books.metrics.answered(200)
+        site.services.metrics.answered(200)
         return ALLOWED + identity(allowed)
 
     async def _answer(self, scope: Scope, site: Site, door: Callable[[Headers, Refusal], Response]) -> Answer:
@@ -123,7 +125,7 @@ class AheadOfPages:
         return self._carefully(PlainTextResponse(DETAILS[503], 503, told))
 
     def _believed(self, scope: Scope) -> Headers:
-        return Headers(raw=self.believed(scope))
+        return Headers(raw=self.trusted_headers(scope))
 
     def _refusal(self, decision: SignIn | Pay | Deny, feature: str, host: str, headers: Headers) -> tuple[Refusal, str]:
         """What to tell whoever may not pass; and what to leave a browser at a host apart, or nothing."""

@@ -70,24 +70,24 @@ class RequestLog:
 
 def metrics_of(scope: Scope) -> Metrics:
     """Where the site that answered a request counts."""
-    return site_of(Request(scope)).books.metrics
+    return site_of(Request(scope)).services.metrics
 
 
 class OnlyOurProxies:
     """Whatever strangers say in ``X-Forwarded-…`` is unsaid before anybody reads it: what is left, our proxies said."""
 
-    def __init__(self, app: ASGIApp, believed: "Believed") -> None:
+    def __init__(self, app: ASGIApp, trusted_headers: "TrustedHeaders") -> None:
         self.app = app
-        self.believed = believed
+        self.trusted_headers = trusted_headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             # uvicorn, which goes by the same list to tell whom a proxy speaks for, must know it by the same address.
-            scope = dict(scope, headers=self.believed(scope), client=plain(scope.get("client")))
+            scope = dict(scope, headers=self.trusted_headers(scope), client=plain(scope.get("client")))
         await self.app(scope, receive, send)
 
 
-class Believed:
+class TrustedHeaders:
     """A request's headers, without ``X-Forwarded-…`` unless one of our proxies sent it.
 
     A proxy that the settings do not name makes all its visitors one, and the gate forget their pages. So the first few

@@ -16,8 +16,8 @@ from tollkeeper.model import Visitor
 from tollkeeper.redirects import host_apart, may_return_to
 from tollkeeper.web.forms import limit
 from tollkeeper.web.guards import origin
+from tollkeeper.web.return_to import to_page, wanted_page
 from tollkeeper.web.site import Site, site_of
-from tollkeeper.web.wanted import to_page, wanted_page
 
 log = structlog.get_logger()
 
@@ -98,7 +98,7 @@ async def onward(request: Request, visitor: Visitor, page: str) -> Response:
 async def _offer(request: Request, site: Site, visitor: Visitor, host: str, browser: str) -> str | None:
     limit(request, RATE, "handover", visitor.person.id)
     return await handovers.offer(
-        site.books.database, visitor.login_session_id, host=host, browser=browser, now=site.books.clock()
+        site.services.database, visitor.login_session_id, host=host, browser=browser, now=site.services.clock()
     )
 
 
@@ -111,12 +111,12 @@ async def enter(request: Request) -> Response:
     answer = to_page(_page_on(host, request) or "/", GUARDED)
     if await site.gate.visitor(request.headers.raw, host):  # another tab was faster, or this one went back
         return answer
-    now = site.books.clock()
+    now = site.services.clock()
     token, secret = request.query_params.get("token", ""), cookie_in(request.headers.raw, _cookie(site.config))
     try:
         if not in_a_tab(request.headers):
             raise HandoverFailed("a script or a frame asked for it")
-        login, expires_at = await handovers.redeem(site.books.database, token, host=host, secret=secret, now=now)
+        login, expires_at = await handovers.redeem(site.services.database, token, host=host, secret=secret, now=now)
     except HandoverFailed as failure:
         log.warning("handover failed", host=host, reason=failure.reason)
         return PlainTextResponse(FAILED, 400, GUARDED)  # no page of ours: its style sheets are not on this host

@@ -14,16 +14,16 @@ from tollkeeper.web.elsewhere import had_elsewhere
 from tollkeeper.web.languages import language_of
 from tollkeeper.web.offers import Offer, name_shown, offers_for
 from tollkeeper.web.plans import lost, plans_of, to_mend
+from tollkeeper.web.return_to import wanted_page
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import paid, visitor_of
-from tollkeeper.web.wanted import wanted_page
 
 
 async def landing(request: Request) -> Response:
     """``GET /``: what is sold here, and the visitor's next step."""
     site = site_of(request)
     visitor = await visitor_of(request)
-    return await shop(request, "landing.html", visitor, site.books.catalog.products)
+    return await shop(request, "landing.html", visitor, site.services.catalog.products)
 
 
 async def pricing(request: Request) -> Response:
@@ -35,12 +35,12 @@ async def pricing(request: Request) -> Response:
     visitor = await visitor_of(request)
     wanted = wanted_page(site, request.query_params.get("return_to"))
     feature = request.query_params.get("feature", "")
-    unlocking = site.books.catalog.unlocking(feature)
+    unlocking = site.services.catalog.unlocking(feature)
     return await shop(
         request,
         "pricing.html",
         visitor,
-        unlocking or site.books.catalog.products,
+        unlocking or site.services.catalog.products,
         feature=feature if unlocking else None,
         wanted=wanted,
         here=request.url.path + (f"?{request.url.query}" if request.url.query else ""),
@@ -74,10 +74,10 @@ async def shop(
 
 async def _has_open_checkout(site: Site, visitor: Visitor, offers: Sequence[Offer]) -> bool:
     """Whether one of the buttons that are shown leads back to a checkout."""
-    live = site.books.provider.live
+    live = site.services.provider.live
     for offer in offers:
         if offer.buyable:
-            order = await site.books.database.read(orders.open_order, visitor.person.id, offer.key, live)
+            order = await site.services.database.read(orders.open_order, visitor.person.id, offer.key, live)
             if order is not None and order.checkout_id is not None:
                 return True
     return False
@@ -87,7 +87,7 @@ async def _has_open_checkout(site: Site, visitor: Visitor, offers: Sequence[Offe
 async def dashboard(request: Request, visitor: Visitor) -> Response:
     """``GET /dashboard``: for payers only."""
     site = site_of(request)
-    opened_by = {product.key for product in site.books.catalog.unlocking("dashboard")}
+    opened_by = {product.key for product in site.services.catalog.unlocking("dashboard")}
     untils = [held.until for held in visitor.holdings if held.product in opened_by]
     until = None if None in untils else max(at for at in untils if at is not None)
     file = site.config.site.dashboard_file
@@ -130,5 +130,5 @@ async def healthz(request: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """``GET /readyz``: the database answers too."""
     site = site_of(request)
-    await site.books.database.find_visitor("", live=site.books.provider.live, now=site.books.clock())
+    await site.services.database.find_visitor("", live=site.services.provider.live, now=site.services.clock())
     return PlainTextResponse("ready")

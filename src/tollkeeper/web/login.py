@@ -17,9 +17,9 @@ from tollkeeper.web import attempts
 from tollkeeper.web.addresses import subscriber
 from tollkeeper.web.forms import limit, posted, same_origin
 from tollkeeper.web.handover import onward
+from tollkeeper.web.return_to import arrive, kept, to_page, wanted_page
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in, visitor_of
-from tollkeeper.web.wanted import arrive, kept, to_page, wanted_page
 
 log = structlog.get_logger()
 
@@ -124,9 +124,9 @@ async def _sign_in(request: Request, answer: Response, identity: Identity, attem
     if before is not None and await _by_another_tab(site, before, identity, attempt):
         return
     if before is not None:
-        await site.books.database.write(stored.end, before.login_session_id, before.person.id)
+        await site.services.database.write(stored.end, before.login_session_id, before.person.id)
     person, token = await login_sessions.issue(
-        site.books.database, identity, browser=browser_label(request), now=site.books.clock()
+        site.services.database, identity, browser=browser_label(request), now=site.services.clock()
     )
     answer.set_cookie(
         site.config.login_cookie,
@@ -153,7 +153,7 @@ async def _by_another_tab(site: Site, visitor: Visitor, identity: Identity, atte
 
     To put a new login session in the place of that one would sign the other tab out while its page is being loaded.
     """
-    return visitor.login_session_id != attempt.login_session_id and await site.books.database.read(
+    return visitor.login_session_id != attempt.login_session_id and await site.services.database.read(
         people.has_identity, visitor.person.id, identity
     )
 
@@ -183,7 +183,7 @@ async def logout(request: Request) -> Response:
 async def _logout(request: Request, visitor: Visitor) -> Response:
     site = site_of(request)
     await posted(request, visitor)
-    await site.books.database.write(stored.end, visitor.login_session_id, visitor.person.id)
+    await site.services.database.write(stored.end, visitor.login_session_id, visitor.person.id)
     return signed_out(request)
 
 
@@ -201,7 +201,7 @@ def signed_out(request: Request, answer: Response | None = None) -> Response:
 async def sign_out_everywhere(request: Request, visitor: Visitor) -> Response:
     """``POST /account/sign-out-everywhere``: ends every login session of the person."""
     await posted(request, visitor)
-    await site_of(request).books.database.write(stored.end_all, visitor.person.id)
+    await site_of(request).services.database.write(stored.end_all, visitor.person.id)
     return signed_out(request)
 
 
@@ -212,5 +212,5 @@ async def end_login_session(request: Request, visitor: Visitor) -> Response:
     session_id = request.path_params["id"]
     if not re.fullmatch(r"log_[0-9a-f]{24}", session_id):
         raise Refused(404, "There is no such browser.")
-    await site_of(request).books.database.write(stored.end, session_id, visitor.person.id)
+    await site_of(request).services.database.write(stored.end, session_id, visitor.person.id)
     return go(request, "/account")

@@ -6,7 +6,7 @@ import math
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from tollkeeper.billing.reconcile import Books
+from tollkeeper.billing.reconcile import Services
 from tollkeeper.metrics import CONTENT_TYPE
 from tollkeeper.storage import events, findings, off_sale, polls
 from tollkeeper.web.site import site_of
@@ -19,8 +19,8 @@ async def metrics(request: Request) -> Response:
     site = site_of(request)
     if not is_allowed(request.headers.get("authorization", ""), site.config.metrics_tokens):
         return PlainTextResponse("Send a token.", 401, NO_STORE | {"WWW-Authenticate": 'Bearer realm="metrics"'})
-    await _measure(site.books)
-    return Response(site.books.metrics.text(), headers=NO_STORE | {"Content-Type": CONTENT_TYPE})
+    await _measure(site.services)
+    return Response(site.services.metrics.text(), headers=NO_STORE | {"Content-Type": CONTENT_TYPE})
 
 
 def is_allowed(authorization: str, tokens: tuple[str, ...]) -> bool:
@@ -30,14 +30,14 @@ def is_allowed(authorization: str, tokens: tuple[str, ...]) -> bool:
     return scheme.lower() == "bearer" and any(matches)
 
 
-async def _measure(books: Books) -> None:
+async def _measure(services: Services) -> None:
     """Bring up to date what is measured at the moment of asking. The provider is not asked."""
-    mode, now = (books.provider.name, books.provider.live), books.clock()
-    backlog = await books.database.read(events.backlog, *mode)
-    read_until = await books.database.read(polls.read_until, *mode)
-    unexplained = await books.database.read(findings.count_unexplained, *mode)
-    unsold = await books.database.read(off_sale.count, *mode)
-    metrics = books.metrics
+    mode, now = (services.provider.name, services.provider.live), services.clock()
+    backlog = await services.database.read(events.backlog, *mode)
+    read_until = await services.database.read(polls.read_until, *mode)
+    unexplained = await services.database.read(findings.count_unexplained, *mode)
+    unsold = await services.database.read(off_sale.count, *mode)
+    metrics = services.metrics
     metrics.events_unhandled.labels("waiting").set(backlog.waiting)
     metrics.events_unhandled.labels("parked").set(backlog.parked)
     metrics.oldest_waiting.set(0 if backlog.waiting_since is None else now - backlog.waiting_since)

@@ -117,19 +117,19 @@ async def offers_for(
 
     ``elsewhere`` tells, by product, of accounts with the visitor's address that have it.
     """
-    books = site.books
+    services = site.services
     recurring = any(product.policy.trial_days for product in products)
     ordered: tuple[Order, ...] = ()
     if visitor and recurring:
-        ordered = await books.database.read(orders.in_mode, visitor.person.id, books.provider.live)
-    closed = await off_sale.known(books, visitor.person.id if visitor else None)
+        ordered = await services.database.read(orders.in_mode, visitor.person.id, services.provider.live)
+    closed = await off_sale.known(services, visitor.person.id if visitor else None)
     mine = _Has(visitor.holdings if visitor else (), tuple(plans), ordered, closed)
     offers = await asyncio.gather(*(_offer(site, product, mine) for product in products))
     return [replace(offer, elsewhere=elsewhere.get(offer.key, ())) for offer in offers]
 
 
 async def _offer(site: Site, product: Product, mine: _Has) -> Offer:
-    ids = site.books.catalog.prices_on_sale(product, site.books.provider.name)
+    ids = site.services.catalog.prices_on_sale(product, site.services.provider.name)
     prices = await asyncio.gather(*(price_by_id(site, id) for id in ids))
     held, plan = mine.of(product), mine.plan_of(product)
     advised = [_advice(site, product, price, mine) for price in prices]
@@ -153,7 +153,7 @@ async def _offer(site: Site, product: Product, mine: _Has) -> Offer:
 
 def closed_to(site: Site, known: Iterable[OffSale], product: Product, price_id: str) -> str:
     """Why a product cannot be bought at a price, by what is known to be off sale; empty where it can."""
-    found = off_sale.in_the_way(known, product.key, price_id, site.books.clock())
+    found = off_sale.in_the_way(known, product.key, price_id, site.services.clock())
     return why_not(found.obstacle, found.facts) if found else ""
 
 
@@ -162,7 +162,7 @@ def _advice(site: Site, product: Product, price: Price | None, mine: _Has) -> Ad
     if price is None:
         return GO_ON
     for_good = [one.product for one in mine.holdings if one.until is None]
-    return advise(product, price.recurring, for_good, has(mine.plans), site.books.catalog)
+    return advise(product, price.recurring, for_good, has(mine.plans), site.services.catalog)
 
 
 async def _choice(
@@ -206,19 +206,19 @@ async def price_by_id(site: Site, price_id: str | None) -> Price | None:
     """A price, or None while the provider cannot say. A page without a price is better than no page."""
     try:
         async with asyncio.timeout(PRICE_PATIENCE):
-            return await site.books.provider.price(price_id) if price_id else None
+            return await site.services.provider.price(price_id) if price_id else None
     except (TimeoutError, ProviderUnavailable, ProviderRefused):
         return None
 
 
 async def price_of(site: Site, product: Product) -> Price | None:
     """The usual price of a product."""
-    return await price_by_id(site, site.books.catalog.price_on_sale(product, site.books.provider.name))
+    return await price_by_id(site, site.services.catalog.price_on_sale(product, site.services.provider.name))
 
 
 async def name_shown(site: Site, key: str | None) -> str:
     """A product under the name that visitors see, sold any more or not."""
-    product = site.books.catalog.find(key or "")
+    product = site.services.catalog.find(key or "")
     if product is None:
         return key or "A product"
     return product.name or name_of(product, await price_of(site, product))
@@ -231,10 +231,10 @@ def name_of(product: Product, price: Price | None) -> str:
 
 def chosen(site: Site, key: object) -> Product:
     """The product named in the form; the only one if none is. Amounts are never taken from a form."""
-    products = site.books.catalog.products
+    products = site.services.catalog.products
     if key is None and len(products) == 1:
         return products[0]
-    product = site.books.catalog.find(key) if isinstance(key, str) else None
+    product = site.services.catalog.find(key) if isinstance(key, str) else None
     if product is None:
         raise Refused(400, "There is no such product here.")
     return product
@@ -242,6 +242,6 @@ def chosen(site: Site, key: object) -> Product:
 
 def price_chosen(site: Site, product: Product, price_id: object) -> str | None:
     """The price named in the form, which must be one at which this product is on sale; None if none is named."""
-    if price_id is None or price_id in site.books.catalog.prices_on_sale(product, site.books.provider.name):
+    if price_id is None or price_id in site.services.catalog.prices_on_sale(product, site.services.provider.name):
         return price_id if isinstance(price_id, str) else None
     raise Refused(400, NOT_SOLD_AT_THAT_PRICE)

@@ -17,9 +17,9 @@ from tollkeeper.web.forms import LOOK_RATE, limit, posted
 from tollkeeper.web.languages import language_of
 from tollkeeper.web.offers import Choice, chosen, name_shown, price_by_id, price_chosen
 from tollkeeper.web.plans import plans_of
+from tollkeeper.web.return_to import wanted_page
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in
-from tollkeeper.web.wanted import wanted_page
 from tollkeeper.wording.pages import NOT_SOLD_AT_THAT_PRICE
 from tollkeeper.wording.products import OTHER_ACCOUNT
 
@@ -58,7 +58,7 @@ async def offer(request: Request, visitor: Visitor) -> Response:
     if advice.course is not Course.CHANGE:
         return go(request, f"/pricing#{wish.product.key}")
     try:
-        cost = await site.books.provider.preview_change(_changed(advice).source, wish.price_id)
+        cost = await site.services.provider.preview_change(_changed(advice).source, wish.price_id)
     except ProviderRefused as refusal:
         return await _refused(request, visitor, wish, advice, refusal)
     return await _page(request, visitor, wish, advice, cost)
@@ -74,12 +74,12 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     advice = await advice_of_now(site, visitor, wish.product, wish.price_id)
     if advice.course is not Course.CHANGE:
         return go(request, f"/pricing#{wish.product.key}")
-    source, realm = _changed(advice).source, await site.books.realm()
-    customer = await site.books.database.read(customers.of_finding, realm, source)
+    source, realm = _changed(advice).source, await site.services.realm()
+    customer = await site.services.database.read(customers.of_finding, realm, source)
     try:
         if customer is None:  # it is another account's
             raise ProviderRefused(OTHER_ACCOUNT)
-        url = await site.books.provider.change_plan(customer, source, wish.price_id, _way_back(site, wish.return_to))
+        url = await site.services.provider.change_plan(customer, source, wish.price_id, _way_back(site, wish.return_to))
     except ProviderRefused as refusal:
         return await _refused(request, visitor, wish, advice, refusal)
     return RedirectResponse(url, 303, {"Cache-Control": "no-store"})

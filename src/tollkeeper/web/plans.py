@@ -47,14 +47,14 @@ class Plan:
 
 async def plans_of(site: Site, visitor: Visitor) -> tuple[Plan, ...]:
     """The visitor's subscriptions, newest first; those that are over only where no newer one is for the same."""
-    books = site.books
-    found = await books.database.read(findings.of_person, visitor.person.id, books.provider.live, LOOKED_AT)
+    services = site.services
+    found = await services.database.read(findings.of_person, visitor.person.id, services.provider.live, LOOKED_AT)
     recurring = [one for one in found if one.recurring and one.verdict not in UNTOLD]
     if not recurring:
         return ()
-    ordered = await books.database.read(orders.in_mode, visitor.person.id, books.provider.live)
+    ordered = await services.database.read(orders.in_mode, visitor.person.id, services.provider.live)
     cardless = {order.id for order in ordered if order.trial_without_card}
-    now = books.clock()
+    now = services.clock()
     plans = [
         Plan(
             one,
@@ -73,8 +73,8 @@ def _again(over: Plan, others: Iterable[Plan]) -> bool:
 
 async def taken_back(site: Site, visitor: Visitor) -> tuple[Noted, ...]:
     """What the visitor paid for once, and what gives no access any more: refunded, say. Newest first."""
-    books = site.books
-    found = await books.database.read(findings.of_person, visitor.person.id, books.provider.live, LOOKED_AT)
+    services = site.services
+    found = await services.database.read(findings.of_person, visitor.person.id, services.provider.live, LOOKED_AT)
     return tuple(one for one in found if not one.recurring and one.verdict in TAKEN_BACK)
 
 
@@ -88,7 +88,7 @@ class Lost:
 
 async def lost(site: Site, visitor: Visitor, plans: Iterable[Plan]) -> tuple[Lost, ...]:
     """What the visitor had and has no longer, each product once; without what a page tells them to mend anyway."""
-    once = [(one.product, state_of(one, site.books.clock()).words) for one in await taken_back(site, visitor)]
+    once = [(one.product, state_of(one, site.services.clock()).words) for one in await taken_back(site, visitor)]
     gone = [plan for plan in plans if not plan.gives_access and not plan.state.to_mend]
     told = once + [(plan.found.product, plan.state.words) for plan in gone]
     held = {holding.product for holding in visitor.holdings}

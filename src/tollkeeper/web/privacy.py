@@ -38,13 +38,13 @@ async def export(request: Request, visitor: Visitor) -> Response:
     """``GET /account/export``: everything we keep about the person, as JSON. No secrets, nor hashes of any."""
     site = site_of(request)
     limit(request, EXPORT_RATE, "export", visitor.person.id)
-    found = await site.books.database.read(privacy.everything_about, visitor.person.id)
+    found = await site.services.database.read(privacy.everything_about, visitor.person.id)
     readable = {
         table: [{name: _told(name, value) for name, value in row.items()} for row in rows]
         for table, rows in found.items()
     }
     told = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="account.json"'}
-    return JSONResponse({"exported_at": iso(site.books.clock()), **readable}, headers=told)
+    return JSONResponse({"exported_at": iso(site.services.clock()), **readable}, headers=told)
 
 
 def _told(name: str, value: object) -> object:
@@ -94,7 +94,7 @@ async def delete(request: Request, visitor: Visitor) -> Response:
     except ProviderUnavailable as error:
         log.warning("account not deleted", person=visitor.person.id, reason=str(error))
         raise Refused(503, NOT_ENDED, title="Nothing was deleted") from error
-    await site.books.database.write(privacy.erase, visitor.person.id, site.books.clock())
+    await site.services.database.write(privacy.erase, visitor.person.id, site.services.clock())
     log.info("account deleted", person=visitor.person.id)
     return signed_out(request, site.pages.render("deleted.html"))
 
@@ -105,21 +105,21 @@ async def _end_everything(site: Site, visitor: Visitor) -> None:
 
     Raises ``ProviderUnavailable`` or ``ProviderRefused``. Trying again does no harm.
     """
-    books = site.books
-    realm = await books.realm()
-    for order in await books.database.read(orders.of_person, visitor.person.id, realm):
+    services = site.services
+    realm = await services.realm()
+    for order in await services.database.read(orders.of_person, visitor.person.id, realm):
         if order.state is OrderState.OPEN and order.checkout_id is not None:
             with suppress(ProviderMissing):
-                await books.provider.expire_checkout(order.checkout_id)
-    for customer in await books.database.read(customers.all_of_person, visitor.person.id, realm):
+                await services.provider.expire_checkout(order.checkout_id)
+    for customer in await services.database.read(customers.all_of_person, visitor.person.id, realm):
         with suppress(CustomerMissing):  # deleted there, and their subscriptions with them
-            done = await reconcile(books, customer, evidence=DELETION)
+            done = await reconcile(services, customer, evidence=DELETION)
             running = [one.bought.source for one in done.findings if _takes_money(one)]
             for source in running:
                 with suppress(ProviderMissing):  # over meanwhile
-                    await books.provider.end_subscription(source, at_period_end=False)
+                    await services.provider.end_subscription(source, at_period_end=False)
             if running:
-                await reconcile(books, customer, evidence=DELETION)
+                await reconcile(services, customer, evidence=DELETION)
 
 
 def _takes_money(found: Finding) -> bool:

@@ -28,9 +28,9 @@ from tollkeeper.web.offers import (
 )
 from tollkeeper.web.plan_change import page_of
 from tollkeeper.web.plans import plans_of
+from tollkeeper.web.return_to import KEPT_SECONDS, after_paying, arrive, keep, kept, wanted_page
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in
-from tollkeeper.web.wanted import KEPT_SECONDS, after_paying, arrive, keep, kept, wanted_page
 
 # The confirming page looks again after this many seconds: soon at first, then ever more slowly, for some payments take
 # days.
@@ -52,7 +52,7 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     held = [one for one in visitor.holdings if one.product == product.key]
     if held and not await can_be_had_for_good(site, product, price_id, held):
         return arrive(request, wanted, at=after_paying(site)) if wanted else go(request, "/dashboard")
-    await site.till.see_that_it_is_sold(visitor.person, product, price_id)
+    await site.checkout_service.see_that_it_is_sold(visitor.person, product, price_id)
     had = (await had_elsewhere(site, visitor)).get(product.key)
     if had and form.get("confirmed") != "yes":
         name = await name_shown(site, product.key)
@@ -61,7 +61,7 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     if answer := await _beside(request, visitor, form, product, price_id, wanted):
         return answer
     try:
-        found = await site.till.begin(visitor.person, product, price_id)
+        found = await site.checkout_service.begin(visitor.person, product, price_id)
     except AlreadyHeld:  # since the page was opened
         return arrive(request, wanted, at=after_paying(site)) if wanted else go(request, "/dashboard")
     except NeedsMending:
@@ -80,19 +80,19 @@ async def _beside(
 ) -> Response | None:
     """The answer to whoever has something that bears on what they want to buy, and was not told so yet."""
     site = site_of(request)
-    price = price_id or site.books.catalog.price_on_sale(product, site.books.provider.name)
+    price = price_id or site.services.catalog.price_on_sale(product, site.services.provider.name)
     if price is None:
         return None
     try:
         advice = await advice_of_now(site, visitor, product, price)
     except ProviderRefused as refusal:
-        raise await off_sale.take_off(site.books, product.key, price, visitor.person.id, refusal) from refusal
+        raise await off_sale.take_off(site.services, product.key, price, visitor.person.id, refusal) from refusal
     if advice.course is Course.GO_ON or was_told(form, advice):
         return None
     if advice.course is Course.CHANGE:
         return go(request, page_of(product, price, wanted))
     if advice.course is Course.MEND:
-        mend = site.books.catalog.find(advice.beside[0].has.product)
+        mend = site.services.catalog.find(advice.beside[0].has.product)
         return await to_mend_first(request, visitor, mend or product)
     confirmed = form.get("confirmed") == "yes"
     return await tell(request, visitor, product, advice, price_id=price_id, wanted=wanted, confirmed=confirmed)
@@ -135,7 +135,7 @@ async def success(request: Request, visitor: Visitor) -> Response:
 async def _verdict(site: Site, order: Order) -> Verdict | None:
     """What the provider says now; pending while it does not say."""
     try:
-        done = await site.till.settle(order, f"success page of {order.checkout_id}")
+        done = await site.checkout_service.settle(order, f"success page of {order.checkout_id}")
     except (ProviderUnavailable, ProviderRefused):
         return Verdict.PENDING
     found = done.of_order(order) if done else None
@@ -146,18 +146,18 @@ async def _verdict(site: Site, order: Order) -> Verdict | None:
 
 async def _withheld(site: Site, order: Order) -> bool:
     """Whether an operator took back what the order gave, so that nothing is left to be confirmed."""
-    return any(grant.withheld is not None for grant in await site.books.database.read(grants.of_order, order))
+    return any(grant.withheld is not None for grant in await site.services.database.read(grants.of_order, order))
 
 
 async def _grant(site: Site, order: Order) -> Grant | None:
     """The grant that the order led to, if it holds now."""
-    given, now = await site.books.database.read(grants.of_order, order), site.books.clock()
+    given, now = await site.services.database.read(grants.of_order, order), site.services.clock()
     return next((one for one in given if one.in_force(now)), None)
 
 
 async def _done(request: Request, visitor: Visitor, order: Order, grant: Grant) -> Response:
     site = site_of(request)
-    product = site.books.catalog.find(grant.product)
+    product = site.services.catalog.find(grant.product)
     purchase = {
         "product_name": await name_shown(site, grant.product),
         "amount": grant.amount,
@@ -181,7 +181,7 @@ async def _done(request: Request, visitor: Visitor, order: Order, grant: Grant) 
 def confirming(request: Request, visitor: Visitor, order: Order) -> Response:
     """Paid, as far as the buyer can tell, but not yet as far as the provider says. The page looks again by itself."""
     here = f"{request.url.path}?{request.url.query}"
-    age = site_of(request).books.clock() - order.created_at
+    age = site_of(request).services.clock() - order.created_at
     refresh = {"Refresh": str(max(LOOK_AGAIN, min(age // 20, LOOK_AGAIN_AT_MOST)))}
     return site_of(request).pages.render(
         "confirming.html", visitor=visitor, headers=refresh, check_url=here, order=order
@@ -193,14 +193,14 @@ async def cancel(request: Request, visitor: Visitor) -> Response:
     """``GET /purchase/cancel``: nothing was charged, and the same checkout is still open. Said only where it is so."""
     site = site_of(request)
     order = await own_order(request, visitor)
-    product = site.books.catalog.find(order.product) if order else None
+    product = site.services.catalog.find(order.product) if order else None
     if order is None or product is None or await _grant(site, order) is not None:
         return go(request, "/")
     limit(request, LOOK_RATE, "look", visitor.person.id)
     state = await _checkout_state(site, order)
     if state != "open":
         return go(request, f"/purchase/success?session_id={order.checkout_id}" if state == "complete" else "/")
-    closed = closed_to(site, await off_sale.known(site.books, visitor.person.id), product, order.price_id)
+    closed = closed_to(site, await off_sale.known(site.services, visitor.person.id), product, order.price_id)
     choice = Choice(order.price_id, await price_by_id(site, order.price_id), order.trial_days or 0, closed)
     return site.pages.render(
         "cancel.html",
@@ -208,14 +208,14 @@ async def cancel(request: Request, visitor: Visitor) -> Response:
         language=language_of(request),
         product={"key": product.key, "name": name_of(product, choice.price)},
         choice=choice,
-        on_sale=order.price_id in site.books.catalog.prices_on_sale(product, site.books.provider.name),
+        on_sale=order.price_id in site.services.catalog.prices_on_sale(product, site.services.provider.name),
     )
 
 
 async def _checkout_state(site: Site, order: Order) -> str | None:
     """How far the order's checkout has come, or None while the provider cannot say."""
     try:
-        return (await site.books.provider.checkout(order.checkout_id or "")).state
+        return (await site.services.provider.checkout(order.checkout_id or "")).state
     except (ProviderUnavailable, ProviderRefused):
         return None
 
@@ -226,4 +226,4 @@ async def own_order(request: Request, visitor: Visitor) -> Order | None:
     given = request.query_params.getlist("session_id")
     if len(given) != 1 or not re.fullmatch(r"[A-Za-z0-9_]{1,255}", given[0]):
         return None
-    return await site.books.database.read(orders.own, visitor.person.id, given[0], site.books.provider.live)
+    return await site.services.database.read(orders.own, visitor.person.id, given[0], site.services.provider.live)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
-from tollkeeper.billing.checkout import Till
-from tollkeeper.billing.reconcile import Books
+from tollkeeper.billing.checkout import CheckoutService
+from tollkeeper.billing.reconcile import Services
 from tollkeeper.config.load import Config
 from tollkeeper.gate.door import Gate
 from tollkeeper.signin import AttemptSeal, SignIn
@@ -19,9 +19,9 @@ class Site:
     """One running Tollkeeper. Two in one process share nothing."""
 
     config: Config
-    books: Books
+    services: Services
     gate: Gate
-    till: Till
+    checkout_service: CheckoutService
     signin: SignIn
     attempts: AttemptSeal
     pages: Pages

@@ -15,14 +15,14 @@ async def receive(request: Request) -> Response:
     """``POST /webhooks/{provider}``: keep an event. Answered only once it is on disk, and handled after that."""
     site = site_of(request)
     body = await request.body()
-    now = site.books.clock()
+    now = site.services.clock()
     try:
-        event = await site.books.provider.read_webhook(request.headers.items(), body, now)
+        event = await site.services.provider.read_webhook(request.headers.items(), body, now)
     except BadWebhook:
-        site.books.metrics.webhooks_refused.inc()
+        site.services.metrics.webhooks_refused.inc()
         raise
-    new = await site.books.database.write(events.keep, event, now)
-    site.books.metrics.events_kept.labels("webhook").inc(new)
+    new = await site.services.database.write(events.keep, event, now)
+    site.services.metrics.events_kept.labels("webhook").inc(new)
     log.info("event kept", event_id=event.id, type=event.type, new=new, relevant=event.relevant)
     site.wake_worker()
     return JSONResponse({"received": True})

@@ -486,10 +486,10 @@ async def adopt(world: World, who: int, which: int) -> None:
 async def _adopt(world: World, person: str, id_: str, product: str) -> None:
     """As the product that its price says; where the catalog knows none, as this one."""
     world.checker.asked_to_adopt.add((id_, person))
-    async with world.books(Process(world.luck)) as books:
+    async with world.services(Process(world.luck)) as services:
         with suppress(TollkeeperError):
             said = None if world.checker.sold(id_) else product
-            await adoption.adopt(books, person, id_, note="theirs", product=said)
+            await adoption.adopt(services, person, id_, note="theirs", product=said)
 
 
 async def pay_other_session(world: World, which: int, lie: str, refunded: bool) -> None:
@@ -545,8 +545,8 @@ async def reconcile(world: World, who: int) -> None:
 
 
 async def _reconcile(world: World, person: str) -> None:
-    async with world.books(Process(world.luck)) as books:
-        await operators.reconcile_person(books, person)
+    async with world.services(Process(world.luck)) as services:
+        await operators.reconcile_person(services, person)
 
 
 async def ask_at_once(world: World, which: int, tabs: int, operator: bool, seconds: float, meanwhile: str) -> None:

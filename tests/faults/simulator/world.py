@@ -32,7 +32,7 @@ from tests.faults.simulator.storage import Process, ProcessDatabase, Store
 from tests.faults.simulator.wire import Answer, Gone, Headers, StripeWire, Weather, WebhookWire, ask_process
 
 from tollkeeper.app import create_app
-from tollkeeper.billing.reconcile import Books
+from tollkeeper.billing.reconcile import Services
 from tollkeeper.catalog import Catalog
 from tollkeeper.metrics import Metrics
 from tollkeeper.model import Person, Visitor
@@ -180,7 +180,9 @@ class World:
             return
         process = Process(self.luck)
         self._processes.append(process)
-        app = create_app(self.config, clock=self.whole_clock, open_books=lambda config, clock: self.books(process))
+        app = create_app(
+            self.config, clock=self.whole_clock, open_services=lambda config, clock: self.services(process)
+        )
         started = Running(process, app)
         self.running[number] = started
         self.spawn(started.live())
@@ -189,12 +191,12 @@ class World:
         )
 
     @asynccontextmanager
-    async def books(self, process: Process) -> AsyncIterator[Books]:
+    async def services(self, process: Process) -> AsyncIterator[Services]:
         """What a process works with."""
         database = ProcessDatabase(self.store, process, self._written)
         wire = StripeWire(self.stripe, process, self.weather)
         provider = StripeProvider(self.config.stripe, http=wire, budget=Budget(random=self.luck.random))
-        yield Books(database, provider, Catalog(self.config.products), self.whole_clock, METRICS)
+        yield Services(database, provider, Catalog(self.config.products), self.whole_clock, METRICS)
 
     def kill_all(self) -> None:
         """Every process there is, those that are just stopping too."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tollkeeper.errors import ProviderUnavailable
-from tollkeeper.model import Bill, Invoice, Line, Standing, Subscription
+from tollkeeper.model import Bill, Invoice, Line, Subscription, SubscriptionStatus
 from tollkeeper.providers.stripe.calls import ask, each, path, together, whole
 from tollkeeper.providers.stripe.purchases import dispute_of, mark_of
 
@@ -129,8 +129,8 @@ async def end_subscription(
         await ask(client, "delete", path(SUBSCRIPTIONS, id))
 
 
-def _standing(status: str) -> Standing:
-    return Standing(status) if status in set(Standing) else Standing.UNKNOWN
+def _standing(status: str) -> SubscriptionStatus:
+    return SubscriptionStatus(status) if status in set(SubscriptionStatus) else SubscriptionStatus.UNKNOWN
 
 
 def period_of(found: Mapping[str, Any]) -> tuple[int, int]:
