@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tollkeeper.config.load import Config as Config
+    from tollkeeper.config.config import Config as Config
     from tollkeeper.config.load import load as load
     from tollkeeper.errors import ConfigurationError as ConfigurationError
     from tollkeeper.library import Tollkeeper as Tollkeeper

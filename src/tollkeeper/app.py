@@ -18,7 +18,7 @@ from tollkeeper.billing.checkout import CheckoutService
 from tollkeeper.billing.reconcile import Services
 from tollkeeper.billing.worker import Worker
 from tollkeeper.catalog import Catalog
-from tollkeeper.config.load import Config
+from tollkeeper.config.config import Config
 from tollkeeper.gate.door import Gate
 from tollkeeper.metrics import Metrics
 from tollkeeper.providers.stripe import StripeProvider

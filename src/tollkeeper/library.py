@@ -22,7 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from tollkeeper.app import create_pages, guarded, now
-from tollkeeper.config.load import Config
+from tollkeeper.config.config import Config
 from tollkeeper.errors import NotRunning, TollkeeperError
 from tollkeeper.gate.access import Allow, Decision, features_of
 from tollkeeper.model import Visitor

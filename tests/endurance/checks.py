@@ -1,4 +1,4 @@
-"""What must hold after a crash, computed from the sandbox's ledger and from the app's tables, without the app's code."""
+"""What must hold after a crash, worked out from the sandbox's ledger and from the tables, without the app's code."""
 
 import sqlite3
 from collections import defaultdict

@@ -12,7 +12,8 @@ from tollkeeper.app import now
 from tollkeeper.billing.checkout import CheckoutService, Hosted
 from tollkeeper.billing.reconcile import Services
 from tollkeeper.catalog import Catalog
-from tollkeeper.config import load as config
+from tollkeeper.config import load as loading
+from tollkeeper.config.config import StripeSettings
 from tollkeeper.model import Customer, Order
 from tollkeeper.providers.protocol import Checkout, ReturnAddresses
 from tollkeeper.providers.stripe import StripeProvider
@@ -83,7 +84,7 @@ def test_a12_what_becomes_of_a_replaced_customers_refund_is_still_seen(shop: Sit
 class Interrupted(StripeProvider):
     """Stripe, which is asked for a checkout page only once something else has happened."""
 
-    def __init__(self, settings: config.StripeSettings, first: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, settings: StripeSettings, first: Callable[[], Awaitable[None]]) -> None:
         super().__init__(settings)
         self.first: Callable[[], Awaitable[None]] | None = first
 
@@ -98,7 +99,7 @@ class Interrupted(StripeProvider):
 async def test_a12_two_tabs_lead_to_one_page_even_if_one_of_them_still_knows_the_deleted_customer(
     sandbox: Sandbox, database_url: str, tmp_path: Path
 ) -> None:
-    settings = config.load(settings_for("http://127.0.0.1:4000", sandbox, database_url), tmp_path)
+    settings = loading.load(settings_for("http://127.0.0.1:4000", sandbox, database_url), tmp_path)
     database = await open_database(settings.database_url)
     ada = await database.write(keep_person, f"ada-{database.dialect}")
     product, catalog = settings.products[0], Catalog(settings.products)

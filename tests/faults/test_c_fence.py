@@ -8,7 +8,8 @@ from tests.support.running import Browser, Sandbox, Site, eventually, running_si
 
 from tollkeeper.billing.reconcile import Services, reconcile
 from tollkeeper.catalog import Catalog
-from tollkeeper.config import load as config
+from tollkeeper.config import load as loading
+from tollkeeper.config.config import StripeSettings
 from tollkeeper.model import Customer, Realm, Snapshot
 from tollkeeper.providers.stripe import StripeProvider
 from tollkeeper.storage import customers
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.anyio
 class Dawdling(StripeProvider):
     """Stripe, whose answer about a customer arrives when a test lets it."""
 
-    def __init__(self, settings: config.StripeSettings) -> None:
+    def __init__(self, settings: StripeSettings) -> None:
         super().__init__(settings)
         self.read = asyncio.Event()
         self.arrive = asyncio.Event()
@@ -46,7 +47,7 @@ def paid(sandbox: Sandbox, database_url: str, tmp_path: Path) -> Site:
 
 
 async def test_c24_the_older_reading_never_wins(paid: Site, tmp_path: Path) -> None:
-    settings = config.load(paid.settings, tmp_path)
+    settings = loading.load(paid.settings, tmp_path)
     (payer,), (grant,) = paid.rows(customers_table), paid.rows(grants)
     database = await open_database(settings.database_url)
     slow, quick = Dawdling(settings.stripe), StripeProvider(settings.stripe)

@@ -17,7 +17,7 @@ from tests.support.webhooks import SECRET, an_event, deliver
 
 from tollkeeper.app import open_services
 from tollkeeper.billing.reconcile import Services
-from tollkeeper.config.load import Config
+from tollkeeper.config.config import Config
 from tollkeeper.model import Identity, Realm
 from tollkeeper.providers.budget import Budget, in_background
 from tollkeeper.providers.stripe import PATIENCE, StripeProvider

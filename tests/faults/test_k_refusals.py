@@ -22,7 +22,7 @@ from tollkeeper.app import open_services
 from tollkeeper.billing.off_sale import A_PERSON_IS_LISTED, A_PERSON_WAITS, AGAIN
 from tollkeeper.billing.reconcile import Services
 from tollkeeper.billing.worker import LOOK
-from tollkeeper.config.load import Config, StripeSettings
+from tollkeeper.config.config import Config, StripeSettings
 from tollkeeper.providers.stripe import EVENTS_THAT_MATTER, StripeProvider
 from tollkeeper.storage.tables import customers, events, grants, off_sale, orders
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tollkeeper.config.load import StripeSettings, Wishes
+from tollkeeper.config.config import StripeSettings, Wishes
 from tollkeeper.config.offers import lookup_key, parse
 from tollkeeper.model import Product
 from tollkeeper.providers.stripe.setup import can_reach

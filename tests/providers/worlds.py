@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 from stripe.params import SubscriptionUpdateParams
 from tests.support.running import API_KEY, Browser, Sandbox, forms
 
-from tollkeeper.config.load import StripeSettings
+from tollkeeper.config.config import StripeSettings
 from tollkeeper.providers.budget import Budget
 from tollkeeper.providers.protocol import PaymentProvider
 from tollkeeper.providers.stripe import PATIENCE, StripeProvider

@@ -26,7 +26,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tollkeeper.config.load import IssuerSettings
+from tollkeeper.config.config import IssuerSettings
 from tollkeeper.signin import GitHubAddresses
 
 CLIENT_ID = "our-client"

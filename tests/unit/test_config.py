@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tollkeeper.config.load import Config, IssuerSettings, load
+from tollkeeper.config.config import Config, IssuerSettings
+from tollkeeper.config.load import load
 from tollkeeper.config.settings import PRODUCT_SETTINGS, SETTINGS, Setting
 from tollkeeper.errors import ConfigurationError, Fault
 from tollkeeper.model import Policy, Product

@@ -20,7 +20,7 @@ from tollkeeper.words import printable
 if TYPE_CHECKING:
     from tollkeeper.billing.reconcile import Services
     from tollkeeper.catalog import Catalog
-    from tollkeeper.config.load import Config
+    from tollkeeper.config.config import Config
     from tollkeeper.model import Grant, OffSale
     from tollkeeper.operating.explanations import Case, Explanation
     from tollkeeper.operating.lookup import Found

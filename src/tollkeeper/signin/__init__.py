@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tollkeeper.config.load import IssuerSettings
+from tollkeeper.config.config import IssuerSettings
 from tollkeeper.errors import SignInFailed
 from tollkeeper.model import Identity
 from tollkeeper.signin.attempt import Attempt, AttemptSeal, Pending, check_belongs

@@ -6,7 +6,7 @@ https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth
 from collections.abc import Mapping
 from typing import Any
 
-from tollkeeper.config.load import IssuerSettings
+from tollkeeper.config.config import IssuerSettings
 from tollkeeper.errors import IssuerUnavailable, SignInFailed
 from tollkeeper.model import Identity
 from tollkeeper.signin.attempt import Attempt, code_from

@@ -14,7 +14,7 @@ from authlib.integrations.base_client import OAuthError  # type: ignore[import-u
 from authlib.integrations.httpx_client import AsyncOAuth2Client  # type: ignore[import-untyped]
 from joserfc.errors import ClaimError, JoseError
 
-from tollkeeper.config.load import IssuerSettings
+from tollkeeper.config.config import IssuerSettings
 from tollkeeper.errors import IssuerUnavailable, SignInFailed, TollkeeperError
 from tollkeeper.signin.attempt import Attempt, new_secrets, refusal
 

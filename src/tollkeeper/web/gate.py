@@ -21,7 +21,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tollkeeper.config.load import Config
+from tollkeeper.config.config import Config
 from tollkeeper.errors import TollkeeperError
 from tollkeeper.gate.access import Allow, Deny, Pay, SignIn
 from tollkeeper.gate.login_sessions import digest

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tollkeeper.config.load import Config
+from tollkeeper.config.config import Config
 from tollkeeper.config.settings import Network
 from tollkeeper.errors import Misplaced
 from tollkeeper.metrics import Metrics

@@ -8,7 +8,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
-from tollkeeper.config.load import Config
+from tollkeeper.config.config import Config
 from tollkeeper.errors import HandoverFailed, Refused
 from tollkeeper.gate import handovers
 from tollkeeper.gate.door import cookie_in

@@ -11,7 +11,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
-from tollkeeper.config.load import Config
+from tollkeeper.config.config import Config
 from tollkeeper.model import Visitor
 from tollkeeper.words import day, iso, moment, money, per
 

@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from tollkeeper.billing.checkout import CheckoutService
 from tollkeeper.billing.reconcile import Services
-from tollkeeper.config.load import Config
+from tollkeeper.config.config import Config
 from tollkeeper.gate.door import Gate
 from tollkeeper.signin import AttemptSeal, SignIn
 from tollkeeper.web.pages import Pages

@@ -20,7 +20,7 @@ from tests.faults.simulator.wire import Answer, ask
 from tests.faults.simulator.worth import Offer
 
 from tollkeeper.config import load as configuration
-from tollkeeper.config.load import Config
+from tollkeeper.config.config import Config
 from tollkeeper.model import Policy, Product
 from tollkeeper.providers.stripe import EVENTS_THAT_MATTER
 from tollkeeper.web.pages import Pages

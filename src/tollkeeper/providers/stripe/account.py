@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tollkeeper.config.load import StripeSettings
+from tollkeeper.config.config import StripeSettings
 from tollkeeper.errors import (
     BadWebhook,
     CustomerMissing,

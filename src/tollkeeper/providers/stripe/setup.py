@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tollkeeper.config.load import StripeSettings, Wishes
+from tollkeeper.config.config import StripeSettings, Wishes
 from tollkeeper.config.offers import lookup_key
 from tollkeeper.config.settings import on_this_machine
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable

@@ -1,0 +1,170 @@
+"""What was configured, ready for use: settings that hold together."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tollkeeper.config.settings import Network
+from tollkeeper.errors import Fault
+from tollkeeper.model import Product
+
+GOOGLE_ISSUER = "https://accounts.google.com"
+
+
+GITHUB_ISSUER = "https://github.com"
+
+
+STRIPE_CHECKOUT = "https://checkout.stripe.com"
+
+
+STRIPE_PORTAL = "https://billing.stripe.com"
+
+
+@dataclass(frozen=True, slots=True)
+class StripeSettings:
+    """How to reach Stripe. Without webhook secrets there is no webhook address."""
+
+    api_key: str = field(repr=False)
+    publishable_key: str | None = None
+    webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
+    automatic_tax: bool = False
+    api_base: str | None = None
+    """Origin of another server that speaks Stripe's API; None for Stripe itself."""
+    checkout_origin: str = STRIPE_CHECKOUT
+
+    @property
+    def hosted_origins(self) -> frozenset[str]:
+        """Where the pages are to which buyers are sent: the checkout, and the portal where cards and plans are kept."""
+        return frozenset({self.checkout_origin, self.api_base or STRIPE_PORTAL})
+
+    @property
+    def live(self) -> bool:
+        """Whether the key moves real money."""
+        return is_live(self.api_key)
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerSettings:
+    """One way to sign in. ``id`` is its place in addresses, ``name`` the word on its button."""
+
+    id: str
+    name: str
+    kind: Literal["openid", "github"]
+    issuer_url: str
+    """The issuer, exactly as it names itself; where discovery starts, except at GitHub, which has none."""
+    client_id: str
+    client_secret: str = field(repr=False)
+    client_auth: str = "client_secret_basic"
+
+
+@dataclass(frozen=True, slots=True)
+class SiteSettings:
+    """What the pages look like. Paths are absolute, and exist."""
+
+    name: str = "Tollkeeper"
+    accent: str = "#ffb81c"
+    logo: Path | None = None
+    dashboard_file: Path | None = None
+    templates_dir: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Settings that hold together, ready for use. ``load`` makes it."""
+
+    public_url: str
+    """Our origin: lower-case, with neither a default port nor a trailing slash."""
+    secret_keys: tuple[str, ...] = field(repr=False)
+    """The first signs, all verify."""
+    database_url: str = field(repr=False)
+    """``sqlite:///`` and an absolute path, or ``postgresql://``."""
+    stripe: StripeSettings
+    issuers: tuple[IssuerSettings, ...]
+    products: tuple[Product, ...]
+    """A product named "" goes by the provider's name for it."""
+    path: str = ""
+    """Where on that origin our pages are, if they share it: such as ``/pay``."""
+    gated_hosts: frozenset[str] = frozenset()
+    cookie_domain: str | None = None
+    """``public_url`` is a host of this domain, and https. Without one the login cookie is our own host's alone."""
+    trusted_proxies: tuple[Network, ...] = ()
+    site: SiteSettings = SiteSettings()
+    metrics_tokens: tuple[str, ...] = field(default=(), repr=False)
+    """Any of them opens the metrics. Without one there is no such address."""
+    sweep_hours: int = 24
+    sign_in_rate: str = "30/minute"
+    """As the limits library writes rates; so is ``purchase_rate``."""
+    purchase_rate: str = "20/minute"
+
+    @property
+    def secure(self) -> bool:
+        """Whether visitors come over https, so that cookies can insist on it."""
+        return self.public_url.startswith("https://")
+
+    @property
+    def base_url(self) -> str:
+        """What every address of ours begins with: the origin, and our path on it."""
+        return self.public_url + self.path
+
+    @property
+    def front_page(self) -> str:
+        """The path of our first page."""
+        return f"{self.path}/"
+
+    @property
+    def gated_origins(self) -> frozenset[str]:
+        """The origins of the gated hosts: https, and plain http where we are on this machine ourselves."""
+        schemes = ("https",) if self.secure else ("https", "http")
+        return frozenset(f"{scheme}://{host}" for scheme in schemes for host in self.gated_hosts)
+
+    def cookie(self, name: str, prefix: str = "__Host-") -> str:
+        """What a cookie of ours is called. Two Tollkeepers on one host have cookies of their own: no path has a dot.
+
+        Over https the prefix has browsers refuse it from plain http, and ``__Host-`` also from other hosts of the
+        domain (RFC 6265bis, section 4.1.3).
+        """
+        return f"{prefix if self.secure else ''}{name}{self.path.replace('/', '.')}"
+
+    @property
+    def login_cookie(self) -> str:
+        """The login session's cookie: for every page of the host, those beside ours too."""
+        return self.cookie("tollkeeper", "__Secure-" if self.cookie_domain else "__Host-")
+
+    @property
+    def login_cookie_apart(self) -> str:
+        """The login session's cookie at a host that has one of its own."""
+        return self.cookie("tollkeeper")
+
+    @property
+    def live(self) -> bool:
+        """Whether real money moves."""
+        return self.stripe.live
+
+    @property
+    def warnings(self) -> tuple[Fault, ...]:
+        """What is allowed, but is hardly meant."""
+        return (NO_PROXY,) if self.secure and not self.trusted_proxies else ()
+
+
+NO_PROXY = Fault(
+    "TRUSTED_PROXIES",
+    "PUBLIC_URL is https, which Tollkeeper does not speak itself: a proxy stands before it, but none is trusted. So all"
+    " visitors count as one, who uses up SIGN_IN_RATE, and the gate cannot tell which page or host was asked for.",
+    "Set it to the address that the proxy's requests come from, such as 127.0.0.1.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a provider's account is to be set up for. ``load_wishes`` makes it."""
+
+    base_url: str
+    """What every address of ours begins with."""
+    stripe: StripeSettings
+    products: tuple[Product, ...]
+    """Some may have no prices yet, but then they have offers."""
+
+
+def is_live(key: str) -> bool:
+    """Stripe's keys tell their mode: https://docs.stripe.com/keys"""
+    return key.split("_")[1] == "live"

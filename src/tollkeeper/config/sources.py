@@ -1,0 +1,126 @@
+"""What is set, and where: the environment, ``.env`` and ``tollkeeper.toml``, with their slips of the pen."""
+
+import difflib
+import io
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from dotenv.parser import parse_stream
+
+from tollkeeper.config.settings import SETTINGS, Setting
+from tollkeeper.errors import Fault
+
+Texts = dict[str, tuple[str, ...]]
+"""What is set, by the name of the setting: one text, or several for a list; stripped, never blank."""
+
+
+BY_NAME = {setting.name: setting for setting in SETTINGS}
+
+
+def read_sources(environ: Mapping[str, str], folder: Path, faults: list[Fault]) -> tuple[Texts, dict[str, Any]]:
+    """What is set anywhere, and the tables of products by their keys."""
+    env_file = _read_env_file(folder / ".env", faults)
+    toml_file, tables = _read_toml(folder / "tollkeeper.toml", faults)
+    faults += _near_misses(environ)
+    return toml_file | env_file | _texts(environ), tables
+
+
+def _read(path: Path, faults: list[Fault]) -> str:
+    """A file's text; nothing if there is no such file."""
+    try:
+        return path.read_text("utf-8-sig")
+    except FileNotFoundError:
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        faults.append(Fault(str(path), f"cannot be read ({type(error).__name__})", "Make it a readable text in UTF-8"))
+    return ""
+
+
+def _read_env_file(path: Path, faults: list[Fault]) -> Texts:
+    """Values are taken as they stand: ``$`` is not expanded, since secrets may contain it."""
+    found: dict[str, str] = {}
+    for binding in parse_stream(io.StringIO(_read(path, faults))):
+        if binding.key is not None and binding.value is not None:
+            found[binding.key] = binding.value
+        elif binding.key is not None or binding.error:
+            faults.append(Fault(f"{path.name}, line {binding.original.line}", "is not NAME=value", "Mend or remove it"))
+    faults += [_unknown(name, name, BY_NAME, path.name) for name in found if name not in BY_NAME]
+    return _texts(found)
+
+
+def _texts(source: Mapping[str, str]) -> Texts:
+    """Our settings in a source that knows only text."""
+    split = {name: _split(setting, source.get(name, "")) for name, setting in BY_NAME.items()}
+    return {name: items for name, items in split.items() if items}
+
+
+def _split(setting: Setting, text: str) -> tuple[str, ...]:
+    items = text.split(",") if setting.many else [text]
+    return tuple(item.strip() for item in items if item.strip())
+
+
+def _read_toml(path: Path, faults: list[Fault]) -> tuple[Texts, dict[str, Any]]:
+    """The settings, and the tables of products by their keys."""
+    try:
+        content = tomllib.loads(_read(path, faults))
+    except tomllib.TOMLDecodeError as error:
+        faults.append(Fault(path.name, f"is not TOML: {error}", "Mend that line"))
+        return {}, {}
+    tables = content.pop("products", {})
+    if not isinstance(tables, dict):
+        faults.append(Fault("products", "is not a table", "Write [products.KEY] with name, unlocks and stripe"))
+        tables = {}
+    return from_toml(content, SETTINGS, "", path.name, faults), tables
+
+
+def from_toml(
+    content: Mapping[str, Any], settings: Iterable[Setting], prefix: str, place: str, faults: list[Fault]
+) -> Texts:
+    """The settings in one TOML table, whose keys may be in lower or upper case."""
+    by_key = {setting.name.lower(): setting for setting in settings}
+    names = [setting.name for setting in settings] + ([] if prefix else ["products"])
+    texts: Texts = {}
+    for key, value in content.items():
+        setting = by_key.get(key.lower())
+        if setting is None:
+            faults.append(_unknown(f"{prefix}{key}", key, names, place))
+        elif setting.name in texts:
+            faults.append(Fault(f"{prefix}{setting.name}", f"is in {place} twice", "Keep one of them"))
+        elif (items := _toml_items(setting, value)) is None:
+            faults.append(Fault(f"{prefix}{setting.name}", "is neither text nor a list of texts", "Put it in quotes"))
+        elif items:
+            texts[setting.name] = items
+    return texts
+
+
+def _toml_items(setting: Setting, value: object) -> tuple[str, ...] | None:
+    """A TOML value as texts; None for a type that no setting has."""
+    match value:
+        case str():
+            return _split(setting, value)
+        case bool() | int():
+            return (str(value).lower(),)
+        case list() if all(isinstance(item, str) for item in value):
+            return tuple(item.strip() for item in value if item.strip())
+    return None
+
+
+def _unknown(variable: str, name: str, names: Iterable[str], place: str) -> Fault:
+    by_lower = {each.lower(): each for each in names}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1)
+    remedy = f"Did you mean {by_lower[close[0]]}?" if close else "Remove it; docs/settings.md lists what there is"
+    return Fault(variable, f"is not a setting, but stands in {place}", remedy)
+
+
+def _near_misses(environ: Mapping[str, str]) -> Iterator[Fault]:
+    """Slips of the pen in the environment. It belongs to other programs too, so only what is nearly ours counts.
+
+    A number at the end is no slip: that is how another program names its second database or key.
+    """
+    for name, value in environ.items():
+        if name in BY_NAME or name.rstrip("0123456789").rstrip("_") in BY_NAME or not value.strip():
+            continue
+        for close in difflib.get_close_matches(name.upper(), BY_NAME, n=1, cutoff=0.9):
+            yield Fault(name, "is not a setting, but nearly one, in the environment", f"Did you mean {close}?")

@@ -1,0 +1,37 @@
+"""Texts become values: each setting parses its own, and every fault is told."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tollkeeper.config.settings import InvalidValue, Setting
+from tollkeeper.config.sources import Texts
+from tollkeeper.errors import Fault
+
+
+def parse_values(settings: Iterable[Setting], texts: Texts, prefix: str, faults: list[Fault]) -> dict[str, Any]:
+    """The values of the settings that have no fault. One that is not set is its default, None, or an empty tuple."""
+    values: dict[str, Any] = {}
+    for setting in settings:
+        value, unfit = _value(setting, texts.get(setting.name) or ((setting.default,) if setting.default else ()))
+        if not unfit:
+            values[setting.name] = value
+        variable = f"{prefix}{setting.name}"
+        example = f"For example: {variable}={setting.example}"
+        faults += [Fault(variable, each.problem, each.remedy or example) for each in unfit]
+    return values
+
+
+def _value(setting: Setting, items: tuple[str, ...]) -> tuple[Any, list[InvalidValue]]:
+    """The value that some texts make, and all that is wrong with them."""
+    if setting.required and not items:
+        return None, [InvalidValue("is not set", f"{setting.help} For example: {setting.example}")]
+    if len(items) > 1 and not setting.many:
+        return None, [InvalidValue("is a list, but takes one value")]
+    parsed, unfit = [], []
+    for place, item in enumerate(items, start=1):
+        try:
+            parsed.append(setting.parse(item))
+        except InvalidValue as error:
+            entry = f"entry {place} " if len(items) > 1 else ""
+            unfit.append(InvalidValue(f"{entry}{error.problem}", error.remedy))
+    return tuple(parsed) if setting.many else next(iter(parsed), None), unfit
