@@ -19,7 +19,7 @@ from tests.support.running import Browser, Sandbox, Site, eventually, forms, run
 from tollkeeper.billing.contact import tell_address
 from tollkeeper.billing.reconcile import Services
 from tollkeeper.catalog import Catalog
-from tollkeeper.config import load as config
+from tollkeeper.config.config import StripeSettings
 from tollkeeper.model import Customer, Identity, Person, Realm, SubscriptionStatus, Verdict
 from tollkeeper.providers.stripe import StripeProvider
 from tollkeeper.reasons import Code, because
@@ -468,7 +468,7 @@ class Overtaken(StripeProvider):
 
 @pytest.mark.anyio
 async def test_k78_of_two_who_tell_at_once_the_newer_address_stays(sandbox: Sandbox, database_url: str) -> None:
-    provider = Overtaken(config.StripeSettings("sk_test_sandbox", api_base=sandbox.url))
+    provider = Overtaken(StripeSettings("sk_test_sandbox", api_base=sandbox.url))
     database = await open_database(database_url)
     services = Services(database, provider, Catalog(()), lambda: 1_800_000_000)
 

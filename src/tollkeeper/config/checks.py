@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tollkeeper.config.config import is_live
-from tollkeeper.config.settings import on_this_machine
+from tollkeeper.config.parsers import on_this_machine
 from tollkeeper.config.sources import Texts
 from tollkeeper.errors import Fault
 from tollkeeper.redirects import login_reaches

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from tollkeeper.config.settings import Network
+from tollkeeper.config.parsers import Network
 from tollkeeper.errors import Fault
 from tollkeeper.model import Product
 

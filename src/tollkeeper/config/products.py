@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tollkeeper.config.settings import KEY, PRODUCT_SETTINGS, Setting
+from tollkeeper.config.parsers import KEY
+from tollkeeper.config.settings import PRODUCT_SETTINGS, Setting
 from tollkeeper.config.sources import Texts, from_toml
 from tollkeeper.config.values import parse_values
 from tollkeeper.errors import Fault

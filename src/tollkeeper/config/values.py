@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tollkeeper.config.settings import InvalidValue, Setting
+from tollkeeper.config.parsers import InvalidValue
+from tollkeeper.config.settings import Setting
 from tollkeeper.config.sources import Texts
 from tollkeeper.errors import Fault
 

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tollkeeper.config.config import Config
-from tollkeeper.config.settings import Network
+from tollkeeper.config.parsers import Network
 from tollkeeper.errors import Misplaced
 from tollkeeper.metrics import Metrics
 from tollkeeper.web.addresses import address_of, plain

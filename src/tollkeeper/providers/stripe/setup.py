@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tollkeeper.config.config import StripeSettings, Wishes
 from tollkeeper.config.offers import lookup_key
-from tollkeeper.config.settings import on_this_machine
+from tollkeeper.config.parsers import on_this_machine
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable
 from tollkeeper.providers.protocol import PricesToSet, SetUp, SetUpStep
 from tollkeeper.providers.stripe.calls import account_of, ask, each, path, translated
