@@ -1,5 +1,5 @@
 """``python -m tollkeeper``."""
 
-from tollkeeper.cli.commands import main
+from tollkeeper.cli.app import main
 
 main()

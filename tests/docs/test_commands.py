@@ -6,7 +6,7 @@ import typer
 from tests.docs.documents import text_of
 from typer.core import TyperCommand, TyperGroup, TyperOption
 
-from tollkeeper.cli.commands import app
+from tollkeeper.cli.app import app
 
 SECTION = re.compile(r"^## `tollkeeper ([^`]+)`$(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 

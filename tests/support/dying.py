@@ -16,8 +16,7 @@ from collections.abc import Callable
 from functools import partial, wraps
 from typing import Any
 
-from tollkeeper import app
-from tollkeeper.cli import commands as cli
+from tollkeeper import app, cli
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ import structlog
 from tests.support.running import Account, look, settings_for
 from typer.testing import CliRunner
 
-from tollkeeper.cli import commands as cli
+from tollkeeper import cli
 
 START_SECONDS = 90
 DYING = Path(__file__).with_name("dying.py")

@@ -23,9 +23,9 @@ ABOUT = re.compile(
 # (where, how it begins): why it may stand there.
 ALLOWED = {
     ("billing/checkout.py", "purchase of what was paid already"): "evidence, as the audit has it: what somebody did",
-    ("cli/commands.py", "Stopped. What was paid is kept"): "the demo, of itself",
-    ("cli/commands.py", "\n  …: no real money"): "the demo, of itself",
-    ("cli/commands.py", "  Sign in as       …"): "the demo, of itself",
+    ("cli/running.py", "Stopped. What was paid is kept"): "the demo, of itself",
+    ("cli/running.py", "\n  …: no real money"): "the demo, of itself",
+    ("cli/running.py", "  Sign in as       …"): "the demo, of itself",
     ("metrics.py", "Changes of access that only"): "help on a metric",
     ("metrics.py", "Payments that a person must look at"): "help on a metric",
     ("providers/stripe/plan_changes.py", ""): "all of it on a seller's account, as it is set up",

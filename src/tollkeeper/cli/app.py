@@ -1,0 +1,165 @@
+"""What the commands share: their options, how they end where something is wrong, and the app that they belong to."""
+
+import asyncio
+import json
+import logging
+import os
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+
+from tollkeeper.errors import ConfigurationError, Fault, TollkeeperError
+from tollkeeper.words import printable
+
+if TYPE_CHECKING:
+    from tollkeeper.billing.reconcile import Services
+
+
+T = TypeVar("T")
+
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+setup = typer.Typer(no_args_is_help=True, help="Set up an account at a payment provider.")
+
+
+app.add_typer(setup, name="setup")
+
+
+payments = typer.Typer(help="List the payments that need a look, and dismiss them.")
+
+
+app.add_typer(payments, name="payments")
+
+
+DAY = 24 * 3600
+
+
+def seconds(duration: str) -> int:
+    """A time such as ``30d`` in seconds. Raises ``ValueError``."""
+    found = re.fullmatch(r"([1-9][0-9]{0,3})([hdw])", duration)
+    if found is None:
+        raise ValueError("not a number of hours, days or weeks, such as 12h, 30d or 8w")
+    return int(found[1]) * {"h": 3600, "d": DAY, "w": 7 * DAY}[found[2]]
+
+
+def words(note: str) -> str:
+    """A note in one line. Raises ``ValueError`` if it says nothing."""
+    if not note.strip():
+        raise ValueError("empty")
+    return " ".join(note.split())
+
+
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+
+
+Port = Annotated[int, typer.Option(min=1, max=65534, help="The port to listen on.")]
+
+
+Folder = Annotated[Path, typer.Option(help="The folder with .env and tollkeeper.toml.", file_okay=False)]
+
+
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for machines.")]
+
+
+Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")]
+
+
+Who = typer.Argument(metavar="PERSON", help="An id, or an e-mail address that an issuer verified.", show_default=False)
+
+
+About = typer.Argument(metavar="PERSON", help="An id, a verified e-mail address, or a whole name.", show_default=False)
+
+
+What = typer.Argument(metavar="PRODUCT", help="A product's key in the catalog.", show_default=False)
+
+
+WhichPayment = typer.Argument(
+    metavar="PAYMENT", help="The id of a payment, subscription or checkout session.", show_default=False
+)
+
+
+WhyEnded = typer.Option(parser=words, metavar="WHY", help="Why, for those who ask later.")
+
+
+WhyHeld = typer.Option(parser=words, metavar="WHY", help="Why. They read it on their account page.")
+
+
+def show_version(wanted: bool) -> None:
+    """Answer ``--version`` and leave."""
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"tollkeeper {version('tollkeeper')}")
+        raise typer.Exit
+
+
+@app.callback()
+def tollkeeper(
+    version_: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """A visitor signs in, pays on a hosted checkout page, and only paid people get in."""
+
+
+def main() -> None:
+    """The entry point of the ``tollkeeper`` command."""
+    app()
+
+
+@contextmanager
+def clear_errors(as_json: bool = False) -> Iterator[None]:
+    """End with words instead of a traceback, and with exit status 1."""
+    try:
+        yield
+    except ConfigurationError as error:
+        report_faults(error, as_json)
+        raise typer.Exit(1) from error
+    except TollkeeperError as error:
+        typer.secho(printable(str(error)), fg="red", err=True)
+        raise typer.Exit(1) from error
+
+
+def report_faults(error: ConfigurationError, as_json: bool) -> None:
+    """Every fault: its variable, what is wrong, how to mend it."""
+    if as_json:
+        typer.echo(json.dumps({"ok": False, "faults": [asdict(fault) for fault in error.faults]}, indent=2))
+        return
+    typer.secho(f"The configuration has {len(error.faults)} fault(s):\n", fg="red", err=True)
+    list_faults(error.faults)
+
+
+def list_faults(faults: Iterable[Fault]) -> None:
+    """Each fault for people, on standard error."""
+    for fault in faults:
+        typer.secho(f"  {fault.variable}", bold=True, err=True)
+        typer.echo(f"    {fault.problem}\n    {fault.remedy}\n", err=True)
+
+
+def beside_the_server(folder: Path, work: "Callable[[Services], Awaitable[T]]", as_json: bool = False) -> T:
+    """Do one thing with the services that the settings lead to, whether or not a server runs."""
+    from tollkeeper.app import open_services
+    from tollkeeper.config import load as config
+    from tollkeeper.serving import logs
+
+    logs.configure(logging.WARNING)
+    with clear_errors(as_json):
+        settings = config.load(os.environ, folder)
+
+        async def do() -> T:
+            async with open_services(settings) as services:
+                return await work(services)
+
+        return asyncio.run(do())

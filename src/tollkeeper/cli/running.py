@@ -1,0 +1,143 @@
+"""Run it: the demo, the sandbox, the server."""
+
+import logging
+import os
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    pass
+
+from tollkeeper.cli.app import Folder, Host, Port, app, clear_errors
+
+
+@app.command(epilog="Example: tollkeeper demo --port 4000 --open")
+def demo(
+    port: Annotated[int, typer.Option(min=1, max=65534, help="The app's port; the sandbox takes the next one.")] = 4000,
+    host: Host = "127.0.0.1",
+    data: Annotated[
+        Path | None, typer.Option(help="Where its files live; a folder of its own if left out.", file_okay=False)
+    ] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Forget earlier people and payments first.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open a browser.")] = False,
+) -> None:
+    """Try the whole thing on this machine: no accounts, no internet, no real money."""
+    import webbrowser
+
+    from platformdirs import user_data_path
+
+    from tollkeeper import demo
+    from tollkeeper.serving import logs, server
+
+    logs.configure(logging.WARNING)
+    folder = data or user_data_path("tollkeeper") / "demo"
+
+    def ready(where: demo.Addresses) -> None:
+        typer.echo(demo_words(where.app, where.sandbox, folder))
+        if open_:
+            webbrowser.open(where.app)
+
+    with clear_errors():
+        server.run(lambda: demo.run(host, port, folder, ready, forget=reset))
+    typer.echo("Stopped. What was paid is kept; start again to go on.")
+
+
+def demo_words(app_url: str, sandbox_url: str, folder: Path) -> str:
+    """What a newcomer needs to know."""
+    from tollkeeper import demo as goods
+
+    return f"""
+  {typer.style("Tollkeeper demo", bold=True)}: no real money, no real accounts
+
+  Open this        {typer.style(app_url, bold=True, fg="green")}
+  Behind it        {sandbox_url}  (payments, customers, events, deliveries)
+  Its files        {folder}
+
+  For sale         {goods.ONCE}, paid once; {goods.GOES_ON}, by the month or the year, 14 days free
+
+{sandbox_words()}
+  Ctrl-C stops it.
+"""
+
+
+def sandbox_words() -> str:
+    """Who can sign in, and with what to pay."""
+    from tollkeeper_sandbox import PEOPLE
+    from tollkeeper_sandbox.stripe.known.cards import SUGGESTED, card_of
+
+    people = ", ".join(person.name for person in PEOPLE)
+    cards = "\n".join(f"    {card_of(number).spaced}   {effect}" for number, effect in SUGGESTED)
+    return f"""  Sign in as       {people}, or anybody you make up
+
+  Pay with         any future date, any CVC, any name, and
+{cards}
+"""
+
+
+@app.command(epilog="Example: tollkeeper sandbox --port 4001")
+def sandbox(
+    port: Port = 4001,
+    host: Host = "127.0.0.1",
+    data: Annotated[
+        Path | None, typer.Option(help="Where to keep payments; in memory if left out.", file_okay=False)
+    ] = None,
+) -> None:
+    """Serve the stand-ins for Stripe and for an OpenID Connect issuer alone, for an app in any language."""
+    from tollkeeper import demo
+    from tollkeeper.serving import logs, server
+    from tollkeeper_sandbox import CLIENT_ID, CLIENT_SECRET, create_sandbox
+
+    logs.configure(logging.WARNING)
+
+    async def serve_sandbox() -> None:
+        url = demo.addresses(host, port).app
+        servers = server.Servers()
+        try:
+            listening = server.listen(host, port)
+            await servers.start(server.Listener(create_sandbox(base_url=url, folder=data), listening))
+            typer.echo(f"""
+  {typer.style("Sandbox", bold=True)}: stand-ins for Stripe and an OpenID Connect issuer
+
+  Control page     {typer.style(url, bold=True, fg="green")}
+  Stripe API       {url}  with any key that begins with sk_test_
+  Issuer           {url}/identity  client {CLIENT_ID}, secret {CLIENT_SECRET}
+
+{sandbox_words()}
+  Ctrl-C stops it.
+""")
+            await servers.until_told()
+        finally:
+            await servers.stop()
+
+    with clear_errors():
+        server.run(serve_sandbox)
+
+
+@app.command(epilog="Example: tollkeeper serve --host 127.0.0.1 --port 8000")
+def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) -> None:
+    """Serve the app with the settings of the environment, .env and tollkeeper.toml."""
+    from tollkeeper.app import create_app, open_services
+    from tollkeeper.config import load as config
+    from tollkeeper.serving import logs, server
+
+    logs.configure(logging.INFO)
+    with clear_errors():
+        settings = config.load(os.environ, folder)
+
+        async def serve_app() -> None:
+            listening = server.listen(host, port)
+            servers = server.Servers()
+            # Opened here, so that whatever is wrong with the database is told in words.
+            async with open_services(settings) as services:
+                try:
+                    app = create_app(settings, open_services=lambda *_: nullcontext(services))
+                    await servers.start(server.Listener(app, listening))
+                    typer.echo(f"Tollkeeper answers on {host}:{port} as {settings.base_url}", err=True)
+                    await servers.until_told()
+                finally:
+                    await servers.stop()
+
+        server.run(serve_app)

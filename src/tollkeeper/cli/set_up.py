@@ -1,0 +1,152 @@
+"""Before it runs: check the settings, make the database, set up an account at Stripe."""
+
+import asyncio
+import json
+import logging
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tollkeeper.errors import NotDone, TollkeeperError
+from tollkeeper.words import printable
+
+if TYPE_CHECKING:
+    from tollkeeper.config.config import Config
+    from tollkeeper.model import OffSale
+
+from tollkeeper.cli.app import Folder, Json, app, clear_errors, list_faults, setup
+
+OFF_SALE_SHOWN = 50
+
+
+SETUP_EXAMPLES = "\n\n".join(
+    [
+        "Example: tollkeeper setup stripe --dry-run",
+        "where tollkeeper.toml says",
+        r"  \[products.pro]",
+        '  name = "Pro"',
+        '  unlocks = ["dashboard"]',
+        '  offers = ["9.99 EUR per month", "99 EUR per year"]',
+    ]
+)
+
+
+LIVE_NOT_SAID = (
+    "STRIPE_API_KEY is a live key: this would set up the account that takes real money. Say --live if you mean that,"
+    " with --dry-run to look first, or use a test key. Nothing was asked or changed."
+)
+
+
+NOT_LIVE = "You said --live, but STRIPE_API_KEY is a test key. Nothing was asked or changed."
+
+
+@app.command(epilog="Example: tollkeeper check --json")
+def check(folder: Folder = Path(), as_json: Json = False) -> None:
+    """Check the settings, and say of every fault how to mend it; and what cannot be sold at the moment, and why."""
+    from tollkeeper.config import load as config
+    from tollkeeper.operating import reports
+    from tollkeeper.wording import off_sale as wording_off_sale
+
+    with clear_errors(as_json):
+        settings = config.load(os.environ, folder)
+    unsold, trouble = off_sale_now(settings)
+    summary = {
+        "ok": True,
+        "public_url": settings.base_url,
+        "mode": "live" if settings.live else "test",
+        "database": "PostgreSQL" if settings.database_url.startswith("postgresql") else "SQLite",
+        "sign_in": [issuer.name for issuer in settings.issuers],
+        "products": [product.key for product in settings.products],
+        "webhooks": bool(settings.stripe.webhook_secrets),
+    }
+    if as_json:
+        listed = None if unsold is None else [wording_off_sale.in_json(one) for one in unsold]
+        warnings = [asdict(one) for one in settings.warnings]
+        typer.echo(json.dumps({**summary, "warnings": warnings, "off_sale": listed}, indent=2))
+        return
+    typer.secho("The settings are in order.\n", fg="green")
+    for name, value in summary.items():
+        if name != "ok":
+            typer.echo(f"  {name:<12}{', '.join(value) if isinstance(value, list) else value}")
+    if settings.warnings:
+        typer.secho("\nBut look at this:\n", fg="yellow", err=True)
+        list_faults(settings.warnings)
+    if unsold is None:
+        typer.secho(f"\n{wording_off_sale.not_known(printable(trouble))}", fg="yellow")
+    elif unsold:
+        typer.echo("")
+        reports.off_sale_in_words(unsold)
+
+
+def off_sale_now(settings: "Config") -> "tuple[tuple[OffSale, ...] | None, str]":
+    """What cannot be sold, as the server keeps it; or None, and why that cannot be read. Asks no provider."""
+    from tollkeeper.app import open_services
+    from tollkeeper.serving import logs
+    from tollkeeper.storage import off_sale
+
+    logs.configure(logging.WARNING)
+
+    async def look() -> "tuple[OffSale, ...]":
+        async with open_services(settings) as services:
+            return await services.database.read(
+                off_sale.newest, services.provider.name, services.provider.live, OFF_SALE_SHOWN
+            )
+
+    try:
+        return asyncio.run(look()), ""
+    except TollkeeperError as error:
+        return None, str(error)
+
+
+@app.command(epilog="Example: tollkeeper migrate")
+def migrate(folder: Folder = Path(), as_json: Json = False) -> None:
+    """Make the database, or bring it to this version's schema."""
+    from tollkeeper.config import load as config
+    from tollkeeper.storage import migrate as migrations
+
+    with clear_errors(as_json):
+        before, after = migrations.migrate(config.load(os.environ, folder).database_url)
+    if as_json:
+        typer.echo(json.dumps({"from": before, "to": after}))
+    elif before == after:
+        typer.echo(f"The database is at {after} already.")
+    else:
+        typer.echo(f"The database is now at {after}.")
+
+
+@setup.command("stripe", epilog=SETUP_EXAMPLES)
+def setup_stripe(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, and say what would be done.")] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="The key is a live one, and meant: real money is taken.")
+    ] = False,
+    new_endpoint: Annotated[
+        bool, typer.Option("--new-endpoint", help="Make another webhook endpoint, for a secret that was lost.")
+    ] = False,
+    folder: Folder = Path(),
+    as_json: Json = False,
+) -> None:
+    """Make at Stripe what tollkeeper.toml sells, and say which settings to use.
+
+    Products, prices, the webhook endpoint, the billing portal's configuration.
+
+    What is there already is used: running it again changes nothing.
+
+    Nothing is ever deleted or archived at Stripe, nor written to disk here.
+    """
+    from tollkeeper.app import set_up_stripe
+    from tollkeeper.config import load as config
+    from tollkeeper.operating import reports
+
+    with clear_errors(as_json):
+        wishes = config.load_wishes(os.environ, folder)
+        if wishes.stripe.live != live:
+            raise NotDone(LIVE_NOT_SAID if wishes.stripe.live else NOT_LIVE)
+        done = asyncio.run(set_up_stripe(wishes, dry_run=dry_run, new_endpoint=new_endpoint))
+    show = reports.set_up_in_json if as_json else reports.set_up_in_words
+    show(done, dry_run=dry_run)
+    if done.trouble is not None:
+        raise typer.Exit(1)
