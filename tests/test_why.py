@@ -15,7 +15,7 @@ from tollkeeper.catalog import Catalog
 from tollkeeper.model import Person
 from tollkeeper.operating import adoption, operators
 from tollkeeper.operating.explanations import answers, remarks
-from tollkeeper.operating.reports import cases_of, explanation_in_words
+from tollkeeper.operating.reports.people import cases_of, explanation_in_words
 from tollkeeper.storage import customers
 from tollkeeper.storage.database import Database
 

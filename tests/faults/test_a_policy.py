@@ -20,7 +20,7 @@ from tests.support.running import (
 )
 
 from tollkeeper.storage.tables import audit, customers, events, findings, grants, orders
-from tollkeeper.wording.sentences import sentence
+from tollkeeper.wording.operators import sentence
 
 REFUND_FAILS = "4000 0000 0000 5126"
 HALF = AMOUNT // 2

@@ -4,7 +4,7 @@ import pytest
 from tests.support.running import AMOUNT, Browser, Site, eventually
 
 from tollkeeper.storage.tables import audit, events, grants, orders
-from tollkeeper.wording.sentences import sentence
+from tollkeeper.wording.operators import sentence
 
 REFUND_FAILS = "4000 0000 0000 5126"
 INQUIRED = "4000 0000 0000 1976"

@@ -19,7 +19,7 @@ from tests.faults.conftest import OpenSite
 from tests.support.processes import Installation, clean_environment, installed, listens, run_here
 from tests.support.running import Browser, Sandbox, Site, eventually, newcomer
 
-from tollkeeper.web.guards import TrustedHeaders
+from tollkeeper.web.guards.proxies import TrustedHeaders
 from tollkeeper.words import UNSEEN, printable
 
 on_one_engine = pytest.mark.parametrize("shared_engine", ["sqlite"], indirect=True, scope="module")

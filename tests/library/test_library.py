@@ -26,7 +26,7 @@ from tollkeeper import Tollkeeper
 from tollkeeper.config import load as config
 from tollkeeper.errors import NotRunning
 from tollkeeper.library import IDENTITY_NAMES, identified
-from tollkeeper.web.guards import placed
+from tollkeeper.web.guards.paths import placed
 
 PROGRAM = {"Accept": "application/json"}
 NAVIGATION = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}

@@ -36,7 +36,7 @@ from tollkeeper.storage.database import open_database
 from tollkeeper.storage.migrate import migrate
 from tollkeeper.storage.schema import VERSION_TABLE, State, revisions, state
 from tollkeeper.storage.tables import metadata
-from tollkeeper.wording.sentences import sentence
+from tollkeeper.wording.operators import sentence
 
 HEAD = "0010"
 

@@ -26,7 +26,7 @@ from tollkeeper.model import (
     Verdict,
 )
 from tollkeeper.reasons import Code, because
-from tollkeeper.wording.sentences import clause, sentence
+from tollkeeper.wording.operators import clause, sentence
 
 NOW = 1_800_000_000
 TEST = Realm("stripe", "acct_1", live=False)

@@ -15,7 +15,8 @@ from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.events import Kept, State
 from tollkeeper.storage.findings import Noted
 from tollkeeper.storage.people import Namesake
-from tollkeeper.wording.sentences import KINDS, REMEDIES, sentence
+from tollkeeper.wording.operators import sentence
+from tollkeeper.wording.remedies import KINDS, REMEDIES
 
 DAY = 86_400
 NOON = 1_795_348_800  # 22 November 2026, 12:00 UTC

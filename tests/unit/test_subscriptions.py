@@ -26,7 +26,8 @@ from tollkeeper.model import (
     Verdict,
 )
 from tollkeeper.reasons import Code, because
-from tollkeeper.wording.sentences import clause, for_visitor, sentence
+from tollkeeper.wording.operators import clause, sentence
+from tollkeeper.wording.visitors import for_visitor
 
 DAY = 86_400
 HOUR = 3_600

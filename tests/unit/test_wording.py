@@ -17,8 +17,11 @@ from tollkeeper.catalog import Catalog
 from tollkeeper.model import Bill, Dispute, Finding, Line, Payment, Policy, SubscriptionStatus, Verdict, in_force
 from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.storage.dismissals import Dismissal
-from tollkeeper.wording import sentences as wording
-from tollkeeper.wording.sentences import KINDS, OPERATORS, REMEDIES, VISITORS, clause, for_visitor, remedy, sentence
+from tollkeeper.wording import explanations as wording
+from tollkeeper.wording.forms import Variants, facts_of, fitting
+from tollkeeper.wording.operators import ADDED, GIVES_ACCESS, OPERATORS, clause, sentence
+from tollkeeper.wording.remedies import KINDS, REMEDIES, remedy
+from tollkeeper.wording.visitors import VISITORS, for_visitor
 
 STRICT = Policy(refund_revokes_from=50, grace_days=3, trial_grace_days=2)
 Changes = tuple[dict[str, Any], ...]
@@ -245,13 +248,13 @@ def test_every_text_for_visitors_is_reached() -> None:
     assert {words for variants in VISITORS.values() for words in variants.values()} == reached
 
 
-def _chosen(table: Mapping[Code, wording.Variants], reason: Reason, **more: object) -> tuple[str, str]:
-    return wording._fitting(table[reason.code], wording._facts(reason) | more)
+def _chosen(table: Mapping[Code, Variants], reason: Reason, **more: object) -> tuple[str, str]:
+    return fitting(table[reason.code], facts_of(reason) | more)
 
 
-@pytest.mark.parametrize("added", wording.ADDED)
+@pytest.mark.parametrize("added", ADDED)
 def test_all_that_is_added_to_a_reason_is_reached(added: str) -> None:
-    having = [reason for reason in reasons() if reason.code in wording.GIVES_ACCESS and reason[added]]
+    having = [reason for reason in reasons() if reason.code in GIVES_ACCESS and reason[added]]
     assert having
     for reason in having:
         assert ";" in clause(reason)
@@ -259,7 +262,7 @@ def test_all_that_is_added_to_a_reason_is_reached(added: str) -> None:
 
 def test_what_gives_access_is_what_is_granted() -> None:
     granted = {one.reason.code for one in findings() if one.verdict is Verdict.GRANTED}
-    assert granted == wording.GIVES_ACCESS
+    assert granted == GIVES_ACCESS
 
 
 @pytest.mark.parametrize("note", NOTES)

@@ -11,7 +11,7 @@ import pytest
 from tests.support.running import Browser, Site
 from tests.web.conftest import OpenSite
 
-from tollkeeper.web.guards import BODY_BYTES, BODY_SECONDS
+from tollkeeper.web.guards.bodies import BODY_BYTES, BODY_SECONDS
 
 
 def assert_error_page(page: httpx2.Response, status: int, title: str) -> None:

@@ -35,7 +35,7 @@ from tollkeeper.relations import Ending, Surplus, endings, surplus
 from tollkeeper.storage import audit, customers, grants, marks, orders, privacy
 from tollkeeper.storage import findings as noted
 from tollkeeper.storage.database import Database
-from tollkeeper.wording.sentences import sentence
+from tollkeeper.wording.operators import sentence
 
 log = structlog.get_logger()
 

@@ -7,7 +7,7 @@ from tollkeeper.billing.reconcile import Services, reconcile
 from tollkeeper.errors import CustomerMissing, ProviderRefused, ProviderUnavailable
 from tollkeeper.model import Realm, Verdict
 from tollkeeper.storage import customers
-from tollkeeper.wording.sentences import sentence
+from tollkeeper.wording.operators import sentence
 
 log = structlog.get_logger()
 

@@ -13,8 +13,10 @@ from tollkeeper.storage.dismissals import Dismissal
 from tollkeeper.storage.events import Kept, State
 from tollkeeper.storage.findings import UNEXPLAINED, Noted
 from tollkeeper.storage.people import Namesake
+from tollkeeper.wording import explanations as wording
 from tollkeeper.wording import products as wording_products
-from tollkeeper.wording import sentences as wording
+from tollkeeper.wording import remedies
+from tollkeeper.wording.operators import sentence
 
 # The provider in the realm of what operators grant.
 OPERATOR = "operator"
@@ -91,7 +93,7 @@ class Happening:
 class Case:
     """A payment that an operator should look at, and what to do about it.
 
-    ``kind`` is its verdict, or one of ``wording.KINDS``. ``dismissed`` is why an operator wants to see it no more.
+    ``kind`` is its verdict, or one of ``remedies.KINDS``. ``dismissed`` is why an operator wants to see it no more.
     """
 
     kind: str
@@ -235,13 +237,13 @@ def cases(
 
 def _without_access(one: Noted, catalog: Catalog, person_id: str) -> Case:
     only = catalog.products[0].key if len(catalog.products) == 1 else "PRODUCT"
-    remedy = wording.undo_or_give(one, one.person_id or person_id, one.product, only)
-    return _case(one, one.verdict.value, wording.sentence(one.reason), remedy)
+    remedy = remedies.undo_or_give(one, one.person_id or person_id, one.product, only)
+    return _case(one, one.verdict.value, sentence(one.reason), remedy)
 
 
 def other_sale(one: Noted) -> Case:
     """A sale on the account that nothing here is about, so that there is nothing to do."""
-    return _case(one, one.verdict.value, wording.sentence(one.reason), "")
+    return _case(one, one.verdict.value, sentence(one.reason), "")
 
 
 def as_dismissed(one: Case, why: Dismissal) -> Case:
@@ -250,10 +252,10 @@ def as_dismissed(one: Case, why: Dismissal) -> Case:
 
 
 def _remarked(one: Noted, reason: Reason) -> Case:
-    remedy = wording.remedy(
+    remedy = remedies.remedy(
         reason, person=one.person_id or "PERSON", product=one.product or "PRODUCT", source=one.source
     )  # fmt: skip
-    return _case(one, wording.KINDS[reason.code], wording.sentence(reason), remedy)
+    return _case(one, remedies.KINDS[reason.code], sentence(reason), remedy)
 
 
 def _case(one: Noted, kind: str, reason: str, remedy: str) -> Case:
@@ -298,7 +300,7 @@ def history(explained: Explanation) -> tuple[Happening, ...]:
 def _orders(explained: Explanation) -> Iterator[Happening]:
     for order in reversed(explained.orders):
         if order.adoption is not None:
-            words = f"{order.product}. {wording.sentence(order.adoption)}"
+            words = f"{order.product}. {sentence(order.adoption)}"
             yield Happening(order.created_at, "adopted", order.adopts or "", words)
         else:
             words = wording.ordered(order.product, order.amount, order.currency, order.state, order.checkout_id)

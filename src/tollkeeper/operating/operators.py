@@ -25,7 +25,7 @@ from tollkeeper.storage import audit, customers, dismissals, events, findings, g
 from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.findings import Noted, noted
 from tollkeeper.wording.adoption import nothing_to_look_at, nothing_to_restore
-from tollkeeper.wording.sentences import no_such_subscription, nothing_to_grant_for
+from tollkeeper.wording.explanations import no_such_subscription, nothing_to_grant_for
 from tollkeeper.words import printable
 
 log = structlog.get_logger()

@@ -22,9 +22,10 @@ from tollkeeper.web.plans import Plan, plans_of, state_of, taken_back, to_mend
 from tollkeeper.web.return_to import to_page, wanted_page
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in, visitor_of
+from tollkeeper.wording.explanations import of_an_earlier_period
 from tollkeeper.wording.pages import BILLING_AWAY, BILLING_REFUSED, NOTHING_LEFT_TO_MANAGE, NOTHING_TO_MANAGE
 from tollkeeper.wording.products import paid_twice
-from tollkeeper.wording.sentences import for_visitor, of_an_earlier_period
+from tollkeeper.wording.visitors import for_visitor
 from tollkeeper.words import iso
 
 log = structlog.get_logger()

@@ -28,7 +28,8 @@ from tollkeeper.gate.login_sessions import digest
 from tollkeeper.redirects import may_return_to
 from tollkeeper.web import handover
 from tollkeeper.web.errors import DETAILS
-from tollkeeper.web.guards import TrustedHeaders, security_headers
+from tollkeeper.web.guards.headers import security_headers
+from tollkeeper.web.guards.proxies import TrustedHeaders
 from tollkeeper.web.refusals import NO_STORE, Refusal, is_navigation, query, refusal
 from tollkeeper.web.site import Site
 

@@ -15,7 +15,7 @@ from tollkeeper.gate.door import cookie_in
 from tollkeeper.model import Visitor
 from tollkeeper.redirects import host_apart, may_return_to
 from tollkeeper.web.forms import limit
-from tollkeeper.web.guards import origin
+from tollkeeper.web.guards.headers import origin
 from tollkeeper.web.return_to import to_page, wanted_page
 from tollkeeper.web.site import Site, site_of
 

@@ -9,7 +9,7 @@ from tollkeeper.relations import Has, Running
 from tollkeeper.storage import findings, orders
 from tollkeeper.storage.findings import Noted
 from tollkeeper.web.site import Site
-from tollkeeper.wording.sentences import for_visitor
+from tollkeeper.wording.visitors import for_visitor
 
 # The most purchases and subscriptions of one person that pages look at, newest first.
 LOOKED_AT = 100

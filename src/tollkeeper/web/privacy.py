@@ -18,8 +18,8 @@ from tollkeeper.web.offers import name_shown
 from tollkeeper.web.plans import plans_of
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import signed_in
+from tollkeeper.wording.operators import sentence
 from tollkeeper.wording.pages import NOT_ENDED, NOT_ENDED_UNTIL_MENDED
-from tollkeeper.wording.sentences import sentence
 from tollkeeper.words import iso
 
 log = structlog.get_logger()

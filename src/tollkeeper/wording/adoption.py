@@ -2,7 +2,7 @@
 
 from tollkeeper.model import Grant, Order, Person, Verdict
 from tollkeeper.storage.findings import Noted
-from tollkeeper.wording.sentences import sentence
+from tollkeeper.wording.operators import sentence
 from tollkeeper.words import day
 
 

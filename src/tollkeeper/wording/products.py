@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from tollkeeper.relations import Advice, Beside, Relation, Running, Surplus
-from tollkeeper.wording.sentences import filled, undo
+from tollkeeper.wording.forms import filled
+from tollkeeper.wording.remedies import undo
 
 # What is paid for twice
 

@@ -1,0 +1,23 @@
+"""What every request passes before any page sees it."""
+
+from tollkeeper.web.guards.bodies import BoundedBody, announced
+from tollkeeper.web.guards.headers import SecurityHeaders, origin, security_headers
+from tollkeeper.web.guards.loopback import OneLoopbackName
+from tollkeeper.web.guards.paths import AtOurPath, placed
+from tollkeeper.web.guards.proxies import OnlyOurProxies, TrustedHeaders
+from tollkeeper.web.guards.request_log import RequestLog, metrics_of
+
+__all__ = [
+    "AtOurPath",
+    "BoundedBody",
+    "OneLoopbackName",
+    "OnlyOurProxies",
+    "RequestLog",
+    "SecurityHeaders",
+    "TrustedHeaders",
+    "announced",
+    "metrics_of",
+    "origin",
+    "placed",
+    "security_headers",
+]
