@@ -24,7 +24,7 @@ from tests.support.running import (
     running_site,
 )
 
-from tollkeeper.model import Identity
+from tollkeeper.model.people import Identity
 from tollkeeper.storage import people
 from tollkeeper.storage.tables import audit, customers, events, findings, grants, orders
 

@@ -22,7 +22,7 @@ from tests.support.running import API_KEY, Browser, Sandbox, Thread, running_san
 from tollkeeper.app import create_app
 from tollkeeper.config import load as config
 from tollkeeper.config.config import StripeSettings
-from tollkeeper.model import Customer, Realm
+from tollkeeper.model.orders import Customer, Realm
 from tollkeeper.providers.stripe import EVENTS_THAT_MATTER, StripeProvider
 
 PUBLIC_URL = "https://pay.example.com"

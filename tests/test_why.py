@@ -12,7 +12,7 @@ import pytest
 from tests.faults.subscribing import DAY, HOUR, RENEWED, Shop, open_shop
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.model import Person
+from tollkeeper.model.people import Person
 from tollkeeper.operating import adoption, operators
 from tollkeeper.operating.explanations import answers, remarks
 from tollkeeper.operating.reports.people import cases_of, explanation_in_words

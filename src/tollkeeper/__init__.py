@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from tollkeeper.config.load import load as load
     from tollkeeper.errors import ConfigurationError as ConfigurationError
     from tollkeeper.library import Tollkeeper as Tollkeeper
-    from tollkeeper.model import Person as Person
-    from tollkeeper.model import Visitor as Visitor
+    from tollkeeper.model.access import Visitor as Visitor
+    from tollkeeper.model.people import Person as Person
 
 _ROOMS = {
     "Config": "config",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from tollkeeper.model import Policy, Product
+from tollkeeper.model.selling import Policy, Product
 
 
 @dataclass(frozen=True, slots=True)

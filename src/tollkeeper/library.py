@@ -25,7 +25,7 @@ from tollkeeper.app import create_pages, guarded, now
 from tollkeeper.config.config import Config
 from tollkeeper.errors import NotRunning, TollkeeperError
 from tollkeeper.gate.access import Allow, Decision, features_of
-from tollkeeper.model import Visitor
+from tollkeeper.model.access import Visitor
 from tollkeeper.redirects import may_return_to
 from tollkeeper.web.errors import DETAILS
 from tollkeeper.web.gate import identity

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.model import Finding, Grant, Product, Subscription, SubscriptionStatus, Verdict
+from tollkeeper.model.access import Finding, Grant, Verdict
+from tollkeeper.model.bought import Subscription, SubscriptionStatus
+from tollkeeper.model.selling import Product
 
 
 class Relation(StrEnum):

@@ -3,6 +3,8 @@
 import inspect
 import re
 from configparser import ConfigParser
+from importlib import import_module
+from pkgutil import iter_modules
 
 from tests.docs.documents import ROOT, first_cells, text_of
 
@@ -12,7 +14,13 @@ PACKAGE = ROOT / "src" / "tollkeeper"
 
 
 def test_glossary_knows_every_noun_of_the_model() -> None:
-    nouns = {name for name, cls in inspect.getmembers(model, inspect.isclass) if cls.__module__ == model.__name__}
+    rooms = [import_module(f"{model.__name__}.{found.name}") for found in iter_modules(model.__path__)]
+    nouns = {
+        name
+        for room in rooms
+        for name, cls in inspect.getmembers(room, inspect.isclass)
+        if cls.__module__ == room.__name__
+    }
     told = set(re.findall(r"`(\w+)`", text_of("docs/glossary.md")))
     assert nouns - told == set()
 

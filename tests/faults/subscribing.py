@@ -13,7 +13,9 @@ from tollkeeper.billing.checkout import CheckoutService, Hosted
 from tollkeeper.billing.inbox import drain
 from tollkeeper.billing.reconcile import Services
 from tollkeeper.catalog import Catalog
-from tollkeeper.model import Grant, Identity, Person, Policy, Product
+from tollkeeper.model.access import Grant
+from tollkeeper.model.people import Identity, Person
+from tollkeeper.model.selling import Policy, Product
 from tollkeeper.operating import operators
 from tollkeeper.operating.explanations import Case
 from tollkeeper.storage import audit, events, findings, grants, people

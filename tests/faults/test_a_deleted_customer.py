@@ -14,7 +14,7 @@ from tollkeeper.billing.reconcile import Services
 from tollkeeper.catalog import Catalog
 from tollkeeper.config import load as loading
 from tollkeeper.config.config import StripeSettings
-from tollkeeper.model import Customer, Order
+from tollkeeper.model.orders import Customer, Order
 from tollkeeper.providers.protocol import Checkout, ReturnAddresses
 from tollkeeper.providers.stripe import StripeProvider
 from tollkeeper.storage import customers as kept_customers

@@ -10,7 +10,8 @@ from tollkeeper.billing.reconcile import Services, reconcile
 from tollkeeper.catalog import Catalog
 from tollkeeper.config import load as loading
 from tollkeeper.config.config import StripeSettings
-from tollkeeper.model import Customer, Realm, Snapshot
+from tollkeeper.model.bought import Snapshot
+from tollkeeper.model.orders import Customer, Realm
 from tollkeeper.providers.stripe import StripeProvider
 from tollkeeper.storage import customers
 from tollkeeper.storage.database import open_database

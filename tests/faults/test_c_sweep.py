@@ -13,7 +13,8 @@ from tests.faults.conftest import DAY, OpenSite
 from tests.support.running import Browser, Sandbox, Site, eventually, newcomer, running_sandbox, running_site
 
 from tollkeeper.billing.sweep import LEASE
-from tollkeeper.model import Event, Realm
+from tollkeeper.model.events import Event
+from tollkeeper.model.orders import Realm
 from tollkeeper.storage import events, polls
 from tollkeeper.storage.tables import audit, customers
 from tollkeeper.storage.tables import events as events_table

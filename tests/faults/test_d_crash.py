@@ -18,7 +18,8 @@ from tests.support.processes import Installation, installed, listens
 from tests.support.running import Browser, Sandbox, eventually, look, running_sandbox
 
 from tollkeeper.billing.inbox import LEASE
-from tollkeeper.model import Event, Realm
+from tollkeeper.model.events import Event
+from tollkeeper.model.orders import Realm
 from tollkeeper.storage import events as stored_events
 from tollkeeper.storage.database import Database, open_database
 from tollkeeper.storage.tables import audit, customers, events, grants, orders

@@ -18,7 +18,8 @@ from tests.support.webhooks import SECRET, an_event, deliver
 from tollkeeper.app import open_services
 from tollkeeper.billing.reconcile import Services
 from tollkeeper.config.config import Config
-from tollkeeper.model import Identity, Realm
+from tollkeeper.model.orders import Realm
+from tollkeeper.model.people import Identity
 from tollkeeper.providers.budget import Budget, in_background
 from tollkeeper.providers.stripe import PATIENCE, StripeProvider
 from tollkeeper.storage import customers, people

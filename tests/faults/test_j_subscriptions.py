@@ -11,7 +11,8 @@ from tollkeeper.billing.checkout import Completed
 from tollkeeper.billing.entitlements import LATE
 from tollkeeper.billing.sweep import sweep
 from tollkeeper.errors import AlreadyHeld, NeedsMending, Refused
-from tollkeeper.model import OrderState, Verdict
+from tollkeeper.model.access import Verdict
+from tollkeeper.model.orders import OrderState
 from tollkeeper.operating import operators
 from tollkeeper.operating.explanations import answers
 from tollkeeper.storage import customers, events, grants, orders

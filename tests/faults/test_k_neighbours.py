@@ -16,7 +16,9 @@ from tollkeeper.billing.reconcile import reconcile
 from tollkeeper.billing.sweep import sweep
 from tollkeeper.catalog import Catalog
 from tollkeeper.errors import NotDone, PersonUnclear
-from tollkeeper.model import Customer, Person, Realm, Verdict
+from tollkeeper.model.access import Verdict
+from tollkeeper.model.orders import Customer, Realm
+from tollkeeper.model.people import Person
 from tollkeeper.operating import adoption, operators
 from tollkeeper.operating.adoption import Adopted
 from tollkeeper.operating.explanations import Case, answers, remarks

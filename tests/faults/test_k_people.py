@@ -20,7 +20,10 @@ from tollkeeper.billing.contact import tell_address
 from tollkeeper.billing.reconcile import Services
 from tollkeeper.catalog import Catalog
 from tollkeeper.config.config import StripeSettings
-from tollkeeper.model import Customer, Identity, Person, Realm, SubscriptionStatus, Verdict
+from tollkeeper.model.access import Verdict
+from tollkeeper.model.bought import SubscriptionStatus
+from tollkeeper.model.orders import Customer, Realm
+from tollkeeper.model.people import Identity, Person
 from tollkeeper.providers.stripe import StripeProvider
 from tollkeeper.reasons import Code, because
 from tollkeeper.storage import customers, people

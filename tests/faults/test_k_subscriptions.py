@@ -7,7 +7,9 @@ import pytest
 from tests.faults.subscribing import DAY, GRACE, HOUR, RENEWED, WEEK, Shop, open_shop
 
 from tollkeeper.billing.sweep import sweep
-from tollkeeper.model import Bill, Person, Verdict
+from tollkeeper.model.access import Verdict
+from tollkeeper.model.bought import Bill
+from tollkeeper.model.people import Person
 from tollkeeper.operating import operators
 from tollkeeper.operating.explanations import Case, answers, remarks
 from tollkeeper.reasons import Code

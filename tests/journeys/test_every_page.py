@@ -29,7 +29,7 @@ from tests.support.running import Sandbox, Site, running_sandbox, running_site
 from tests.support.shelves import running_shelves
 from tests.support.shops import running_shop
 
-from tollkeeper.model import Identity
+from tollkeeper.model.people import Identity
 from tollkeeper.reasons import Code, because
 from tollkeeper.storage import people
 

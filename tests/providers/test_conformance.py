@@ -30,7 +30,10 @@ from tollkeeper.errors import (
     ProviderRefused,
     ProviderUnavailable,
 )
-from tollkeeper.model import Customer, Line, Order, OrderState, Payment, Person, Purchase, Realm, Verdict
+from tollkeeper.model.access import Verdict
+from tollkeeper.model.bought import Line, Payment, Purchase
+from tollkeeper.model.orders import Customer, Order, OrderState, Realm
+from tollkeeper.model.people import Person
 from tollkeeper.providers.protocol import Checkout, PaymentProvider, ReturnAddresses
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ import pytest
 
 from tollkeeper.config.config import StripeSettings, Wishes
 from tollkeeper.config.offers import lookup_key, parse
-from tollkeeper.model import Product
+from tollkeeper.model.selling import Product
 from tollkeeper.providers.stripe.setup import can_reach
 from tollkeeper.providers.stripe.setup_notices import notices
 from tollkeeper.providers.stripe.setup_plan import (

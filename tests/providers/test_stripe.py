@@ -17,7 +17,9 @@ from tests.support.issuers import serving
 from tests.support.running import Sandbox
 
 from tollkeeper.errors import ProviderRefused
-from tollkeeper.model import Customer, Dispute, Line, Order, OrderState, Payment, Price, Purchase, Realm
+from tollkeeper.model.bought import Dispute, Line, Payment, Purchase
+from tollkeeper.model.orders import Customer, Order, OrderState, Realm
+from tollkeeper.model.selling import Price
 from tollkeeper.providers.protocol import PaymentProvider, ReturnAddresses
 
 pytestmark = pytest.mark.anyio

@@ -16,7 +16,8 @@ from tests.support.issuers import serving
 from tests.support.running import Sandbox
 
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable
-from tollkeeper.model import Bill, Customer, Dispute, Line, Order, OrderState, Realm, Subscription, SubscriptionStatus
+from tollkeeper.model.bought import Bill, Dispute, Line, Subscription, SubscriptionStatus
+from tollkeeper.model.orders import Customer, Order, OrderState, Realm
 from tollkeeper.providers.protocol import ReturnAddresses
 
 pytestmark = pytest.mark.anyio

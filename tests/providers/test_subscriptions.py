@@ -9,7 +9,8 @@ from tests.providers.worlds import WORLDS, Behavior, World, opened
 from tests.support.running import Sandbox, running_sandbox
 
 from tollkeeper.errors import ProviderMissing
-from tollkeeper.model import Bill, Customer, Dispute, Invoice, Line, Order, Subscription, SubscriptionStatus
+from tollkeeper.model.bought import Bill, Dispute, Invoice, Line, Subscription, SubscriptionStatus
+from tollkeeper.model.orders import Customer, Order
 from tollkeeper.providers.protocol import PaymentProvider
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ import pytest
 from joserfc.jwk import RSAKey
 from tests.support.issuers import CALLBACK, GitHubStandIn, LyingIssuer, Stage, new_key, serving, settings, visit
 
-from tollkeeper.model import Identity
+from tollkeeper.model.people import Identity
 from tollkeeper.signin import SignIn
 
 

@@ -8,7 +8,7 @@ from tests.signin.conftest import Clock, Traveller
 from tests.support.issuers import CALLBACK, GitHubStandIn, Stage, answers, query_of, settings, visit
 
 from tollkeeper.errors import IssuerUnavailable, SignInFailed, TollkeeperError
-from tollkeeper.model import Identity
+from tollkeeper.model.people import Identity
 from tollkeeper.signin import SignIn
 from tollkeeper.signin.github import NOT_VERIFIED
 

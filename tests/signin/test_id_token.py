@@ -12,7 +12,7 @@ from tests.signin.conftest import Traveller
 from tests.support.issuers import CLIENT_ID, CLIENT_SECRET, LyingIssuer, public, segment
 
 from tollkeeper.errors import SignInFailed
-from tollkeeper.model import Identity
+from tollkeeper.model.people import Identity
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ from tests.signin.conftest import Clock
 from tests.support.issuers import CALLBACK, query_of, settings
 
 from tollkeeper.errors import SignInFailed
-from tollkeeper.model import Identity
+from tollkeeper.model.people import Identity
 from tollkeeper.signin import Attempt, SignIn
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:get_jwt_config:DeprecationWarning")]

@@ -4,26 +4,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from tollkeeper.model import (
-    Bill,
-    Event,
-    Finding,
-    Grant,
-    Handover,
-    Identity,
-    Invoice,
-    Line,
-    LoginSession,
-    Order,
-    OrderState,
-    Payment,
-    Person,
-    Purchase,
-    Realm,
-    Subscription,
-    SubscriptionStatus,
-    Verdict,
-)
+from tollkeeper.model.access import Finding, Grant, Verdict
+from tollkeeper.model.bought import Bill, Invoice, Line, Payment, Purchase, Subscription, SubscriptionStatus
+from tollkeeper.model.events import Event
+from tollkeeper.model.orders import Order, OrderState, Realm
+from tollkeeper.model.people import Handover, Identity, LoginSession, Person
 from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.storage import grants, handovers, login_sessions, people
 

@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import Connection
 from tests.storage.makers import DAY, LIVE_MODE, NOW, OTHER_REALMS, TEST_MODE, a_finding, an_order, keep_person
 
-from tollkeeper.model import Customer, OrderState, Realm
+from tollkeeper.model.orders import Customer, OrderState, Realm
 from tollkeeper.storage import customers, findings, orders
 from tollkeeper.storage.database import Database
 

@@ -19,7 +19,9 @@ from tests.storage.makers import (
 )
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.model import Customer, Finding, Grant, OrderState, Person, Verdict
+from tollkeeper.model.access import Finding, Grant, Verdict
+from tollkeeper.model.orders import Customer, OrderState
+from tollkeeper.model.people import Person
 from tollkeeper.reasons import Code, because
 from tollkeeper.relations import surplus
 from tollkeeper.storage import customers, dismissals, findings, grants, marks, orders, people

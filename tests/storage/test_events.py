@@ -12,7 +12,8 @@ from tests.storage.makers import (
     keep_person,
 )
 
-from tollkeeper.model import KeptEvent, Realm
+from tollkeeper.model.events import KeptEvent
+from tollkeeper.model.orders import Realm
 from tollkeeper.storage import customers, events, findings, tables
 
 LEASE = 60

@@ -17,7 +17,10 @@ from tests.storage.makers import (
     keep_person,
 )
 
-from tollkeeper.model import Bill, Customer, Dispute, Invoice, Person, Realm, SubscriptionStatus, Verdict
+from tollkeeper.model.access import Verdict
+from tollkeeper.model.bought import Bill, Dispute, Invoice, SubscriptionStatus
+from tollkeeper.model.orders import Customer, Realm
+from tollkeeper.model.people import Person
 from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.storage import customers, findings, grants
 from tollkeeper.storage.findings import Noted, noted

@@ -19,7 +19,9 @@ from tests.storage.makers import (
 )
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.model import Grant, Product, Realm
+from tollkeeper.model.access import Grant
+from tollkeeper.model.orders import Realm
+from tollkeeper.model.selling import Product
 from tollkeeper.reasons import Code, because
 from tollkeeper.relations import surplus
 from tollkeeper.storage import customers, findings, grants

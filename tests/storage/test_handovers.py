@@ -11,7 +11,7 @@ from tests.storage.makers import DAY, NOW, keep_handover, keep_login_session, ke
 from tollkeeper.errors import HandoverFailed
 from tollkeeper.gate.handovers import SECONDS, objection, offer, redeem
 from tollkeeper.gate.login_sessions import digest
-from tollkeeper.model import Handover, LoginSession
+from tollkeeper.model.people import Handover, LoginSession
 from tollkeeper.storage import handovers, login_sessions, tables
 from tollkeeper.storage.database import Database
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from tests.storage.makers import NOW
 
 from tollkeeper.errors import Obstacle, Scope
-from tollkeeper.model import OffSale
+from tollkeeper.model.selling import OffSale
 from tollkeeper.storage import off_sale
 from tollkeeper.storage.database import Database
 

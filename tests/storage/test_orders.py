@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 from tests.storage.conftest import Begin
 from tests.storage.makers import LIVE_MODE, NOW, OTHER_ACCOUNT, OTHER_PROVIDER, TEST_MODE, an_order, keep_person
 
-from tollkeeper.model import Order, OrderState
+from tollkeeper.model.orders import Order, OrderState
 from tollkeeper.storage import orders
 
 

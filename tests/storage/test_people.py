@@ -1,7 +1,7 @@
 from sqlalchemy import Connection
 from tests.storage.makers import LIVE_MODE, NOW, an_identity, keep_grant, keep_person
 
-from tollkeeper.model import Person
+from tollkeeper.model.people import Person
 from tollkeeper.reasons import Code, because
 from tollkeeper.storage import people
 

@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import Connection
 from tests.storage.makers import NOW, OTHER_REALMS, TEST_MODE, an_order, keep_person
 
-from tollkeeper.model import Realm
+from tollkeeper.model.orders import Realm
 from tollkeeper.storage import orders, polls
 from tollkeeper.storage.database import Database
 

@@ -15,7 +15,8 @@ from tests.storage.makers import (
 )
 
 from tollkeeper.billing.reconcile import after_deletion
-from tollkeeper.model import Subscription, Verdict
+from tollkeeper.model.access import Verdict
+from tollkeeper.model.bought import Subscription
 from tollkeeper.reasons import Code, because
 from tollkeeper.storage import audit, customers, findings, grants, privacy
 

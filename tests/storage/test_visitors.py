@@ -22,7 +22,8 @@ from tests.storage.makers import (
     keep_person,
 )
 
-from tollkeeper.model import Grant, Holding, Person, Visitor
+from tollkeeper.model.access import Grant, Holding, Visitor
+from tollkeeper.model.people import Person
 from tollkeeper.reasons import Code, because
 from tollkeeper.storage import grants, login_sessions, visitors
 from tollkeeper.storage.database import Database

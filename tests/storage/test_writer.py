@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, event, func, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 from tests.storage.makers import keep_grant, keep_person
 
-from tollkeeper.model import Person
+from tollkeeper.model.people import Person
 from tollkeeper.storage import sqlite, tables
 from tollkeeper.storage.address import parse
 from tollkeeper.storage.writer import GROUP_LIMIT, Writer

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from tollkeeper.catalog import Catalog
 from tollkeeper.gate.access import Allow, Decision, Deny, Pay, SignIn, decide, features_of, open_until
-from tollkeeper.model import Holding, Person, Product, Visitor
+from tollkeeper.model.access import Holding, Visitor
+from tollkeeper.model.people import Person
+from tollkeeper.model.selling import Product
 
 NOW = 1_800_000_000
 PERSON = Person("per_1", "Alice Example", None, NOW)

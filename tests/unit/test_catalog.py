@@ -3,7 +3,7 @@
 import pytest
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.model import Product
+from tollkeeper.model.selling import Product
 
 PRO = Product("pro", "Pro", frozenset({"dashboard", "reports"}), {"stripe": ("price_new", "price_old")})
 BASIC = Product("basic", "Basic", frozenset({"dashboard"}), {"stripe": ("price_basic",), "paddle": ("pri_basic",)})

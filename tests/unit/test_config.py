@@ -12,7 +12,7 @@ from tollkeeper.config.config import Config, IssuerSettings
 from tollkeeper.config.load import load
 from tollkeeper.config.settings import PRODUCT_SETTINGS, SETTINGS, Setting
 from tollkeeper.errors import ConfigurationError, Fault
-from tollkeeper.model import Policy, Product
+from tollkeeper.model.selling import Policy, Product
 
 ROOT = Path(__file__).parents[2]
 GOOD_SECRET = "q3ZbT0v9LxM7cRk2WnYs8HdJf5GpAeUi"

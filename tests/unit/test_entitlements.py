@@ -10,21 +10,10 @@ from hypothesis import strategies as st
 
 from tollkeeper.billing.entitlements import derive, judge
 from tollkeeper.catalog import Catalog
-from tollkeeper.model import (
-    Customer,
-    Dispute,
-    Finding,
-    Line,
-    Order,
-    OrderState,
-    Payment,
-    Policy,
-    Product,
-    Purchase,
-    Realm,
-    Snapshot,
-    Verdict,
-)
+from tollkeeper.model.access import Finding, Verdict
+from tollkeeper.model.bought import Dispute, Line, Payment, Purchase, Snapshot
+from tollkeeper.model.orders import Customer, Order, OrderState, Realm
+from tollkeeper.model.selling import Policy, Product
 from tollkeeper.reasons import Code, because
 from tollkeeper.wording.operators import clause, sentence
 

@@ -7,7 +7,11 @@ import pytest
 from tests.storage.makers import a_grant, an_invoice, an_order
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.model import Dispute, Grant, Invoice, OrderState, Person, Product, Realm, SubscriptionStatus, Verdict
+from tollkeeper.model.access import Grant, Verdict
+from tollkeeper.model.bought import Dispute, Invoice, SubscriptionStatus
+from tollkeeper.model.orders import OrderState, Realm
+from tollkeeper.model.people import Person
+from tollkeeper.model.selling import Product
 from tollkeeper.operating.explanations import Explanation, answers, cases, event_words, history, remarks
 from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.relations import Surplus

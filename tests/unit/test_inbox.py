@@ -9,7 +9,10 @@ from tollkeeper.billing.inbox import LEASE, RETRY_DELAYS, drain, next_try
 from tollkeeper.billing.reconcile import Services
 from tollkeeper.catalog import Catalog
 from tollkeeper.errors import ProviderUnavailable
-from tollkeeper.model import Customer, Event, Identity, Realm, Snapshot
+from tollkeeper.model.bought import Snapshot
+from tollkeeper.model.events import Event
+from tollkeeper.model.orders import Customer, Realm
+from tollkeeper.model.people import Identity
 from tollkeeper.providers.protocol import PaymentProvider
 from tollkeeper.storage import customers, events, people
 from tollkeeper.storage.database import Database

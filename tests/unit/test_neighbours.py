@@ -8,18 +8,8 @@ from tests.unit.test_entitlements import CUSTOMER, ORDER, PURCHASE
 from tests.unit.test_subscriptions import CATALOG, RUNNING
 
 from tollkeeper.billing.entitlements import derive, judge, judge_subscription, unclaimed
-from tollkeeper.model import (
-    Bought,
-    Dispute,
-    Finding,
-    Line,
-    Payment,
-    Purchase,
-    Snapshot,
-    Subscription,
-    SubscriptionStatus,
-    Verdict,
-)
+from tollkeeper.model.access import Finding, Verdict
+from tollkeeper.model.bought import Bought, Dispute, Line, Payment, Purchase, Snapshot, Subscription, SubscriptionStatus
 from tollkeeper.reasons import Code, because
 
 B = TypeVar("B", bound=Purchase | Subscription)

@@ -7,7 +7,7 @@ import pytest
 
 from tollkeeper.config.load import load_wishes
 from tollkeeper.config.offers import NoOffer, lookup_key, parse, words
-from tollkeeper.model import Offer
+from tollkeeper.model.selling import Offer
 
 GUIDE = Path(__file__).parents[2] / "docs" / "stripe.md"
 

@@ -9,19 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.model import (
-    Bought,
-    Finding,
-    Grant,
-    Payment,
-    Policy,
-    Product,
-    Purchase,
-    Realm,
-    Subscription,
-    SubscriptionStatus,
-    Verdict,
-)
+from tollkeeper.model.access import Finding, Grant, Verdict
+from tollkeeper.model.bought import Bought, Payment, Purchase, Subscription, SubscriptionStatus
+from tollkeeper.model.orders import Realm
+from tollkeeper.model.selling import Policy, Product
 from tollkeeper.reasons import Code, because
 from tollkeeper.relations import (
     CAN_BE_ENDED,

@@ -8,23 +8,10 @@ import pytest
 
 from tollkeeper.billing.entitlements import LATE, derive, judge_subscription, unclaimed
 from tollkeeper.catalog import Catalog
-from tollkeeper.model import (
-    Bill,
-    Customer,
-    Dispute,
-    Finding,
-    Invoice,
-    Line,
-    Order,
-    OrderState,
-    Policy,
-    Product,
-    Realm,
-    Snapshot,
-    Subscription,
-    SubscriptionStatus,
-    Verdict,
-)
+from tollkeeper.model.access import Finding, Verdict
+from tollkeeper.model.bought import Bill, Dispute, Invoice, Line, Snapshot, Subscription, SubscriptionStatus
+from tollkeeper.model.orders import Customer, Order, OrderState, Realm
+from tollkeeper.model.selling import Policy, Product
 from tollkeeper.reasons import Code, because
 from tollkeeper.wording.operators import clause, sentence
 from tollkeeper.wording.visitors import for_visitor

@@ -13,7 +13,8 @@ from tollkeeper.billing.reconcile import Services
 from tollkeeper.billing.sweep import LEASE, sweep
 from tollkeeper.catalog import Catalog
 from tollkeeper.errors import CustomerMissing, ProviderRefused, ProviderUnavailable
-from tollkeeper.model import Customer, Snapshot
+from tollkeeper.model.bought import Snapshot
+from tollkeeper.model.orders import Customer
 from tollkeeper.providers.protocol import PaymentProvider
 from tollkeeper.storage import customers, findings, orders
 from tollkeeper.storage.database import Database, open_database

@@ -14,7 +14,9 @@ from tests.unit.test_subscriptions import DAY, END, ORDER, PAID, PAID_BEFORE, RU
 
 from tollkeeper.billing.entitlements import judge, judge_subscription
 from tollkeeper.catalog import Catalog
-from tollkeeper.model import Bill, Dispute, Finding, Line, Payment, Policy, SubscriptionStatus, Verdict, in_force
+from tollkeeper.model.access import Finding, Verdict, in_force
+from tollkeeper.model.bought import Bill, Dispute, Line, Payment, SubscriptionStatus
+from tollkeeper.model.selling import Policy
 from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.storage.dismissals import Dismissal
 from tollkeeper.wording import explanations as wording

@@ -10,7 +10,8 @@ import pytest
 from tests.support.running import Browser, forms, running_sandbox
 from tests.support.shops import DAY, HOUR, Shop, running_shop
 
-from tollkeeper.model import SubscriptionStatus, Verdict
+from tollkeeper.model.access import Verdict
+from tollkeeper.model.bought import SubscriptionStatus
 from tollkeeper.reasons import Code, Fact, Reason, because
 from tollkeeper.storage.findings import Noted
 from tollkeeper.storage.tables import orders

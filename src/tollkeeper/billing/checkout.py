@@ -25,19 +25,11 @@ from tollkeeper.errors import (
     ProviderUnavailable,
     Refused,
 )
-from tollkeeper.model import (
-    Customer,
-    Finding,
-    OffSale,
-    Order,
-    OrderState,
-    Person,
-    Price,
-    Product,
-    Purchase,
-    Realm,
-    Verdict,
-)
+from tollkeeper.model.access import Finding, Verdict
+from tollkeeper.model.bought import Purchase
+from tollkeeper.model.orders import Customer, Order, OrderState, Realm
+from tollkeeper.model.people import Person
+from tollkeeper.model.selling import OffSale, Price, Product
 from tollkeeper.providers.protocol import Checkout, ReturnAddresses
 from tollkeeper.storage import customers, findings, grants, orders
 from tollkeeper.wording.pages import NEEDS_A_LOOK, NOT_OPENED, NOT_SOLD

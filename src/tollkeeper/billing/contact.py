@@ -8,7 +8,7 @@ import structlog
 
 from tollkeeper.billing.reconcile import Services
 from tollkeeper.errors import ProviderMissing, ProviderRefused, ProviderUnavailable
-from tollkeeper.model import Customer
+from tollkeeper.model.orders import Customer
 from tollkeeper.storage import customers
 
 log = structlog.get_logger()

@@ -10,25 +10,23 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.model import (
+from tollkeeper.model.access import Finding, Verdict
+from tollkeeper.model.bought import (
     Bill,
     Bought,
-    Customer,
     Dispute,
-    Finding,
     Invoice,
     Line,
-    Order,
     Payment,
-    Policy,
     Purchase,
     Snapshot,
     Subscription,
     SubscriptionStatus,
-    Verdict,
     gravest,
     without_replaced,
 )
+from tollkeeper.model.orders import Customer, Order
+from tollkeeper.model.selling import Policy
 from tollkeeper.reasons import Code, Fact, Reason, because
 
 B = TypeVar("B", Purchase, Subscription)

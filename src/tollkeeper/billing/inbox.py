@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from tollkeeper.billing.neighbours import look_at
 from tollkeeper.billing.reconcile import Services, reconcile
 from tollkeeper.errors import TollkeeperError
-from tollkeeper.model import Customer, Event, KeptEvent, Realm
+from tollkeeper.model.events import Event, KeptEvent
+from tollkeeper.model.orders import Customer, Realm
 from tollkeeper.storage import customers, events, findings, polls
 
 log = structlog.get_logger()

@@ -5,7 +5,8 @@ import structlog
 from tollkeeper.billing.entitlements import is_marked, unclaimed
 from tollkeeper.billing.reconcile import Services, reconcile, report
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable
-from tollkeeper.model import Finding, Realm, Verdict
+from tollkeeper.model.access import Finding, Verdict
+from tollkeeper.model.orders import Realm
 from tollkeeper.reasons import Reason
 from tollkeeper.storage import customers, findings, marks
 from tollkeeper.storage.findings import Noted

@@ -6,7 +6,7 @@ import structlog
 
 from tollkeeper.billing.reconcile import Services
 from tollkeeper.errors import NotForSale, ProviderRefused, ProviderUnavailable, Scope
-from tollkeeper.model import OffSale
+from tollkeeper.model.selling import OffSale
 from tollkeeper.providers.budget import background
 from tollkeeper.providers.protocol import ReturnAddresses
 from tollkeeper.storage import off_sale

@@ -14,21 +14,9 @@ from tollkeeper.billing.entitlements import derive
 from tollkeeper.catalog import Catalog
 from tollkeeper.errors import ProviderMissing, ProviderRefused, ProviderUnavailable
 from tollkeeper.metrics import Metrics
-from tollkeeper.model import (
-    Bought,
-    Customer,
-    Finding,
-    Grant,
-    Order,
-    OrderState,
-    Purchase,
-    Realm,
-    Snapshot,
-    Subscription,
-    Verdict,
-    in_force,
-    without_receipts,
-)
+from tollkeeper.model.access import Finding, Grant, Verdict, in_force
+from tollkeeper.model.bought import Bought, Purchase, Snapshot, Subscription, without_receipts
+from tollkeeper.model.orders import Customer, Order, OrderState, Realm
 from tollkeeper.providers.protocol import PaymentProvider
 from tollkeeper.reasons import Code, because
 from tollkeeper.relations import Ending, Surplus, endings, surplus

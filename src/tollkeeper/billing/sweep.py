@@ -5,7 +5,8 @@ import structlog
 from tollkeeper.billing.contact import tell_address
 from tollkeeper.billing.reconcile import Services, reconcile
 from tollkeeper.errors import CustomerMissing, ProviderRefused, ProviderUnavailable
-from tollkeeper.model import Realm, Verdict
+from tollkeeper.model.access import Verdict
+from tollkeeper.model.orders import Realm
 from tollkeeper.storage import customers
 from tollkeeper.wording.operators import sentence
 

@@ -12,7 +12,7 @@ from tollkeeper.billing.off_sale import A_PERSON_IS_LISTED, AGAIN
 from tollkeeper.billing.reconcile import Services
 from tollkeeper.billing.sweep import sweep
 from tollkeeper.errors import TollkeeperError
-from tollkeeper.model import Realm
+from tollkeeper.model.orders import Realm
 from tollkeeper.providers.budget import background
 from tollkeeper.storage import handovers, login_sessions, off_sale
 

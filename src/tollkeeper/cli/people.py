@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from tollkeeper.billing.reconcile import Services
     from tollkeeper.catalog import Catalog
-    from tollkeeper.model import Grant
+    from tollkeeper.model.access import Grant
     from tollkeeper.operating.explanations import Explanation
     from tollkeeper.operating.lookup import Found
 

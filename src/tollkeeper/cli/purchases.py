@@ -8,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from tollkeeper.billing.reconcile import Services
-    from tollkeeper.model import OffSale
+    from tollkeeper.model.selling import OffSale
     from tollkeeper.operating.explanations import Case
     from tollkeeper.storage.findings import Noted
 

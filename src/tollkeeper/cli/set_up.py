@@ -15,7 +15,7 @@ from tollkeeper.words import printable
 
 if TYPE_CHECKING:
     from tollkeeper.config.config import Config
-    from tollkeeper.model import OffSale
+    from tollkeeper.model.selling import OffSale
 
 from tollkeeper.cli.app import Folder, Json, app, clear_errors, list_faults, setup
 

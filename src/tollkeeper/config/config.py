@@ -6,7 +6,7 @@ from typing import Literal
 
 from tollkeeper.config.parsers import Network
 from tollkeeper.errors import Fault
-from tollkeeper.model import Product
+from tollkeeper.model.selling import Product
 
 GOOGLE_ISSUER = "https://accounts.google.com"
 

@@ -23,7 +23,7 @@ from tollkeeper.config.settings import PRODUCT_SETTINGS, SETTINGS
 from tollkeeper.config.sources import read_sources
 from tollkeeper.config.values import parse_values
 from tollkeeper.errors import ConfigurationError, Fault
-from tollkeeper.model import Product
+from tollkeeper.model.selling import Product
 
 
 def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Config:

@@ -2,7 +2,7 @@
 
 import re
 
-from tollkeeper.model import Offer
+from tollkeeper.model.selling import Offer
 from tollkeeper.words import DECIMALS, money
 
 # https://docs.stripe.com/currencies#presentment-currencies

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from tollkeeper.config import offers
-from tollkeeper.model import Offer
+from tollkeeper.model.selling import Offer
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -8,7 +8,7 @@ from tollkeeper.config.settings import PRODUCT_SETTINGS, Setting
 from tollkeeper.config.sources import Texts, from_toml
 from tollkeeper.config.values import parse_values
 from tollkeeper.errors import Fault
-from tollkeeper.model import Policy, Product
+from tollkeeper.model.selling import Policy, Product
 
 
 def products_of(

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.model import Product, Visitor
+from tollkeeper.model.access import Visitor
+from tollkeeper.model.selling import Product
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tollkeeper.catalog import Catalog
 from tollkeeper.gate.access import Allow, Decision, decide
 from tollkeeper.gate.login_sessions import digest
-from tollkeeper.model import Visitor
+from tollkeeper.model.access import Visitor
 from tollkeeper.storage.database import Database
 
 # A token of 32 random bytes in base64 is 43 characters long; nothing else is worth a look-up.

@@ -9,7 +9,7 @@ import secrets
 
 from tollkeeper.errors import HandoverFailed
 from tollkeeper.gate.login_sessions import digest
-from tollkeeper.model import Handover
+from tollkeeper.model.people import Handover
 from tollkeeper.storage import handovers
 from tollkeeper.storage.database import Database
 

@@ -5,7 +5,7 @@ import secrets
 
 from sqlalchemy import Connection
 
-from tollkeeper.model import Identity, LoginSession, Person
+from tollkeeper.model.people import Identity, LoginSession, Person
 from tollkeeper.storage import login_sessions, people
 from tollkeeper.storage.database import Database
 

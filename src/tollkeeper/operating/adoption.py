@@ -13,7 +13,9 @@ from tollkeeper.billing.neighbours import look_at
 from tollkeeper.billing.reconcile import Services, reconcile
 from tollkeeper.catalog import Catalog
 from tollkeeper.errors import NotDone, ProviderRefused, ProviderUnavailable
-from tollkeeper.model import Bought, Customer, Order, OrderState, Realm, Subscription, Verdict
+from tollkeeper.model.access import Verdict
+from tollkeeper.model.bought import Bought, Subscription
+from tollkeeper.model.orders import Customer, Order, OrderState, Realm
 from tollkeeper.operating.lookup import Found, the_person
 from tollkeeper.operating.operators import no_such_product
 from tollkeeper.reasons import Code, because

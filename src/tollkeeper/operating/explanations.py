@@ -5,7 +5,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.model import Dispute, Grant, Order, OrderState, Person, Verdict
+from tollkeeper.model.access import Grant, Verdict
+from tollkeeper.model.bought import Dispute
+from tollkeeper.model.orders import Order, OrderState
+from tollkeeper.model.people import Person
 from tollkeeper.reasons import Reason
 from tollkeeper.relations import Surplus
 from tollkeeper.storage.audit import Entry

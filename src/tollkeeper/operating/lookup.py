@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from tollkeeper.errors import PersonUnclear
-from tollkeeper.model import Person
+from tollkeeper.model.people import Person
 from tollkeeper.storage import people
 from tollkeeper.words import printable
 

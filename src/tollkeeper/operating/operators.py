@@ -14,7 +14,9 @@ from tollkeeper.billing.neighbours import look_again
 from tollkeeper.billing.reconcile import Services, reconcile
 from tollkeeper.catalog import Catalog
 from tollkeeper.errors import NoSuchEvent, NotDone, ProviderRefused, ProviderUnavailable
-from tollkeeper.model import Customer, Grant, OrderState, Person, Realm, Verdict
+from tollkeeper.model.access import Grant, Verdict
+from tollkeeper.model.orders import Customer, OrderState, Realm
+from tollkeeper.model.people import Person
 from tollkeeper.operating.explanations import OPERATOR, Case, Explanation, as_dismissed, cases, other_sale
 from tollkeeper.operating.lookup import Found, somebody_called, the_person
 from tollkeeper.providers.budget import background

@@ -4,7 +4,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tollkeeper.model import Customer, Event, Order, Person, Price, Purchase, Snapshot, Subscription
+from tollkeeper.model.bought import Purchase, Snapshot, Subscription
+from tollkeeper.model.events import Event
+from tollkeeper.model.orders import Customer, Order
+from tollkeeper.model.people import Person
+from tollkeeper.model.selling import Price
 
 Headers = Sequence[tuple[str, str]]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tollkeeper.config.config import IssuerSettings
 from tollkeeper.errors import SignInFailed
-from tollkeeper.model import Identity
+from tollkeeper.model.people import Identity
 from tollkeeper.signin.attempt import Attempt, AttemptSeal, Pending, check_belongs
 from tollkeeper.signin.issuer import GITHUB, GitHubAddresses, Issuer
 

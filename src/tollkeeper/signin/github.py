@@ -8,7 +8,7 @@ from typing import Any
 
 from tollkeeper.config.config import IssuerSettings
 from tollkeeper.errors import IssuerUnavailable, SignInFailed
-from tollkeeper.model import Identity
+from tollkeeper.model.people import Identity
 from tollkeeper.signin.attempt import Attempt, code_from
 from tollkeeper.signin.claims import name_or_greeting, readable_name, usable_email
 from tollkeeper.signin.issuer import GitHubAddresses

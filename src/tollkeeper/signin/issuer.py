@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from tollkeeper.model import Identity
+from tollkeeper.model.people import Identity
 from tollkeeper.signin.attempt import Attempt
 
 

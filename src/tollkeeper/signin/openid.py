@@ -11,7 +11,7 @@ from joserfc.jws import JWSRegistry
 
 from tollkeeper.config.config import IssuerSettings
 from tollkeeper.errors import IssuerUnavailable, SignInFailed
-from tollkeeper.model import Identity
+from tollkeeper.model.people import Identity
 from tollkeeper.signin.attempt import Attempt, code_from
 from tollkeeper.signin.claims import name_or_greeting, readable_name, subject_of, verified_email, why_dropped
 from tollkeeper.signin.discovery import Discovery, discovery_address, read_discovery

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
 
-from tollkeeper.model import Grant, Realm
+from tollkeeper.model.access import Grant
+from tollkeeper.model.orders import Realm
 from tollkeeper.reasons import Reason
 from tollkeeper.storage.realms import columns_of, realm_of
 from tollkeeper.storage.tables import audit

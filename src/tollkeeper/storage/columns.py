@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Text, TypeDecorator
 from sqlalchemy.engine import Dialect
 
-from tollkeeper.model import Bill, Dispute, Invoice
+from tollkeeper.model.bought import Bill, Dispute, Invoice
 from tollkeeper.reasons import Code, Reason
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, exists, func, or_, select, update
 
-from tollkeeper.model import Customer, OrderState, Person, Realm
+from tollkeeper.model.orders import Customer, OrderState, Realm
+from tollkeeper.model.people import Person
 from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.realms import columns_of, in_realm, realm_of, same_realm, within
 from tollkeeper.storage.tables import customers, findings, orders, people

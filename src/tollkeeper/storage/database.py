@@ -8,7 +8,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from tollkeeper.errors import StorageError
-from tollkeeper.model import Visitor
+from tollkeeper.model.access import Visitor
 from tollkeeper.storage.address import parse
 from tollkeeper.storage.schema import State, state
 from tollkeeper.storage.sqlite import SqliteDatabase

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, exists, or_, select
 
-from tollkeeper.model import Verdict
+from tollkeeper.model.access import Verdict
 from tollkeeper.reasons import Reason
 from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.realms import same_realm

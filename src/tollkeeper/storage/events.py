@@ -21,7 +21,8 @@ from sqlalchemy import (
     update,
 )
 
-from tollkeeper.model import Event, KeptEvent, Realm
+from tollkeeper.model.events import Event, KeptEvent
+from tollkeeper.model.orders import Realm
 from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.realms import columns_of, in_realm, realm_of, same_realm
 from tollkeeper.storage.tables import customers, events, findings, grants

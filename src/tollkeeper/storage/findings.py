@@ -22,18 +22,10 @@ from sqlalchemy import (
     select,
 )
 
-from tollkeeper.model import (
-    Customer,
-    Finding,
-    Invoice,
-    Order,
-    Person,
-    Realm,
-    Subscription,
-    SubscriptionStatus,
-    Verdict,
-    in_force,
-)
+from tollkeeper.model.access import Finding, Verdict, in_force
+from tollkeeper.model.bought import Invoice, Subscription, SubscriptionStatus
+from tollkeeper.model.orders import Customer, Order, Realm
+from tollkeeper.model.people import Person
 from tollkeeper.reasons import Reason
 from tollkeeper.storage.dismissals import dismissed_as_found, dismissed_remarks
 from tollkeeper.storage.inserts import insert_into

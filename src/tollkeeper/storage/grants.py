@@ -6,7 +6,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, or_, select, tuple_, update
 
-from tollkeeper.model import Grant, Order, Realm
+from tollkeeper.model.access import Grant
+from tollkeeper.model.orders import Order, Realm
 from tollkeeper.storage.dismissals import dismissed_surplus
 from tollkeeper.storage.realms import columns_of, in_realm, realm_of, within
 from tollkeeper.storage.tables import findings, grants

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, delete, insert, select
 
-from tollkeeper.model import Handover, LoginSession
+from tollkeeper.model.people import Handover, LoginSession
 from tollkeeper.storage import login_sessions
 from tollkeeper.storage.tables import handovers
 

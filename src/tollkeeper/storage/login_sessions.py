@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, delete, insert, select
 
-from tollkeeper.model import LoginSession
+from tollkeeper.model.people import LoginSession
 from tollkeeper.storage.tables import login_sessions
 
 COLUMNS = (

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection, bindparam, select, union_all
 
-from tollkeeper.model import Bought
+from tollkeeper.model.bought import Bought
 from tollkeeper.storage.tables import orders, people
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, select, update
 
 from tollkeeper.errors import Obstacle, Scope
-from tollkeeper.model import OffSale
+from tollkeeper.model.selling import OffSale
 from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.tables import off_sale
 

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import IntegrityError
 
-from tollkeeper.model import Order, OrderState, Realm
+from tollkeeper.model.orders import Order, OrderState, Realm
 from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.realms import columns_of, in_realm, realm_of, within
 from tollkeeper.storage.tables import orders

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
-from tollkeeper.model import Identity, Person, Verdict
+from tollkeeper.model.access import Verdict
+from tollkeeper.model.people import Identity, Person
 from tollkeeper.storage.grants import products_held
 from tollkeeper.storage.tables import customers, findings, people
 from tollkeeper.storage.tables import identities as identities_table

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, func, or_, select, update
 
-from tollkeeper.model import Realm
+from tollkeeper.model.orders import Realm
 from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.realms import columns_of, in_realm, within
 from tollkeeper.storage.tables import orders, polls

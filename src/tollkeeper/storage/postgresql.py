@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as CheckoutTimeout
 
 from tollkeeper.errors import StorageBusy
-from tollkeeper.model import Visitor
+from tollkeeper.model.access import Visitor
 from tollkeeper.storage import patience, visitors
 
 P = ParamSpec("P")

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, Table, bindparam, delete, select, update
 
-from tollkeeper.model import OrderState, without_receipts
+from tollkeeper.model.bought import without_receipts
+from tollkeeper.model.orders import OrderState
 from tollkeeper.reasons import Code, because
 from tollkeeper.storage import audit as audits
 from tollkeeper.storage import customers as people_at_providers

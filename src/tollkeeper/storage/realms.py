@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Table, and_, bindparam
 
-from tollkeeper.model import Realm
+from tollkeeper.model.orders import Realm
 
 
 def columns_of(realm: Realm) -> dict[str, str | bool]:

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from sqlalchemy.exc import DBAPIError
 
 from tollkeeper.errors import StorageBusy, StorageError
-from tollkeeper.model import Visitor
+from tollkeeper.model.access import Visitor
 from tollkeeper.storage import visitors
 from tollkeeper.storage.patience import answer_of
 from tollkeeper.storage.writer import Writer

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import ARRAY, ColumnElement, Connection, Dialect, Select, Text, any_, bindparam, select
 
-from tollkeeper.model import Holding, Person, Visitor
+from tollkeeper.model.access import Holding, Visitor
+from tollkeeper.model.people import Person
 from tollkeeper.storage.grants import in_force
 from tollkeeper.storage.tables import grants, login_sessions, people
 

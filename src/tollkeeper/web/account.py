@@ -11,7 +11,9 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from tollkeeper.billing.reconcile import reconcile
 from tollkeeper.errors import CustomerMissing, ProviderRefused, ProviderUnavailable, Refused
 from tollkeeper.gate.access import open_until
-from tollkeeper.model import Dispute, Grant, Invoice, LoginSession, Visitor
+from tollkeeper.model.access import Grant, Visitor
+from tollkeeper.model.bought import Dispute, Invoice
+from tollkeeper.model.people import LoginSession
 from tollkeeper.relations import surplus
 from tollkeeper.storage import customers, grants, login_sessions, people
 from tollkeeper.storage.findings import Noted

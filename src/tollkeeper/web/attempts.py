@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tollkeeper.gate.door import cookie_in
-from tollkeeper.model import Visitor
+from tollkeeper.model.access import Visitor
 from tollkeeper.signin import Attempt, Pending
 from tollkeeper.signin.attempt import ATTEMPT_SECONDS
-from tollkeeper.web import wanted
+from tollkeeper.web import return_to
 from tollkeeper.web.site import site_of
 
 # What the cookies' names begin with, over plain http; a short digest of the attempt's state follows.
@@ -41,7 +41,7 @@ def keep(request: Request, answer: Response, attempt: Attempt, page: str, visito
     mark = mark_of(attempt.secrets["state"])
     if len(page) > SHORT:
         place = resting_place(request, mark)
-        wanted.keep(request, answer, page, at=place, seconds=ATTEMPT_SECONDS)
+        return_to.keep(request, answer, page, at=place, seconds=ATTEMPT_SECONDS)
         page = place
     site = site_of(request)
     answer.set_cookie(
@@ -74,7 +74,7 @@ def _make_room(request: Request, answer: Response) -> None:
     marks = [found[1] for found in map(pattern.fullmatch, names) if found]
     for mark in marks[: 1 - MOST]:
         forget(request, answer, mark)
-        wanted.forget(request, answer, at=resting_place(request, mark))
+        return_to.forget(request, answer, at=resting_place(request, mark))
 
 
 def _name(request: Request, mark: str) -> str:

@@ -9,7 +9,8 @@ from starlette.responses import Response
 from tollkeeper import relations
 from tollkeeper.billing.reconcile import reconcile
 from tollkeeper.errors import CustomerMissing
-from tollkeeper.model import Product, Visitor
+from tollkeeper.model.access import Visitor
+from tollkeeper.model.selling import Product
 from tollkeeper.relations import Advice, Beside, Course
 from tollkeeper.storage import customers, grants
 from tollkeeper.web.offers import name_shown

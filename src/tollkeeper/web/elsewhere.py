@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tollkeeper.model import Product, Visitor
+from tollkeeper.model.access import Visitor
+from tollkeeper.model.selling import Product
 from tollkeeper.storage import people
 from tollkeeper.web.site import Site, site_of
 

@@ -4,7 +4,7 @@ from starlette.datastructures import FormData
 from starlette.requests import Request
 
 from tollkeeper.errors import Refused
-from tollkeeper.model import Visitor
+from tollkeeper.model.access import Visitor
 from tollkeeper.redirects import LONGEST
 from tollkeeper.web.site import site_of
 

@@ -12,7 +12,7 @@ from tollkeeper.config.config import Config
 from tollkeeper.errors import HandoverFailed, Refused
 from tollkeeper.gate import handovers
 from tollkeeper.gate.door import cookie_in
-from tollkeeper.model import Visitor
+from tollkeeper.model.access import Visitor
 from tollkeeper.redirects import host_apart, may_return_to
 from tollkeeper.web.forms import limit
 from tollkeeper.web.guards.headers import origin

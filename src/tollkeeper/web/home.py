@@ -8,7 +8,8 @@ from starlette.responses import FileResponse, PlainTextResponse, Response
 
 from tollkeeper.errors import Refused
 from tollkeeper.gate.access import Allow
-from tollkeeper.model import Product, Visitor
+from tollkeeper.model.access import Visitor
+from tollkeeper.model.selling import Product
 from tollkeeper.storage import orders
 from tollkeeper.web.elsewhere import had_elsewhere
 from tollkeeper.web.languages import language_of

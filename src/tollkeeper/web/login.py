@@ -9,7 +9,8 @@ from starlette.responses import RedirectResponse, Response
 
 from tollkeeper.errors import Refused, SignInFailed
 from tollkeeper.gate import login_sessions
-from tollkeeper.model import Identity, Visitor
+from tollkeeper.model.access import Visitor
+from tollkeeper.model.people import Identity
 from tollkeeper.signin import Pending
 from tollkeeper.storage import login_sessions as stored
 from tollkeeper.storage import people

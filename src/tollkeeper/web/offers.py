@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 from tollkeeper.billing import off_sale
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable, Refused
-from tollkeeper.model import Holding, OffSale, Order, Price, Product, Visitor
+from tollkeeper.model.access import Holding, Visitor
+from tollkeeper.model.orders import Order
+from tollkeeper.model.selling import OffSale, Price, Product
 from tollkeeper.relations import GO_ON, Advice, Course, advise
 from tollkeeper.storage import orders
 from tollkeeper.web.elsewhere import Elsewhere

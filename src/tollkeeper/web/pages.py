@@ -12,7 +12,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from tollkeeper.config.config import Config
-from tollkeeper.model import Visitor
+from tollkeeper.model.access import Visitor
 from tollkeeper.words import day, iso, moment, money, per
 
 

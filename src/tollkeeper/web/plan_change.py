@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from tollkeeper.errors import ProviderRefused, Refused
-from tollkeeper.model import Product, Visitor
+from tollkeeper.model.access import Visitor
+from tollkeeper.model.selling import Product
 from tollkeeper.providers.protocol import PlanChange
 from tollkeeper.relations import Advice, Course, Has
 from tollkeeper.storage import customers

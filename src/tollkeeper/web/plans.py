@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tollkeeper.model import Order, Verdict, Visitor
+from tollkeeper.model.access import Verdict, Visitor
+from tollkeeper.model.orders import Order
 from tollkeeper.reasons import Code
 from tollkeeper.relations import Has, Running
 from tollkeeper.storage import findings, orders

@@ -9,7 +9,9 @@ from starlette.responses import JSONResponse, Response
 
 from tollkeeper.billing.reconcile import reconcile
 from tollkeeper.errors import CustomerMissing, ProviderMissing, ProviderRefused, ProviderUnavailable, Refused
-from tollkeeper.model import Finding, Invoice, OrderState, Subscription, Verdict, Visitor
+from tollkeeper.model.access import Finding, Verdict, Visitor
+from tollkeeper.model.bought import Invoice, Subscription
+from tollkeeper.model.orders import OrderState
 from tollkeeper.reasons import Reason
 from tollkeeper.storage import customers, orders, privacy
 from tollkeeper.web.forms import limit, posted

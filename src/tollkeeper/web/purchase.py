@@ -9,7 +9,9 @@ from starlette.responses import RedirectResponse, Response
 from tollkeeper.billing import off_sale
 from tollkeeper.billing.checkout import Completed
 from tollkeeper.errors import AlreadyHeld, NeedsMending, ProviderRefused, ProviderUnavailable
-from tollkeeper.model import Grant, Order, Product, Verdict, Visitor
+from tollkeeper.model.access import Grant, Verdict, Visitor
+from tollkeeper.model.orders import Order
+from tollkeeper.model.selling import Product
 from tollkeeper.relations import Course
 from tollkeeper.storage import grants, orders
 from tollkeeper.web.beside import advice_of_now, tell, was_told

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from tollkeeper.errors import Refused
 from tollkeeper.gate.access import Allow, Deny, SignIn
-from tollkeeper.model import Visitor
+from tollkeeper.model.access import Visitor
 from tollkeeper.web.errors import wants_json
 from tollkeeper.web.site import site_of
 from tollkeeper.wording.pages import PAGE_NOT_FOR_SALE, TO_BE_BOUGHT_FIRST

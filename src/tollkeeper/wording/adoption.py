@@ -1,6 +1,8 @@
 """PURE. What operators read who adopt payments or dismiss them: what stands in the way, and what to do instead."""
 
-from tollkeeper.model import Grant, Order, Person, Verdict
+from tollkeeper.model.access import Grant, Verdict
+from tollkeeper.model.orders import Order
+from tollkeeper.model.people import Person
 from tollkeeper.storage.findings import Noted
 from tollkeeper.wording.operators import sentence
 from tollkeeper.words import day

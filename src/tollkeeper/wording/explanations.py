@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from tollkeeper.model import Grant, Invoice, Order, OrderState
+from tollkeeper.model.access import Grant
+from tollkeeper.model.bought import Invoice
+from tollkeeper.model.orders import Order, OrderState
 from tollkeeper.reasons import Code, Reason
 from tollkeeper.storage.dismissals import Dismissal
 from tollkeeper.storage.findings import Noted

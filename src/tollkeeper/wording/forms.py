@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tollkeeper.model import Bill, Dispute, Invoice
+from tollkeeper.model.bought import Bill, Dispute, Invoice
 from tollkeeper.reasons import Fact, Reason
 from tollkeeper.words import day, money
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from tollkeeper.errors import Obstacle, Scope
-from tollkeeper.model import OffSale
+from tollkeeper.model.selling import OffSale
 from tollkeeper.words import iso, moment, printable
 
 # What stands in the way, as operators read it, and how to mend it.

@@ -1,6 +1,6 @@
 """What an operator can do about it."""
 
-from tollkeeper.model import Verdict
+from tollkeeper.model.access import Verdict
 from tollkeeper.reasons import Code, Reason
 from tollkeeper.storage.findings import Noted
 

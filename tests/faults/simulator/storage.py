@@ -21,7 +21,7 @@ from sqlalchemy.dialects.sqlite import dialect as sqlite_dialect
 from tests.support.databases import Cluster, fresh_postgresql
 
 from tollkeeper.errors import StorageBusy
-from tollkeeper.model import Visitor
+from tollkeeper.model.access import Visitor
 from tollkeeper.storage import postgresql, sqlite, visitors
 from tollkeeper.storage.address import parse
 from tollkeeper.storage.migrate import migrate

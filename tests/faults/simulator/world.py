@@ -35,7 +35,8 @@ from tollkeeper.app import create_app
 from tollkeeper.billing.reconcile import Services
 from tollkeeper.catalog import Catalog
 from tollkeeper.metrics import Metrics
-from tollkeeper.model import Person, Visitor
+from tollkeeper.model.access import Visitor
+from tollkeeper.model.people import Person
 from tollkeeper.operating import operators
 from tollkeeper.providers.budget import Budget
 from tollkeeper.providers.stripe import StripeProvider

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.model import Grant, Invoice
+from tollkeeper.model.access import Grant
+from tollkeeper.model.bought import Invoice
 from tollkeeper.operating.explanations import (
     OPERATOR,
     Case,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from tollkeeper.model import OffSale
+from tollkeeper.model.selling import OffSale
 from tollkeeper.operating.adoption import Adopted
 from tollkeeper.operating.explanations import (
     Case,

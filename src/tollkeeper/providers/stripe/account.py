@@ -21,7 +21,11 @@ from tollkeeper.errors import (
     ProviderRefused,
     ProviderUnavailable,
 )
-from tollkeeper.model import Customer, Event, Order, Person, Price, Purchase, Realm, Snapshot, Subscription
+from tollkeeper.model.bought import Purchase, Snapshot, Subscription
+from tollkeeper.model.events import Event
+from tollkeeper.model.orders import Customer, Order, Realm
+from tollkeeper.model.people import Person
+from tollkeeper.model.selling import Price
 from tollkeeper.providers.budget import Budget, in_background
 from tollkeeper.providers.protocol import Checkout, Headers, PlanChange, ReturnAddresses
 from tollkeeper.providers.stripe import plan_changes

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tollkeeper.errors import BadWebhook
-from tollkeeper.model import Event, Realm
+from tollkeeper.model.events import Event
+from tollkeeper.model.orders import Realm
 from tollkeeper.providers.protocol import Headers
 
 # A signature is believed for 300 s (https://docs.stripe.com/webhooks#replay-attacks), and clocks may differ by 60 s.

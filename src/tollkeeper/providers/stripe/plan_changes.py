@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tollkeeper.errors import ProviderRefused
-from tollkeeper.model import Price
+from tollkeeper.model.selling import Price
 from tollkeeper.providers.protocol import PlanChange
 from tollkeeper.providers.stripe.calls import ask, each, path
 from tollkeeper.providers.stripe.setup_plan import PORTALS, portal_of

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tollkeeper.errors import ProviderRefused
-from tollkeeper.model import Dispute, Line, Payment, Price, Purchase, gravest
+from tollkeeper.model.bought import Dispute, Line, Payment, Purchase, gravest
+from tollkeeper.model.selling import Price
 from tollkeeper.providers.protocol import Checkout
 from tollkeeper.providers.stripe.calls import each, whole
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tollkeeper.config.offers import lookup_key, words
-from tollkeeper.model import Offer, Product
+from tollkeeper.model.selling import Offer, Product
 
 # What of an account is ours says so in its metadata: a product and its prices with the product's key.
 MARK = "tollkeeper"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tollkeeper.errors import ProviderUnavailable
-from tollkeeper.model import Bill, Invoice, Line, Subscription, SubscriptionStatus
+from tollkeeper.model.bought import Bill, Invoice, Line, Subscription, SubscriptionStatus
 from tollkeeper.providers.stripe.calls import ask, each, path, together, whole
 from tollkeeper.providers.stripe.purchases import dispute_of, mark_of
 

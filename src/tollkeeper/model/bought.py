@@ -1,0 +1,294 @@
+"""What was bought, as the provider tells it."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from tollkeeper.model.orders import Customer
+
+
+class Payment(StrEnum):
+    """Whether the provider says a purchase is paid."""
+
+    PAID = "paid"
+    PENDING = "pending"
+    UNPAID = "unpaid"
+    FREE = "free"
+
+
+class Dispute(StrEnum):
+    """A bank's challenge to a payment. A warning is an inquiry: no money has been taken."""
+
+    NONE = "none"
+    WARNING = "warning"
+    OPEN = "open"
+    WON = "won"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a purchase."""
+
+    price_id: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """What is common to a purchase and a subscription, as the provider tells it."""
+
+    source: str
+    """The provider's id of the checkout session or the subscription: one grant per source, ever."""
+    order_id: str | None
+    person_id: str | None
+    live: bool
+    currency: str
+    created_at: int
+    email: str | None = None
+    """The e-mail address that the buyer gave there: a hint for operators, never a proof of who it was."""
+    customer_id: str | None = None
+    """The provider's id of the customer who bought it; None for a guest, of whom it keeps no record."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase(Named):
+    """One completed checkout of something that is paid once."""
+
+    payment: Payment
+    lines: tuple[Line, ...]
+    amount_subtotal: int
+    amount_discount: int
+    amount_total: int
+    amount_refunded: int = 0
+    dispute: Dispute = Dispute.NONE
+    reference: str | None = None
+    """The provider's id of the payment, which a person can quote to support."""
+    receipt_url: str | None = None
+    paid_at: int | None = None
+
+    @property
+    def checkout_id(self) -> str | None:
+        """The checkout session that was gone through for it."""
+        return self.source
+
+    @property
+    def bought_at(self) -> int:
+        """When it was paid, or else begun."""
+        return self.paid_at or self.created_at
+
+    @property
+    def amount_back(self) -> int:
+        """How much of the buyer's money did not stay here: what was refunded, or all of it if the dispute was lost."""
+        return self.amount_total if self.dispute is Dispute.LOST else self.amount_refunded
+
+    @property
+    def paid_back(self) -> bool:
+        """Whether nothing of the buyer's money stayed here: all of it went back, or none was asked for."""
+        return self.amount_total <= self.amount_back
+
+
+class Bill(StrEnum):
+    """How far an invoice has come."""
+
+    DRAFT = "draft"
+    """It can still change, and nobody was asked to pay it."""
+    OPEN = "open"
+    """It is final, and no payment was tried yet."""
+    PROCESSING = "processing"
+    """A payment is on its way, as a bank debit is for days."""
+    FAILED = "failed"
+    """A payment was tried and did not succeed."""
+    PAID = "paid"
+    VOID = "void"
+    UNCOLLECTIBLE = "uncollectible"
+    """Written off: the seller does not expect the money any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invoice:
+    """One invoice of a subscription, with what became of its money."""
+
+    id: str
+    bill: Bill
+    starts: int
+    """When the time begins that it is for. Unix seconds, as all times."""
+    ends: int
+    created_at: int
+    total: int
+    """What it asks for, in minor units; negative where it is a credit."""
+    paid: int = 0
+    refunded: int = 0
+    dispute: Dispute = Dispute.NONE
+    due_at: int | None = None
+    """When it was to be paid: one that is charged by itself, as soon as it was final. None for a draft."""
+    paid_at: int | None = None
+    trouble: str | None = None
+    """Why a draft does not become final by itself, in the provider's words."""
+    reference: str | None = None
+    """The provider's id of the payment that paid it."""
+    receipt_url: str | None = None
+
+    @property
+    def back(self) -> int:
+        """How much of what was paid did not stay here: what was refunded, or all of it if the dispute was lost."""
+        return self.paid if self.dispute is Dispute.LOST else self.refunded
+
+
+def without_receipts(invoices: Iterable[Invoice]) -> tuple[Invoice, ...]:
+    """The same without their receipts, which show a name."""
+    return tuple(replace(one, receipt_url=None) for one in invoices)
+
+
+class SubscriptionStatus(StrEnum):
+    """How a subscription stands with the provider. One that we have no word for is unknown."""
+
+    TRIALING = "trialing"
+    ACTIVE = "active"
+    PAST_DUE = "past_due"
+    UNPAID = "unpaid"
+    PAUSED = "paused"
+    CANCELED = "canceled"
+    INCOMPLETE = "incomplete"
+    INCOMPLETE_EXPIRED = "incomplete_expired"
+    UNKNOWN = "unknown"
+
+
+# Of several invoices for one period, the one that stands worst tells how the period stands. A void one is not asked
+# for, and pays for nothing.
+WORST_FIRST = (
+    Bill.FAILED,
+    Bill.UNCOLLECTIBLE,
+    Bill.VOID,
+    Bill.DRAFT,
+    Bill.OPEN,
+    Bill.PROCESSING,
+    Bill.PAID,
+)
+
+
+# The gravest last.
+GRAVITY = (Dispute.NONE, Dispute.WARNING, Dispute.WON, Dispute.OPEN, Dispute.LOST)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subscription(Named):
+    """One subscription as it is now, with all its invoices. Its money is what they say.
+
+    What it was paid, refunded and disputed by is told of the present period.
+    """
+
+    standing: SubscriptionStatus
+    items: tuple[Line, ...]
+    period_start: int
+    period_end: int
+    invoices: tuple[Invoice, ...] = ()
+    """Newest first, those of earlier periods too."""
+    trial_end: int | None = None
+    ends_at: int | None = None
+    """When it will end, or ended; None while it goes on."""
+    collection_paused: bool = False
+    """Whether the seller asks for no payments at present."""
+    checkout_id: str | None = None
+    """The checkout session that was gone through for it, where the provider says so by now."""
+    ended_for: str | None = None
+    """The source of the purchase for which an end was last set by us: it gives for good what this gives."""
+
+    @property
+    def bought_at(self) -> int:
+        """When it was begun."""
+        return self.created_at
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more can come of it."""
+        return self.standing in {SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED}
+
+    @property
+    def present(self) -> tuple[Invoice, ...]:
+        """The invoices for the present period, without void ones in whose place there is another."""
+        return without_replaced(self.asked)
+
+    @property
+    def asked(self) -> tuple[Invoice, ...]:
+        """All invoices for the present period."""
+        return tuple(one for one in self.invoices if self.period_start <= one.starts < self.period_end)
+
+    @property
+    def earlier(self) -> tuple[Invoice, ...]:
+        """The invoices for what came before the present period."""
+        return tuple(one for one in self.invoices if one.starts < self.period_start)
+
+    @property
+    def bill(self) -> Bill:
+        """How far the money for the present period has come. Where no invoice tells of it yet, one is to come."""
+        return min((one.bill for one in self.present), key=WORST_FIRST.index, default=Bill.DRAFT)
+
+    @property
+    def amount_total(self) -> int:
+        """What was paid for the present period."""
+        return sum(one.paid for one in self.present)
+
+    @property
+    def amount_refunded(self) -> int:
+        """What was refunded of that."""
+        return sum(one.refunded for one in self.present)
+
+    @property
+    def amount_back(self) -> int:
+        """How much of that did not stay here."""
+        return sum(one.back for one in self.present)
+
+    @property
+    def dispute(self) -> Dispute:
+        """The gravest dispute about the present period."""
+        return gravest(one.dispute for one in self.present)
+
+    @property
+    def reference(self) -> str | None:
+        """The payment for the present period."""
+        return next((one.reference for one in self.present if one.reference), None)
+
+    @property
+    def receipt_url(self) -> str | None:
+        """Its receipt."""
+        return next((one.receipt_url for one in self.present if one.receipt_url), None)
+
+
+def without_replaced(invoices: Collection[Invoice]) -> tuple[Invoice, ...]:
+    """Those of one period without void ones in whose place another was issued: one that asks for money, or is for all
+    of their time. What is only credited for a change of plan pays for nothing.
+
+    https://docs.stripe.com/api/invoices/void
+    """
+    stand = [one for one in invoices if one.bill is not Bill.VOID]
+    return tuple(
+        one
+        for one in invoices
+        if one.bill is not Bill.VOID or not any(other.total > 0 or other.starts <= one.starts for other in stand)
+    )
+
+
+def gravest(disputes: Iterable[Dispute]) -> Dispute:
+    """The gravest of several disputes."""
+    return max(disputes, key=GRAVITY.index, default=Dispute.NONE)
+
+
+Bought = Purchase | Subscription
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything one customer bought, fetched at one moment."""
+
+    customer: Customer
+    purchases: tuple[Purchase, ...]
+    expired_checkouts: frozenset[str] = frozenset()
+    """Checkout sessions of the customer that can no longer be paid."""
+    subscriptions: tuple[Subscription, ...] = ()
+    """Those that are over, too."""
+
+    @property
+    def bought(self) -> tuple[Bought, ...]:
+        """All of it."""
+        return self.purchases + self.subscriptions

@@ -1,0 +1,63 @@
+"""Who buys: a person as a provider's customer, and what they mean to buy."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tollkeeper.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Realm:
+    """One account of one provider in one mode. Nothing is ever matched across realms."""
+
+    provider: str
+    account: str
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """A provider's record of a person. A guest has none, and goes by the source of the one thing they bought."""
+
+    id: int
+    realm: Realm
+    external_id: str
+    person_id: str
+
+
+class OrderState(StrEnum):
+    """How far an intent to buy has come. At most one order per person and product is open."""
+
+    OPEN = "open"
+    COMPLETE = "complete"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Our own row for one intent to buy, written before the provider is called."""
+
+    id: str
+    person_id: str
+    product: str
+    realm: Realm
+    price_id: str
+    quantity: int
+    amount: int
+    """Quantity times the price, before tax and discounts, in minor units."""
+    currency: str
+    state: OrderState
+    idempotency_key: str
+    created_at: int
+    checkout_id: str | None = None
+    promotion_codes: bool = False
+    """Whether its checkout takes promotion codes, so that less than the amount, or nothing, counts as paid."""
+    recurring: bool = False
+    """Whether it is for a subscription; then the amount is that of one period."""
+    trial_days: int | None = None
+    """How long it is free to begin with; None: no trial was offered."""
+    trial_without_card: bool = False
+    adopts: str | None = None
+    """What was bought elsewhere and an operator tied to the person: its source. None: it was ordered here."""
+    adoption: Reason | None = None
+    """Why the operator did, in their words."""
