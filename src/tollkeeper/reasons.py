@@ -14,7 +14,7 @@ class Code(StrEnum):
     PAID = "paid"
     PROCESSING = "processing"
     NOT_PAID = "not_paid"
-    NOT_ASKED_FOR = "collection_paused"
+    NOT_ASKED_FOR = "not_asked_for"
     OTHER_REALM = "other_realm"
     OTHER_PERSON = "other_person"
     OTHER_THAN_ORDERED = "other_than_ordered"
