@@ -277,6 +277,7 @@ def billed(name: str, bill: Of) -> Iterator[Fact]:
         subscription="sub_1",
         status=bill.status,
         total=bill.total,
+        paid=max(bill.total, 0) if bill.status == "paid" else 0,
         begins=begins,
         ends=(begins // MONTH + 1) * MONTH,
         due=begins + HOUR if final else None,

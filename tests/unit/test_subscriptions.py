@@ -284,6 +284,20 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         START - 30 * DAY + HOUR + GRACE,
         "has not been paid since 16 December 2026 (credited for a plan that was not paid)",
     ),
+    "voided, then credited for a change of plan, and changed back out of that credit": (
+        replace(
+            RUNNING,
+            invoices=(
+                invoice(Bill.PAID, starts=START + 9 * DAY, total=600, paid=0, reference=None),
+                invoice(Bill.PAID, starts=START + 9 * DAY, total=-600, paid=0, reference=None),
+                invoice(Bill.VOID),
+                PAID_BEFORE,
+            ),
+        ),
+        GRANTED,
+        START + HOUR + GRACE,
+        "has not been paid since 15 January 2027 (voided)",
+    ),
     "the year is paid after all, and the rest of it credited": (
         replace(RUNNING, invoices=(CREDIT, replace(UNPAID_YEAR, bill=Bill.PAID, paid=9000), invoice(Bill.PAID, -1))),
         GRANTED,

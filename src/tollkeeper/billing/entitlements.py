@@ -463,8 +463,8 @@ def _is_owed(invoice: Invoice, subscription: Subscription) -> bool:
     """Whether it is not paid, or took no money while the time that it is for was asked for before, and not paid."""
     if invoice.bill is not Bill.PAID:
         return True
-    free = not invoice.paid and invoice.ends != subscription.trial_end
-    return free and bool(_unpaid_at(invoice.starts, (one for one in subscription.invoices if one is not invoice)))
+    took_none = not invoice.paid and invoice.ends != subscription.trial_end
+    return took_none and bool(_unpaid_at(invoice.starts, subscription.invoices))
 
 
 def _leaves_owing(paid: Invoice, asked: Iterable[Invoice]) -> bool:

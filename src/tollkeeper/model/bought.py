@@ -256,17 +256,20 @@ class Subscription(Named):
 
 
 def without_replaced(invoices: Collection[Invoice]) -> tuple[Invoice, ...]:
-    """Those of one period without void ones in whose place another was issued: one that asks for money, or is for all
-    of their time. What is only credited for a change of plan pays for nothing.
+    """Those of one period without void ones in whose place another was issued: one that asks for money or took some, or
+    is for all of their time. What is only credited for a change of plan pays for nothing.
 
     https://docs.stripe.com/api/invoices/void
     """
     stand = [one for one in invoices if one.bill is not Bill.VOID]
     return tuple(
-        one
-        for one in invoices
-        if one.bill is not Bill.VOID or not any(other.total > 0 or other.starts <= one.starts for other in stand)
+        one for one in invoices if one.bill is not Bill.VOID or not any(_stands_for(other, one) for other in stand)
     )
+
+
+def _stands_for(other: Invoice, void: Invoice) -> bool:
+    asks = other.total > 0 and other.bill is not Bill.PAID
+    return asks or other.paid > 0 or other.starts <= void.starts
 
 
 def gravest(disputes: Iterable[Dispute]) -> Dispute:

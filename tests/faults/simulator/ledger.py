@@ -76,6 +76,7 @@ class InvoiceFact:
     subscription: str
     status: str
     total: int
+    paid: int
     begins: int
     ends: int
     due: int | None
@@ -287,6 +288,7 @@ def _invoice(ledger: WatchedLedger, body: JSON, hidden: JSON) -> InvoiceFact:
         subscription=body["parent"]["subscription_details"]["subscription"],
         status=body["status"],
         total=body["total"],
+        paid=body["amount_paid"],
         begins=max(time["start"] for time in times),
         ends=max(time["end"] for time in times),
         due=body["due_date"] or body["status_transitions"]["finalized_at"],

@@ -126,11 +126,12 @@ class Stretch:
     @property
     def owed(self) -> list[InvoiceFact]:
         """What is not paid. Who voids an invoice may issue another (https://docs.stripe.com/api/invoices/void), which
-        is for all of its time or asks for money: a credit for a change of plan is neither.
+        is for all of its time, asks for money or took some: a credit for a change of plan does none of that, nor what
+        is paid out of it.
         """
         others = [bill for bill in self.bills if bill.status != "void"]
         first = min((bill.begins for bill in others), default=inf)
-        asked = any(bill.total > 0 for bill in others)
+        asked = any(bill.paid or (bill.total > 0 and bill.status != "paid") for bill in others)
         return [bill for bill in self.unpaid if bill.status != "void" or (not asked and first > bill.begins)]
 
     @property
@@ -180,7 +181,7 @@ def _charges(facts: Facts, bills: Iterable[InvoiceFact]) -> set[str | None]:
 
 def _lasts(facts: Facts, told: SubscriptionFact, before: list[Stretch], now: Stretch, offer: Offer) -> int | None:
     """Until when its invoices say, whatever becomes of the money; None: it gives nothing."""
-    credited = _only_credited(facts, now, before)
+    credited = _only_credited(now, before)
     if now.settled and not credited:
         return told.end if told.paused else told.end + LATE
     every = [bill for one in (*before, now) for bill in one.bills]
@@ -189,28 +190,28 @@ def _lasts(facts: Facts, told: SubscriptionFact, before: list[Stretch], now: Str
     with_the_bank = bool(now.owed) and all(_on_its_way(facts, bill) for bill in now.owed)
     if not begun or (told.paused and not with_the_bank):
         return None
-    missed = _missed(facts, [*before, now])
+    missed = _missed([*before, now])
     since = min((_due(bill) for bill in missed), default=told.start)
     first = not any(bill.status == "paid" and bill.total > 0 for bill in every)
     grace = since + (offer.trial_grace_days if first else offer.grace_days) * DAY
     return max(grace, min(waited_for)) if not credited and all(bill in now.bills for bill in missed) else grace
 
 
-def _only_credited(facts: Facts, one: Stretch, before: Iterable[Stretch]) -> bool:
+def _only_credited(one: Stretch, before: Iterable[Stretch]) -> bool:
     """Whether it took no money while a longer period that it lies in was not paid. A change of plan credits what is
     left of a period even so: https://docs.stripe.com/billing/subscriptions/prorations
     """
-    if one.trial or not one.settled or _charges(facts, one.bills):
+    if one.trial or not one.settled or any(bill.paid for bill in one.bills):
         return False
     return any(bill.ends > one.bills[0].begins for other in before for bill in other.owed)
 
 
-def _missed(facts: Facts, stretches: list[Stretch]) -> list[InvoiceFact]:
+def _missed(stretches: list[Stretch]) -> list[InvoiceFact]:
     """What was not paid since a period was last settled: one gap, however long."""
     found: list[InvoiceFact] = []
     for number, one in reversed(list(enumerate(stretches))):
         settled = one.settled_first
-        if settled is not None and _only_credited(facts, settled, stretches[:number]):
+        if settled is not None and _only_credited(settled, stretches[:number]):
             found += one.bills
             continue
         found += [bill for bill in one.unpaid if settled is None or bill not in settled.bills]
