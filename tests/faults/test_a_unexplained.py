@@ -59,7 +59,7 @@ def has_nothing(site: Site, browser: Browser, checkout_id: str) -> bool:
 
 
 def made_elsewhere(site: Site, browser: Browser, **params: Any) -> str:
-    """Pay in a checkout session of the buyer's own customer that our code never asked for. Answers its id."""
+    """Pay in a checkout session of the buyer's own customer that our code never asked for. Returns its id."""
     (customer,) = site.rows_of(browser, customers)
     usual: dict[str, Any] = {
         "mode": "payment",

@@ -145,7 +145,7 @@ class Visitor:
         self.sees(f"Hello, {self.name}")
 
     def purchase(self, product: str = "The Flying Machine") -> str:
-        """From the landing page, or from wherever one thing is sold, to the hosted checkout. Answers its address."""
+        """From the landing page, or from wherever one thing is sold, to the hosted checkout. Returns its address."""
         self.purchase_button.click()
         self.sees(product)
         return self.page.url

@@ -114,11 +114,11 @@ class World(Protocol):
         ...
 
     def stranger(self, email: str) -> str:
-        """Make a customer as an operator does it at the provider. Answers its id."""
+        """Make a customer as an operator does it at the provider. Returns its id."""
         ...
 
     def subscribe_by_hand(self, customer: str, price_id: str) -> str:
-        """Make a subscription as an operator does it at the provider. Answers its id."""
+        """Make a subscription as an operator does it at the provider. Returns its id."""
         ...
 
 

@@ -40,7 +40,7 @@ def ada(conn: Connection) -> Customer:
 def note(
     conn: Connection, customer: Customer | None, source: str, realm: Realm = TEST_MODE, **changes: Any
 ) -> tuple[Verdict, ...]:
-    """Keep one finding. Answers what of it was news."""
+    """Keep one finding. Returns what of it was news."""
     finding = a_finding(source, **{"reference": f"pi_{source}"} | changes)
     return tuple(one.verdict for one in findings.note(conn, realm, customer, [finding], NOW))
 

@@ -320,7 +320,7 @@ class Browser:
         return self.follow(self.press_purchase())
 
     def pay(self, page: httpx2.Response | None = None, card: str = PAYS) -> httpx2.Response:
-        """Type a card on the hosted page and press Pay. Answers what the hosted page said: a redirect if it worked."""
+        """Type a card on the hosted page and press Pay. Returns what the hosted page said: a redirect if it worked."""
         page = page or self.checkout()
         card_fields = {"card_number": card, "expiration": "12 / 40", "cvc": "123", "cardholder_name": "A. Example"}
         button = "Subscribe" if any("Subscribe" in form.buttons for form in forms(page)) else "Pay"

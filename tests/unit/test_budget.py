@@ -147,7 +147,7 @@ def test_what_is_started_in_the_background_is_in_the_background() -> None:
 
 
 async def waited_after_refusals(budget: Budget, count: int, retry_after: float = 0) -> float:
-    """Be refused so many times in a row. Answers how long a caller waited after the last."""
+    """Be refused so many times in a row. Returns how long a caller waited after the last."""
     refused_at = now()
     for _ in range(count):
         refused_at = now()

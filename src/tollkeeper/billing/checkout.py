@@ -85,7 +85,7 @@ class CheckoutService:
     async def see_that_it_is_sold(
         self, person: Person, product: Product, price_id: str | None = None
     ) -> tuple[OffSale, ...]:
-        """Look whether this person can buy this at this price, as far as is known. Answers what is off sale for them.
+        """Look whether this person can buy this at this price, as far as is known. Returns what is off sale for them.
 
         Raises ``Refused`` and ``NotForSale``.
         """

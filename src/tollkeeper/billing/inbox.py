@@ -37,7 +37,7 @@ def next_try(attempts: int, now: int) -> int | None:
 
 
 async def poll(services: Services, realm: Realm) -> int:
-    """Read the provider's own list of events, if that is due, so that nothing depends on webhooks. Answers how many
+    """Read the provider's own list of events, if that is due, so that nothing depends on webhooks. Returns how many
     were new.
 
     Reads again what is shortly before the last poll, since an event may be listed a little late; and from the newest
@@ -61,7 +61,7 @@ async def poll(services: Services, realm: Realm) -> int:
 
 
 async def drain(services: Services, realm: Realm) -> int:
-    """Handle one batch of due events. Answers how many there were."""
+    """Handle one batch of due events. Returns how many there were."""
     claimed = await services.database.write(events.claim, realm, services.clock(), BATCH, LEASE)
     if not claimed:
         return 0

@@ -196,7 +196,7 @@ def _state_after(found: Finding) -> OrderState | None:
 
 
 def _settle(conn: Connection, customer: Customer, found: Finding, held: Grant | None, evidence: str, now: int) -> int:
-    """Make one grant agree with one finding. Answers how many changes of access that was: 0 or 1."""
+    """Make one grant agree with one finding. Returns how many changes of access that was: 0 or 1."""
     if held is None:
         runs = found.verdict is Verdict.GRANTED and in_force(found.until, now)
         return _begin(conn, customer, found, evidence, now) if runs else 0

@@ -21,7 +21,7 @@ LEASE = 600
 async def sweep(services: Services, realm: Realm, period: int) -> bool:
     """Reconcile the customer who was not reconciled for the longest, if that is ``period`` seconds or more.
 
-    Answers whether there may be more to do now: there was one, and the provider told.
+    Returns whether there may be more to do now: there was one, and the provider told.
     """
     customer = await services.database.write(customers.claim_unchecked, realm, services.clock(), period, LEASE)
     if customer is None:

@@ -38,7 +38,7 @@ def is_mark(text: str) -> bool:
 async def offer(database: Database, login_session_id: str, *, host: str, browser: str, now: int) -> str | None:
     """Begin a handover to ``host``, for the browser whose secret has the hash ``browser``.
 
-    Answers the token to send it there with; None when the login session has ended.
+    Returns the token to send it there with; None when the login session has ended.
     """
     token = new_secret()
     handover = Handover(login_session_id, host, browser, now + SECONDS)

@@ -19,7 +19,7 @@ def digest(token: str) -> str:
 
 
 async def issue(database: Database, identity: Identity, *, browser: str, now: int) -> tuple[Person, str]:
-    """Sign a browser in. Answers who that is, made if new, and the token for its cookie.
+    """Sign a browser in. Returns who that is, made if new, and the token for its cookie.
 
     It is always a new one, so none can be planted before.
     """

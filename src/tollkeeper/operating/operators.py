@@ -279,7 +279,7 @@ def restore(conn: Connection, provider: str, live: bool, payment: str) -> None:
 async def end(services: Services, source: str, *, note: str, at_period_end: bool = False) -> Noted | None:
     """End a subscription at the provider, at once or when what is paid runs out, and make access agree.
 
-    Answers what is found of it now; None where it is nobody's here. Nothing is paid back. Raises ``NotDone`` where no
+    Returns what is found of it now; None where it is nobody's here. Nothing is paid back. Raises ``NotDone`` where no
     subscription that goes on is known by this id, and ``ProviderUnavailable`` or ``ProviderRefused``.
     """
     realm = await services.realm()

@@ -78,7 +78,7 @@ def keep(conn: Connection, event: Event, now: int) -> bool:
 
 
 def keep_all(conn: Connection, told: Collection[Event], now: int) -> int:
-    """Keep events of one realm. Answers how many were not kept before."""
+    """Keep events of one realm. Returns how many were not kept before."""
     realm = next((event.realm for event in told), None)
     if realm is None:
         return 0
@@ -160,13 +160,13 @@ def newest_created(conn: Connection, realm: Realm) -> int | None:
 
 
 def replay(conn: Connection, provider: str, live: bool, ids: Collection[str], now: int) -> tuple[str, ...]:
-    """Make these events due again, as if never tried. Answers which there were; ignored ones stay ignored."""
+    """Make these events due again, as if never tried. Returns which there were; ignored ones stay ignored."""
     relevant = or_(events.c.outcome.is_(None), events.c.outcome != IGNORED)
     return _again(conn, provider, live, events.c.event_id.in_(ids) & relevant, now)
 
 
 def replay_failed(conn: Connection, provider: str, live: bool, now: int) -> tuple[str, ...]:
-    """Make every event due again that could not be handled so far. Answers which these were."""
+    """Make every event due again that could not be handled so far. Returns which these were."""
     return _again(conn, provider, live, _UNHANDLED, now)
 
 

@@ -111,7 +111,7 @@ class Noted:
 def note(
     conn: Connection, realm: Realm, customer: Customer | None, found: Iterable[Finding], now: int
 ) -> tuple[Finding, ...]:
-    """Keep what was found at ``now`` (Unix seconds). Answers those whose verdict is news, or what is remarked of them.
+    """Keep what was found at ``now`` (Unix seconds). Returns those whose verdict is news, or what is remarked of them.
 
     A customer's findings are fenced by tickets. Of a stranger's purchase, what was asked for earlier never replaces
     what was found since, nor what was found of a customer.

@@ -269,7 +269,7 @@ class Checker:
     def look(self) -> bool:
         """I2, I3, I7: whoever holds something has paid for it, as far as the app can know. I8: each change is audited.
 
-        Answers whether anything changed.
+        Returns whether anything changed.
         """
         self._find_subscriptions()
         rows = self._store.look(GRANTS, self._account)

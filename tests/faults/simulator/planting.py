@@ -89,7 +89,7 @@ def _played(copy: Path, *arguments: str) -> str:
 
 
 def look(engine: str, most: int, seed: int) -> str:
-    """Play until an invariant is violated. Answers what was found, as JSON."""
+    """Play until an invariant is violated. Returns what was found, as JSON."""
     played = 0
     for figures in run(engine, seed, range(most), shrinking=False):
         played += 1
