@@ -17,7 +17,7 @@ from tollkeeper.model.access import Grant
 from tollkeeper.model.people import Identity, Person
 from tollkeeper.model.selling import Policy, Product
 from tollkeeper.operating import operators
-from tollkeeper.operating.explanations import Case
+from tollkeeper.operating.explanations import PaymentIssue
 from tollkeeper.storage import audit, events, findings, grants, people
 from tollkeeper.storage.database import Database
 from tollkeeper.storage.findings import Noted
@@ -102,7 +102,7 @@ class Shop:
         """What was last found of their newest subscription."""
         return (await self.services.database.read(findings.of_person, person.id, False, 10))[0]
 
-    async def to_check(self) -> tuple[Case, ...]:
+    async def to_check(self) -> tuple[PaymentIssue, ...]:
         services = self.services
         return await services.database.read(
             operators.payments_to_check, services.catalog, "stripe", False, services.clock(), 10

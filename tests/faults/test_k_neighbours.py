@@ -21,7 +21,7 @@ from tollkeeper.model.orders import Customer, Realm
 from tollkeeper.model.people import Person
 from tollkeeper.operating import adoption, operators
 from tollkeeper.operating.adoption import Adopted
-from tollkeeper.operating.explanations import Case, answers, remarks
+from tollkeeper.operating.explanations import PaymentIssue, answers, remarks
 from tollkeeper.reasons import Code
 from tollkeeper.storage import audit, customers, findings, orders, privacy
 from tollkeeper.storage.database import Database
@@ -40,12 +40,12 @@ def v1(shop: Shop) -> Any:
     return shop.world.sandbox.stripe.v1
 
 
-async def cases(shop: Shop) -> dict[str, Case]:
+async def cases(shop: Shop) -> dict[str, PaymentIssue]:
     """What ``tollkeeper payments`` lists, by payment."""
     return {one.payment: one for one in await shop.to_check()}
 
 
-async def everything(shop: Shop) -> dict[str, Case]:
+async def everything(shop: Shop) -> dict[str, PaymentIssue]:
     """What ``tollkeeper payments --all`` lists, by payment."""
     services = shop.services
     where = (services.catalog, "stripe", False, services.clock(), 100)

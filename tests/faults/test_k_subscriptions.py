@@ -11,7 +11,7 @@ from tollkeeper.model.access import Verdict
 from tollkeeper.model.bought import Bill
 from tollkeeper.model.people import Person
 from tollkeeper.operating import operators
-from tollkeeper.operating.explanations import Case, answers, remarks
+from tollkeeper.operating.explanations import PaymentIssue, answers, remarks
 from tollkeeper.reasons import Code
 from tollkeeper.storage.database import Database
 
@@ -53,7 +53,7 @@ async def sentence(shop: Shop, person: Person, feature: str = "reports") -> str:
     return next(one.sentence for one in answers(explained, shop.services.catalog) if one.feature == feature)
 
 
-async def cases(shop: Shop) -> list[Case]:
+async def cases(shop: Shop) -> list[PaymentIssue]:
     return list(await shop.to_check())
 
 

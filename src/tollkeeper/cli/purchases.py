@@ -9,7 +9,7 @@ import typer
 if TYPE_CHECKING:
     from tollkeeper.billing.reconcile import Services
     from tollkeeper.model.selling import OffSale
-    from tollkeeper.operating.explanations import Case
+    from tollkeeper.operating.explanations import PaymentIssue
     from tollkeeper.storage.findings import Noted
 
 from tollkeeper.cli.app import Folder, Json, Limit, WhichPayment, Who, WhyEnded, app, beside_the_server, payments
@@ -73,7 +73,7 @@ def list_payments(
     from tollkeeper.operating import operators, reports
     from tollkeeper.storage import findings, off_sale
 
-    async def look(services: "Services") -> "tuple[tuple[Case, ...], int, tuple[OffSale, ...]]":
+    async def look(services: "Services") -> "tuple[tuple[PaymentIssue, ...], int, tuple[OffSale, ...]]":
         mode = (services.provider.name, services.provider.live)
         wanted = operators.all_payments if everything else operators.payments_to_check
         found = await services.database.read(wanted, services.catalog, *mode, services.clock(), limit + 1)

@@ -93,7 +93,7 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class PaymentIssue:
     """A payment that an operator should look at, and what to do about it.
 
     ``kind`` is its verdict, or one of ``remedies.KINDS``. ``dismissed`` is why an operator wants to see it no more.
@@ -230,7 +230,7 @@ def cases(
     catalog: Catalog,
     person_id: str = "PERSON",
     remarked: Iterable[Noted] = (),
-) -> tuple[Case, ...]:
+) -> tuple[PaymentIssue, ...]:
     """Payments to look at, newest first. ``person_id`` is whose they may be where nobody is known to have paid."""
     found = [_without_access(one, catalog, person_id) for one in unexplained]
     found += [_bought_twice(one) for one in surplus]
@@ -238,31 +238,31 @@ def cases(
     return tuple(sorted(found, key=lambda one: one.at, reverse=True))
 
 
-def _without_access(one: Noted, catalog: Catalog, person_id: str) -> Case:
+def _without_access(one: Noted, catalog: Catalog, person_id: str) -> PaymentIssue:
     only = catalog.products[0].key if len(catalog.products) == 1 else "PRODUCT"
     remedy = remedies.undo_or_give(one, one.person_id or person_id, one.product, only)
     return _case(one, one.verdict.value, sentence(one.reason), remedy)
 
 
-def other_sale(one: Noted) -> Case:
+def other_sale(one: Noted) -> PaymentIssue:
     """A sale on the account that nothing here is about, so that there is nothing to do."""
     return _case(one, one.verdict.value, sentence(one.reason), "")
 
 
-def as_dismissed(one: Case, why: Dismissal) -> Case:
+def as_dismissed(one: PaymentIssue, why: Dismissal) -> PaymentIssue:
     """The same, for whoever wants to see what was dismissed too."""
     return replace(one, dismissed=why.reason, remedy=wording.dismissed(one.payment, why))
 
 
-def _remarked(one: Noted, reason: Reason) -> Case:
+def _remarked(one: Noted, reason: Reason) -> PaymentIssue:
     remedy = remedies.remedy(
         reason, person=one.person_id or "PERSON", product=one.product or "PRODUCT", source=one.source
     )  # fmt: skip
     return _case(one, remedies.KINDS[reason.code], sentence(reason), remedy)
 
 
-def _case(one: Noted, kind: str, reason: str, remedy: str) -> Case:
-    return Case(
+def _case(one: Noted, kind: str, reason: str, remedy: str) -> PaymentIssue:
+    return PaymentIssue(
         kind=kind,
         at=one.bought_at,
         payment=one.payment,
@@ -277,9 +277,9 @@ def _case(one: Noted, kind: str, reason: str, remedy: str) -> Case:
     )
 
 
-def _bought_twice(one: Surplus) -> Case:
+def _bought_twice(one: Surplus) -> PaymentIssue:
     grant = one.grant
-    return Case(
+    return PaymentIssue(
         kind=wording_products.BOUGHT_TWICE,
         at=grant.since,
         payment=grant.source if grant.until is not None else grant.reference or grant.source,

@@ -17,7 +17,7 @@ from tollkeeper.errors import NoSuchEvent, NotDone, ProviderRefused, ProviderUna
 from tollkeeper.model.access import Grant, Verdict
 from tollkeeper.model.orders import Customer, OrderState, Realm
 from tollkeeper.model.people import Person
-from tollkeeper.operating.explanations import OPERATOR, Case, Explanation, as_dismissed, cases, other_sale
+from tollkeeper.operating.explanations import OPERATOR, Explanation, PaymentIssue, as_dismissed, cases, other_sale
 from tollkeeper.operating.lookup import Found, somebody_called, the_person
 from tollkeeper.providers.budget import background
 from tollkeeper.providers.protocol import PaymentProvider
@@ -200,7 +200,7 @@ def _revoke(
 
 def payments_to_check(
     conn: Connection, catalog: Catalog, provider: str, live: bool, now: int, limit: int, *, dismissed: bool = False
-) -> tuple[Case, ...]:
+) -> tuple[PaymentIssue, ...]:
     """Payments of everybody that an operator should look at, or has ``dismissed``, newest first."""
     unexplained = findings.unexplained(conn, provider, live, limit, dismissed=dismissed)
     remarked = findings.remarked(conn, provider, live, limit, dismissed=dismissed)
@@ -217,7 +217,7 @@ def _paid_twice(
 
 def all_payments(
     conn: Connection, catalog: Catalog, provider: str, live: bool, now: int, limit: int
-) -> tuple[Case, ...]:
+) -> tuple[PaymentIssue, ...]:
     """The same, those that were dismissed, and the other sales on the account, newest first."""
     where = (conn, catalog, provider, live, now, limit)
     known = payments_to_check(*where, dismissed=True)

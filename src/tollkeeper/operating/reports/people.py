@@ -8,8 +8,8 @@ from tollkeeper.model.access import Grant
 from tollkeeper.model.bought import Invoice
 from tollkeeper.operating.explanations import (
     OPERATOR,
-    Case,
     Explanation,
+    PaymentIssue,
     answers,
     cases,
     history,
@@ -94,11 +94,11 @@ GRANT_COLUMNS = ("product", "from", "source", "payment", "amount", "since", "unt
 HISTORY_COLUMNS = ("when", "what", "id", "words")
 
 
-def cases_of(explained: Explanation, catalog: Catalog) -> tuple[Case, ...]:
+def cases_of(explained: Explanation, catalog: Catalog) -> tuple[PaymentIssue, ...]:
     return cases(explained.unexplained, explained.surplus, catalog, explained.person.id, remarked=explained.remarked)
 
 
-def case_row(one: Case) -> tuple[str, ...]:
+def case_row(one: PaymentIssue) -> tuple[str, ...]:
     who = one.person_id or one.email or "nobody known"
     kind = one.kind if one.dismissed is None else f"{one.kind}, dismissed"
     return (iso(one.at), one.payment, price(one.amount, one.currency), kind, who, one.reason, one.remedy)
@@ -152,7 +152,7 @@ def explanation_in_json(explained: Explanation, catalog: Catalog) -> None:
     )
 
 
-def case_json(one: Case) -> dict[str, Any]:
+def case_json(one: PaymentIssue) -> dict[str, Any]:
     return {
         "what": one.kind,
         "at": iso(one.at),

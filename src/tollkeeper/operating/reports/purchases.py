@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from tollkeeper.model.selling import OffSale
 from tollkeeper.operating.adoption import Adopted
 from tollkeeper.operating.explanations import (
-    Case,
+    PaymentIssue,
 )
 from tollkeeper.operating.reports.people import CASE_COLUMNS, case_json, case_row, found_json, payment_json
 from tollkeeper.operating.reports.tables import print_json, print_table, say, tell_more
@@ -16,7 +16,9 @@ from tollkeeper.wording.explanations import NO_CASES, ended
 from tollkeeper.wording.operators import sentence
 
 
-def payments_in_words(found: Sequence[Case], more: bool, other_sales_: int = 0, unsold: Sequence[OffSale] = ()) -> None:
+def payments_in_words(
+    found: Sequence[PaymentIssue], more: bool, other_sales_: int = 0, unsold: Sequence[OffSale] = ()
+) -> None:
     """One line for each payment to look at, and what cannot be sold at the moment.
 
     ``other_sales_`` is how many others on the account are not listed.
@@ -33,7 +35,9 @@ def payments_in_words(found: Sequence[Case], more: bool, other_sales_: int = 0, 
         off_sale_in_words(unsold)
 
 
-def payments_in_json(found: Sequence[Case], more: bool, other_sales_: int = 0, unsold: Sequence[OffSale] = ()) -> None:
+def payments_in_json(
+    found: Sequence[PaymentIssue], more: bool, other_sales_: int = 0, unsold: Sequence[OffSale] = ()
+) -> None:
     """The same for machines."""
     told = {"payments": [case_json(one) for one in found], "more": more, "other_sales": other_sales_}
     print_json(told | {"off_sale": [wording_off_sale.in_json(one) for one in unsold]})
