@@ -438,11 +438,13 @@ class _Owing:
 
 def _owing(subscription: Subscription) -> _Owing:
     missed = _missed(subscription)
-    awaited = [_awaited_until(one) for one in subscription.present if _is_owed(one, subscription)]
+    awaited = [_awaited_until(one) for one in subscription.present if one.bill is not Bill.PAID]
+    if not subscription.present:
+        awaited = [subscription.period_start + UNASKED]
     waits = all(one.starts >= subscription.period_start for one in missed)
     return _Owing(
         since=min(map(_fell_due, missed), default=subscription.period_start),
-        waits_until=min(awaited, default=subscription.period_start + UNASKED) if waits else 0,
+        waits_until=min(awaited, default=0) if waits else 0,
         first=not any(one.bill is Bill.PAID and one.total > 0 for one in subscription.invoices),
     )
 

@@ -7,7 +7,7 @@ from itertools import product as every
 import pytest
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.entitlements import LATE, derive, judge_subscription, unclaimed
+from tollkeeper.entitlements import LATE, ON_ITS_WAY, derive, judge_subscription, unclaimed
 from tollkeeper.model import (
     Bill,
     Customer,
@@ -309,6 +309,19 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         GRANTED,
         START + HOUR + GRACE,
         "has not been paid since 15 January 2027 (voided)",
+    ),
+    "being debited, and credited for a change of plan meanwhile": (
+        replace(
+            RUNNING,
+            invoices=(
+                invoice(Bill.PAID, starts=START + 9 * DAY, total=-300, paid=0, reference=None),
+                invoice(Bill.PROCESSING),
+                PAID_BEFORE,
+            ),
+        ),
+        GRANTED,
+        START + HOUR + ON_ITS_WAY,
+        "was renewed on 15 January 2027, and the payment for that is on its way",
     ),
     "the year is paid after all, and the rest of it credited": (
         replace(RUNNING, invoices=(CREDIT, replace(UNPAID_YEAR, bill=Bill.PAID, paid=9000), invoice(Bill.PAID, -1))),
