@@ -44,9 +44,7 @@ AUDIT = (
 EVENT = "SELECT count(*) FROM events WHERE provider = 'stripe' AND account = ? AND event_id = ?"
 HANDLED = "SELECT event_id FROM events WHERE provider = 'stripe' AND account = ? AND handled_at IS NOT NULL"
 EVENTS = "SELECT event_id, handled_at, due_at, error FROM events WHERE provider = 'stripe' AND account = ?"
-ADOPTED = (
-    "SELECT adopts, person_id, product FROM orders WHERE provider = 'stripe' AND account = ? AND adopts IS NOT NULL"
-)
+ADOPTED = "SELECT adopts, person_id, product, price_id FROM orders WHERE provider = 'stripe' AND account = ? AND adopts IS NOT NULL"
 WHOSE = "SELECT person_id FROM customers WHERE provider = 'stripe' AND account = ? AND external_id = ?"
 KNOWN = "SELECT id FROM people UNION ALL SELECT id FROM orders WHERE provider = 'stripe' AND account = ?"
 FIRST_ORDER = "SELECT min(created_at) FROM orders WHERE provider = 'stripe' AND account = ?"
@@ -217,12 +215,17 @@ class Checker:
             return Entry(version, {"": of_session(self._facts, session, self._offer_of(source, session))})
         if told.over:
             return Entry(version, {"": NOTHING})
-        sells = sold_by(told, self._by_price)
+        sells = self._sells(source, told)
         if sells is not None:
             worths = {"": of_subscription(self._facts, source.id, self._recurring[sells])}
         else:
             worths = {key: of_subscription(self._facts, source.id, offer) for key, offer in self._recurring.items()}
         return Entry(version, worths, sells or "as before", told.ends is not None)
+
+    def _sells(self, source: Source, told: SubscriptionFact) -> str | None:
+        """The product of its first price that is known, or of the price that an operator said the product of."""
+        sold = sold_by(told, self._by_price)
+        return source.ordered if sold is None and source.agreed in told.prices else sold
 
     def _offer_of(self, source: Source, session: SessionFact) -> Offer:
         """What was ordered. What was adopted is taken as it was found."""
@@ -248,7 +251,7 @@ class Checker:
         """I3: only what an operator asked for is tied, to whom they said, and never what a customer of somebody else's
         bought. From then on it counts like anything that was ordered.
         """
-        for id_, person, product in self._store.look(ADOPTED, self._account) if self.asked_to_adopt else ():
+        for id_, person, product, price in self._store.look(ADOPTED, self._account) if self.asked_to_adopt else ():
             if id_ in self.sources and self.sources[id_].person == person:
                 continue
             buyer = (self._facts.sessions.get(id_) or self._facts.subscriptions[id_]).customer or id_
@@ -256,7 +259,7 @@ class Checker:
             if (id_, person) not in self.asked_to_adopt or id_ in self.sources or whose != {person}:
                 raise Violation("I3", f"{id_}, which {whose} bought, was tied to {person}")
             self._tied[buyer] = person
-            self.sources[id_] = Source(id_, person, product, tied=self._facts.version)
+            self.sources[id_] = Source(id_, person, product, tied=self._facts.version, agreed=price)
             self.sources[id_].note(self._entry(self.sources[id_]))
 
     def sources_of(self, session: str) -> list[str]:
@@ -430,7 +433,7 @@ class Checker:
             return False
         worth, held = self._grant_worth(bought), self.grants.get(source.id)
         told = self._facts.subscriptions[source.id]
-        sold = sold_by(told, self._by_price) or (held.product if held else source.ordered)
+        sold = self._sells(source, told) or (held.product if held else source.ordered)
         return worth is not None and self._by_product[worth[0]].gives_all_of(self._by_product[sold])
 
     def _is_to_end(self, source: Source, bought: Source) -> bool:
@@ -520,7 +523,7 @@ class Checker:
 
     def _to_see_to(self, source: Source) -> frozenset[str]:
         told, held = self._facts.subscriptions[source.id], self.grants.get(source.id)
-        sells = sold_by(told, self._by_price) or (held.product if held else source.ordered)
+        sells = self._sells(source, told) or (held.product if held else source.ordered)
         return to_see_to(self._facts, source.id, self._recurring[sells])
 
     def _grant_worth(self, source: Source) -> Worth:

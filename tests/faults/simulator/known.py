@@ -63,6 +63,8 @@ class Source:
     """The version that the app must ask for before it opens another page."""
     tied: int = 0
     """The version in which an operator adopted it: what was told before that was no news of a customer of ours."""
+    agreed: str | None = None
+    """The price that it had then, of which the operator said what product that is."""
 
     def ever_interrupted(self) -> bool:
         """Whether it was good once, and then was not."""
