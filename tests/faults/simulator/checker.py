@@ -44,7 +44,8 @@ AUDIT = (
 EVENT = "SELECT count(*) FROM events WHERE provider = 'stripe' AND account = ? AND event_id = ?"
 HANDLED = "SELECT event_id FROM events WHERE provider = 'stripe' AND account = ? AND handled_at IS NOT NULL"
 EVENTS = "SELECT event_id, handled_at, due_at, error FROM events WHERE provider = 'stripe' AND account = ?"
-ADOPTED = "SELECT adopts, person_id, product, price_id FROM orders WHERE provider = 'stripe' AND account = ? AND adopts IS NOT NULL"
+ADOPTED = """SELECT adopts, person_id, product, price_id FROM orders WHERE provider = 'stripe' AND account = ?
+AND adopts IS NOT NULL"""
 WHOSE = "SELECT person_id FROM customers WHERE provider = 'stripe' AND account = ? AND external_id = ?"
 KNOWN = "SELECT id FROM people UNION ALL SELECT id FROM orders WHERE provider = 'stripe' AND account = ?"
 FIRST_ORDER = "SELECT min(created_at) FROM orders WHERE provider = 'stripe' AND account = ?"
