@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+import httpx2
 import pytest
 from structlog.testing import capture_logs
 from tests.faults.subscribing import DAY, RENEWED, WEEK, Shop, open_shop
@@ -310,6 +311,16 @@ async def test_k76_what_is_adopted_follows_without_any_event(shop: Shop) -> None
     await sweep_all(shop)
     assert await shop.held(person) == []
     assert sorted(await shop.changes(person)) == ["ended", "granted", "granted", "revoked"]
+
+
+async def test_k76_what_was_adopted_while_the_provider_is_away_is_swept_at_once(shop: Shop) -> None:
+    person, made, faults = await shop.newcomer(), by_hand(shop, shop.weekly), f"{shop.world.sandbox.url}/control/faults"
+    httpx2.post(faults, json={"effect": "error", "path": "/v1/checkout/sessions", "times": None}).raise_for_status()
+    assert (await adopt(shop, person, made)).trouble
+    assert await shop.held(person) == []
+    httpx2.delete(faults).raise_for_status()
+    assert await sweep(shop.books, await shop.books.realm(), DAY)
+    assert await shop.held(person) == ["pro"]
 
 
 async def test_k76_a_payment_by_a_guest_is_adopted_and_its_dispute_and_refund_are_heard_of(

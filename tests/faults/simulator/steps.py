@@ -10,7 +10,6 @@ from tests.faults.simulator.choosing import guest_of, handed, intents, nth
 from tests.faults.simulator.history import Step
 from tests.faults.simulator.known import Handed, Violation
 from tests.faults.simulator.premises import SANDBOX
-from tests.faults.simulator.storage import Process
 from tests.faults.simulator.trouble import (
     busy,
     crash,
@@ -486,7 +485,7 @@ async def adopt(world: World, who: int, which: int) -> None:
 async def _adopt(world: World, person: str, id_: str, product: str) -> None:
     """As the product that its price says; where the catalog knows none, as this one."""
     world.checker.asked_to_adopt.add((id_, person))
-    async with world.books(Process(world.luck)) as books:
+    async with world.books(world.command()) as books:
         with suppress(TollkeeperError):
             said = None if world.checker.sold(id_) else product
             await adoption.adopt(books, person, id_, note="theirs", product=said)
@@ -545,7 +544,7 @@ async def reconcile(world: World, who: int) -> None:
 
 
 async def _reconcile(world: World, person: str) -> None:
-    async with world.books(Process(world.luck)) as books:
+    async with world.books(world.command()) as books:
         await operators.reconcile_person(books, person)
 
 
