@@ -410,7 +410,7 @@ class Checker:
         for id_, purchase in self._facts.ended_for:
             ended, bought = self.sources.get(id_), self.sources.get(purchase)
             if ended is None or bought is None or ended.person != bought.person or not self._gave_all_of(bought, ended):
-                raise Violation("I4", f"{id_} was ended for {purchase}, which does not give as much")
+                raise Violation("I4", f"{id_} was ended for {purchase}, which must not end it")
         for source in self.sources.values():
             told = self._facts.subscriptions.get(source.id)
             if told is None or told.over or told.ends is not None or not self._has_begun(source.id):
@@ -422,7 +422,8 @@ class Checker:
     def _gave_all_of(self, bought: Source, ended: Source) -> bool:
         given = {worth[0] for entry in bought.entries if (worth := entry.worth(""))}
         sold = {entry.sells or "" for entry in ended.entries} & self._by_product.keys() or {ended.ordered}
-        return any(self._by_product[one].gives_all_of(self._by_product[other]) for one in given for other in sold)
+        willing = [offer for one in given if (offer := self._by_product[one]).ends_subscription]
+        return any(offer.gives_all_of(self._by_product[other]) for offer in willing for other in sold)
 
     def _has_begun(self, id_: str) -> bool:
         bills = self._facts.bills(id_).values()
