@@ -313,7 +313,7 @@ class Checker:
         """Why access ends is a word of its own; which, the ledger may say by now otherwise than when it was read."""
         became = change(had, held, row.at)
         source = self.sources.get(id_)
-        words = source.ends(had.product if had else source.ordered) if source else frozenset[str]()
+        words = source.ends(had.product if had else source.ordered, row.at) if source else frozenset[str]()
         if became is None and row.change == "ending" and any(id_ == one for one, _ in self._facts.ended_for):
             return row.change  # what it gives was bought for good, and nothing changes before its end
         return row.change if became == ENDS and row.change in words else became

@@ -102,9 +102,10 @@ class Source:
             return False
         return any(at_most(held, worth) for _, worth in alive)
 
-    def ends(self, before: str) -> frozenset[str]:
+    def ends(self, before: str, now: float) -> frozenset[str]:
         """What the end of its access may be called now, by all that the app can go by. What runs out has ended."""
-        return frozenset().union(*(entry.judged(before).ends for entry in self.alive(self.known)))
+        judged = [entry.judged(before) for entry in self.alive(self.known)]
+        return frozenset().union(*(one.ends for one in judged if in_force(one.worth, now) is None))
 
 
 class Held(NamedTuple):
