@@ -148,11 +148,13 @@ OPERATORS: Mapping[Code, Variants] = {
             "was not renewed: the payment that was due on {due:day} failed",
         ),
     },
-    Code.PERIOD_NOT_PAID: {
-        "credited": (
+    Code.PLAN_NOT_PAID: {
+        "": (
             "Not paid since {due:day} (credited for a plan that was not paid), and access lasts until {until:day}",
             "has not been paid since {due:day} (credited for a plan that was not paid)",
         ),
+    },
+    Code.PERIOD_NOT_PAID: {
         "": (
             "Not paid since {due:day} ({bill:bill}), and access lasts until {until:day}",
             "has not been paid since {due:day} ({bill:bill})",
@@ -270,7 +272,15 @@ ADDED = {
     "disputed": "; disputed by the buyer's bank, and access kept unless that is lost",
 }
 GIVES_ACCESS = frozenset(
-    {Code.PAID, Code.SUBSCRIBED, Code.TRIAL, Code.RENEWING, Code.RENEWAL_FAILED, Code.PERIOD_NOT_PAID}
+    {
+        Code.PAID,
+        Code.SUBSCRIBED,
+        Code.TRIAL,
+        Code.RENEWING,
+        Code.RENEWAL_FAILED,
+        Code.PERIOD_NOT_PAID,
+        Code.PLAN_NOT_PAID,
+    }
 )
 
 BILLS = {
@@ -367,9 +377,11 @@ VISITORS: Mapping[Code, Variants] = {
         "lapsed": ("Payment failed", "Your last payment failed, and access ended on {granted_until:day}."),
         "": ("Payment failed", "Your last payment failed. Access until {until:day}."),
     },
+    Code.PLAN_NOT_PAID: {
+        "lapsed": ("Payment failed", "Your change of plan was not paid. Access ended on {granted_until:day}."),
+        "": ("Payment failed", "Your change of plan was not paid. Access until {until:day}."),
+    },
     Code.PERIOD_NOT_PAID: {
-        "credited lapsed": ("Payment failed", "Your change of plan was not paid. Access ended on {granted_until:day}."),
-        "credited": ("Payment failed", "Your change of plan was not paid. Access until {until:day}."),
         "lapsed": ("Not paid", "The present period is not paid, and access ended on {granted_until:day}."),
         "": ("Not paid", "The present period is not paid yet. Access until {until:day}."),
     },

@@ -19,7 +19,14 @@ UNTOLD = frozenset({Verdict.UNCLAIMED, Verdict.UNPAID, Verdict.UNRELATED})
 
 # What the buyer of a subscription can mend, with a card or a payment.
 TO_MEND = frozenset(
-    {Code.RENEWAL_FAILED, Code.ON_HOLD, Code.NO_CARD, Code.FIRST_PAYMENT_MISSING, Code.FIRST_PAYMENT_FAILED}
+    {
+        Code.RENEWAL_FAILED,
+        Code.PLAN_NOT_PAID,
+        Code.ON_HOLD,
+        Code.NO_CARD,
+        Code.FIRST_PAYMENT_MISSING,
+        Code.FIRST_PAYMENT_FAILED,
+    }
 )
 
 # What was paid once and gives no access any more.
@@ -120,7 +127,7 @@ def state_of(one: Noted, now: int, *, cardless: bool = False) -> State:
     """How a subscription stands at ``now``. ``cardless``: its trial was begun without a card."""
     lapsed = one.verdict is Verdict.GRANTED and not one.gives_access(now)
     label, words = for_visitor(one.reason, until=one.until, lapsed=lapsed, cardless=cardless)
-    return State(label, words, one.reason.code in TO_MEND or bool(one.reason["credited"]))
+    return State(label, words, one.reason.code in TO_MEND)
 
 
 def trial_left(ordered: Iterable[Order], product: str) -> bool:
