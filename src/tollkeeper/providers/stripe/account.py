@@ -25,7 +25,7 @@ from tollkeeper.errors import (
 from tollkeeper.model import Customer, Event, Order, Person, Price, Purchase, Realm, Snapshot, Subscription
 from tollkeeper.provider import Checkout, Headers, PlanChange, ReturnAddresses
 from tollkeeper.providers.stripe import plan_changes
-from tollkeeper.providers.stripe.calls import account_of, ask, each, path, translated
+from tollkeeper.providers.stripe.calls import account_of, ask, each, path, together, translated
 from tollkeeper.providers.stripe.events import (
     EVENTS_THAT_MATTER,
     batches_of,
@@ -259,7 +259,7 @@ class StripeProvider:
         async with self._calling() as client:
             expand = [f"data.{part}" for part in BOUGHT]
             found = [one async for one in each(client, SESSIONS, customer=customer.external_id, expand=expand)]
-            purchases = [await purchase_of(client, one) for one in found if is_purchase(one)]
+            purchases = await together(purchase_of(client, one) for one in found if is_purchase(one))
             through = {one["subscription"]: one["id"] for one in found if one["status"] == "complete"}
             subscriptions = await subscriptions_of(client, customer.external_id, through)
         return Snapshot(
