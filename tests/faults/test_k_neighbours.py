@@ -313,12 +313,18 @@ async def test_k76_what_is_adopted_follows_without_any_event(shop: Shop) -> None
     assert sorted(await shop.changes(person)) == ["ended", "granted", "granted", "revoked"]
 
 
-async def test_k76_what_was_adopted_while_the_provider_is_away_is_swept_at_once(shop: Shop) -> None:
-    person, made, faults = await shop.newcomer(), by_hand(shop, shop.weekly), f"{shop.world.sandbox.url}/control/faults"
-    httpx2.post(faults, json={"effect": "error", "path": "/v1/checkout/sessions", "times": None}).raise_for_status()
-    assert (await adopt(shop, person, made)).trouble
-    assert await shop.held(person) == []
+async def test_k76_what_a_command_that_died_had_adopted_is_swept_at_once(shop: Shop) -> None:
+    person, faults = await shop.newcomer(), f"{shop.world.sandbox.url}/control/faults"
+    await shop.page(person)
+    made = by_hand(shop, shop.weekly, (await customer_of(shop, person)).external_id)
+    slow = {"effect": "hang", "path": "/v1/subscriptions", "seconds": 1, "times": None}
+    httpx2.post(faults, json=slow).raise_for_status()
+    command = asyncio.create_task(adopt(shop, person, made))
+    while not any(one.adopts for one in await ordered(shop, person)):  # noqa: ASYNC110 - what is waited for is on disk
+        await asyncio.sleep(0.05)
+    command.cancel()
     httpx2.delete(faults).raise_for_status()
+    assert await shop.held(person) == []
     assert await sweep(shop.books, await shop.books.realm(), DAY)
     assert await shop.held(person) == ["pro"]
 
