@@ -404,8 +404,10 @@ async def dispute_earlier(world: World, which: int, how: str) -> None:
             await dispute_ends(world, 0, how)
 
 
-async def by_hand(world: World, who: int, which: int, names: str, price: int) -> None:
-    """Made at Stripe for a customer of ours. It names no order, one of that person, or one of somebody else."""
+async def by_hand(world: World, who: int, which: int, names: str, price: int, pays: str) -> None:
+    """Made at Stripe for a customer of ours. It names no order, one of that person, or one of somebody else. Where a
+    bank is asked for the first payment, it runs before it was ever paid.
+    """
     guest = world.guests[who]
     customers = await _customers(world, guest)
     ordered = [page for page in handed(world) if (page.person == guest.id) == (names == "own")]
@@ -413,11 +415,11 @@ async def by_hand(world: World, who: int, which: int, names: str, price: int) ->
     if not customers or (page is None) != (names == "nothing"):
         return
     named = {"metadata[order]": page.order or "", "metadata[person]": page.person} if page else {}
-    await _subscribe(world, customers[0]["id"], _price(world, price), **named)
+    await _subscribe(world, customers[0]["id"], _price(world, price), pays, **named)
 
 
-async def _subscribe(world: World, customer: str, price: str, **named: str) -> None:
-    form = {"customer": customer, "items[0][price]": price, "default_payment_method": "pm_card_visa"}
+async def _subscribe(world: World, customer: str, price: str, pays: str = "pm_card_visa", **named: str) -> None:
+    form = {"customer": customer, "items[0][price]": price, "default_payment_method": pays}
     await world.post_to_stripe("POST", "/v1/subscriptions", form | named)
 
 
