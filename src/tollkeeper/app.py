@@ -43,7 +43,7 @@ from tollkeeper.web.pages import Pages
 from tollkeeper.web.rates import Rates
 from tollkeeper.web.site import Site
 
-OpenBooks = Callable[[Config, Callable[[], int]], AbstractAsyncContextManager[Services]]
+OpenServices = Callable[[Config, Callable[[], int]], AbstractAsyncContextManager[Services]]
 
 
 def now() -> int:
@@ -67,13 +67,15 @@ async def open_services(config: Config, clock: Callable[[], int] = now) -> Async
         await database.close()
 
 
-def create_app(config: Config, *, clock: Callable[[], int] = now, open_services: OpenBooks = open_services) -> ASGIApp:
+def create_app(
+    config: Config, *, clock: Callable[[], int] = now, open_services: OpenServices = open_services
+) -> ASGIApp:
     """The whole application. Opening the services and the background work belong to its lifespan."""
     return guarded(create_pages(config, clock=clock, open_services=open_services), config)
 
 
 def create_pages(
-    config: Config, *, clock: Callable[[], int] = now, open_services: OpenBooks = open_services
+    config: Config, *, clock: Callable[[], int] = now, open_services: OpenServices = open_services
 ) -> Starlette:
     """All pages, and the lifespan that they need, without what guards them."""
     pages = Starlette(

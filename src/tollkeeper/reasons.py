@@ -34,6 +34,7 @@ class Code(StrEnum):
     RENEWING = "renewing"
     RENEWAL_FAILED = "renewal_failed"
     PERIOD_NOT_PAID = "period_not_paid"
+    PLAN_NOT_PAID = "plan_not_paid"
     COLLECTION_PAUSED = "collection_paused"
     FIRST_PAYMENT_MISSING = "first_payment_missing"
     FIRST_PAYMENT_FAILED = "first_payment_failed"

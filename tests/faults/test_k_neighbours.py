@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
+import httpx2
 import pytest
 from structlog.testing import capture_logs
 from tests.faults.subscribing import DAY, RENEWED, WEEK, Shop, open_shop
@@ -312,6 +313,22 @@ async def test_k76_what_is_adopted_follows_without_any_event(shop: Shop) -> None
     await sweep_all(shop)
     assert await shop.held(person) == []
     assert sorted(await shop.changes(person)) == ["ended", "granted", "granted", "revoked"]
+
+
+async def test_k76_what_a_command_that_died_had_adopted_is_swept_at_once(shop: Shop) -> None:
+    person, faults = await shop.newcomer(), f"{shop.world.sandbox.url}/control/faults"
+    await shop.page(person)
+    made = by_hand(shop, shop.weekly, (await customer_of(shop, person)).external_id)
+    slow = {"effect": "hang", "path": "/v1/subscriptions", "seconds": 1, "times": None}
+    httpx2.post(faults, json=slow).raise_for_status()
+    command = asyncio.create_task(adopt(shop, person, made))
+    while not any(one.adopts for one in await ordered(shop, person)):  # noqa: ASYNC110 - what is waited for is on disk
+        await asyncio.sleep(0.05)
+    command.cancel()
+    httpx2.delete(faults).raise_for_status()
+    assert await shop.held(person) == []
+    assert await sweep(shop.services, await shop.services.realm(), DAY)
+    assert await shop.held(person) == ["pro"]
 
 
 async def test_k76_a_payment_by_a_guest_is_adopted_and_its_dispute_and_refund_are_heard_of(

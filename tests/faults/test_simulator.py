@@ -215,11 +215,12 @@ def test_an_end_is_called_by_what_the_app_can_have_read() -> None:
     """A dispute was open from 10 on, and is lost since 20."""
     disputed, lost = (Judged(None, frozenset({word})) for word in ("suspended", "revoked"))
     source = Source("cs_1", "per_1", "pro", [worth(0, GOOD), Entry(10, {"": disputed}), Entry(20, {"": lost})])
-    assert source.ends("pro") == {"ended", "suspended", "revoked"}
+    assert source.ends("pro", now=99) == {"suspended", "revoked"}  # what it gave lasts until 100
+    assert source.ends("pro", now=100) == {"ended", "suspended", "revoked"}
     source.known = 10
-    assert source.ends("pro") == {"suspended", "revoked"}
+    assert source.ends("pro", now=100) == {"suspended", "revoked"}
     source.known = 20
-    assert source.ends("pro") == {"revoked"}
+    assert source.ends("pro", now=100) == {"revoked"}
 
 
 CLUB = Offer(

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from stripe import StripeClient, StripeError
 from stripe.params import PriceCreateParams
 
-from tollkeeper.app import OpenBooks, create_app, open_services
+from tollkeeper.app import OpenServices, create_app, open_services
 from tollkeeper.config import load as config
 from tollkeeper.gate.login_sessions import digest
 from tollkeeper.serving import server
@@ -215,7 +215,7 @@ def settings_for(app_url: str, sandbox: Account, database_url: str, **more: str)
 
 @contextmanager
 def running_site(
-    sandbox: Sandbox, database_url: str, folder: Path, open_services: OpenBooks = open_services, /, **more: str
+    sandbox: Sandbox, database_url: str, folder: Path, open_services: OpenServices = open_services, /, **more: str
 ) -> Iterator[Site]:
     """The app on a free port, with the sandbox behind it. ``more`` are settings."""
     clock = Clock()

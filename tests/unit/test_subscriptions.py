@@ -6,7 +6,7 @@ from itertools import product as every
 
 import pytest
 
-from tollkeeper.billing.entitlements import LATE, derive, judge_subscription, unclaimed
+from tollkeeper.billing.entitlements import LATE, ON_ITS_WAY, derive, judge_subscription, unclaimed
 from tollkeeper.catalog import Catalog
 from tollkeeper.model.access import Finding, Verdict
 from tollkeeper.model.bought import Bill, Dispute, Invoice, Line, Snapshot, Subscription, SubscriptionStatus
@@ -61,14 +61,19 @@ def invoice(bill: Bill, month: int = 0, **changes: object) -> Invoice:
     return replace(usual, **changes)  # type: ignore[arg-type]
 
 
+def credited(month: int = 0, **changes: object) -> Invoice:
+    """Paid out of a credit: it took no money."""
+    return invoice(Bill.PAID, month, **{"paid": 0, "reference": None, **changes})
+
+
 def free(month: int = 0) -> Invoice:
     """For a trial, or a month that a coupon covers."""
-    return invoice(Bill.PAID, month, total=0, paid=0, reference=None)
+    return credited(month, total=0)
 
 
 # A year was not paid, and the plan changed back.
 UNPAID_YEAR = invoice(Bill.FAILED, starts=START - DAY, ends=START + 364 * DAY, due_at=START - DAY, total=9000)
-CREDIT = invoice(Bill.PAID, total=-8100, paid=0, reference=None)
+CREDIT = credited(total=-8100)
 PAID, PAID_BEFORE = invoice(Bill.PAID), invoice(Bill.PAID, -1)
 RUNNING = Subscription(
     source="sub_1",
@@ -239,7 +244,7 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         replace(
             RUNNING,
             invoices=(
-                invoice(Bill.PAID, total=-4100, paid=0, reference=None),
+                credited(total=-4100),
                 invoice(Bill.FAILED, ends=START + 365 * DAY, due_at=START),
                 invoice(Bill.VOID, -1),
                 invoice(Bill.PAID, -2),
@@ -259,7 +264,7 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         replace(
             RUNNING,
             invoices=(
-                invoice(Bill.PAID, paid=0, reference=None),
+                credited(),
                 replace(CREDIT, starts=START - 30 * DAY, ends=START),
                 replace(UNPAID_YEAR, starts=START - 31 * DAY, due_at=START - 31 * DAY, bill=Bill.VOID),
                 invoice(Bill.PAID, -2),
@@ -273,8 +278,8 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         replace(
             RUNNING,
             invoices=(
-                invoice(Bill.PAID, paid=0, reference=None),
-                invoice(Bill.PAID, -1, paid=0, reference=None),
+                credited(),
+                credited(-1),
                 invoice(Bill.PAID, -2),
                 replace(UNPAID_YEAR, starts=START - 70 * DAY),
                 invoice(Bill.PAID, -3),
@@ -288,8 +293,8 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         replace(
             RUNNING,
             invoices=(
-                invoice(Bill.PAID, starts=START + 9 * DAY, total=600, paid=0, reference=None),
-                invoice(Bill.PAID, starts=START + 9 * DAY, total=-600, paid=0, reference=None),
+                credited(starts=START + 9 * DAY, total=600),
+                credited(starts=START + 9 * DAY, total=-600),
                 invoice(Bill.VOID),
                 PAID_BEFORE,
             ),
@@ -297,6 +302,19 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         GRANTED,
         START + HOUR + GRACE,
         "has not been paid since 15 January 2027 (voided)",
+    ),
+    "being debited, and credited for a change of plan meanwhile": (
+        replace(
+            RUNNING,
+            invoices=(
+                credited(starts=START + 9 * DAY, total=-300),
+                invoice(Bill.PROCESSING),
+                PAID_BEFORE,
+            ),
+        ),
+        GRANTED,
+        START + HOUR + ON_ITS_WAY,
+        "was renewed on 15 January 2027, and the payment for that is on its way",
     ),
     "the year is paid after all, and the rest of it credited": (
         replace(RUNNING, invoices=(CREDIT, replace(UNPAID_YEAR, bill=Bill.PAID, paid=9000), invoice(Bill.PAID, -1))),

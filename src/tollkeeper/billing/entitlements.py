@@ -397,8 +397,9 @@ def _settled(subscription: Subscription) -> bool:
     """Whether nothing is to pay (any more) for the present period."""
     if subscription.standing is SubscriptionStatus.TRIALING:
         return True
-    took_money = subscription.amount_total > 0 or not any(_is_owed(one, subscription) for one in subscription.present)
-    return subscription.bill is Bill.PAID and took_money
+    if subscription.bill is not Bill.PAID:
+        return False
+    return subscription.amount_total > 0 or not any(_is_owed(one, subscription) for one in subscription.present)
 
 
 def _unpaid_at(time: int, invoices: Iterable[Invoice]) -> list[Invoice]:
@@ -421,6 +422,10 @@ def _had_trial(subscription: Subscription) -> bool:
     return subscription.trial_end is not None and subscription.trial_end <= subscription.period_start
 
 
+# What a period that is not settled is called by its invoices; what is paid took no money, but a credit.
+OWED = {Bill.FAILED: Code.RENEWAL_FAILED, Bill.PAID: Code.PLAN_NOT_PAID}
+
+
 @dataclass(frozen=True, slots=True)
 class _Owing:
     """A present period that is not settled.
@@ -436,11 +441,12 @@ class _Owing:
 
 def _owing(subscription: Subscription) -> _Owing:
     missed = _missed(subscription)
-    awaited = [_awaited_until(one) for one in subscription.present if _is_owed(one, subscription)]
+    awaited = [_awaited_until(one) for one in subscription.present if one.bill is not Bill.PAID]
+    to_come = 0 if subscription.present else subscription.period_start + UNASKED
     waits = all(one.starts >= subscription.period_start for one in missed)
     return _Owing(
         since=min(map(_fell_due, missed), default=subscription.period_start),
-        waits_until=min(awaited, default=subscription.period_start + UNASKED) if waits else 0,
+        waits_until=min(awaited, default=to_come) if waits else 0,
         first=not any(one.bill is Bill.PAID and one.total > 0 for one in subscription.invoices),
     )
 
@@ -460,7 +466,7 @@ def _missed(subscription: Subscription) -> list[Invoice]:
 
 
 def _is_owed(invoice: Invoice, subscription: Subscription) -> bool:
-    """Whether it is not paid, or took no money while the time that it is for was asked for before, and not paid."""
+    """Whether it is not paid; or was paid out of a credit, while another invoice for the same time is not paid."""
     if invoice.bill is not Bill.PAID:
         return True
     took_none = not invoice.paid and invoice.ends != subscription.trial_end
@@ -507,9 +513,8 @@ def _standing(subscription: Subscription, policy: Policy) -> Reason:
     if owing.waits_until:
         trial = (owing.first and _had_trial(subscription)) or None
         return because(Code.RENEWING, since=subscription.period_start, until=until, first=first, trial=trial, **more)
-    code = Code.RENEWAL_FAILED if subscription.bill is Bill.FAILED else Code.PERIOD_NOT_PAID
-    more |= {"bill": subscription.bill.value, "credited": subscription.bill is Bill.PAID or None}
-    return because(code, due=owing.since, until=until, first=first, **more)
+    code = OWED.get(subscription.bill, Code.PERIOD_NOT_PAID)
+    return because(code, due=owing.since, until=until, first=first, bill=subscription.bill.value, **more)
 
 
 def _disputed_earlier(subscription: Subscription) -> Invoice | None:

@@ -111,6 +111,7 @@ def _adopt(conn: Connection, who: str, order: Order, bought: Bought, payment: st
         raise NotDone(wording.paid_by_another(payment, customer.person_id))
     if not orders.adopt(conn, replace(order, person_id=person.id)):
         raise NotDone(wording.adopted_already(payment))
+    customers.set_checked(conn, customer.id, 0)  # the sweep sees to it at once, if the provider cannot be asked now
     return whom, customer, found
 
 

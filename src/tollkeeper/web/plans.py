@@ -20,7 +20,14 @@ UNTOLD = frozenset({Verdict.UNCLAIMED, Verdict.UNPAID, Verdict.UNRELATED})
 
 # What the buyer of a subscription can mend, with a card or a payment.
 TO_MEND = frozenset(
-    {Code.RENEWAL_FAILED, Code.ON_HOLD, Code.NO_CARD, Code.FIRST_PAYMENT_MISSING, Code.FIRST_PAYMENT_FAILED}
+    {
+        Code.RENEWAL_FAILED,
+        Code.PLAN_NOT_PAID,
+        Code.ON_HOLD,
+        Code.NO_CARD,
+        Code.FIRST_PAYMENT_MISSING,
+        Code.FIRST_PAYMENT_FAILED,
+    }
 )
 
 # What was paid once and gives no access any more.

@@ -135,11 +135,13 @@ OPERATORS: Mapping[Code, Variants] = {
             "was not renewed: the payment that was due on {due:day} failed",
         ),
     },
-    Code.PERIOD_NOT_PAID: {
-        "credited": (
+    Code.PLAN_NOT_PAID: {
+        "": (
             "Not paid since {due:day} (credited for a plan that was not paid), and access lasts until {until:day}",
             "has not been paid since {due:day} (credited for a plan that was not paid)",
         ),
+    },
+    Code.PERIOD_NOT_PAID: {
         "": (
             "Not paid since {due:day} ({bill:bill}), and access lasts until {until:day}",
             "has not been paid since {due:day} ({bill:bill})",
@@ -260,7 +262,15 @@ ADDED = {
 
 
 GIVES_ACCESS = frozenset(
-    {Code.PAID, Code.SUBSCRIBED, Code.TRIAL, Code.RENEWING, Code.RENEWAL_FAILED, Code.PERIOD_NOT_PAID}
+    {
+        Code.PAID,
+        Code.SUBSCRIBED,
+        Code.TRIAL,
+        Code.RENEWING,
+        Code.RENEWAL_FAILED,
+        Code.PERIOD_NOT_PAID,
+        Code.PLAN_NOT_PAID,
+    }
 )
 
 

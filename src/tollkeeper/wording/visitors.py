@@ -80,6 +80,10 @@ VISITORS: Mapping[Code, Variants] = {
         "lapsed": ("Payment failed", "Your last payment failed, and access ended on {granted_until:day}."),
         "": ("Payment failed", "Your last payment failed. Access until {until:day}."),
     },
+    Code.PLAN_NOT_PAID: {
+        "lapsed": ("Payment failed", "Your change of plan was not paid. Access ended on {granted_until:day}."),
+        "": ("Payment failed", "Your change of plan was not paid. Access until {until:day}."),
+    },
     Code.PERIOD_NOT_PAID: {
         "credited lapsed": ("Payment failed", "Your change of plan was not paid. Access ended on {granted_until:day}."),
         "credited": ("Payment failed", "Your change of plan was not paid. Access until {until:day}."),

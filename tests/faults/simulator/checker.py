@@ -44,9 +44,8 @@ AUDIT = (
 EVENT = "SELECT count(*) FROM events WHERE provider = 'stripe' AND account = ? AND event_id = ?"
 HANDLED = "SELECT event_id FROM events WHERE provider = 'stripe' AND account = ? AND handled_at IS NOT NULL"
 EVENTS = "SELECT event_id, handled_at, due_at, error FROM events WHERE provider = 'stripe' AND account = ?"
-ADOPTED = (
-    "SELECT adopts, person_id, product FROM orders WHERE provider = 'stripe' AND account = ? AND adopts IS NOT NULL"
-)
+ADOPTED = """SELECT adopts, person_id, product, price_id FROM orders WHERE provider = 'stripe' AND account = ?
+AND adopts IS NOT NULL"""
 WHOSE = "SELECT person_id FROM customers WHERE provider = 'stripe' AND account = ? AND external_id = ?"
 KNOWN = "SELECT id FROM people UNION ALL SELECT id FROM orders WHERE provider = 'stripe' AND account = ?"
 FIRST_ORDER = "SELECT min(created_at) FROM orders WHERE provider = 'stripe' AND account = ?"
@@ -217,12 +216,17 @@ class Checker:
             return Entry(version, {"": of_session(self._facts, session, self._offer_of(source, session))})
         if told.over:
             return Entry(version, {"": NOTHING})
-        sells = sold_by(told, self._by_price)
+        sells = self._sells(source, told)
         if sells is not None:
             worths = {"": of_subscription(self._facts, source.id, self._recurring[sells])}
         else:
             worths = {key: of_subscription(self._facts, source.id, offer) for key, offer in self._recurring.items()}
         return Entry(version, worths, sells or "as before", told.ends is not None)
+
+    def _sells(self, source: Source, told: SubscriptionFact) -> str | None:
+        """The product of its first price that is known, or of the price that an operator said the product of."""
+        sold = sold_by(told, self._by_price)
+        return source.ordered if sold is None and source.agreed in told.prices else sold
 
     def _offer_of(self, source: Source, session: SessionFact) -> Offer:
         """What was ordered. What was adopted is taken as it was found."""
@@ -248,7 +252,7 @@ class Checker:
         """I3: only what an operator asked for is tied, to whom they said, and never what a customer of somebody else's
         bought. From then on it counts like anything that was ordered.
         """
-        for id_, person, product in self._store.look(ADOPTED, self._account) if self.asked_to_adopt else ():
+        for id_, person, product, price in self._store.look(ADOPTED, self._account) if self.asked_to_adopt else ():
             if id_ in self.sources and self.sources[id_].person == person:
                 continue
             buyer = (self._facts.sessions.get(id_) or self._facts.subscriptions[id_]).customer or id_
@@ -256,7 +260,7 @@ class Checker:
             if (id_, person) not in self.asked_to_adopt or id_ in self.sources or whose != {person}:
                 raise Violation("I3", f"{id_}, which {whose} bought, was tied to {person}")
             self._tied[buyer] = person
-            self.sources[id_] = Source(id_, person, product, tied=self._facts.version)
+            self.sources[id_] = Source(id_, person, product, tied=self._facts.version, agreed=price)
             self.sources[id_].note(self._entry(self.sources[id_]))
 
     def sources_of(self, session: str) -> list[str]:
@@ -309,7 +313,7 @@ class Checker:
         """Why access ends is a word of its own; which, the ledger may say by now otherwise than when it was read."""
         became = change(had, held, row.at)
         source = self.sources.get(id_)
-        words = source.ends(had.product if had else source.ordered) if source else frozenset[str]()
+        words = source.ends(had.product if had else source.ordered, row.at) if source else frozenset[str]()
         if became is None and row.change == "ending" and any(id_ == one for one, _ in self._facts.ended_for):
             return row.change  # what it gives was bought for good, and nothing changes before its end
         return row.change if became == ENDS and row.change in words else became
@@ -406,7 +410,7 @@ class Checker:
         for id_, purchase in self._facts.ended_for:
             ended, bought = self.sources.get(id_), self.sources.get(purchase)
             if ended is None or bought is None or ended.person != bought.person or not self._gave_all_of(bought, ended):
-                raise Violation("I4", f"{id_} was ended for {purchase}, which does not give as much")
+                raise Violation("I4", f"{id_} was ended for {purchase}, which must not end it")
         for source in self.sources.values():
             told = self._facts.subscriptions.get(source.id)
             if told is None or told.over or told.ends is not None or not self._has_begun(source.id):
@@ -418,7 +422,8 @@ class Checker:
     def _gave_all_of(self, bought: Source, ended: Source) -> bool:
         given = {worth[0] for entry in bought.entries if (worth := entry.worth(""))}
         sold = {entry.sells or "" for entry in ended.entries} & self._by_product.keys() or {ended.ordered}
-        return any(self._by_product[one].gives_all_of(self._by_product[other]) for one in given for other in sold)
+        willing = [offer for one in given if (offer := self._by_product[one]).ends_subscription]
+        return any(offer.gives_all_of(self._by_product[other]) for offer in willing for other in sold)
 
     def _has_begun(self, id_: str) -> bool:
         bills = self._facts.bills(id_).values()
@@ -430,7 +435,7 @@ class Checker:
             return False
         worth, held = self._grant_worth(bought), self.grants.get(source.id)
         told = self._facts.subscriptions[source.id]
-        sold = sold_by(told, self._by_price) or (held.product if held else source.ordered)
+        sold = self._sells(source, told) or (held.product if held else source.ordered)
         return worth is not None and self._by_product[worth[0]].gives_all_of(self._by_product[sold])
 
     def _is_to_end(self, source: Source, bought: Source) -> bool:
@@ -520,7 +525,7 @@ class Checker:
 
     def _to_see_to(self, source: Source) -> frozenset[str]:
         told, held = self._facts.subscriptions[source.id], self.grants.get(source.id)
-        sells = sold_by(told, self._by_price) or (held.product if held else source.ordered)
+        sells = self._sells(source, told) or (held.product if held else source.ordered)
         return to_see_to(self._facts, source.id, self._recurring[sells])
 
     def _grant_worth(self, source: Source) -> Worth:

@@ -231,7 +231,13 @@ SUBSCRIPTIONS: Steps = {
     "dispute_earlier": (1.2, {"which": WHICH, "how": one_of("open", "win", "lose")}),
     "by_hand": (
         1,
-        {"who": WHO, "which": WHICH, "names": one_of("nothing", "another's", "own", "own"), "price": up_to(4)},
+        {
+            "who": WHO,
+            "which": WHICH,
+            "names": one_of("nothing", "another's", "own", "own"),
+            "price": up_to(4),
+            "pays": one_of("pm_card_visa", "pm_card_visa", "pm_success_de", "pm_failed_de"),
+        },
     ),
 }
 # Where products contain each other, buyers are told what they have before they pay, and some go on.

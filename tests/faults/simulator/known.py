@@ -63,6 +63,8 @@ class Source:
     """The version that the app must ask for before it opens another page."""
     tied: int = 0
     """The version in which an operator adopted it: what was told before that was no news of a customer of ours."""
+    agreed: str | None = None
+    """The price that it had then, of which the operator said what product that is."""
 
     def ever_interrupted(self) -> bool:
         """Whether it was good once, and then was not."""
@@ -100,9 +102,10 @@ class Source:
             return False
         return any(at_most(held, worth) for _, worth in alive)
 
-    def ends(self, before: str) -> frozenset[str]:
+    def ends(self, before: str, now: float) -> frozenset[str]:
         """What the end of its access may be called now, by all that the app can go by. What runs out has ended."""
-        return frozenset().union(*(entry.judged(before).ends for entry in self.alive(self.known)))
+        judged = [entry.judged(before) for entry in self.alive(self.known)]
+        return frozenset().union(*(one.ends for one in judged if in_force(one.worth, now) is None))
 
 
 class Held(NamedTuple):

@@ -10,7 +10,6 @@ from tests.faults.simulator.choosing import guest_of, handed, intents, nth
 from tests.faults.simulator.history import Step
 from tests.faults.simulator.known import Handed, Violation
 from tests.faults.simulator.premises import SANDBOX
-from tests.faults.simulator.storage import Process
 from tests.faults.simulator.trouble import (
     busy,
     crash,
@@ -405,8 +404,10 @@ async def dispute_earlier(world: World, which: int, how: str) -> None:
             await dispute_ends(world, 0, how)
 
 
-async def by_hand(world: World, who: int, which: int, names: str, price: int) -> None:
-    """Made at Stripe for a customer of ours. It names no order, one of that person, or one of somebody else."""
+async def by_hand(world: World, who: int, which: int, names: str, price: int, pays: str) -> None:
+    """Made at Stripe for a customer of ours. It names no order, one of that person, or one of somebody else. Where a
+    bank is asked for the first payment, it runs before it was ever paid.
+    """
     guest = world.guests[who]
     customers = await _customers(world, guest)
     ordered = [page for page in handed(world) if (page.person == guest.id) == (names == "own")]
@@ -414,11 +415,11 @@ async def by_hand(world: World, who: int, which: int, names: str, price: int) ->
     if not customers or (page is None) != (names == "nothing"):
         return
     named = {"metadata[order]": page.order or "", "metadata[person]": page.person} if page else {}
-    await _subscribe(world, customers[0]["id"], _price(world, price), **named)
+    await _subscribe(world, customers[0]["id"], _price(world, price), pays, **named)
 
 
-async def _subscribe(world: World, customer: str, price: str, **named: str) -> None:
-    form = {"customer": customer, "items[0][price]": price, "default_payment_method": "pm_card_visa"}
+async def _subscribe(world: World, customer: str, price: str, pays: str = "pm_card_visa", **named: str) -> None:
+    form = {"customer": customer, "items[0][price]": price, "default_payment_method": pays}
     await world.post_to_stripe("POST", "/v1/subscriptions", form | named)
 
 
@@ -486,7 +487,7 @@ async def adopt(world: World, who: int, which: int) -> None:
 async def _adopt(world: World, person: str, id_: str, product: str) -> None:
     """As the product that its price says; where the catalog knows none, as this one."""
     world.checker.asked_to_adopt.add((id_, person))
-    async with world.services(Process(world.luck)) as services:
+    async with world.services(world.command()) as services:
         with suppress(TollkeeperError):
             said = None if world.checker.sold(id_) else product
             await adoption.adopt(services, person, id_, note="theirs", product=said)
@@ -545,7 +546,7 @@ async def reconcile(world: World, who: int) -> None:
 
 
 async def _reconcile(world: World, person: str) -> None:
-    async with world.services(Process(world.luck)) as services:
+    async with world.services(world.command()) as services:
         await operators.reconcile_person(services, person)
 
 

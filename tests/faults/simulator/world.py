@@ -191,6 +191,11 @@ class World:
             (asyncio.ensure_future(started.up.wait()), process.died), return_when=asyncio.FIRST_COMPLETED
         )
 
+    def command(self) -> Process:
+        """The process of an operator's command, which ends when everything does."""
+        self._processes.append(process := Process(self.luck))
+        return process
+
     @asynccontextmanager
     async def services(self, process: Process) -> AsyncIterator[Services]:
         """What a process works with."""

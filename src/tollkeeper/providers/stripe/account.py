@@ -29,7 +29,7 @@ from tollkeeper.model.selling import Price
 from tollkeeper.providers.budget import Budget, in_background
 from tollkeeper.providers.protocol import Checkout, Headers, PlanChange, ReturnAddresses
 from tollkeeper.providers.stripe import plan_changes
-from tollkeeper.providers.stripe.calls import account_of, ask, each, path, translated
+from tollkeeper.providers.stripe.calls import account_of, ask, each, path, together, translated
 from tollkeeper.providers.stripe.events import (
     EVENTS_THAT_MATTER,
     batches_of,
@@ -263,7 +263,7 @@ class StripeProvider:
         async with self._calling() as client:
             expand = [f"data.{part}" for part in BOUGHT]
             found = [one async for one in each(client, SESSIONS, customer=customer.external_id, expand=expand)]
-            purchases = [await purchase_of(client, one) for one in found if is_purchase(one)]
+            purchases = await together(purchase_of(client, one) for one in found if is_purchase(one))
             through = {one["subscription"]: one["id"] for one in found if one["status"] == "complete"}
             subscriptions = await subscriptions_of(client, customer.external_id, through)
         return Snapshot(
