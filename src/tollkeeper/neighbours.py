@@ -1,5 +1,7 @@
 """What is bought on the account by somebody who is no customer of ours: for us after all, or a neighbour's business."""
 
+import asyncio
+
 import structlog
 
 from tollkeeper.entitlements import is_marked, unclaimed
@@ -14,6 +16,9 @@ log = structlog.get_logger()
 
 BATCH = 100
 
+# How often a purchase is asked for again, when another answer was written in the same second.
+TRIES = 5
+
 
 async def look_at(books: Books, realm: Realm, source: str, *, evidence: str) -> Finding | None:
     """Ask what has been bought, and keep what is found of it, for operators to see. It gives no access.
@@ -21,18 +26,23 @@ async def look_at(books: Books, realm: Realm, source: str, *, evidence: str) -> 
     Where it turns out to be a customer's of ours, they are reconciled. None: the provider knows of no such purchase or
     subscription. Raises ``ProviderUnavailable`` or ``ProviderRefused``.
     """
-    asked_at = books.clock()
-    bought = await books.provider.bought(source)
-    if bought is None:
-        return None
-    buyer = await books.database.read(customers.find, realm, bought.customer_id or bought.source)
-    if buyer is not None:
-        done = await reconcile(books, buyer, evidence=evidence)
-        return next((one for one in done.findings if one.bought.source == bought.source), None)
-    ours = await books.database.read(marks.known, [bought])
-    found = unclaimed(bought, is_marked(bought, ours), books.catalog, realm.provider)
-    report(books, await books.database.write(findings.note, realm, None, [found], asked_at))
-    return found
+    for _ in range(TRIES):
+        asked_at = books.clock()
+        bought = await books.provider.bought(source)
+        if bought is None:
+            return None
+        buyer = await books.database.read(customers.find, realm, bought.customer_id or bought.source)
+        if buyer is not None:
+            done = await reconcile(books, buyer, evidence=evidence)
+            return next((one for one in done.findings if one.bought.source == bought.source), None)
+        ours = await books.database.read(marks.known, [bought])
+        found = unclaimed(bought, is_marked(bought, ours), books.catalog, realm.provider)
+        news = await books.database.write(findings.note_of_stranger, realm, found, asked_at)
+        if news is not None:
+            report(books, news)
+            return found
+        await asyncio.sleep(1)
+    raise ProviderUnavailable("Others kept writing about this payment while the provider was asked.")
 
 
 async def look_again(books: Books, realm: Realm, *, evidence: str) -> None:
