@@ -5,6 +5,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from itertools import chain, count
 from typing import Any
 
 import httpx2
@@ -13,6 +14,8 @@ from structlog.testing import capture_logs
 from tests.faults.subscribing import DAY, RENEWED, WEEK, Shop, open_shop
 from tests.support.running import Browser
 
+from tollkeeper.billing.entitlements import unclaimed
+from tollkeeper.billing.neighbours import look_at
 from tollkeeper.billing.reconcile import reconcile
 from tollkeeper.billing.sweep import sweep
 from tollkeeper.catalog import Catalog
@@ -29,6 +32,7 @@ from tollkeeper.storage.database import Database
 from tollkeeper.storage.findings import Noted
 
 pytestmark = pytest.mark.anyio
+NOW = 1_800_000_000
 
 
 @pytest.fixture
@@ -135,6 +139,22 @@ def _unchecked(conn: Any, now: int) -> bool:
 
 
 # 75: neighbours
+
+
+async def test_k75_a_refund_in_the_second_of_its_payment_is_seen_in_whatever_order_they_are_told(shop: Shop) -> None:
+    realm, (session, payment) = await shop.services.realm(), by_link(shop, shop.once)
+    paid = await shop.services.provider.bought(session)
+    assert paid is not None
+    shop.world.refund(payment, 99_000)
+    # The answer from before the refund is written first, and was asked for in the same second.
+    stale, seconds = unclaimed(paid, False, shop.services.catalog, "stripe"), count(NOW)
+    await shop.services.database.write(findings.note_of_stranger, realm, stale, next(seconds))
+    assert payment in await cases(shop)
+    same_second = chain([NOW], seconds)
+    found = await look_at(replace(shop.services, clock=lambda: next(same_second)), realm, payment, evidence="refunded")
+    assert found is not None
+    assert found.bought.source == session
+    assert await cases(shop) == {}
 
 
 async def test_k75_what_a_customer_of_ours_buys_of_others_is_none_of_our_business(shop: Shop) -> None:
@@ -532,8 +552,6 @@ async def test_k76_what_a_neighbour_was_told_late_does_not_undo_an_adoption(shop
     assert stale is not None
     await adopt(shop, person, session)
     realm: Realm = await shop.services.realm()
-    from tollkeeper.billing.entitlements import unclaimed
-
     late = unclaimed(stale, False, shop.services.catalog, "stripe")
-    await shop.services.database.write(findings.note, realm, None, [late], shop.services.clock() + 5)
+    await shop.services.database.write(findings.note_of_stranger, realm, late, shop.services.clock() + 5)
     assert (await told(shop, session)).verdict is Verdict.GRANTED

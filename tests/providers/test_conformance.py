@@ -251,6 +251,7 @@ async def test_a07_a_purchase_by_a_stranger_is_told_with_their_address_and_names
     assert (found.order_id, found.person_id, found.live) == (None, None, False)
     assert (found.lines, found.amount_total, found.currency) == ((Line(price_id, 1),), 700, "eur")
     assert found.reference
+    assert await provider.bought(found.reference) == found
 
 
 async def test_a_payment_leads_to_whoever_made_it(world: World, provider: PaymentProvider) -> None:

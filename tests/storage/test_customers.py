@@ -65,7 +65,7 @@ def test_a_customer_never_changes_hands(conn: Connection) -> None:
 def test_who_paid_is_known_by_the_payment_of_a_purchase(conn: Connection) -> None:
     keep_person(conn, "ada")
     adas = customers.add(conn, "ada", TEST_MODE, "cus_1", NOW)
-    findings.note(conn, TEST_MODE, adas, [a_finding("cs_1", reference="pi_1")], NOW)
+    findings.note(conn, adas, [a_finding("cs_1", reference="pi_1")], NOW)
     assert customers.who_paid(conn, TEST_MODE, "pi_1") == adas
     assert customers.who_paid(conn, TEST_MODE, "pi_2") is None
     assert customers.who_paid(conn, LIVE_MODE, "pi_1") is None
@@ -123,7 +123,7 @@ LEASE = 600
 
 def test_whoever_bought_or_ordered_is_due_once_in_a_period(conn: Connection) -> None:
     ada, bob, cleo = (keep_customer(conn, name) for name in ("ada", "bob", "cleo"))
-    findings.note(conn, TEST_MODE, ada, [a_finding("cs_1")], NOW)
+    findings.note(conn, ada, [a_finding("cs_1")], NOW)
     orders.start(conn, an_order("ord_1", "bob"))
     orders.start(conn, an_order("ord_2", "cleo"))
     orders.close(conn, "ord_2", OrderState.COMPLETE, NOW)
@@ -137,7 +137,7 @@ def test_whoever_bought_or_ordered_is_due_once_in_a_period(conn: Connection) -> 
 @pytest.mark.parametrize("realm", OTHER_REALMS)
 def test_nobody_is_due_in_another_realm(conn: Connection, realm: Realm) -> None:
     ada = keep_customer(conn, "ada")
-    findings.note(conn, TEST_MODE, ada, [a_finding("cs_1")], NOW)
+    findings.note(conn, ada, [a_finding("cs_1")], NOW)
     stranger = keep_customer(conn, "bob", realm)
     orders.start(conn, an_order("ord_1", "bob"))
     assert stranger.realm != TEST_MODE
@@ -151,7 +151,7 @@ def test_whoever_has_nothing_to_check_is_put_off_for_a_period(conn: Connection) 
     orders.close(conn, "ord_1", OrderState.EXPIRED, NOW)
     assert claim(conn, NOW + DAY) is None
     for customer in (idle, again):
-        findings.note(conn, TEST_MODE, customer, [a_finding(f"cs_{customer.id}")], NOW)
+        findings.note(conn, customer, [a_finding(f"cs_{customer.id}")], NOW)
     assert claim(conn, NOW + 2 * DAY - 1) is None
     assert {claim(conn, NOW + 2 * DAY), claim(conn, NOW + 2 * DAY)} == {idle, again}
 
@@ -160,14 +160,14 @@ def test_however_many_have_nothing_to_check_the_others_get_their_turn(conn: Conn
     for number in range(customers.LOOKED_AT + 5):
         keep_customer(conn, f"idle{number}")
     ada = keep_customer(conn, "ada")
-    findings.note(conn, TEST_MODE, ada, [a_finding("cs_1")], NOW)
+    findings.note(conn, ada, [a_finding("cs_1")], NOW)
     customers.set_checked(conn, ada.id, NOW + 1)
     assert [claim(conn, NOW + DAY + 1) for _ in range(3)] == [None, ada, None]
 
 
 def test_whoever_was_claimed_but_not_reconciled_is_due_again(conn: Connection) -> None:
     ada = keep_customer(conn, "ada")
-    findings.note(conn, TEST_MODE, ada, [a_finding("cs_1")], NOW)
+    findings.note(conn, ada, [a_finding("cs_1")], NOW)
     assert claim(conn, NOW + DAY) == ada
     assert claim(conn, NOW + DAY + LEASE - 1) is None
     assert claim(conn, NOW + DAY + LEASE) == ada
@@ -175,7 +175,7 @@ def test_whoever_was_claimed_but_not_reconciled_is_due_again(conn: Connection) -
 
 def test_whoever_was_reconciled_is_not_due(conn: Connection) -> None:
     ada = keep_customer(conn, "ada")
-    findings.note(conn, TEST_MODE, ada, [a_finding("cs_1")], NOW)
+    findings.note(conn, ada, [a_finding("cs_1")], NOW)
     assert customers.pass_fence(conn, ada.id, customers.take_ticket(conn, ada.id), NOW + DAY)
     assert claim(conn, NOW + 2 * DAY - 1) is None
     assert claim(conn, NOW + 2 * DAY) == ada
@@ -183,7 +183,7 @@ def test_whoever_was_reconciled_is_not_due(conn: Connection) -> None:
 
 def test_a12_who_somebody_was_is_checked_too(conn: Connection) -> None:
     gone = keep_customer(conn, "ada")
-    findings.note(conn, TEST_MODE, gone, [a_finding("cs_1")], NOW)
+    findings.note(conn, gone, [a_finding("cs_1")], NOW)
     customers.replace(conn, gone, "cus_new", NOW)
     assert [claim(conn, NOW + DAY), claim(conn, NOW + DAY)] == [gone, None]
 

@@ -37,7 +37,11 @@ def ada(conn: Connection) -> Customer:
 
 
 def note(conn: Connection, customer: Customer | None, *found: Finding, now: int = NOW) -> None:
-    findings.note(conn, TEST_MODE, customer, found, now)
+    if customer is not None:
+        findings.note(conn, customer, found, now)
+        return
+    for one in found:
+        findings.note_of_stranger(conn, TEST_MODE, one, now)
 
 
 def dismiss(conn: Connection, source: str, **what: Any) -> None:

@@ -68,7 +68,7 @@ def test_events_of_customers_we_know_go_before_any_number_of_others(conn: Connec
         events.keep(conn, an_event(f"evt_other_{number}", customer_id=f"cus_other_{number}"), NOW - 9)
     keep_person(conn, "ada")
     ada = customers.add(conn, "ada", TEST_MODE, "cus_ada", NOW)
-    findings.note(conn, TEST_MODE, ada, [a_finding("cs_1", reference="pi_ada")], NOW)
+    findings.note(conn, ada, [a_finding("cs_1", reference="pi_ada")], NOW)
     events.keep(conn, an_event("evt_ours", customer_id="cus_ada"), NOW)
     events.keep(conn, an_event("evt_disputed", customer_id=None, reference="pi_ada"), NOW)
     assert claim(conn) == ["evt_ours", "evt_disputed"]

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 import pytest
@@ -31,6 +32,10 @@ ODD = because(Code.UNKNOWN_PRICE, prices="price_9")
 ODDER = because(Code.NOT_FINALIZED, invoice="in_1", since=NOW, trouble="No address.")
 
 
+# What is found of strangers is found one second after the other.
+SECONDS = count(NOW)
+
+
 @pytest.fixture
 def ada(conn: Connection) -> Customer:
     keep_person(conn, "ada")
@@ -42,7 +47,11 @@ def note(
 ) -> tuple[Verdict, ...]:
     """Keep one finding. Returns what of it was news."""
     finding = a_finding(source, **{"reference": f"pi_{source}"} | changes)
-    return tuple(one.verdict for one in findings.note(conn, realm, customer, [finding], NOW))
+    if customer is not None:
+        news = findings.note(conn, replace(customer, realm=realm), [finding], NOW)
+    else:
+        news = findings.note_of_stranger(conn, realm, finding, next(SECONDS)) or ()
+    return tuple(one.verdict for one in news)
 
 
 def listed(conn: Connection, limit: int = 10) -> list[str]:
@@ -51,7 +60,7 @@ def listed(conn: Connection, limit: int = 10) -> list[str]:
 
 def test_a_finding_is_kept_as_it_was_made(conn: Connection, ada: Customer) -> None:
     finding = a_finding("cs_1", verdict=QUARANTINED, reference="pi_1", email="a@example.com", amount_refunded=1)
-    findings.note(conn, TEST_MODE, ada, [finding], NOW)
+    findings.note(conn, ada, [finding], NOW)
     assert findings.of_person(conn, "ada", False, 10) == (noted(finding, "ada", NOW),)
     assert findings.of_person(conn, "ada", True, 10) == findings.of_person(conn, "bob", False, 10) == ()
 
@@ -68,11 +77,19 @@ def test_a_new_verdict_is_news_once_and_the_last_one_is_kept(conn: Connection, a
 
 def test_what_was_asked_for_earlier_never_replaces_what_was_found_of_a_stranger_since(conn: Connection) -> None:
     paid, unpaid = (a_finding("cs_1", verdict=verdict) for verdict in (UNCLAIMED, Verdict.UNPAID))
-    for finding, asked_at in ((paid, NOW), (unpaid, NOW - 1)):
-        findings.note(conn, TEST_MODE, None, [finding], asked_at)
+    assert findings.note_of_stranger(conn, TEST_MODE, paid, NOW) == (paid,)
+    assert findings.note_of_stranger(conn, TEST_MODE, unpaid, NOW - 1) == ()
     assert listed(conn) == ["cs_1"]
-    findings.note(conn, TEST_MODE, None, [unpaid], NOW)
+    assert findings.note_of_stranger(conn, TEST_MODE, unpaid, NOW + 1) == (unpaid,)
     assert listed(conn) == []
+
+
+def test_of_two_answers_of_one_second_nobody_knows_which_is_newer(conn: Connection) -> None:
+    paid, unpaid = (a_finding("cs_1", verdict=verdict) for verdict in (UNCLAIMED, Verdict.UNPAID))
+    assert findings.note_of_stranger(conn, TEST_MODE, paid, NOW) == (paid,)
+    assert findings.note_of_stranger(conn, TEST_MODE, paid, NOW) == ()
+    assert findings.note_of_stranger(conn, TEST_MODE, unpaid, NOW) is None
+    assert listed(conn) == ["cs_1"]
 
 
 def test_money_that_a_bank_took_back_needs_no_look(conn: Connection) -> None:
@@ -163,7 +180,7 @@ def test_what_is_found_of_a_subscription_is_kept_as_it_was_made(conn: Connection
     )
     terms: dict[str, Any] = {"ends_at": NOW + DAY, "trial_end": NOW, "invoices": invoices}
     made = a_subscription_finding("sub_1", remarks=(ODD, ODDER), **terms)
-    findings.note(conn, TEST_MODE, ada, [made], NOW)
+    findings.note(conn, ada, [made], NOW)
     (kept,) = findings.of_person(conn, "ada", False, 10)
     assert kept == noted(made, "ada", NOW)
     assert (kept.remarks, kept.invoices) == ((ODD, ODDER), invoices)
@@ -185,7 +202,7 @@ def test_what_is_found_of_a_subscription_is_kept_as_it_was_made(conn: Connection
 
 def test_what_is_remarked_is_news_once_and_listed_while_it_lasts(conn: Connection, ada: Customer) -> None:
     def news(**changes: Any) -> int:
-        return len(findings.note(conn, TEST_MODE, ada, [a_subscription_finding("sub_1", **changes)], NOW))
+        return len(findings.note(conn, ada, [a_subscription_finding("sub_1", **changes)], NOW))
 
     assert (news(), news(remarks=(ODD,)), news(remarks=(ODD,)), news(remarks=(ODDER,))) == (1, 1, 0, 1)
     assert [one.remarks for one in findings.remarked(conn, "stripe", False, 10)] == [(ODDER,)]
@@ -196,7 +213,7 @@ def test_what_is_remarked_is_news_once_and_listed_while_it_lasts(conn: Connectio
 
 def test_of_several_remarks_only_what_is_new_is_news(conn: Connection, ada: Customer) -> None:
     def news(*remarks: Reason) -> int:
-        return len(findings.note(conn, TEST_MODE, ada, [a_subscription_finding("sub_1", remarks=remarks)], NOW))
+        return len(findings.note(conn, ada, [a_subscription_finding("sub_1", remarks=remarks)], NOW))
 
     later = replace(ODDER, facts={**ODDER.facts, "since": NOW + DAY})
     assert (news(ODD, ODDER), news(ODDER, ODD), news(ODDER), news(ODD, ODDER), news(ODD, later)) == (1, 0, 0, 1, 1)
@@ -218,7 +235,7 @@ def test_a_subscription_that_opened_no_door_is_listed_until_it_is_over(conn: Con
     for verdict, amount, unexplained in ((UNCLAIMED, 0, True), (QUARANTINED, 990, True), (Verdict.ENDED, 0, False)):
         paid = an_invoice(total=amount, paid=amount, refunded=amount)
         one = a_subscription_finding("sub_1", verdict=verdict, invoices=(paid,))
-        findings.note(conn, TEST_MODE, ada, [one], NOW)
+        findings.note(conn, ada, [one], NOW)
         assert listed(conn) == (["sub_1"] if unexplained else [])
         assert noted(one, "ada", NOW).unexplained is unexplained
     assert findings.unexplained_payment(conn, "stripe", False, "sub_1") is None
@@ -228,9 +245,9 @@ def test_what_runs_stands_in_the_way_of_another_order(conn: Connection, ada: Cus
     order = an_order("ord_2", "ada")
     assert not findings.running(conn, order)
     for verdict, runs in ((Verdict.GRANTED, True), (Verdict.SUSPENDED, True), (Verdict.ENDED, False)):
-        findings.note(conn, TEST_MODE, ada, [a_subscription_finding("sub_1", verdict=verdict)], NOW)
+        findings.note(conn, ada, [a_subscription_finding("sub_1", verdict=verdict)], NOW)
         assert findings.running(conn, order) is runs
-    findings.note(conn, TEST_MODE, ada, [a_subscription_finding("sub_1"), a_finding("cs_1", order_id="ord_3")], NOW)
+    findings.note(conn, ada, [a_subscription_finding("sub_1"), a_finding("cs_1", order_id="ord_3")], NOW)
     others = (
         replace(order, id="ord_1"),
         replace(order, person_id="bob"),

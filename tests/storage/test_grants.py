@@ -192,7 +192,7 @@ def test_what_an_order_led_to(conn: Connection) -> None:
     keep_person(conn, "ada")
     customer = customers.add(conn, "ada", TEST_MODE, "cus_1", NOW)
     bought, subscribed = keep_grant(conn, "ada", "cs_1"), keep_grant(conn, "ada", "sub_1", until=NOW + DAY)
-    findings.note(conn, TEST_MODE, customer, [a_finding("sub_1", order_id="o2")], NOW)
+    findings.note(conn, customer, [a_finding("sub_1", order_id="o2")], NOW)
     once, again = an_order("o1", "ada", checkout_id="cs_1"), an_order("o2", "ada", recurring=True, checkout_id="cs_2")
     assert grants.of_order(conn, once) == (bought,)
     assert grants.of_order(conn, again) == (subscribed,)

@@ -44,7 +44,7 @@ def test_receipts_which_show_a_name_are_forgotten_those_of_each_period_too(conn:
         customer = customers.add(conn, known.id, TEST_MODE, f"cus_{person}", NOW)
         invoices = (an_invoice("in_2"), an_invoice("in_1", refunded=9))
         one = a_subscription_finding(f"sub_{person}", invoices=invoices, email="a@example.com")
-        findings.note(conn, TEST_MODE, customer, [one], NOW)
+        findings.note(conn, customer, [one], NOW)
     privacy.erase(conn, "ada", NOW)
     (grant,) = grants.of_person(conn, "ada", TEST_MODE)
     (found,) = findings.of_person(conn, "ada", False, 10)

@@ -51,7 +51,7 @@ def payers(conn: Connection, names: Iterable[str]) -> None:
     for number, name in enumerate(names):
         keep_person(conn, name)
         customer = customers.add(conn, name, TEST_MODE, f"cus_{name}", NOW + number)
-        findings.note(conn, TEST_MODE, customer, [a_finding(f"cs_{name}")], NOW)
+        findings.note(conn, customer, [a_finding(f"cs_{name}")], NOW)
 
 
 async def test_everybody_who_bought_or_ordered_is_asked_for_once_in_a_period(database: Database) -> None:

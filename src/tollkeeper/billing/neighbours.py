@@ -1,5 +1,7 @@
 """What is bought on the account by somebody who is no customer of ours: for us after all, or a neighbour's business."""
 
+import asyncio
+
 import structlog
 
 from tollkeeper.billing.entitlements import is_marked, unclaimed
@@ -15,6 +17,9 @@ log = structlog.get_logger()
 
 BATCH = 100
 
+# How often a purchase is asked for again, when another answer was written in the same second.
+TRIES = 5
+
 
 async def look_at(services: Services, realm: Realm, source: str, *, evidence: str) -> Finding | None:
     """Ask what has been bought, and keep what is found of it, for operators to see. It gives no access.
@@ -22,18 +27,23 @@ async def look_at(services: Services, realm: Realm, source: str, *, evidence: st
     Where it turns out to be a customer's of ours, they are reconciled. None: the provider knows of no such purchase or
     subscription. Raises ``ProviderUnavailable`` or ``ProviderRefused``.
     """
-    asked_at = services.clock()
-    bought = await services.provider.bought(source)
-    if bought is None:
-        return None
-    buyer = await services.database.read(customers.find, realm, bought.customer_id or bought.source)
-    if buyer is not None:
-        done = await reconcile(services, buyer, evidence=evidence)
-        return next((one for one in done.findings if one.bought.source == bought.source), None)
-    ours = await services.database.read(marks.known, [bought])
-    found = unclaimed(bought, is_marked(bought, ours), services.catalog, realm.provider)
-    report(services, await services.database.write(findings.note, realm, None, [found], asked_at))
-    return found
+    for _ in range(TRIES):
+        asked_at = services.clock()
+        bought = await services.provider.bought(source)
+        if bought is None:
+            return None
+        buyer = await services.database.read(customers.find, realm, bought.customer_id or bought.source)
+        if buyer is not None:
+            done = await reconcile(services, buyer, evidence=evidence)
+            return next((one for one in done.findings if one.bought.source == bought.source), None)
+        ours = await services.database.read(marks.known, [bought])
+        found = unclaimed(bought, is_marked(bought, ours), services.catalog, realm.provider)
+        news = await services.database.write(findings.note_of_stranger, realm, found, asked_at)
+        if news is not None:
+            report(services, news)
+            return found
+        await asyncio.sleep(1)
+    raise ProviderUnavailable("Others kept writing about this payment while the provider was asked.")
 
 
 async def look_again(services: Services, realm: Realm, *, evidence: str) -> None:

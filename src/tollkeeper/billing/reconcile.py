@@ -141,7 +141,7 @@ def _apply(conn: Connection, snapshot: Snapshot, catalog: Catalog, ticket: int, 
         return Reconciled(findings, superseded=True)
     _close_orders(conn, snapshot, ordered, findings, now)
     changes = sum(_settle(conn, customer, found, held.get(found.bought.source), evidence, now) for found in findings)
-    news = noted.note(conn, customer.realm, customer, findings, now)
+    news = noted.note(conn, customer, findings, now)
     bought = grants.of_person(conn, customer.person_id, customer.realm) if snapshot.subscriptions else ()
     to_end = endings(findings, bought, catalog, now)
     twice = _paid_twice(conn, customer, catalog, to_end, now) if changes else ()

@@ -158,7 +158,8 @@ class PaymentProvider(Protocol):
     async def bought(self, source: str) -> Purchase | Subscription | None:
         """One completed checkout or one subscription of the account, whoever made it and paid.
 
-        A checkout for a subscription leads to that. None if there is none by that id, or nobody has completed it.
+        ``source`` is its id, or that of the payment for a checkout. A checkout for a subscription leads to that. None
+        if there is none by that id, or nobody has completed it.
         """
         ...
 

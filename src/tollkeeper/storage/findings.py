@@ -108,25 +108,38 @@ class Noted:
         return self.verdict is Verdict.GRANTED and in_force(self.until, now)
 
 
-def note(
-    conn: Connection, realm: Realm, customer: Customer | None, found: Iterable[Finding], now: int
-) -> tuple[Finding, ...]:
-    """Keep what was found at ``now`` (Unix seconds). Returns those whose verdict is news, or what is remarked of them.
+def note(conn: Connection, customer: Customer, found: Iterable[Finding], now: int) -> tuple[Finding, ...]:
+    """Keep what was found of a customer at ``now`` (Unix seconds). What is written is fenced by the customer's tickets.
 
-    A customer's findings are fenced by tickets. Of a stranger's purchase, what was asked for earlier never replaces
-    what was found since, nor what was found of a customer.
+    Returns those whose verdict is news, or what is remarked of them.
     """
-    buyer = {"customer_id": customer.id if customer else None}
-    wanted = {one.bought.source: (one, _values(one) | buyer) for one in found}
+    wanted = {one.bought.source: (one, _values(one) | {"customer_id": customer.id}) for one in found}
     if not wanted:
         return ()
-    asked = {**columns_of(realm), "sources": list(wanted)}
+    asked = {**columns_of(customer.realm), "sources": list(wanted)}
     known = {row.source: row for row in conn.execute(_KEPT, asked)}
     changed = {source: pair for source, pair in wanted.items() if not _says(known.get(source), pair[1])}
     if changed:
-        given = [columns_of(realm) | values | {"found_at": now} for _, values in changed.values()]
-        conn.execute(_keeping(conn.dialect.name, customer is not None), given)
+        given = [columns_of(customer.realm) | values | {"found_at": now} for _, values in changed.values()]
+        conn.execute(_keeping(conn.dialect.name, True), given)
     return tuple(one for one, _ in changed.values() if _is_news(one, known.get(one.bought.source)))
+
+
+def note_of_stranger(conn: Connection, realm: Realm, found: Finding, asked_at: int) -> tuple[Finding, ...] | None:
+    """Keep what was found of what nobody known here bought. ``asked_at``: when the provider was asked (Unix seconds).
+
+    It never replaces what was asked for later, nor what was found of a customer. Returns it if it is news, or else
+    nothing; None if something else was found in the same second: then nobody knows which is newer, so ask again.
+    """
+    values, asked = _values(found) | {"customer_id": None}, {**columns_of(realm), "sources": [found.bought.source]}
+    before = conn.execute(_KEPT, asked).one_or_none()
+    if _says(before, values):
+        return ()
+    given = columns_of(realm) | values | {"found_at": asked_at}
+    if conn.execute(_keeping(conn.dialect.name, False), given).first() is not None:
+        return (found,) if _is_news(found, before) else ()
+    now = conn.execute(_KEPT, asked).one()
+    return None if now.customer_id is None and now.found_at == asked_at else ()
 
 
 def source_of(conn: Connection, realm: Realm, reference: str) -> str | None:
@@ -262,14 +275,15 @@ def noted(found: Finding, person_id: str, now: int) -> Noted:
 
 @cache
 def _keeping(dialect: str, fenced: bool) -> Executable:
+    """What is not fenced by tickets replaces only what was asked for before, and nothing of a customer."""
     fresh = insert_into(dialect, findings)
-    return fresh.on_conflict_do_update(
+    older = and_(findings.c.customer_id.is_(None), findings.c.found_at < fresh.excluded.found_at)
+    keeping = fresh.on_conflict_do_update(
         index_elements=["provider", "account", "live", "source"],
         set_={column.name: fresh.excluded[column.name] for column in findings.columns if not column.primary_key},
-        where=None
-        if fenced
-        else and_(findings.c.customer_id.is_(None), findings.c.found_at <= fresh.excluded.found_at),
+        where=None if fenced else older,
     )
+    return keeping if fenced else keeping.returning(findings.c.id)
 
 
 # Made once: every reconcile asks, and every purchase.

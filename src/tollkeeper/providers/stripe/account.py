@@ -287,9 +287,10 @@ class StripeProvider:
         """See ``PaymentProvider``."""
         try:
             async with self._calling() as client:
-                if source.startswith(CHECKOUT):
-                    return await _gone_through(client, source)
-                return await _subscription(client, source) if source.startswith("sub_") else None
+                if source.startswith("sub_"):
+                    return await _subscription(client, source)
+                checkout = await _checkout_of(client, source) if source.startswith("pi_") else source
+                return await _gone_through(client, checkout) if checkout.startswith(CHECKOUT) else None
         except ProviderMissing:
             return None
 
@@ -409,6 +410,12 @@ def advised(advice: str) -> Iterator[None]:
     except ProviderRefused as refusal:
         refusal.advice = refusal.advice or advice
         raise
+
+
+async def _checkout_of(client: "stripe.StripeClient", payment: str) -> str:
+    """The checkout session that a payment was made in; empty if none. https://docs.stripe.com/api/checkout/sessions/list"""
+    found = await ask(client, "get", SESSIONS, payment_intent=payment)
+    return str(found["data"][0]["id"]) if found["data"] else ""
 
 
 async def _gone_through(client: "stripe.StripeClient", checkout_id: str) -> Purchase | Subscription | None:
