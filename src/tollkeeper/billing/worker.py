@@ -38,7 +38,7 @@ class Worker:
 
     def __init__(self, services: Services, sweep_period: int, checkout_service: CheckoutService) -> None:
         """``sweep_period`` is how often everybody who bought something is reconciled at least, in seconds."""
-        self._books = services
+        self._services = services
         self._checkout_service = checkout_service
         self._sweep_period = sweep_period
         self._stopping = False
@@ -75,7 +75,7 @@ class Worker:
         while not self._stopping:
             awake.clear()
             try:
-                rest = 0 if await work(await self._books.realm()) else IDLE
+                rest = 0 if await work(await self._services.realm()) else IDLE
             except TollkeeperError as error:
                 log.warning("background work postponed", error=str(error))
                 rest = AFTER_TROUBLE
@@ -86,7 +86,7 @@ class Worker:
                 await _sleep(awake, rest)
 
     async def _drain(self, realm: Realm) -> bool:
-        return bool(await drain(self._books, realm))
+        return bool(await drain(self._services, realm))
 
     async def _look_around(self, realm: Realm) -> bool:
         await self._clean()
@@ -96,19 +96,19 @@ class Worker:
 
     async def _poll(self, realm: Realm) -> None:
         """What is new in the list is handled at once. Trouble with the list must not hold up the sweep."""
-        now = self._books.clock()
+        now = self._services.clock()
         if 0 <= now - self._looked_at < LOOK:  # unless the clock was put back
             return
         self._looked_at = now
         try:
-            if await poll(self._books, realm):
+            if await poll(self._services, realm):
                 self.wake()
         except TollkeeperError as error:
             log.warning("events not polled", error=str(error))
 
     async def _try_sales(self) -> None:
         """At the start all that is off sale is tried: settings may have changed. Trouble must not hold up the sweep."""
-        now, first = self._books.clock(), not self._tried_at
+        now, first = self._services.clock(), not self._tried_at
         if 0 <= now - self._tried_at < LOOK:
             return
         self._tried_at = now
@@ -118,24 +118,24 @@ class Worker:
             log.warning("nothing tried that is off sale", error=str(error))
 
     async def _sweep(self, realm: Realm) -> bool:
-        now = self._books.clock()
+        now = self._services.clock()
         if 0 <= now - self._rested_at < REST:
             return False
-        if await sweep(self._books, realm, self._sweep_period):
+        if await sweep(self._services, realm, self._sweep_period):
             return True
         self._rested_at = now
         return False
 
     async def _clean(self) -> None:
         """Trouble with what is of no use to anybody must not hold up the rest."""
-        now = self._books.clock()
+        now = self._services.clock()
         if 0 <= now - self._cleaned_at < HOUSEKEEPING:
             return
         self._cleaned_at = now
         try:
-            await self._books.database.write(login_sessions.forget_expired, now)
-            await self._books.database.write(handovers.forget_expired, now)
-            await self._books.database.write(off_sale.forget, now - A_PERSON_IS_LISTED)
+            await self._services.database.write(login_sessions.forget_expired, now)
+            await self._services.database.write(handovers.forget_expired, now)
+            await self._services.database.write(off_sale.forget, now - A_PERSON_IS_LISTED)
         except TollkeeperError as error:
             log.warning("nothing forgotten", error=str(error))
 
