@@ -105,7 +105,7 @@ class Shop:
     async def to_check(self) -> tuple[PaymentIssue, ...]:
         services = self.services
         return await services.database.read(
-            operators.payments_to_check, services.catalog, "stripe", False, services.clock(), 10
+            operators.payments_to_check, services.catalog, services.mode, services.clock(), 10
         )
 
 

@@ -206,7 +206,7 @@ async def test_j07_disputes_of_periods_that_are_over_are_settled_at_once_and_end
     assert len(disputes) == 3
     await shop.hear()  # for the first time in six weeks
     told = {
-        one.object_id: one.outcome for one in await shop.services.database.read(events.newest, "stripe", False, 100)
+        one.object_id: one.outcome for one in await shop.services.database.read(events.newest, shop.services.mode, 100)
     }
     assert {told[dispute.id] for dispute in disputes} == {"0 changed"}
     assert b'tollkeeper_reconciles_total{outcome="superseded"} 0.0' in shop.services.metrics.text()

@@ -53,16 +53,16 @@ async def cases(shop: Shop) -> dict[str, PaymentIssue]:
 async def everything(shop: Shop) -> dict[str, PaymentIssue]:
     """What ``tollkeeper payments --all`` lists, by payment."""
     services = shop.services
-    where = (services.catalog, "stripe", False, services.clock(), 100)
+    where = (services.catalog, shop.services.mode, services.clock(), 100)
     return {one.payment: one for one in await services.database.read(operators.all_payments, *where)}
 
 
 async def unexplained(shop: Shop) -> dict[Verdict, int]:
-    return await shop.services.database.read(findings.count_unexplained, "stripe", False)
+    return await shop.services.database.read(findings.count_unexplained, shop.services.mode)
 
 
 async def other_sales(shop: Shop) -> int:
-    return await shop.services.database.read(findings.count_unrelated, "stripe", False)
+    return await shop.services.database.read(findings.count_unrelated, shop.services.mode)
 
 
 async def sentence(shop: Shop, person: Person, feature: str = "reports") -> str:
@@ -83,12 +83,12 @@ async def adopt(shop: Shop, person: Person, payment: str, **more: Any) -> Adopte
 
 async def dismiss(shop: Shop, payment: str, note: str = "Paid back in cash") -> None:
     await shop.services.database.write(
-        operators.dismiss, shop.services.catalog, "stripe", False, payment, note, shop.services.clock()
+        operators.dismiss, shop.services.catalog, shop.services.mode, payment, note, shop.services.clock()
     )
 
 
 async def restore(shop: Shop, payment: str) -> None:
-    await shop.services.database.write(operators.restore, "stripe", False, payment)
+    await shop.services.database.write(operators.restore, shop.services.mode, payment)
 
 
 def another_customer(shop: Shop) -> str:

@@ -68,7 +68,7 @@ def a_grant(person_id: str, source: str, **changes: Any) -> Grant:
         "id": 0,
         "person_id": person_id,
         "product": "dashboard",
-        "realm": TEST_MODE,
+        "origin": TEST_MODE,
         "source": source,
         "since": NOW,
         "until": None,

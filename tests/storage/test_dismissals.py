@@ -46,23 +46,23 @@ def note(conn: Connection, customer: Customer | None, *found: Finding, now: int 
 
 def dismiss(conn: Connection, source: str, **what: Any) -> None:
     seen = {"verdict": None, "remarks": (), "product": None} | what
-    dismissals.dismiss(conn, "stripe", False, source, WHY, NOW, **seen)
+    dismissals.dismiss(conn, TEST_MODE.mode, source, WHY, NOW, **seen)
 
 
 def listed(conn: Connection, *, dismissed: bool) -> list[str]:
-    return [one.source for one in findings.unexplained(conn, "stripe", False, 10, dismissed=dismissed)]
+    return [one.source for one in findings.unexplained(conn, TEST_MODE.mode, 10, dismissed=dismissed)]
 
 
 def remarked(conn: Connection, *, dismissed: bool) -> list[str]:
-    return [one.source for one in findings.remarked(conn, "stripe", False, 10, dismissed=dismissed)]
+    return [one.source for one in findings.remarked(conn, TEST_MODE.mode, 10, dismissed=dismissed)]
 
 
 def test_a_verdict_is_dismissed_as_long_as_it_stays(conn: Connection) -> None:
     note(conn, None, a_finding("cs_1", verdict=Verdict.UNCLAIMED), a_finding("cs_2", verdict=Verdict.UNCLAIMED))
     dismiss(conn, "cs_1", verdict=Verdict.UNCLAIMED)
     assert (listed(conn, dismissed=False), listed(conn, dismissed=True)) == (["cs_2"], ["cs_1"])
-    assert findings.count_unexplained(conn, "stripe", False)[Verdict.UNCLAIMED] == 1
-    known = dismissals.of_sources(conn, "stripe", False, ["cs_1", "cs_2"])
+    assert findings.count_unexplained(conn, TEST_MODE.mode)[Verdict.UNCLAIMED] == 1
+    known = dismissals.of_sources(conn, TEST_MODE.mode, ["cs_1", "cs_2"])
     assert known == {"cs_1": dismissals.Dismissal("cs_1", WHY, NOW)}
     note(conn, None, a_finding("cs_1", verdict=Verdict.QUARANTINED), now=NOW + 1)
     assert (sorted(listed(conn, dismissed=False)), listed(conn, dismissed=True)) == (["cs_1", "cs_2"], [])
@@ -81,7 +81,7 @@ def test_remarks_are_dismissed_as_long_as_they_are_the_same(conn: Connection, ad
 def test_what_was_bought_twice_is_dismissed_for_that_product(conn: Connection, ada: Customer) -> None:
     keep_grant(conn, "ada", "cs_1", since=NOW - 1)
     second = keep_grant(conn, "ada", "cs_2")
-    keep_grant(conn, "ada", "cs_2", realm=OTHER_ACCOUNT, product="other")
+    keep_grant(conn, "ada", "cs_2", origin=OTHER_ACCOUNT, product="other")
     note(conn, ada, a_finding("cs_1"), a_finding("cs_2"))
 
     def twice(person_id: str | None = None, *, dismissed: bool = False) -> list[Grant]:
@@ -99,21 +99,21 @@ def test_what_was_bought_twice_is_dismissed_for_that_product(conn: Connection, a
 def test_what_is_restored_is_as_before(conn: Connection) -> None:
     note(conn, None, a_finding("cs_1", verdict=Verdict.UNCLAIMED, reference="pi_1"))
     for name in ("cs_1", "pi_1"):
-        assert not dismissals.restore(conn, "stripe", False, name)
+        assert not dismissals.restore(conn, TEST_MODE.mode, name)
         dismiss(conn, "cs_1", verdict=Verdict.UNCLAIMED)
-        assert not dismissals.restore(conn, "stripe", True, name)
-        assert not dismissals.restore(conn, "stripe", False, "cs_2")
-        assert dismissals.restore(conn, "stripe", False, name)
+        assert not dismissals.restore(conn, LIVE_MODE.mode, name)
+        assert not dismissals.restore(conn, TEST_MODE.mode, "cs_2")
+        assert dismissals.restore(conn, TEST_MODE.mode, name)
         assert listed(conn, dismissed=False) == ["cs_1"]
 
 
 @pytest.mark.parametrize("engine", ["sqlite"])
 def test_other_sales_are_counted_by_an_index_of_their_own(conn: Connection) -> None:
     note(conn, None, a_finding("cs_1", verdict=Verdict.UNRELATED), a_finding("cs_2"))
-    assert findings.count_unrelated(conn, "stripe", False) == 1
-    assert findings.count_unrelated(conn, "stripe", True) == 0
-    assert [one.source for one in findings.unrelated(conn, "stripe", False, 9)] == ["cs_1"]
-    query = select(func.count()).where(*findings._unrelated("stripe", False))
+    assert findings.count_unrelated(conn, TEST_MODE.mode) == 1
+    assert findings.count_unrelated(conn, LIVE_MODE.mode) == 0
+    assert [one.source for one in findings.unrelated(conn, TEST_MODE.mode, 9)] == ["cs_1"]
+    query = select(func.count()).where(*findings._unrelated(TEST_MODE.mode))
     words = query.compile(conn, compile_kwargs={"render_postcompile": True})
     plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}", ("stripe",)).all()
     assert any("ix_findings_unrelated" in row.detail for row in plan)

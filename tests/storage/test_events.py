@@ -134,7 +134,7 @@ def test_a_late_failure_does_not_undo_what_another_worker_did(conn: Connection) 
 
 
 def states(conn: Connection, *, failed: bool = False) -> dict[str, str]:
-    return {one.id: one.state.value for one in events.newest(conn, "stripe", False, 10, failed=failed)}
+    return {one.id: one.state.value for one in events.newest(conn, TEST_MODE.mode, 10, failed=failed)}
 
 
 def one_in_each_state(conn: Connection) -> None:
@@ -154,12 +154,12 @@ def test_events_are_listed_with_their_states_newest_first(conn: Connection) -> N
     assert list(listed) == ["evt_ignored", "evt_parked", "evt_failed", "evt_handled", "evt_waiting"]
     assert all(id == f"evt_{state}" for id, state in listed.items())
     assert set(states(conn, failed=True)) == {"evt_failed", "evt_parked"}
-    assert len(events.newest(conn, "stripe", False, 2)) == 2
+    assert len(events.newest(conn, TEST_MODE.mode, 2)) == 2
 
 
 def test_what_failed_is_replayed_as_if_never_tried(conn: Connection) -> None:
     one_in_each_state(conn)
-    assert events.replay_failed(conn, "stripe", False, NOW + 9) == ("evt_failed", "evt_parked")
+    assert events.replay_failed(conn, TEST_MODE.mode, NOW + 9) == ("evt_failed", "evt_parked")
     again = events.claim(conn, TEST_MODE, NOW + 9, 10, LEASE)
     assert {kept.event.id: kept.attempts for kept in again} == {"evt_failed": 1, "evt_parked": 1}
     assert states(conn, failed=True) == {}
@@ -168,7 +168,7 @@ def test_what_failed_is_replayed_as_if_never_tried(conn: Connection) -> None:
 def test_events_are_replayed_by_id_except_ignored_ones(conn: Connection) -> None:
     one_in_each_state(conn)
     wanted = ["evt_handled", "evt_ignored", "evt_other", "evt_unknown"]
-    assert events.replay(conn, "stripe", False, wanted, NOW + 4) == ("evt_handled",)
+    assert events.replay(conn, TEST_MODE.mode, wanted, NOW + 4) == ("evt_handled",)
     assert claim(conn, NOW + 4) == ["evt_handled"]
 
 

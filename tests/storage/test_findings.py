@@ -18,7 +18,7 @@ from tests.storage.makers import (
     keep_person,
 )
 
-from tollkeeper.model.access import Verdict
+from tollkeeper.model.access import Operator, Verdict
 from tollkeeper.model.bought import Bill, Dispute, Invoice, SubscriptionStatus
 from tollkeeper.model.orders import Customer, Realm
 from tollkeeper.model.people import Person
@@ -26,7 +26,7 @@ from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.storage import customers, findings, grants
 from tollkeeper.storage.findings import Noted, noted
 
-OPERATOR = Realm("operator", "", live=False)
+OPERATOR = Operator(live=False)
 UNCLAIMED, QUARANTINED = Verdict.UNCLAIMED, Verdict.QUARANTINED
 ODD = because(Code.UNKNOWN_PRICE, prices="price_9")
 ODDER = because(Code.NOT_FINALIZED, invoice="in_1", since=NOW, trouble="No address.")
@@ -55,7 +55,7 @@ def note(
 
 
 def listed(conn: Connection, limit: int = 10) -> list[str]:
-    return [one.source for one in findings.unexplained(conn, "stripe", False, limit)]
+    return [one.source for one in findings.unexplained(conn, TEST_MODE.mode, limit)]
 
 
 def test_a_finding_is_kept_as_it_was_made(conn: Connection, ada: Customer) -> None:
@@ -129,12 +129,12 @@ def test_a_payment_that_an_operator_granted_something_for_is_explained_until_tha
 ) -> None:
     note(conn, None, "cs_1", verdict=UNCLAIMED, reference=reference)
     named = reference or "cs_1"
-    found = findings.unexplained_payment(conn, "stripe", False, named)
+    found = findings.unexplained_payment(conn, TEST_MODE.mode, named)
     assert found
     assert (found.source, found.payment) == ("cs_1", named)
-    given = keep_grant(conn, "ada", "grt_1", realm=OPERATOR, amount=None, currency=None, reference=named)
+    given = keep_grant(conn, "ada", "grt_1", origin=OPERATOR, amount=None, currency=None, reference=named)
     assert listed(conn) == []
-    assert findings.unexplained_payment(conn, "stripe", False, named) is None
+    assert findings.unexplained_payment(conn, TEST_MODE.mode, named) is None
     grants.change(conn, replace(given, revoked_at=NOW))
     assert listed(conn) == ["cs_1"]
 
@@ -142,12 +142,12 @@ def test_a_payment_that_an_operator_granted_something_for_is_explained_until_tha
 def test_a_grant_of_the_provider_itself_or_of_another_mode_explains_nothing(conn: Connection, ada: Customer) -> None:
     note(conn, ada, "cs_1", verdict=QUARANTINED)
     keep_grant(conn, "ada", "cs_1", reference="pi_cs_1")
-    keep_grant(conn, "ada", "grt_1", realm=replace(OPERATOR, live=True), reference="pi_cs_1")
+    keep_grant(conn, "ada", "grt_1", origin=replace(OPERATOR, live=True), reference="pi_cs_1")
     assert listed(conn) == ["cs_1"]
 
 
 def about(conn: Connection, person: Person) -> list[Noted]:
-    return list(findings.unexplained_about(conn, "stripe", False, person, 10))
+    return list(findings.unexplained_about(conn, TEST_MODE.mode, person, 10))
 
 
 def test_about_a_person_is_also_what_somebody_unknown_paid_with_the_same_address(
@@ -168,7 +168,7 @@ def test_about_a_person_is_also_what_somebody_unknown_paid_with_the_same_address
 
 @pytest.mark.parametrize("engine", ["sqlite"])
 def test_the_unexplained_are_found_by_an_index_of_their_own(conn: Connection) -> None:
-    query = findings._unexplained("stripe", False).compile(conn, compile_kwargs={"render_postcompile": True})
+    query = findings._unexplained(TEST_MODE.mode).compile(conn, compile_kwargs={"render_postcompile": True})
     plan = conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}", ("stripe",)).all()
     assert any("ix_findings_unexplained" in row.detail for row in plan)
 
@@ -205,10 +205,10 @@ def test_what_is_remarked_is_news_once_and_listed_while_it_lasts(conn: Connectio
         return len(findings.note(conn, ada, [a_subscription_finding("sub_1", **changes)], NOW))
 
     assert (news(), news(remarks=(ODD,)), news(remarks=(ODD,)), news(remarks=(ODDER,))) == (1, 1, 0, 1)
-    assert [one.remarks for one in findings.remarked(conn, "stripe", False, 10)] == [(ODDER,)]
-    assert len(findings.remarked(conn, "stripe", False, 10, "ada")) == 1
-    assert findings.remarked(conn, "stripe", False, 10, "bob") == findings.remarked(conn, "stripe", True, 10) == ()
-    assert (news(), findings.remarked(conn, "stripe", False, 10)) == (0, ())
+    assert [one.remarks for one in findings.remarked(conn, TEST_MODE.mode, 10)] == [(ODDER,)]
+    assert len(findings.remarked(conn, TEST_MODE.mode, 10, "ada")) == 1
+    assert findings.remarked(conn, TEST_MODE.mode, 10, "bob") == findings.remarked(conn, LIVE_MODE.mode, 10) == ()
+    assert (news(), findings.remarked(conn, TEST_MODE.mode, 10)) == (0, ())
 
 
 def test_of_several_remarks_only_what_is_new_is_news(conn: Connection, ada: Customer) -> None:
@@ -238,7 +238,7 @@ def test_a_subscription_that_opened_no_door_is_listed_until_it_is_over(conn: Con
         findings.note(conn, ada, [one], NOW)
         assert listed(conn) == (["sub_1"] if unexplained else [])
         assert noted(one, "ada", NOW).unexplained is unexplained
-    assert findings.unexplained_payment(conn, "stripe", False, "sub_1") is None
+    assert findings.unexplained_payment(conn, TEST_MODE.mode, "sub_1") is None
 
 
 def test_what_runs_stands_in_the_way_of_another_order(conn: Connection, ada: Customer) -> None:

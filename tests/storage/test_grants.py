@@ -64,7 +64,7 @@ def test_a06_one_grant_per_source_ever(conn: Connection, grant: Grant) -> None:
 @pytest.mark.parametrize("realm", OTHER_REALMS)
 def test_b19_the_same_source_in_another_realm_is_another(conn: Connection, grant: Grant, realm: Realm) -> None:
     assert grants.of_person(conn, "ada", realm) == ()
-    other = keep_grant(conn, "bob", "cs_1", realm=realm)
+    other = keep_grant(conn, "bob", "cs_1", origin=realm)
     assert grants.of_person(conn, "bob", realm) == (other,)
     assert grants.of_person(conn, "ada", TEST_MODE) == (grant,)
 
@@ -105,10 +105,10 @@ def test_a_change_touches_one_grant_only(conn: Connection, grant: Grant) -> None
 def test_held_now_are_those_in_force_from_every_provider(conn: Connection, grant: Grant) -> None:
     keep_grant(conn, "ada", "ran-out", until=NOW)
     keep_grant(conn, "ada", "revoked", revoked_at=NOW - 1)
-    keep_grant(conn, "ada", "live", realm=LIVE_MODE)
+    keep_grant(conn, "ada", "live", origin=LIVE_MODE)
     keep_grant(conn, "bob", "somebody-else")
     lasting = keep_grant(conn, "ada", "lasting", until=NOW + 1, since=NOW - DAY)
-    elsewhere = keep_grant(conn, "ada", "elsewhere", realm=OTHER_PROVIDER, since=NOW - 2 * DAY)
+    elsewhere = keep_grant(conn, "ada", "elsewhere", origin=OTHER_PROVIDER, since=NOW - 2 * DAY)
     assert grants.held(conn, "ada", live=False, now=NOW) == (grant, lasting, elsewhere)
 
 
@@ -125,15 +125,15 @@ def test_products_held_by_several_people(conn: Connection) -> None:
     keep_grant(conn, "ada", "cs_3")
     keep_grant(conn, "bob", "cs_4", revoked_at=NOW)
     keep_grant(conn, "bob", "cs_5", until=NOW)
-    keep_grant(conn, "bob", "cs_6", realm=LIVE_MODE)
+    keep_grant(conn, "bob", "cs_6", origin=LIVE_MODE)
     assert grants.products_held(conn, ["ada", "bob"], False, NOW) == {"ada": ("dashboard", "reports"), "bob": ()}
 
 
 def test_every_grant_of_a_mode_from_every_account(conn: Connection) -> None:
     keep_person(conn, "ada")
     old = keep_grant(conn, "ada", "cs_1", revoked_at=NOW)
-    new = keep_grant(conn, "ada", "cs_2", realm=OTHER_ACCOUNT, since=NOW + 1)
-    keep_grant(conn, "ada", "cs_3", realm=LIVE_MODE)
+    new = keep_grant(conn, "ada", "cs_2", origin=OTHER_ACCOUNT, since=NOW + 1)
+    keep_grant(conn, "ada", "cs_3", origin=LIVE_MODE)
     assert grants.in_mode(conn, "ada", live=False) == (new, old)
 
 

@@ -22,7 +22,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import IntegrityError
 from tests.storage.conftest import Begin
-from tests.storage.makers import NOW, a_grant
+from tests.storage.makers import NOW, TEST_MODE, a_grant
 from tests.support.databases import Cluster
 from tests.support.running import look
 
@@ -302,7 +302,7 @@ def test_what_was_written_before_reasons_had_codes_stays_readable(nothing_url: s
         "cs_1": ("Paid in full.", (), ()),
         "sub_1": ("Paid until 1 January 1970.", (because(Code.WRITTEN, words="No product has its price."),), ()),
     }
-    remarked = look(nothing_url, lambda conn: findings.remarked(conn, "stripe", False, 10))
+    remarked = look(nothing_url, lambda conn: findings.remarked(conn, TEST_MODE.mode, 10))
     (case,) = cases((), (), Catalog(()), remarked=remarked)
     assert (case.kind, case.payment, case.reason) == ("unknown price", "sub_1", "No product has its price.")
     told = [(one.change, sentence(one.reason)) for one in look(nothing_url, lambda conn: audit.of_person(conn, "ada"))]

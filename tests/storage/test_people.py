@@ -109,7 +109,7 @@ def test_k77_who_shares_a_verified_address_is_told_with_what_they_have(conn: Con
     keep(conn, "per_3", "Ada", None)
     for product, until in (("pro", None), ("basic", NOW + 1), ("gone", NOW)):
         keep_grant(conn, "per_2", f"cs_{product}", product=product, until=until, reason=because(Code.PAID))
-    keep_grant(conn, "per_2", "cs_live", product="live", realm=LIVE_MODE, reason=because(Code.PAID))
+    keep_grant(conn, "per_2", "cs_live", product="live", origin=LIVE_MODE, reason=because(Code.PAID))
     assert people.sharing_address(conn, ada, False, NOW) == (
         people.Namesake(other, ("https://id.example",), ("basic", "pro"), ()),
     )

@@ -7,9 +7,9 @@ import pytest
 from tests.storage.makers import a_grant, an_invoice, an_order
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.model.access import Grant, Verdict
+from tollkeeper.model.access import Grant, Operator, Verdict
 from tollkeeper.model.bought import Dispute, Invoice, SubscriptionStatus
-from tollkeeper.model.orders import OrderState, Realm
+from tollkeeper.model.orders import OrderState
 from tollkeeper.model.people import Person
 from tollkeeper.model.selling import Product
 from tollkeeper.operating.explanations import Explanation, answers, cases, event_words, history, remarks
@@ -90,7 +90,7 @@ def ended(reason: Reason, **changes: Any) -> Grant:
 
 GIVEN = replace(
     GRANT,
-    realm=Realm("operator", "", live=False),
+    origin=Operator(live=False),
     source="grt_1",
     reason=because(Code.OPERATOR_GRANTED, note="Won it in the raffle."),
     amount=None,
@@ -459,7 +459,7 @@ def test_an_event_tells_how_far_it_has_come(event: Kept, words: str) -> None:
 
 
 def test_history_is_in_order_of_time_and_of_cause() -> None:
-    granted = Entry(1, NOON, "per_1", "granted", "dashboard", GRANT.realm, "cs_1", because(Code.PAID), "evt_1")
+    granted = Entry(1, NOON, "per_1", "granted", "dashboard", GRANT.origin, "cs_1", because(Code.PAID), "evt_1")
     later = replace(ORDER, id="or_2", created_at=NOON + 60)
     event = kept(State.HANDLED, outcome="1 changed")
     told = history(alice(changes=(granted,), orders=(later, ORDER), events=(event,)))

@@ -28,7 +28,7 @@ MOST_TOLD = 500
 
 async def known(services: Services, person_id: str | None) -> tuple[OffSale, ...]:
     """What was refused to everybody, and to this person alone, lately or not."""
-    return await services.database.read(off_sale.known, services.provider.name, services.provider.live, person_id)
+    return await services.database.read(off_sale.known, services.mode, person_id)
 
 
 def in_the_way(known: Iterable[OffSale], product: str, price_id: str | None, now: int) -> OffSale | None:
@@ -60,7 +60,7 @@ async def take_off(
 
 async def put_back(services: Services, found: OffSale) -> None:
     """It can be sold again, or is to be no longer."""
-    if await services.database.write(off_sale.lift, services.provider.name, services.provider.live, found):
+    if await services.database.write(off_sale.lift, services.mode, found):
         log.warning("on sale again", product=found.product, price=found.price_id, person=found.person_id)
 
 
@@ -69,10 +69,10 @@ async def try_again(services: Services, returns: ReturnAddresses, every: int = A
 
     Raises ``StorageBusy``.
     """
-    mode, now = (services.provider.name, services.provider.live), services.clock()
-    if not await services.database.read(off_sale.due, *mode, now, every):
+    mode, now = services.mode, services.clock()
+    if not await services.database.read(off_sale.due, mode, now, every):
         return
-    for found in await services.database.write(off_sale.claim, *mode, now, every):
+    for found in await services.database.write(off_sale.claim, mode, now, every):
         await _try_again(services, found, returns)
 
 
@@ -94,7 +94,7 @@ async def _try_again(services: Services, found: OffSale, returns: ReturnAddresse
 
 async def _note(services: Services, found: OffSale) -> None:
     """Operators are told once of each cause, not of each visitor who met it."""
-    if not await services.database.write(off_sale.note, services.provider.name, services.provider.live, found):
+    if not await services.database.write(off_sale.note, services.mode, found):
         return
     (log.warning if found.person_id else log.error)(
         "off sale",

@@ -16,7 +16,7 @@ from tollkeeper.errors import ProviderMissing, ProviderRefused, ProviderUnavaila
 from tollkeeper.metrics import Metrics
 from tollkeeper.model.access import Finding, Grant, Verdict, in_force
 from tollkeeper.model.bought import Bought, Purchase, Snapshot, Subscription, without_receipts
-from tollkeeper.model.orders import Customer, Order, OrderState, Realm
+from tollkeeper.model.orders import Customer, Mode, Order, OrderState, Realm
 from tollkeeper.providers.protocol import PaymentProvider
 from tollkeeper.reasons import Code, because
 from tollkeeper.relations import Ending, Surplus, endings, surplus
@@ -52,6 +52,11 @@ class Services:
     catalog: Catalog
     clock: Callable[[], int]
     metrics: Metrics = field(default_factory=Metrics)
+
+    @property
+    def mode(self) -> Mode:
+        """The provider, and whether real money moves."""
+        return Mode(self.provider.name, self.provider.live)
 
     async def realm(self) -> Realm:
         """The account and mode that these services are about."""
@@ -259,7 +264,7 @@ def _begin(conn: Connection, customer: Customer, found: Finding, evidence: str, 
         id=0,
         person_id=customer.person_id,
         product=found.product or "",
-        realm=customer.realm,
+        origin=customer.realm,
         source=bought.source,
         since=bought.bought_at,
         until=found.until,

@@ -26,9 +26,7 @@ def events(
 
     found = beside_the_server(
         folder,
-        lambda services: services.database.read(
-            events.newest, services.provider.name, services.provider.live, limit + 1, failed=failed
-        ),
+        lambda services: services.database.read(events.newest, services.mode, limit + 1, failed=failed),
         as_json,
     )
     show = reports.events_in_json if as_json else reports.events_in_words
@@ -52,10 +50,10 @@ def replay(
         raise typer.BadParameter("Name events, or say --failed.")
 
     async def make_due(services: "Services") -> tuple[str, ...]:
-        where, at = (services.provider.name, services.provider.live), services.clock()
+        mode, at = services.mode, services.clock()
         if event_ids:
-            return await services.database.write(operators.replay, *where, event_ids, at)
-        return await services.database.write(events.replay_failed, *where, at)
+            return await services.database.write(operators.replay, mode, event_ids, at)
+        return await services.database.write(events.replay_failed, mode, at)
 
     due = beside_the_server(folder, make_due, as_json)
     if as_json:

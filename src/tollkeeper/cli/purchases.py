@@ -74,11 +74,11 @@ def list_payments(
     from tollkeeper.storage import findings, off_sale
 
     async def look(services: "Services") -> "tuple[tuple[PaymentIssue, ...], int, tuple[OffSale, ...]]":
-        mode = (services.provider.name, services.provider.live)
+        mode = services.mode
         wanted = operators.all_payments if everything else operators.payments_to_check
-        found = await services.database.read(wanted, services.catalog, *mode, services.clock(), limit + 1)
-        others = 0 if everything else await services.database.read(findings.count_unrelated, *mode)
-        return found, others, await services.database.read(off_sale.newest, *mode, OFF_SALE_SHOWN)
+        found = await services.database.read(wanted, services.catalog, mode, services.clock(), limit + 1)
+        others = 0 if everything else await services.database.read(findings.count_unrelated, mode)
+        return found, others, await services.database.read(off_sale.newest, mode, OFF_SALE_SHOWN)
 
     found, others, unsold = beside_the_server(folder, look, as_json)
     show = reports.payments_in_json if as_json else reports.payments_in_words
@@ -96,10 +96,8 @@ def dismiss(
     from tollkeeper.operating import operators, reports
 
     async def take_off(services: "Services") -> "tuple[Noted, ...]":
-        mode = (services.provider.name, services.provider.live)
-        return await services.database.write(
-            operators.dismiss, services.catalog, *mode, payment, note, services.clock()
-        )
+        mode = services.mode
+        return await services.database.write(operators.dismiss, services.catalog, mode, payment, note, services.clock())
 
     show = reports.dismissed_in_json if as_json else reports.dismissed_in_words
     show(beside_the_server(folder, take_off, as_json), note)
@@ -111,8 +109,8 @@ def restore(payment: Annotated[str, WhichPayment], folder: Folder = Path(), as_j
     from tollkeeper.operating import operators
 
     async def put_back(services: "Services") -> None:
-        mode = (services.provider.name, services.provider.live)
-        await services.database.write(operators.restore, *mode, payment)
+        mode = services.mode
+        await services.database.write(operators.restore, mode, payment)
 
     beside_the_server(folder, put_back, as_json)
     typer.echo(json.dumps({"restored": payment}) if as_json else f"{payment} is on the list again.")

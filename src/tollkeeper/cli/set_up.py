@@ -91,9 +91,7 @@ def off_sale_now(settings: "Config") -> "tuple[tuple[OffSale, ...] | None, str]"
 
     async def look() -> "tuple[OffSale, ...]":
         async with open_services(settings) as services:
-            return await services.database.read(
-                off_sale.newest, services.provider.name, services.provider.live, OFF_SALE_SHOWN
-            )
+            return await services.database.read(off_sale.newest, services.mode, OFF_SALE_SHOWN)
 
     try:
         return asyncio.run(look()), ""

@@ -51,13 +51,22 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Operator:
+    """Where a grant comes from that an operator made: no provider knows of it."""
+
+    live: bool
+    """Whether it counts where real money moves, or in test mode."""
+
+
+@dataclass(frozen=True, slots=True)
 class Grant:
     """One product, for one person, from one source, until a time (None: for good)."""
 
     id: int
     person_id: str
     product: str
-    realm: Realm
+    origin: Realm | Operator
+    """Where it was paid for, or the operator who made it."""
     source: str
     since: int
     until: int | None

@@ -7,12 +7,25 @@ from tollkeeper.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
+class Mode:
+    """A provider, and whether real money moves there: all of its accounts that an operator sees together."""
+
+    provider: str
+    live: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Realm:
     """One account of one provider in one mode. Nothing is ever matched across realms."""
 
     provider: str
     account: str
     live: bool
+
+    @property
+    def mode(self) -> Mode:
+        """The same without the account."""
+        return Mode(self.provider, self.live)
 
 
 @dataclass(frozen=True, slots=True)

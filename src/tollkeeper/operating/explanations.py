@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.model.access import Grant, Verdict
+from tollkeeper.model.access import Grant, Operator, Verdict
 from tollkeeper.model.bought import Dispute
 from tollkeeper.model.orders import Order, OrderState
 from tollkeeper.model.people import Person
@@ -20,9 +20,6 @@ from tollkeeper.wording import explanations as wording
 from tollkeeper.wording import products as wording_products
 from tollkeeper.wording import remedies
 from tollkeeper.wording.operators import sentence
-
-# The provider in the realm of what operators grant.
-OPERATOR = "operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +126,15 @@ def _answer(explained: Explanation, feature: str, catalog: Catalog) -> Answer:
     giving = [grant for grant in held if grant.in_force(explained.now)]
     if giving:
         longest = max(giving, key=lambda grant: (grant.until is None, grant.until))
-        words = wording.allowed(explained.name, feature, longest, by_operator=_by_operator(longest))
+        words = wording.allowed(explained.name, feature, longest, by_operator=by_operator(longest))
         return Answer(feature, True, words)
     obstacle = _obstacle(explained, held, products)
     return Answer(feature, False, wording.denied(explained.name, feature, obstacle))
 
 
-def _by_operator(grant: Grant) -> bool:
-    return grant.realm.provider == OPERATOR
+def by_operator(grant: Grant) -> bool:
+    """Whether an operator granted it, so that nothing was paid."""
+    return isinstance(grant.origin, Operator)
 
 
 def _obstacle(explained: Explanation, held: list[Grant], products: set[str]) -> str:
@@ -179,11 +177,11 @@ def _first(payments: Iterable[Noted], endings: Mapping[Verdict, str]) -> str | N
 def _ended(explained: Explanation, held: list[Grant]) -> str:
     """How the access that lasted longest came to its end."""
     grant = max(held, key=lambda one: one.revoked_at or one.until or 0)
-    by_operator, ended_at = _by_operator(grant), grant.revoked_at or grant.until or explained.now
+    given, ended_at = by_operator(grant), grant.revoked_at or grant.until or explained.now
     if grant.withheld is not None:
-        return wording.withheld(grant, by_operator, ended_at)
+        return wording.withheld(grant, given, ended_at)
     if grant.revoked_at is None:
-        return wording.ran_out(grant, by_operator, ended_at, grant.reason)
+        return wording.ran_out(grant, given, ended_at, grant.reason)
     reasons = {one.source: one.reason for one in explained.payments if one.verdict is not Verdict.GRANTED}
     return wording.taken_away(grant, ended_at, reasons.get(grant.source, grant.reason))
 

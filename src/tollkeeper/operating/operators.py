@@ -14,13 +14,12 @@ from tollkeeper.billing.neighbours import look_again
 from tollkeeper.billing.reconcile import Services, reconcile
 from tollkeeper.catalog import Catalog
 from tollkeeper.errors import NoSuchEvent, NotDone, ProviderRefused, ProviderUnavailable
-from tollkeeper.model.access import Grant, Verdict
-from tollkeeper.model.orders import Customer, OrderState, Realm
+from tollkeeper.model.access import Grant, Operator, Verdict
+from tollkeeper.model.orders import Customer, Mode, OrderState
 from tollkeeper.model.people import Person
-from tollkeeper.operating.explanations import OPERATOR, Explanation, PaymentIssue, as_dismissed, cases, other_sale
+from tollkeeper.operating.explanations import Explanation, PaymentIssue, as_dismissed, cases, other_sale
 from tollkeeper.operating.lookup import Found, somebody_called, the_person
 from tollkeeper.providers.budget import background
-from tollkeeper.providers.protocol import PaymentProvider
 from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.relations import Surplus, surplus
 from tollkeeper.storage import audit, customers, dismissals, events, findings, grants, marks, orders, people
@@ -71,15 +70,15 @@ async def why(services: Services, who: str) -> Explanation:
 
     A provider that cannot be asked leaves an explanation from what is kept here.
     """
-    kept = await services.database.read(_kept, who, services.provider, services.catalog, services.clock())
+    kept = await services.database.read(_kept, who, services.mode, services.catalog, services.clock())
     try:
         return replace(kept, payments=await _payments(services, kept))
     except (ProviderUnavailable, ProviderRefused) as error:
         return replace(kept, trouble=str(error))
 
 
-def _kept(conn: Connection, who: str, provider: PaymentProvider, catalog: Catalog, now: int) -> Explanation:
-    found, live = somebody_called(conn, who), provider.live
+def _kept(conn: Connection, who: str, mode: Mode, catalog: Catalog, now: int) -> Explanation:
+    found, live = somebody_called(conn, who), mode.live
     person = found.person
     return Explanation(
         person=person,
@@ -87,12 +86,12 @@ def _kept(conn: Connection, who: str, provider: PaymentProvider, catalog: Catalo
         live=live,
         now=now,
         grants=grants.in_mode(conn, person.id, live),
-        changes=tuple(entry for entry in reversed(audit.of_person(conn, person.id)) if entry.realm.live == live),
+        changes=tuple(entry for entry in reversed(audit.of_person(conn, person.id)) if entry.origin.live == live),
         orders=orders.in_mode(conn, person.id, live),
         events=events.of_person(conn, person.id, live, EVENTS_SHOWN),
         payments=findings.of_person(conn, person.id, live, PAYMENTS_SHOWN),
-        unexplained=findings.unexplained_about(conn, provider.name, live, person, PAYMENTS_SHOWN),
-        remarked=findings.remarked(conn, provider.name, live, PAYMENTS_SHOWN, person.id),
+        unexplained=findings.unexplained_about(conn, mode, person, PAYMENTS_SHOWN),
+        remarked=findings.remarked(conn, mode, PAYMENTS_SHOWN, person.id),
         surplus=_paid_twice(conn, catalog, live, now, person.id),
         namesakes=people.sharing_address(conn, person, live, now),
     )
@@ -128,7 +127,7 @@ async def grant(
         id=0,
         person_id="",
         product=product,
-        realm=Realm(OPERATOR, "", services.provider.live),
+        origin=Operator(services.provider.live),
         source=f"grt_{secrets.token_hex(12)}",
         since=now,
         until=until,
@@ -139,20 +138,20 @@ async def grant(
         reference=payment,
         receipt_url=None,
     )
-    return await services.database.write(_grant, who, given, services.provider.name, now)
+    return await services.database.write(_grant, who, given, services.mode, now)
 
 
-def _grant(conn: Connection, who: str, given: Grant, provider: str, now: int) -> tuple[Found, Grant]:
+def _grant(conn: Connection, who: str, given: Grant, mode: Mode, now: int) -> tuple[Found, Grant]:
     found = the_person(conn, who)
     if given.reference is not None:
-        _explain(conn, provider, given.realm.live, given.reference, now)
+        _explain(conn, mode, given.reference, now)
     kept = grants.add(conn, replace(given, person_id=found.person.id))
     audit.record(conn, kept, "granted", evidence="tollkeeper grant", now=now)
     return found, kept
 
 
-def _explain(conn: Connection, provider: str, live: bool, payment: str, now: int) -> None:
-    found = findings.unexplained_payment(conn, provider, live, payment)
+def _explain(conn: Connection, mode: Mode, payment: str, now: int) -> None:
+    found = findings.unexplained_payment(conn, mode, payment)
     if found is None:
         raise NotDone(nothing_to_grant_for(payment))
     # Or the next purchase would lead to what was paid for this one.
@@ -199,12 +198,12 @@ def _revoke(
 
 
 def payments_to_check(
-    conn: Connection, catalog: Catalog, provider: str, live: bool, now: int, limit: int, *, dismissed: bool = False
+    conn: Connection, catalog: Catalog, mode: Mode, now: int, limit: int, *, dismissed: bool = False
 ) -> tuple[PaymentIssue, ...]:
     """Payments of everybody that an operator should look at, or has ``dismissed``, newest first."""
-    unexplained = findings.unexplained(conn, provider, live, limit, dismissed=dismissed)
-    remarked = findings.remarked(conn, provider, live, limit, dismissed=dismissed)
-    twice = _paid_twice(conn, catalog, live, now, dismissed=dismissed)
+    unexplained = findings.unexplained(conn, mode, limit, dismissed=dismissed)
+    remarked = findings.remarked(conn, mode, limit, dismissed=dismissed)
+    twice = _paid_twice(conn, catalog, mode.live, now, dismissed=dismissed)
     return cases(unexplained, twice, catalog, remarked=remarked)[:limit]
 
 
@@ -215,44 +214,37 @@ def _paid_twice(
     return surplus(pairs, catalog)
 
 
-def all_payments(
-    conn: Connection, catalog: Catalog, provider: str, live: bool, now: int, limit: int
-) -> tuple[PaymentIssue, ...]:
+def all_payments(conn: Connection, catalog: Catalog, mode: Mode, now: int, limit: int) -> tuple[PaymentIssue, ...]:
     """The same, those that were dismissed, and the other sales on the account, newest first."""
-    where = (conn, catalog, provider, live, now, limit)
+    where = (conn, catalog, mode, now, limit)
     known = payments_to_check(*where, dismissed=True)
-    why = dismissals.of_sources(conn, provider, live, {one.source for one in known})
+    why = dismissals.of_sources(conn, mode, {one.source for one in known})
     found = [*payments_to_check(*where), *(as_dismissed(one, why[one.source]) for one in known)]
-    found += [other_sale(one) for one in findings.unrelated(conn, provider, live, limit)]
+    found += [other_sale(one) for one in findings.unrelated(conn, mode, limit)]
     return tuple(sorted(found, key=lambda one: one.at, reverse=True)[:limit])
 
 
-def dismiss(
-    conn: Connection, catalog: Catalog, provider: str, live: bool, payment: str, note: str, now: int
-) -> tuple[Noted, ...]:
+def dismiss(conn: Connection, catalog: Catalog, mode: Mode, payment: str, note: str, now: int) -> tuple[Noted, ...]:
     """Take what there is to look at of a payment off the list, until something new is found of it.
 
     ``payment`` is an id that the list shows. Raises ``NotDone`` where there is nothing to look at.
     """
     reason = because(Code.OPERATOR_DISMISSED, note=note)
-    named = findings.named(conn, provider, live, payment)
-    done = tuple(one for one in named if _dismiss(conn, catalog, provider, live, one, reason, now))
+    named = findings.named(conn, mode, payment)
+    done = tuple(one for one in named if _dismiss(conn, catalog, mode, one, reason, now))
     if not done:
         raise NotDone(nothing_to_look_at(payment))
     return done
 
 
-def _dismiss(
-    conn: Connection, catalog: Catalog, provider: str, live: bool, one: Noted, reason: Reason, now: int
-) -> bool:
-    waits = findings.unexplained_payment(conn, provider, live, one.payment) is not None
-    twice = next((grant for grant in _surplus(conn, catalog, live, now, one) if grant.source == one.source), None)
+def _dismiss(conn: Connection, catalog: Catalog, mode: Mode, one: Noted, reason: Reason, now: int) -> bool:
+    waits = findings.unexplained_payment(conn, mode, one.payment) is not None
+    twice = next((grant for grant in _surplus(conn, catalog, mode.live, now, one) if grant.source == one.source), None)
     if not (waits or one.remarks or twice):
         return False
     dismissals.dismiss(
         conn,
-        provider,
-        live,
+        mode,
         one.source,
         reason,
         now,
@@ -270,9 +262,9 @@ def _surplus(conn: Connection, catalog: Catalog, live: bool, now: int, one: Note
     return [each.grant for some in found for each in some]
 
 
-def restore(conn: Connection, provider: str, live: bool, payment: str) -> None:
+def restore(conn: Connection, mode: Mode, payment: str) -> None:
     """Put what was dismissed back on the list. Raises ``NotDone`` where nothing was."""
-    if not dismissals.restore(conn, provider, live, payment):
+    if not dismissals.restore(conn, mode, payment):
         raise NotDone(nothing_to_restore(payment))
 
 
@@ -295,9 +287,9 @@ async def end(services: Services, source: str, *, note: str, at_period_end: bool
     return await services.database.read(findings.called, realm, source)
 
 
-def replay(conn: Connection, provider: str, live: bool, ids: Collection[str], now: int) -> tuple[str, ...]:
+def replay(conn: Connection, mode: Mode, ids: Collection[str], now: int) -> tuple[str, ...]:
     """Make these events due again. Raises ``NoSuchEvent``, and then none of them is."""
-    due = events.replay(conn, provider, live, ids, now)
+    due = events.replay(conn, mode, ids, now)
     missing = ", ".join(sorted(set(ids) - set(due)))
     if missing:
         raise NoSuchEvent(f"Never kept, or ignored as of no concern: {missing}. Nothing is replayed.")

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, insert, select
 
-from tollkeeper.model.access import Grant
+from tollkeeper.model.access import Grant, Operator
 from tollkeeper.model.orders import Realm
 from tollkeeper.reasons import Reason
-from tollkeeper.storage.realms import columns_of, realm_of
+from tollkeeper.storage.realms import columns_of, origin_of
 from tollkeeper.storage.tables import audit
 
 
@@ -20,7 +20,7 @@ class Entry:
     person_id: str
     change: str
     product: str
-    realm: Realm
+    origin: Realm | Operator
     source: str
     reason: Reason
     evidence: str
@@ -33,7 +33,7 @@ def record(conn: Connection, grant: Grant, change: str, *, evidence: str, now: i
         "person_id": grant.person_id,
         "change": change,
         "product": grant.product,
-        **columns_of(grant.realm),
+        **columns_of(grant.origin),
         "source": grant.source,
         "reason": grant.reason,
         "evidence": evidence,
@@ -51,7 +51,7 @@ def of_person(conn: Connection, person_id: str) -> tuple[Entry, ...]:
             person_id=row.person_id,
             change=row.change,
             product=row.product,
-            realm=realm_of(row),
+            origin=origin_of(row),
             source=row.source,
             reason=row.reason,
             evidence=row.evidence,

@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, exists, or_, select
 
 from tollkeeper.model.access import Verdict
+from tollkeeper.model.orders import Mode
 from tollkeeper.reasons import Reason
 from tollkeeper.storage.inserts import insert_into
-from tollkeeper.storage.realms import same_realm
+from tollkeeper.storage.realms import in_mode, same_realm
 from tollkeeper.storage.tables import dismissals, findings, grants
 
 
@@ -48,8 +49,7 @@ def _covered(condition: ColumnElement[bool]) -> ColumnElement[bool]:
 
 def dismiss(
     conn: Connection,
-    provider: str,
-    live: bool,
+    mode: Mode,
     source: str,
     reason: Reason,
     now: int,
@@ -61,27 +61,27 @@ def dismiss(
     """Dismiss what there is to look at of a purchase or subscription: its verdict, remarks, what was bought twice."""
     told = {"verdict": verdict, "remarks": remarks, "product": product, "reason": reason, "dismissed_at": now}
     fresh = insert_into(conn.dialect.name, dismissals)
-    for finding in conn.scalars(select(findings.c.id).where(*_its(provider, live, [source]))):
+    for finding in conn.scalars(select(findings.c.id).where(*_its(mode, [source]))):
         conn.execute(
             fresh.values(finding_id=finding, **told).on_conflict_do_update(index_elements=["finding_id"], set_=told)
         )
 
 
-def restore(conn: Connection, provider: str, live: bool, payment: str) -> bool:
+def restore(conn: Connection, mode: Mode, payment: str) -> bool:
     """Take back the dismissal of what has this payment's id, or this source. False when there is none."""
     named = or_(findings.c.source == payment, findings.c.reference == payment)
-    which = select(findings.c.id).where(findings.c.provider == provider, findings.c.live == live, named)
+    which = select(findings.c.id).where(in_mode(findings, mode), named)
     return conn.execute(delete(dismissals).where(dismissals.c.finding_id.in_(which))).rowcount > 0
 
 
-def of_sources(conn: Connection, provider: str, live: bool, sources: Collection[str]) -> dict[str, Dismissal]:
+def of_sources(conn: Connection, mode: Mode, sources: Collection[str]) -> dict[str, Dismissal]:
     """The dismissals of these purchases and subscriptions, by source."""
     wanted = select(findings.c.source, dismissals.c.reason, dismissals.c.dismissed_at).select_from(
         dismissals.join(findings)
     )
-    rows = conn.execute(wanted.where(*_its(provider, live, sources)))
+    rows = conn.execute(wanted.where(*_its(mode, sources)))
     return {row.source: Dismissal(row.source, row.reason, row.dismissed_at) for row in rows}
 
 
-def _its(provider: str, live: bool, sources: Iterable[str]) -> tuple[ColumnElement[Any], ...]:
-    return (findings.c.provider == provider, findings.c.live == live, findings.c.source.in_(list(sources)))
+def _its(mode: Mode, sources: Iterable[str]) -> tuple[ColumnElement[Any], ...]:
+    return (in_mode(findings, mode), findings.c.source.in_(list(sources)))

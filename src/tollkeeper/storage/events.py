@@ -22,9 +22,9 @@ from sqlalchemy import (
 )
 
 from tollkeeper.model.events import Event, KeptEvent
-from tollkeeper.model.orders import Realm
+from tollkeeper.model.orders import Mode, Realm
 from tollkeeper.storage.inserts import insert_into
-from tollkeeper.storage.realms import columns_of, in_realm, realm_of, same_realm
+from tollkeeper.storage.realms import columns_of, in_mode, in_realm, realm_of, same_realm
 from tollkeeper.storage.tables import customers, events, findings, grants
 
 IGNORED = "ignored"
@@ -117,7 +117,7 @@ def failed(conn: Connection, id: int, error: str, due_at: int | None) -> None:
     )
 
 
-def backlog(conn: Connection, provider: str, live: bool) -> Backlog:
+def backlog(conn: Connection, mode: Mode) -> Backlog:
     """What is not handled, at every account."""
     waits = events.c.due_at.is_not(None)
     wanted = select(
@@ -125,15 +125,13 @@ def backlog(conn: Connection, provider: str, live: bool) -> Backlog:
         func.min(events.c.received_at).filter(waits).label("waiting_since"),
         func.count().filter(~waits).label("parked"),
     )
-    row = conn.execute(
-        wanted.where(events.c.provider == provider, events.c.live == live, events.c.handled_at.is_(None))
-    ).one()
+    row = conn.execute(wanted.where(in_mode(events, mode), events.c.handled_at.is_(None))).one()
     return Backlog(row.waiting, row.waiting_since, row.parked)
 
 
-def newest(conn: Connection, provider: str, live: bool, limit: int, *, failed: bool = False) -> tuple[Kept, ...]:
+def newest(conn: Connection, mode: Mode, limit: int, *, failed: bool = False) -> tuple[Kept, ...]:
     """The events kept last, newest first. ``failed``: only those that could not be handled so far."""
-    wanted = select(events).where(events.c.provider == provider, events.c.live == live)
+    wanted = select(events).where(in_mode(events, mode))
     if failed:
         wanted = wanted.where(_UNHANDLED)
     return _listed(conn, wanted.order_by(events.c.id.desc()).limit(limit))
@@ -159,15 +157,15 @@ def newest_created(conn: Connection, realm: Realm) -> int | None:
     return newest
 
 
-def replay(conn: Connection, provider: str, live: bool, ids: Collection[str], now: int) -> tuple[str, ...]:
+def replay(conn: Connection, mode: Mode, ids: Collection[str], now: int) -> tuple[str, ...]:
     """Make these events due again, as if never tried. Returns which there were; ignored ones stay ignored."""
     relevant = or_(events.c.outcome.is_(None), events.c.outcome != IGNORED)
-    return _again(conn, provider, live, events.c.event_id.in_(ids) & relevant, now)
+    return _again(conn, mode, events.c.event_id.in_(ids) & relevant, now)
 
 
-def replay_failed(conn: Connection, provider: str, live: bool, now: int) -> tuple[str, ...]:
+def replay_failed(conn: Connection, mode: Mode, now: int) -> tuple[str, ...]:
     """Make every event due again that could not be handled so far. Returns which these were."""
-    return _again(conn, provider, live, _UNHANDLED, now)
+    return _again(conn, mode, _UNHANDLED, now)
 
 
 _UNHANDLED = and_(events.c.handled_at.is_(None), events.c.error.is_not(None))
@@ -206,10 +204,10 @@ _OURS = or_(
 _OUR_DUE = _DUE.where(_OURS)
 
 
-def _again(conn: Connection, provider: str, live: bool, condition: ColumnElement[bool], now: int) -> tuple[str, ...]:
+def _again(conn: Connection, mode: Mode, condition: ColumnElement[bool], now: int) -> tuple[str, ...]:
     due = (
         update(events)
-        .where(events.c.provider == provider, events.c.live == live, condition)
+        .where(in_mode(events, mode), condition)
         .values(due_at=now, attempts=0, handled_at=None, outcome=None, error=None)
     )
     return tuple(sorted(conn.scalars(due.returning(events.c.event_id))))

@@ -24,12 +24,12 @@ from sqlalchemy import (
 
 from tollkeeper.model.access import Finding, Verdict, in_force
 from tollkeeper.model.bought import Invoice, Subscription, SubscriptionStatus
-from tollkeeper.model.orders import Customer, Order, Realm
+from tollkeeper.model.orders import Customer, Mode, Order, Realm
 from tollkeeper.model.people import Person
 from tollkeeper.reasons import Reason
 from tollkeeper.storage.dismissals import dismissed_as_found, dismissed_remarks
 from tollkeeper.storage.inserts import insert_into
-from tollkeeper.storage.realms import columns_of, in_realm, within
+from tollkeeper.storage.realms import columns_of, in_mode, in_realm, within
 from tollkeeper.storage.tables import customers, findings, grants
 
 # How much goes by one id. A payment pays for one thing.
@@ -162,10 +162,10 @@ def paid_by(conn: Connection, realm: Realm, payment: str) -> Noted | None:
     return found[0] if found else None
 
 
-def named(conn: Connection, provider: str, live: bool, payment: str) -> tuple[Noted, ...]:
+def named(conn: Connection, mode: Mode, payment: str) -> tuple[Noted, ...]:
     """What has this payment's id, or goes by this id itself, at whatever account."""
     either = or_(findings.c.source == payment, findings.c.reference == payment)
-    return _listed(conn, _NOTED.where(findings.c.provider == provider, findings.c.live == live, either), MOST_NAMED)
+    return _listed(conn, _NOTED.where(in_mode(findings, mode), either), MOST_NAMED)
 
 
 def held_still(conn: Connection, realm: Realm, source: str) -> Noted | None:
@@ -175,42 +175,40 @@ def held_still(conn: Connection, realm: Realm, source: str) -> Noted | None:
     return found[0] if found else None
 
 
-def unexplained(
-    conn: Connection, provider: str, live: bool, limit: int, *, dismissed: bool = False
-) -> tuple[Noted, ...]:
+def unexplained(conn: Connection, mode: Mode, limit: int, *, dismissed: bool = False) -> tuple[Noted, ...]:
     """Payments that gave no access and were not paid back, newest first: unclaimed and quarantined ones. Subscriptions
     are among them until they are over.
 
     One that an operator's grant names is explained, until that grant is revoked. With ``dismissed`` those alone that an
     operator has dismissed, else all others.
     """
-    return _listed(conn, _unexplained(provider, live, dismissed), limit)
+    return _listed(conn, _unexplained(mode, dismissed), limit)
 
 
-def unexplained_payment(conn: Connection, provider: str, live: bool, payment: str) -> Noted | None:
+def unexplained_payment(conn: Connection, mode: Mode, payment: str) -> Noted | None:
     """The one of them, dismissed or not, with this payment's id, or this source where there is no payment.
 
     Nobody else decides about it until the transaction ends.
     """
-    wanted = _unexplained(provider, live, None).where(_payment == payment).with_for_update(of=findings)
+    wanted = _unexplained(mode, None).where(_payment == payment).with_for_update(of=findings)
     found = _listed(conn, wanted, 1)
     return found[0] if found else None
 
 
-def unrelated(conn: Connection, provider: str, live: bool, limit: int) -> tuple[Noted, ...]:
+def unrelated(conn: Connection, mode: Mode, limit: int) -> tuple[Noted, ...]:
     """Other sales on the account, which nothing here is about, newest first."""
-    return _listed(conn, _NOTED.where(*_unrelated(provider, live)), limit)
+    return _listed(conn, _NOTED.where(*_unrelated(mode)), limit)
 
 
-def count_unrelated(conn: Connection, provider: str, live: bool) -> int:
+def count_unrelated(conn: Connection, mode: Mode) -> int:
     """How many there are."""
-    return conn.execute(select(func.count()).where(*_unrelated(provider, live))).scalar_one()
+    return conn.execute(select(func.count()).where(*_unrelated(mode))).scalar_one()
 
 
-def _unrelated(provider: str, live: bool) -> tuple[ColumnElement[bool], ...]:
+def _unrelated(mode: Mode) -> tuple[ColumnElement[bool], ...]:
     # In the statement itself, as below.
     unrelated = findings.c.verdict == bindparam("unrelated", Verdict.UNRELATED.value, literal_execute=True)
-    return (findings.c.provider == provider, findings.c.live == live, unrelated)
+    return (in_mode(findings, mode), unrelated)
 
 
 def of_nobody(conn: Connection, realm: Realm, after: str, limit: int) -> tuple[Noted, ...]:
@@ -221,22 +219,22 @@ def of_nobody(conn: Connection, realm: Realm, after: str, limit: int) -> tuple[N
     return tuple(_noted(row) for row in rows)
 
 
-def unexplained_about(conn: Connection, provider: str, live: bool, person: Person, limit: int) -> tuple[Noted, ...]:
+def unexplained_about(conn: Connection, mode: Mode, person: Person, limit: int) -> tuple[Noted, ...]:
     """Those of a person, and those where somebody unknown gave the same e-mail address."""
     unknown = and_(findings.c.customer_id.is_(None), func.lower(findings.c.email) == (person.email or "").lower())
     about = or_(customers.c.person_id == person.id, unknown if person.email else false())
-    return _listed(conn, _unexplained(provider, live, False).where(about), limit)
+    return _listed(conn, _unexplained(mode, False).where(about), limit)
 
 
 def remarked(
-    conn: Connection, provider: str, live: bool, limit: int, person_id: str | None = None, *, dismissed: bool = False
+    conn: Connection, mode: Mode, limit: int, person_id: str | None = None, *, dismissed: bool = False
 ) -> tuple[Noted, ...]:
     """Subscriptions with something for an operator to see to, newest first: of everybody, or of one person.
 
     With ``dismissed`` those alone of which that was dismissed, else all others.
     """
     of_whom = () if person_id is None else (customers.c.person_id == person_id,)
-    about = (findings.c.provider == provider, findings.c.live == live, findings.c.remarks.is_not(None))
+    about = (in_mode(findings, mode), findings.c.remarks.is_not(None))
     return _listed(conn, _NOTED.where(*about, *of_whom, dismissed_remarks() == dismissed), limit)
 
 
@@ -254,9 +252,9 @@ def running(conn: Connection, order: Order) -> bool:
     return conn.scalar(_RUNNING, asked) is not None
 
 
-def count_unexplained(conn: Connection, provider: str, live: bool) -> dict[Verdict, int]:
+def count_unexplained(conn: Connection, mode: Mode) -> dict[Verdict, int]:
     """How many there are of each kind."""
-    found = _unexplained(provider, live, False).subquery()
+    found = _unexplained(mode, False).subquery()
     counted = conn.execute(select(found.c.verdict, func.count()).group_by(found.c.verdict))
     return dict.fromkeys(UNEXPLAINED, 0) | {Verdict(verdict): count for verdict, count in counted}
 
@@ -355,7 +353,7 @@ def _terms(subscription: Subscription) -> dict[str, Any]:
     }
 
 
-def _unexplained(provider: str, live: bool, dismissed: bool | None = False) -> Select[Any]:
+def _unexplained(mode: Mode, dismissed: bool | None = False) -> Select[Any]:
     """``dismissed``: those alone, or none of those; None: either."""
     granted = exists().where(
         grants.c.provider != findings.c.provider,
@@ -366,8 +364,7 @@ def _unexplained(provider: str, live: bool, dismissed: bool | None = False) -> S
     which = () if dismissed is None else (dismissed_as_found() == dismissed,)
     return _NOTED.where(
         *which,
-        findings.c.provider == provider,
-        findings.c.live == live,
+        in_mode(findings, mode),
         # In the statement itself, or SQLite does not see that an index holds just these.
         findings.c.verdict.in_(bindparam("unexplained", UNEXPLAINED, expanding=True, literal_execute=True)),
         or_(findings.c.standing.is_not(None), findings.c.refunded < findings.c.amount),

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, insert, 
 from tollkeeper.model.access import Grant
 from tollkeeper.model.orders import Order, Realm
 from tollkeeper.storage.dismissals import dismissed_surplus
-from tollkeeper.storage.realms import columns_of, in_realm, realm_of, within
+from tollkeeper.storage.realms import columns_of, in_realm, origin_of, within
 from tollkeeper.storage.tables import findings, grants
 
 
@@ -91,7 +91,7 @@ def add(conn: Connection, grant: Grant) -> Grant:
     """
     known = {
         "person_id": grant.person_id,
-        **columns_of(grant.realm),
+        **columns_of(grant.origin),
         "source": grant.source,
         "since": grant.since,
     }
@@ -164,7 +164,7 @@ def _grant(row: Row[Any]) -> Grant:
         id=row.id,
         person_id=row.person_id,
         product=row.product,
-        realm=realm_of(row),
+        origin=origin_of(row),
         source=row.source,
         since=row.since,
         until=row.until,

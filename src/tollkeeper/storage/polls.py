@@ -2,9 +2,9 @@
 
 from sqlalchemy import Connection, func, or_, select, update
 
-from tollkeeper.model.orders import Realm
+from tollkeeper.model.orders import Mode, Realm
 from tollkeeper.storage.inserts import insert_into
-from tollkeeper.storage.realms import columns_of, in_realm, within
+from tollkeeper.storage.realms import columns_of, in_mode, in_realm, within
 from tollkeeper.storage.tables import orders, polls
 
 
@@ -39,9 +39,7 @@ def done(conn: Connection, realm: Realm, read_until: int) -> None:
     conn.execute(update(polls).where(within(polls, realm)).values(read_until=read_until))
 
 
-def read_until(conn: Connection, provider: str, live: bool) -> int | None:
+def read_until(conn: Connection, mode: Mode) -> int | None:
     """Until when (Unix seconds) the list of the account read last has been read. None: never."""
-    latest: int | None = conn.scalar(
-        select(func.max(polls.c.read_until)).where(polls.c.provider == provider, polls.c.live == live)
-    )
+    latest: int | None = conn.scalar(select(func.max(polls.c.read_until)).where(in_mode(polls, mode)))
     return latest

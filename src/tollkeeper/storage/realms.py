@@ -5,12 +5,18 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Table, and_, bindparam
 
-from tollkeeper.model.orders import Realm
+from tollkeeper.model.access import Operator
+from tollkeeper.model.orders import Mode, Realm
+
+# What the column of the provider says of what an operator granted.
+OPERATOR = "operator"
 
 
-def columns_of(realm: Realm) -> dict[str, str | bool]:
-    """The values to insert for a realm."""
-    return {"provider": realm.provider, "account": realm.account, "live": realm.live}
+def columns_of(origin: Realm | Operator) -> dict[str, str | bool]:
+    """The values to insert for a realm, or for an operator in its place."""
+    if isinstance(origin, Operator):
+        return {"provider": OPERATOR, "account": "", "live": origin.live}
+    return {"provider": origin.provider, "account": origin.account, "live": origin.live}
 
 
 @lru_cache
@@ -24,6 +30,11 @@ def in_realm(table: Table) -> ColumnElement[bool]:
     return and_(*(table.c[name] == bindparam(name) for name in ("provider", "account", "live")))
 
 
+def in_mode(table: Table, mode: Mode) -> ColumnElement[bool]:
+    """The condition that keeps a query inside one mode, whatever the account."""
+    return and_(table.c.provider == mode.provider, table.c.live == mode.live)
+
+
 def same_realm(one: Table, other: Table) -> ColumnElement[bool]:
     """The condition that joins rows of one realm."""
     return and_(*(one.c[name] == other.c[name] for name in ("provider", "account", "live")))
@@ -32,3 +43,8 @@ def same_realm(one: Table, other: Table) -> ColumnElement[bool]:
 def realm_of(row: Row[Any]) -> Realm:
     """The realm of a row."""
     return Realm(row.provider, row.account, row.live)
+
+
+def origin_of(row: Row[Any]) -> Realm | Operator:
+    """The same where an operator may be in its place."""
+    return Operator(row.live) if row.provider == OPERATOR else realm_of(row)

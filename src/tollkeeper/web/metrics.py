@@ -32,11 +32,11 @@ def is_allowed(authorization: str, tokens: tuple[str, ...]) -> bool:
 
 async def _measure(services: Services) -> None:
     """Bring up to date what is measured at the moment of asking. The provider is not asked."""
-    mode, now = (services.provider.name, services.provider.live), services.clock()
-    backlog = await services.database.read(events.backlog, *mode)
-    read_until = await services.database.read(polls.read_until, *mode)
-    unexplained = await services.database.read(findings.count_unexplained, *mode)
-    unsold = await services.database.read(off_sale.count, *mode)
+    mode, now = services.mode, services.clock()
+    backlog = await services.database.read(events.backlog, mode)
+    read_until = await services.database.read(polls.read_until, mode)
+    unexplained = await services.database.read(findings.count_unexplained, mode)
+    unsold = await services.database.read(off_sale.count, mode)
     metrics = services.metrics
     metrics.events_unhandled.labels("waiting").set(backlog.waiting)
     metrics.events_unhandled.labels("parked").set(backlog.parked)

@@ -31,6 +31,7 @@ from tests.faults.simulator.wire import Answer, Gone
 from tests.faults.simulator.world import Guest, World
 
 from tollkeeper.errors import TollkeeperError
+from tollkeeper.model.orders import Mode
 from tollkeeper.operating import adoption, operators
 from tollkeeper.storage import events
 
@@ -570,7 +571,7 @@ async def ask_at_once(world: World, which: int, tabs: int, operator: bool, secon
 
 async def replay(world: World) -> None:
     now = world.whole_clock()
-    world.store.write(lambda conn: events.replay_failed(conn, "stripe", False, now))
+    world.store.write(lambda conn: events.replay_failed(conn, Mode("stripe", live=False), now))
 
 
 ACTIONS: dict[str, Action] = {

@@ -36,6 +36,7 @@ from tollkeeper.billing.reconcile import Services
 from tollkeeper.catalog import Catalog
 from tollkeeper.metrics import Metrics
 from tollkeeper.model.access import Visitor
+from tollkeeper.model.orders import Mode
 from tollkeeper.model.people import Person
 from tollkeeper.operating import operators
 from tollkeeper.providers.budget import Budget
@@ -271,7 +272,7 @@ class World:
 
     def listed(self) -> frozenset[tuple[str, str]]:
         """What the app tells its operators to look at: each payment or subscription, with the kind that it is of."""
-        asked = (Catalog(self.config.products), "stripe", False, self.whole_clock(), 10_000)
+        asked = (Catalog(self.config.products), Mode("stripe", live=False), self.whole_clock(), 10_000)
         cases = self.store.read(lambda conn: operators.payments_to_check(conn, *asked))
         return frozenset((case.payment, case.kind) for case in cases)
 

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from tollkeeper.catalog import Catalog
-from tollkeeper.model.access import Grant
+from tollkeeper.model.access import Grant, Operator
 from tollkeeper.model.bought import Invoice
 from tollkeeper.operating.explanations import (
-    OPERATOR,
     Explanation,
     PaymentIssue,
     answers,
+    by_operator,
     cases,
     history,
     in_short,
@@ -120,7 +120,7 @@ def _grant_row(grant: Grant) -> tuple[str, ...]:
     until = "for good" if grant.until is None else iso(grant.until)
     ended = "" if grant.revoked_at is None else iso(grant.revoked_at)
     amount = price(grant.amount, grant.currency)
-    where = (grant.product, grant.realm.provider, grant.source, grant.reference or "")
+    where = (grant.product, _given_by(grant), grant.source, grant.reference or "")
     return (*where, amount, iso(grant.since), until, ended, sentence(grant.reason))
 
 
@@ -201,10 +201,15 @@ def invoice_json(one: Invoice) -> dict[str, Any]:
     }
 
 
+def _given_by(grant: Grant) -> str:
+    """The provider's name, or that it was an operator."""
+    return "operator" if isinstance(grant.origin, Operator) else grant.origin.provider
+
+
 def grant_json(grant: Grant) -> dict[str, Any]:
     return {
         "product": grant.product,
-        "from": grant.realm.provider,
+        "from": _given_by(grant),
         "source": grant.source,
         "payment": grant.reference,
         "amount": grant.amount,
@@ -247,7 +252,7 @@ def revoked_in_words(found: Found, ended: Sequence[Grant]) -> None:
     say(found.sentence)
     say(f"{person.name} ({person.id}) does not hold {ended[0].product} any more.")
     for grant in ended:
-        if grant.realm.provider != OPERATOR:
+        if not by_operator(grant):
             say(nothing_paid_back(grant))
 
 
