@@ -88,13 +88,16 @@ def _subjects(conn: Connection, claimed: Iterable[KeptEvent]) -> list[Customer |
 
 
 def _subject(conn: Connection, event: Event) -> Customer | str:
-    """The customer whom an event concerns, if we know them; else the purchase, or whatever it names in its place."""
+    """The customer whom an event concerns, if we know them; else the purchase, or the payment, or what else it names.
+
+    A refund may be heard of before its payment is known here, so that the payment has to lead to its purchase.
+    """
     if event.customer_id is not None and (known := customers.find(conn, event.realm, event.customer_id)):
         return known
     if event.reference is None:
         return event.object_id
     payer = customers.who_paid(conn, event.realm, event.reference)
-    return payer or findings.source_of(conn, event.realm, event.reference) or event.object_id
+    return payer or findings.source_of(conn, event.realm, event.reference) or event.reference
 
 
 async def _payers(

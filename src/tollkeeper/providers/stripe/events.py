@@ -45,8 +45,6 @@ EVENTS_THAT_MATTER = frozenset(
     }
 )
 
-OF_A_PAYMENT = frozenset({"charge", "refund", "dispute"})
-
 # As many types as one request for the list may name: https://docs.stripe.com/api/events/list#list_events-types
 MOST_TYPES = 20
 
@@ -104,9 +102,7 @@ def hint_of(message: Any) -> dict[str, Any]:
 
 
 def _subject(subject: Mapping[str, Any]) -> Any:
-    """What an event is about: of an invoice, its subscription, if it has one; of money that went back, the payment."""
-    if subject.get("object") in OF_A_PAYMENT and subject.get("payment_intent"):
-        return subject["payment_intent"]
+    """What an event is about: of an invoice, its subscription, if it has one."""
     parent = subject.get("parent")
     details = parent.get("subscription_details") if isinstance(parent, dict) else None
     return (details.get("subscription") if isinstance(details, dict) else None) or subject.get("id")
