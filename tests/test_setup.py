@@ -21,9 +21,11 @@ from tests.support.running import API_KEY, Browser, Sandbox, Thread, running_san
 
 from tollkeeper.app import create_app
 from tollkeeper.config import load as config
-from tollkeeper.config.config import StripeSettings
 from tollkeeper.model.orders import Customer, Realm
-from tollkeeper.providers.stripe import EVENTS_THAT_MATTER, StripeProvider
+from tollkeeper.providers.stripe.account import StripeProvider
+from tollkeeper.providers.stripe.events import EVENTS_THAT_MATTER
+from tollkeeper.providers.stripe.kind import STRIPE
+from tollkeeper.providers.stripe.settings import StripeSettings
 
 PUBLIC_URL = "https://pay.example.com"
 PRO = """
@@ -160,7 +162,7 @@ def test_a_changed_offer_makes_a_price_and_the_old_one_keeps_unlocking(seller: S
     seller.sells(PRO)
     shown = seller.says().stdout
     seller.pastes(shown)
-    (old,) = config.load_wishes(seller.settings, seller.folder).products
+    (old,) = config.load_wishes(seller.settings, seller.folder, STRIPE).products
     seller.sells((seller.folder / "tollkeeper.toml").read_text("utf-8").replace("9.99 EUR", "12 EUR"))
     changed = seller.told()
     assert [(step["action"], step["what"]) for step in changed["steps"]] == [

@@ -118,7 +118,7 @@ async def test_an_earlier_period_that_is_disputed(shop: Shop) -> None:
 
 async def test_two_products_of_which_one_gives_all_of_the_other(shop: Shop) -> None:
     pro, basic = shop.product(), shop.product("basic")
-    shop.services = replace(shop.services, catalog=Catalog((pro, replace(basic, on_sale=basic.prices))))
+    shop.services = replace(shop.services, catalog=Catalog((pro, replace(basic, on_sale=basic.prices)), "stripe"))
     person, plain = await shop.subscriber("basic", name="Basil Both")
     shop.world.pass_time(DAY)
     shop.world.pay(await shop.page(person))

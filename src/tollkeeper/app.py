@@ -1,8 +1,8 @@
-"""The composition root: puts the parts together. The only place that chooses a provider."""
+"""The composition root: puts the parts together."""
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, cast
@@ -21,8 +21,6 @@ from tollkeeper.catalog import Catalog
 from tollkeeper.config.config import Config
 from tollkeeper.gate.door import Gate
 from tollkeeper.metrics import Metrics
-from tollkeeper.providers.stripe import StripeProvider
-from tollkeeper.providers.stripe.setup import set_up_stripe as set_up_stripe
 from tollkeeper.signin import AttemptSeal, SignIn
 from tollkeeper.storage.database import open_database
 from tollkeeper.web import (
@@ -59,9 +57,10 @@ async def open_services(config: Config, clock: Callable[[], int] = now) -> Async
     """
     database = await open_database(config.database_url)
     metrics = Metrics()
-    provider = StripeProvider(config.stripe, asked=metrics.asked)
+    (configured,) = config.providers
+    provider = configured.open(metrics.asked)
     try:
-        yield Services(database, provider, Catalog(config.products), clock, metrics)
+        yield Services(database, provider, Catalog(config.products, provider.name), clock, metrics)
     finally:
         await provider.close()
         await database.close()
@@ -80,7 +79,7 @@ def create_pages(
     """All pages, and the lifespan that they need, without what guards them."""
     pages = Starlette(
         routes=routes(
-            webhooks_for=StripeProvider.name if config.stripe.webhook_secrets else None,
+            webhooks_for=tuple(one.kind.name for one in config.providers if one.settings.receives_webhooks),
             metrics=bool(config.metrics_tokens),
         ),
         middleware=limits_on_requests(config),
@@ -146,9 +145,9 @@ def assemble(config: Config, services: Services, checkout_service: CheckoutServi
     )
 
 
-def routes(*, webhooks_for: str | None, metrics: bool) -> list[Route | Mount]:
+def routes(*, webhooks_for: Iterable[str], metrics: bool) -> list[Route | Mount]:
     """Every address but the gate's. Those for webhooks and metrics exist only where a secret is set for them."""
-    doors = [Route(f"/webhooks/{webhooks_for}", webhooks.receive, methods=["POST"])] if webhooks_for else []
+    doors = [Route(f"/webhooks/{name}", webhooks.receive, methods=["POST"]) for name in webhooks_for]
     return [
         Route("/dashboard", home.dashboard),  # first, for it is asked for most: each route before it takes its time
         Route("/", home.landing),

@@ -8,13 +8,15 @@ from tollkeeper.model.selling import Policy, Product
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The products on sale, and those that old prices still unlock."""
+    """The products on sale at one provider, and those that old prices still unlock."""
 
     products: tuple[Product, ...]
+    provider: str = ""
+    """The provider's name: whose prices they are. The gate needs none."""
     # Worked out once: the gate asks for them at each request.
     _by_key: Mapping[str, Product] = field(init=False, repr=False, compare=False)
     _unlocking: Mapping[str, tuple[Product, ...]] = field(init=False, repr=False, compare=False)
-    _by_price: Mapping[tuple[str, str], Product] = field(init=False, repr=False, compare=False)
+    _by_price: Mapping[str, Product] = field(init=False, repr=False, compare=False)
     containing: frozenset[tuple[str, str]] = field(init=False, repr=False, compare=False)
     """The keys of all pairs of products of which the first unlocks all that the second does."""
 
@@ -23,12 +25,7 @@ class Catalog:
         by_feature = {
             feature: tuple(product for product in self.products if feature in product.unlocks) for feature in features
         }
-        by_price = {
-            (provider, price): product
-            for product in self.products
-            for provider, prices in product.prices.items()
-            for price in prices
-        }
+        by_price = {price: product for product in self.products for price in product.prices.get(self.provider, ())}
         pairs = {
             (one.key, other.key)
             for one in self.products
@@ -62,14 +59,14 @@ class Catalog:
         product = self.find(key)
         return product.policy if product else Policy()
 
-    def product_of_price(self, provider: str, price_id: str) -> Product | None:
-        """The product that a provider's price unlocks, on sale any more or not."""
-        return self._by_price.get((provider, price_id))
+    def product_of_price(self, price_id: str) -> Product | None:
+        """The product that a price unlocks, on sale any more or not."""
+        return self._by_price.get(price_id)
 
-    def prices_on_sale(self, product: Product, provider: str) -> tuple[str, ...]:
-        """The price ids from which a new order may choose, the usual one first; none where this provider sells none."""
-        return product.on_sale.get(provider) or product.prices.get(provider, ())[:1]
+    def prices_on_sale(self, product: Product) -> tuple[str, ...]:
+        """The price ids from which a new order may choose, the usual one first; none where the provider sells none."""
+        return product.on_sale.get(self.provider) or product.prices.get(self.provider, ())[:1]
 
-    def price_on_sale(self, product: Product, provider: str) -> str | None:
-        """The price id a new order uses where none was chosen; None where this provider does not sell it."""
-        return next(iter(self.prices_on_sale(product, provider)), None)
+    def price_on_sale(self, product: Product) -> str | None:
+        """The price id a new order uses where none was chosen; None where the provider does not sell it."""
+        return next(iter(self.prices_on_sale(product)), None)

@@ -1,50 +1,47 @@
 """The whole thing on one machine: the app as in production, and the sandbox in place of Stripe and the issuer.
 
-Everything is set up through the sandbox's API, as one would in a real account, and written into a ``.env`` file in the
-demo's folder, which the app then reads as it would anywhere else.
+Everything is set up through the sandbox's API, as one would in a real account, and written into files in the demo's
+folder, which the app then reads as it would anywhere else.
 """
 
 import fcntl
+import json
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
-from typing import TYPE_CHECKING, Any, Literal
 
 from dotenv import dotenv_values
 
 from tollkeeper.app import create_app
 from tollkeeper.config import load as config
 from tollkeeper.errors import TollkeeperError
+from tollkeeper.providers.stripe.kind import STRIPE
 from tollkeeper.serving import server
 from tollkeeper.storage.migrate import migrate
 from tollkeeper_sandbox import CLIENT_ID, CLIENT_SECRET, create_sandbox
 
-if TYPE_CHECKING:
-    import stripe
-    from stripe.params import PriceCreateParams
-
 API_KEY = "sk_test_sandbox"
-CURRENCY = "eur"
 
 # What is on sale: something that is paid once, and something that goes on, by the month or by the year.
 ONCE, GOES_ON = "The Flying Machine", "Season ticket"
-CATALOG = """# Written by the demo at each start.
+CATALOG = f"""# Written by the demo at each start.
 
 [products.dashboard]
-name = "{once_name}"
+name = "{ONCE}"
 unlocks = ["dashboard"]
-stripe = ["{once}"]
+offers = ["19 EUR"]
+{{dashboard}}
 
 [products.season]
-name = "{goes_on_name}"
+name = "{GOES_ON}"
 unlocks = ["dashboard", "hangar"]
-stripe = ["{month}"]
-stripe_also = ["{year}"]
+offers = ["9 EUR per month", "90 EUR per year"]
 trial_days = 14
+{{season}}
 """
 
 # How a browser on this machine names what we listen on. On every interface: for a container with forwarded ports.
@@ -67,11 +64,6 @@ class Addresses:
 
     app: str
     sandbox: str
-
-    @property
-    def webhooks(self) -> str:
-        """Where the sandbox sends its events."""
-        return f"{self.app}/webhooks/stripe"
 
 
 def addresses(host: str, port: int) -> Addresses:
@@ -142,22 +134,18 @@ async def _serve(
 
 
 async def set_up(where: Addresses, folder: Path) -> None:
-    """What one does once in a new account: products, prices, a webhook endpoint, what the customer portal offers; and
-    the settings for them.
-    """
-    import stripe
+    """What one does once in a new account, as ``tollkeeper setup`` does it, and the settings for it.
 
-    file = folder / ".env"
+    The secret of the webhook endpoint is told when that is made, and never again. Raises ``TollkeeperError``.
+    """
+    file, catalog = folder / ".env", folder / "tollkeeper.toml"
     before = dotenv_values(file) if file.exists() else {}
-    client = stripe.StripeClient(
-        API_KEY, base_addresses={"api": where.sandbox}, http_client=stripe.HTTPXClient(timeout=10)
-    )
+    secret = before.get(STRIPE.webhook_secret)
     settings = {
         "PUBLIC_URL": where.app,
         "SECRET_KEY": before.get("SECRET_KEY") or secrets.token_urlsafe(48),
         "STRIPE_API_KEY": API_KEY,
         "STRIPE_API_BASE": where.sandbox,
-        "STRIPE_WEBHOOK_SECRET": await _webhook_secret(client, where.webhooks, before.get("STRIPE_WEBHOOK_SECRET")),
         "OIDC_ISSUER": f"{where.sandbox}/identity",
         "OIDC_CLIENT_ID": CLIENT_ID,
         "OIDC_CLIENT_SECRET": CLIENT_SECRET,
@@ -165,54 +153,16 @@ async def set_up(where: Addresses, folder: Path) -> None:
         # Everybody comes from one address here, tests that sign in again and again among them.
         "SIGN_IN_RATE": "1000/minute",
     }
+    catalog.write_text(CATALOG.format(dashboard="", season=""))
+    wishes = config.load_wishes(settings | ({STRIPE.webhook_secret: secret} if secret else {}), folder, STRIPE)
+    done = await wishes.provider.set_up(wishes.base_url, wishes.products, new_endpoint=not secret)
+    if done.trouble is not None:
+        raise TollkeeperError(done.trouble)
+    settings[STRIPE.webhook_secret] = done.webhook_secret or secret or ""
     file.touch(mode=0o600)
     file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-    prices = await _prices(client)
-    await _let_plans_change(client, prices["month"], prices["year"])
-    catalog = CATALOG.format(once_name=ONCE, goes_on_name=GOES_ON, **{name: one.id for name, one in prices.items()})
-    (folder / "tollkeeper.toml").write_text(catalog)
+    catalog.write_text(CATALOG.format(**{key: _lines(prices.settings) for key, prices in done.prices.items()}))
 
 
-async def _webhook_secret(client: "stripe.StripeClient", address: str, known: str | None) -> str:
-    """The secret of our webhook endpoint, which Stripe tells only once: when the endpoint is made."""
-    endpoints = (await client.v1.webhook_endpoints.list_async()).data
-    if known and endpoints:
-        if endpoints[0].url != address:
-            await client.v1.webhook_endpoints.update_async(endpoints[0].id, {"url": address})
-        return known
-    made = await client.v1.webhook_endpoints.create_async({"url": address, "enabled_events": ["*"]})
-    return made.secret or ""
-
-
-async def _prices(client: "stripe.StripeClient") -> dict[str, "stripe.Price"]:
-    """The prices on sale, made once, and found again by their keys."""
-    found = {price.lookup_key: price for price in (await client.v1.prices.list_async({"limit": 100})).data}
-    if "year" in found:  # which is made last
-        return {key: found[key] for key in ("once", "month", "year")}
-    once = await client.v1.products.create_async({"name": ONCE})
-    goes_on = await client.v1.products.create_async({"name": GOES_ON})
-    return {
-        "once": await _price(client, "once", once, 1900),
-        "month": await _price(client, "month", goes_on, 900),
-        "year": await _price(client, "year", goes_on, 9000),
-    }
-
-
-async def _price(
-    client: "stripe.StripeClient", key: Literal["once", "month", "year"], product: "stripe.Product", amount: int
-) -> "stripe.Price":
-    params: PriceCreateParams = {"product": product.id, "unit_amount": amount, "currency": CURRENCY}
-    params |= {"lookup_key": key, "transfer_lookup_key": True}  # of a start that was broken off
-    if key != "once":
-        params["recurring"] = {"interval": key}
-    return await client.v1.prices.create_async(params)
-
-
-async def _let_plans_change(client: "stripe.StripeClient", *prices: "stripe.Price") -> None:
-    """Have the customer portal offer these prices of one product, as one sets it up in the dashboard."""
-    known = (await client.v1.billing_portal.configurations.list_async({"is_default": True})).data
-    offered = [{"product": str(prices[0].product), "prices": [price.id for price in prices]}]
-    change: Any = {"enabled": True, "default_allowed_updates": ["price"], "products": offered}
-    for configuration in known:
-        features: Any = {"subscription_update": change}
-        await client.v1.billing_portal.configurations.update_async(configuration.id, {"features": features})
+def _lines(settings: Mapping[str, tuple[str, ...]]) -> str:
+    return "\n".join(f"{name} = {json.dumps(ids)}" for name, ids in settings.items())

@@ -22,17 +22,17 @@ CATALOGS = re.findall(r"^```toml$(.*?)^```$", text_of("docs/subscriptions.md"), 
 @pytest.mark.parametrize("text", CATALOGS)
 def test_catalogs_are_taken(text: str, tmp_path: Path) -> None:
     (tmp_path / "tollkeeper.toml").write_text(text)
-    catalog = Catalog(config.load(SETTINGS, tmp_path).products)
+    catalog = Catalog(config.load(SETTINGS, tmp_path).products, "stripe")
     pro = catalog.find("pro")
     assert pro is not None
     assert pro.policy.trial_days == 14
-    assert catalog.price_on_sale(pro, "stripe") == "price_month"
+    assert catalog.price_on_sale(pro) == "price_month"
 
 
 def test_what_is_on_sale_is_as_the_comments_say(tmp_path: Path) -> None:
     (tmp_path / "tollkeeper.toml").write_text(CATALOGS[0])
-    catalog = Catalog(config.load(SETTINGS, tmp_path).products)
+    catalog = Catalog(config.load(SETTINGS, tmp_path).products, "stripe")
     pro = catalog.find("pro")
     assert pro is not None
-    assert catalog.prices_on_sale(pro, "stripe") == ("price_month", "price_year")
-    assert catalog.product_of_price("stripe", "price_month_2025") == pro
+    assert catalog.prices_on_sale(pro) == ("price_month", "price_year")
+    assert catalog.product_of_price("price_month_2025") == pro

@@ -52,7 +52,7 @@ class Shop:
     def sell(self, **policy: Any) -> None:
         """Change the policy of every product."""
         changed = tuple(replace(one, policy=replace(one.policy, **policy)) for one in self.services.catalog.products)
-        self.services = replace(self.services, catalog=Catalog(changed))
+        self.services = replace(self.services, catalog=Catalog(changed, "stripe"))
 
     async def newcomer(self, name: str = "Nova Example") -> Person:
         token = secrets.token_hex(6)
@@ -121,5 +121,5 @@ async def open_shop(database: Database) -> AsyncIterator[Shop]:
         basic = Product("basic", "Basic", frozenset({"dashboard"}), {"stripe": (plain,)}, policy)
         on_sale = replace(pro, on_sale={"stripe": (weekly, yearly, once)})
         async with opened(world.provider()) as provider:
-            services = Services(database, provider, Catalog((on_sale, basic)), sandbox.clock)
+            services = Services(database, provider, Catalog((on_sale, basic), "stripe"), sandbox.clock)
             yield Shop(world, services, weekly, yearly, once, plain)

@@ -7,16 +7,17 @@ import httpx2
 import pytest
 from tests.storage.makers import keep_person
 from tests.support.running import Browser, Sandbox, Site, eventually, newcomer, settings_for
+from tests.support.stripe import stripe_of
 
 from tollkeeper.app import now
 from tollkeeper.billing.checkout import CheckoutService, Hosted
 from tollkeeper.billing.reconcile import Services
 from tollkeeper.catalog import Catalog
 from tollkeeper.config import load as loading
-from tollkeeper.config.config import StripeSettings
 from tollkeeper.model.orders import Customer, Order
 from tollkeeper.providers.protocol import Checkout, ReturnAddresses
-from tollkeeper.providers.stripe import StripeProvider
+from tollkeeper.providers.stripe.account import StripeProvider
+from tollkeeper.providers.stripe.settings import StripeSettings
 from tollkeeper.storage import customers as kept_customers
 from tollkeeper.storage.database import open_database
 from tollkeeper.storage.tables import audit, customers, grants, orders
@@ -102,7 +103,7 @@ async def test_a12_two_tabs_lead_to_one_page_even_if_one_of_them_still_knows_the
     settings = loading.load(settings_for("http://127.0.0.1:4000", sandbox, database_url), tmp_path)
     database = await open_database(settings.database_url)
     ada = await database.write(keep_person, f"ada-{database.dialect}")
-    product, catalog = settings.products[0], Catalog(settings.products)
+    product, catalog = settings.products[0], Catalog(settings.products, "stripe")
     pages = []
 
     async def other_tab() -> None:
@@ -113,7 +114,7 @@ async def test_a12_two_tabs_lead_to_one_page_even_if_one_of_them_still_knows_the
             await CheckoutService(Services(database, provider, catalog, now), settings.base_url).begin(ada, product)
         )
 
-    provider, late = StripeProvider(settings.stripe), Interrupted(settings.stripe, other_tab)
+    provider, late = StripeProvider(stripe_of(settings)), Interrupted(stripe_of(settings), other_tab)
     try:
         realm = await Services(database, provider, catalog, now).realm()
         old = await database.write(kept_customers.add, ada.id, realm, await provider.create_customer(ada), now())

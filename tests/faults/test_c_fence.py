@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 from tests.support.running import Browser, Sandbox, Site, eventually, running_site
+from tests.support.stripe import stripe_of
 
 from tollkeeper.billing.reconcile import Services, reconcile
 from tollkeeper.catalog import Catalog
 from tollkeeper.config import load as loading
-from tollkeeper.config.config import StripeSettings
 from tollkeeper.model.bought import Snapshot
 from tollkeeper.model.orders import Customer, Realm
-from tollkeeper.providers.stripe import StripeProvider
+from tollkeeper.providers.stripe.account import StripeProvider
+from tollkeeper.providers.stripe.settings import StripeSettings
 from tollkeeper.storage import customers
 from tollkeeper.storage.database import open_database
 from tollkeeper.storage.tables import audit, grants
@@ -51,14 +52,14 @@ async def test_c24_the_older_reading_never_wins(paid: Site, tmp_path: Path) -> N
     settings = loading.load(paid.settings, tmp_path)
     (payer,), (grant,) = paid.rows(customers_table), paid.rows(grants)
     database = await open_database(settings.database_url)
-    slow, quick = Dawdling(settings.stripe), StripeProvider(settings.stripe)
+    slow, quick = Dawdling(stripe_of(settings)), StripeProvider(stripe_of(settings))
     try:
         realm = Realm("stripe", await quick.account(), live=False)
         customer = await database.read(customers.find, realm, payer.external_id)
         assert customer is not None
 
         def services(provider: StripeProvider) -> Services:
-            return Services(database, provider, Catalog(settings.products), paid.clock)
+            return Services(database, provider, Catalog(settings.products, "stripe"), paid.clock)
 
         older = asyncio.create_task(reconcile(services(slow), customer, evidence="older"))
         await slow.read.wait()

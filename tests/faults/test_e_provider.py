@@ -13,6 +13,7 @@ import pytest
 import stripe
 from sqlalchemy import Connection
 from tests.support.running import Sandbox, Site, eventually, newcomer, running_sandbox, running_site
+from tests.support.stripe import stripe_of
 from tests.support.webhooks import SECRET, an_event, deliver
 
 from tollkeeper.app import open_services
@@ -21,7 +22,7 @@ from tollkeeper.config.config import Config
 from tollkeeper.model.orders import Realm
 from tollkeeper.model.people import Identity
 from tollkeeper.providers.budget import Budget, in_background
-from tollkeeper.providers.stripe import PATIENCE, StripeProvider
+from tollkeeper.providers.stripe.account import PATIENCE, StripeProvider
 from tollkeeper.storage import customers, people
 from tollkeeper.storage.tables import customers as customer_rows
 from tollkeeper.storage.tables import events, orders
@@ -75,7 +76,7 @@ class Line:
     async def services(self, config: Config, clock: Callable[[], int]) -> AsyncIterator[Services]:
         async with open_services(config, clock) as services:
             provider = StripeProvider(
-                config.stripe,
+                stripe_of(config),
                 patience=self.patience,
                 http=Recorder(self),
                 budget=Budget(self.rate, random=lambda: 0.1),

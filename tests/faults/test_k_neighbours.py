@@ -147,7 +147,7 @@ async def test_k75_a_refund_in_the_second_of_its_payment_is_seen_in_whatever_ord
     assert paid is not None
     shop.world.refund(payment, 99_000)
     # The answer from before the refund is written first, and was asked for in the same second.
-    stale, seconds = unclaimed(paid, False, shop.services.catalog, "stripe"), count(NOW)
+    stale, seconds = unclaimed(paid, False, shop.services.catalog), count(NOW)
     await shop.services.database.write(findings.note_of_stranger, realm, stale, next(seconds))
     assert payment in await cases(shop)
     same_second = chain([NOW], seconds)
@@ -214,7 +214,9 @@ async def test_k75_by_tomorrows_catalog_it_is_looked_at_again(shop: Shop) -> Non
     old = shop.services.catalog
     pro = shop.product()
     known = replace(pro, prices={"stripe": (*pro.prices["stripe"], legacy)})
-    shop.services = replace(shop.services, catalog=Catalog((known, *(one for one in old.products if one.key != "pro"))))
+    shop.services = replace(
+        shop.services, catalog=Catalog((known, *(one for one in old.products if one.key != "pro")), "stripe")
+    )
     assert [one async for one in operators.reconcile_everybody(shop.services)] == []
     (case,) = (await cases(shop)).values()
     assert (case.kind, case.payment, case.product, case.email) == ("unclaimed", payment, "pro", "buyer@example.com")
@@ -552,6 +554,6 @@ async def test_k76_what_a_neighbour_was_told_late_does_not_undo_an_adoption(shop
     assert stale is not None
     await adopt(shop, person, session)
     realm: Realm = await shop.services.realm()
-    late = unclaimed(stale, False, shop.services.catalog, "stripe")
+    late = unclaimed(stale, False, shop.services.catalog)
     await shop.services.database.write(findings.note_of_stranger, realm, late, shop.services.clock() + 5)
     assert (await told(shop, session)).verdict is Verdict.GRANTED

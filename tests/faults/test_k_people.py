@@ -19,12 +19,12 @@ from tests.support.running import Browser, Sandbox, Site, eventually, forms, run
 from tollkeeper.billing.contact import tell_address
 from tollkeeper.billing.reconcile import Services
 from tollkeeper.catalog import Catalog
-from tollkeeper.config.config import StripeSettings
 from tollkeeper.model.access import Verdict
 from tollkeeper.model.bought import SubscriptionStatus
 from tollkeeper.model.orders import Customer, Realm
 from tollkeeper.model.people import Identity, Person
-from tollkeeper.providers.stripe import StripeProvider
+from tollkeeper.providers.stripe.account import StripeProvider
+from tollkeeper.providers.stripe.settings import StripeSettings
 from tollkeeper.reasons import Code, because
 from tollkeeper.storage import customers, people
 from tollkeeper.storage.database import open_database
@@ -473,7 +473,7 @@ class Overtaken(StripeProvider):
 async def test_k78_of_two_who_tell_at_once_the_newer_address_stays(sandbox: Sandbox, database_url: str) -> None:
     provider = Overtaken(StripeSettings("sk_test_sandbox", api_base=sandbox.url))
     database = await open_database(database_url)
-    services = Services(database, provider, Catalog(()), lambda: 1_800_000_000)
+    services = Services(database, provider, Catalog((), "stripe"), lambda: 1_800_000_000)
 
     async def becomes(email: str) -> Person:
         identity = Identity("https://id.example", "1", "Ada", email)

@@ -17,13 +17,16 @@ from structlog.testing import capture_logs
 from tests.faults.conftest import OpenSite
 from tests.support.running import API_KEY, Browser, Sandbox, Site, eventually, newcomer, running_sandbox, running_site
 from tests.support.shops import recurring
+from tests.support.stripe import stripe_of
 
 from tollkeeper.app import open_services
 from tollkeeper.billing.off_sale import A_PERSON_IS_LISTED, A_PERSON_WAITS, AGAIN
 from tollkeeper.billing.reconcile import Services
 from tollkeeper.billing.worker import LOOK
-from tollkeeper.config.config import Config, StripeSettings
-from tollkeeper.providers.stripe import EVENTS_THAT_MATTER, StripeProvider
+from tollkeeper.config.config import Config
+from tollkeeper.providers.stripe.account import StripeProvider
+from tollkeeper.providers.stripe.events import EVENTS_THAT_MATTER
+from tollkeeper.providers.stripe.settings import StripeSettings
 from tollkeeper.storage.tables import customers, events, grants, off_sale, orders
 
 TOKEN = "Tj4hWm0cQ8vLr2Zx6Ny1Ks9Bd3Fg7Pa5"
@@ -285,7 +288,7 @@ class Line(stripe.HTTPXClient):
     @asynccontextmanager
     async def services(self, config: Config, clock: Callable[[], int]) -> AsyncIterator[Services]:
         async with open_services(config, clock) as services:
-            provider = StripeProvider(config.stripe, http=self)
+            provider = StripeProvider(stripe_of(config), http=self)
             yield replace(services, provider=provider)
             await provider.close()
 

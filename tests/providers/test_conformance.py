@@ -34,7 +34,7 @@ from tollkeeper.model.access import Verdict
 from tollkeeper.model.bought import Line, Payment, Purchase
 from tollkeeper.model.orders import Customer, Order, OrderState, Realm
 from tollkeeper.model.people import Person
-from tollkeeper.providers.protocol import Checkout, PaymentProvider, ReturnAddresses
+from tollkeeper.providers.protocol import Checkout, CheckoutState, PaymentProvider, ReturnAddresses
 
 pytestmark = pytest.mark.anyio
 
@@ -180,8 +180,8 @@ async def test_a_checkout_is_open_then_complete_or_expired(world: World, provide
     assert paid.url is not None
     world.pay(paid.url)
     world.expire(left.id)
-    assert await provider.checkout(paid.id) == Checkout(paid.id, None, "complete")
-    assert await provider.checkout(left.id) == Checkout(left.id, None, "expired")
+    assert await provider.checkout(paid.id) == Checkout(paid.id, None, CheckoutState.COMPLETE)
+    assert await provider.checkout(left.id) == Checkout(left.id, None, CheckoutState.EXPIRED)
 
 
 async def test_the_checkout_of_an_order_is_found_when_its_id_was_lost(world: World, provider: PaymentProvider) -> None:
@@ -191,7 +191,9 @@ async def test_the_checkout_of_an_order_is_found_when_its_id_was_lost(world: Wor
     world.expire(made[2][1].id)
     for order, checkout in made[:2]:
         assert await provider.checkout_of_order(order, customer) == checkout
-    assert await provider.checkout_of_order(made[2][0], customer) == Checkout(made[2][1].id, None, "expired")
+    assert await provider.checkout_of_order(made[2][0], customer) == Checkout(
+        made[2][1].id, None, CheckoutState.EXPIRED
+    )
     assert await provider.checkout_of_order(replace(made[0][0], id="ord_never_made"), customer) is None
     assert await provider.checkout_of_order(made[0][0], await a_customer(provider)) is None
 
@@ -237,7 +239,7 @@ async def test_a_snapshot_tells_what_was_paid_what_expired_and_nothing_else(
         payment=Payment.PAID,
         created_at=0,
     )
-    assert [found.verdict for found in derive(snapshot, {order.id: order}, Catalog(()))] == [Verdict.GRANTED]
+    assert [found.verdict for found in derive(snapshot, {order.id: order}, Catalog((), "stripe"))] == [Verdict.GRANTED]
     assert (await provider.snapshot(neighbour)).purchases == ()
 
 
@@ -367,7 +369,7 @@ async def test_tax_comes_on_top_of_what_was_ordered_where_it_is_turned_on(world:
     (purchase,) = snapshot.purchases
     assert purchase.amount_subtotal == order.amount == 1000
     assert purchase.amount_total > 1000
-    assert [found.verdict for found in derive(snapshot, {order.id: order}, Catalog(()))] == [Verdict.GRANTED]
+    assert [found.verdict for found in derive(snapshot, {order.id: order}, Catalog((), "stripe"))] == [Verdict.GRANTED]
 
 
 async def test_tax_on_an_account_that_cannot_reckon_it_tells_the_operator_what_to_do(world: World) -> None:

@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from tollkeeper.config.config import StripeSettings, Wishes
-from tollkeeper.config.offers import lookup_key, parse
 from tollkeeper.model.selling import Product
+from tollkeeper.providers.stripe.settings import StripeSettings
 from tollkeeper.providers.stripe.setup import can_reach
 from tollkeeper.providers.stripe.setup_notices import notices
 from tollkeeper.providers.stripe.setup_plan import (
@@ -16,10 +15,12 @@ from tollkeeper.providers.stripe.setup_plan import (
     Wanted,
     catalog_calls,
     endpoint_calls,
+    lookup_key,
     plans,
     portal_calls,
     shelves,
 )
+from tollkeeper.settings.offers import parse
 
 URL = "https://pay.example.com/webhooks/stripe"
 EVENTS = frozenset({"charge.refunded", "checkout.session.completed"})
@@ -337,4 +338,4 @@ REACHED = [
 
 @pytest.mark.parametrize(("ours", "stripe", "reached"), REACHED)
 def test_only_what_is_on_this_machine_too_reaches_this_machine(ours: str, stripe: str | None, reached: bool) -> None:
-    assert can_reach(Wishes(ours, StripeSettings("sk_test_1", api_base=stripe), ())) is reached
+    assert can_reach(StripeSettings("sk_test_1", api_base=stripe), ours) is reached

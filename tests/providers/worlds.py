@@ -7,10 +7,10 @@ from typing import Literal, Protocol
 from stripe.params import SubscriptionUpdateParams
 from tests.support.running import API_KEY, Browser, Sandbox, forms
 
-from tollkeeper.config.config import StripeSettings
 from tollkeeper.providers.budget import Budget
 from tollkeeper.providers.protocol import PaymentProvider
-from tollkeeper.providers.stripe import PATIENCE, StripeProvider
+from tollkeeper.providers.stripe.account import PATIENCE, StripeProvider
+from tollkeeper.providers.stripe.settings import StripeSettings
 
 Interval = Literal["day", "week", "month", "year"]
 Behavior = Literal["void", "mark_uncollectible", "keep_as_draft"]

@@ -86,7 +86,7 @@ def test_what_was_bought_twice_is_dismissed_for_that_product(conn: Connection, a
 
     def twice(person_id: str | None = None, *, dismissed: bool = False) -> list[Grant]:
         pairs = grants.paid_beside(conn, (), False, NOW, person_id, dismissed=dismissed)
-        return [one.grant for one in surplus(pairs, Catalog(()))]
+        return [one.grant for one in surplus(pairs, Catalog((), "stripe"))]
 
     assert twice() == [second]
     dismiss(conn, "cs_2", product="reports")

@@ -32,7 +32,8 @@ CATALOG = Catalog(
         Product("dashboard", "Dashboard", frozenset({"dashboard"})),
         Product("reports", "Reports", frozenset({"reports"})),
         Product("both", "Both", frozenset({"dashboard", "reports"})),
-    )
+    ),
+    "stripe",
 )
 
 

@@ -303,7 +303,7 @@ def test_what_was_written_before_reasons_had_codes_stays_readable(nothing_url: s
         "sub_1": ("Paid until 1 January 1970.", (because(Code.WRITTEN, words="No product has its price."),), ()),
     }
     remarked = look(nothing_url, lambda conn: findings.remarked(conn, TEST_MODE.mode, 10))
-    (case,) = cases((), (), Catalog(()), remarked=remarked)
+    (case,) = cases((), (), Catalog((), "stripe"), remarked=remarked)
     assert (case.kind, case.payment, case.reason) == ("unknown price", "sub_1", "No product has its price.")
     told = [(one.change, sentence(one.reason)) for one in look(nothing_url, lambda conn: audit.of_person(conn, "ada"))]
     assert told == [

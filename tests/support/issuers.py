@@ -26,8 +26,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tollkeeper.config.config import IssuerSettings
 from tollkeeper.signin import GitHubAddresses
+from tollkeeper.signin.settings import IssuerSettings
 
 CLIENT_ID = "our-client"
 CLIENT_SECRET = "our-client-secret"

@@ -9,8 +9,8 @@ from pathlib import Path
 from tests.support.running import Sandbox, running_site
 from tests.support.shops import Shop
 
-from tollkeeper.app import set_up_stripe
 from tollkeeper.config import load as config
+from tollkeeper.providers.stripe.kind import STRIPE
 
 CATALOG = """
 [products.basic]
@@ -51,7 +51,8 @@ stripe = ["{apart}"]
 def set_up(settings: dict[str, str], folder: Path) -> None:
     """As ``tollkeeper setup stripe`` does it. In a thread of its own: a real browser has an event loop in this one."""
     with ThreadPoolExecutor() as beside:
-        done = beside.submit(lambda: asyncio.run(set_up_stripe(config.load_wishes(settings, folder)))).result()
+        wishes = config.load_wishes(settings, folder, STRIPE)
+        done = beside.submit(lambda: asyncio.run(wishes.provider.set_up(wishes.base_url, wishes.products))).result()
     assert done.trouble is None, done
 
 

@@ -15,9 +15,9 @@ PERSON = Person("per_1", "Alice Example", None, NOW)
 
 PRO = Product("pro", "Pro", frozenset({"dashboard", "reports"}))
 BASIC = Product("basic", "Basic", frozenset({"dashboard"}))
-BOTH = Catalog((PRO, BASIC))
-ONLY_BASIC = Catalog((BASIC,))
-NOTHING = Catalog(())
+BOTH = Catalog((PRO, BASIC), "stripe")
+ONLY_BASIC = Catalog((BASIC,), "stripe")
+NOTHING = Catalog((), "stripe")
 
 
 def holding(*held: tuple[str, int | None]) -> Visitor:
@@ -91,7 +91,7 @@ def test_until_when_is_told_for_each_feature() -> None:
 keys = st.sampled_from(["a", "b", "c", "d"])
 features = st.sampled_from(["x", "y", "z", ""])
 catalogs = st.dictionaries(keys, st.frozensets(features), max_size=4).map(
-    lambda unlocks: Catalog(tuple(Product(key, key, opened) for key, opened in unlocks.items()))
+    lambda unlocks: Catalog(tuple(Product(key, key, opened) for key, opened in unlocks.items()), "stripe")
 )
 untils = st.none() | st.integers(NOW - 2, NOW + 2)
 visitors = st.none() | st.lists(st.tuples(keys, untils), max_size=5).map(lambda held: holding(*held))

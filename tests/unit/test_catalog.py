@@ -8,7 +8,7 @@ from tollkeeper.model.selling import Product
 PRO = Product("pro", "Pro", frozenset({"dashboard", "reports"}), {"stripe": ("price_new", "price_old")})
 BASIC = Product("basic", "Basic", frozenset({"dashboard"}), {"stripe": ("price_basic",), "paddle": ("pri_basic",)})
 GIFT = Product("gift", "Gift", frozenset(), {"stripe": ()})
-CATALOG = Catalog((PRO, BASIC, GIFT))
+CATALOG = Catalog((PRO, BASIC, GIFT), "stripe")
 
 
 @pytest.mark.parametrize(("key", "product"), [("pro", PRO), ("basic", BASIC), ("gift", GIFT)])
@@ -57,11 +57,11 @@ def test_what_products_unlock_together(keys: list[str], features: set[str]) -> N
     ],
 )
 def test_the_first_price_is_on_sale(product: Product, provider: str, price: str | None) -> None:
-    assert CATALOG.price_on_sale(product, provider) == price
+    assert Catalog(CATALOG.products, provider).price_on_sale(product) == price
 
 
 def test_an_empty_catalog_sells_and_unlocks_nothing() -> None:
-    empty = Catalog(())
+    empty = Catalog((), "stripe")
     assert empty.find("pro") is None
     assert empty.unlocking("dashboard") == ()
     assert empty.features(["pro"]) == frozenset()
@@ -78,12 +78,12 @@ def test_an_empty_catalog_sells_and_unlocks_nothing() -> None:
     ],
 )
 def test_a_price_leads_to_its_product(provider: str, price: str, product: Product | None) -> None:
-    assert CATALOG.product_of_price(provider, price) is product
+    assert Catalog(CATALOG.products, provider).product_of_price(price) is product
 
 
 def test_several_prices_may_be_on_sale() -> None:
     both = Product("both", "Both", frozenset(), {"stripe": ("a", "b", "c")}, on_sale={"stripe": ("c", "a")})
-    assert CATALOG.prices_on_sale(both, "stripe") == ("c", "a")
-    assert CATALOG.price_on_sale(both, "stripe") == "c"
-    assert CATALOG.prices_on_sale(PRO, "stripe") == ("price_new",)
-    assert CATALOG.prices_on_sale(GIFT, "stripe") == CATALOG.prices_on_sale(both, "paddle") == ()
+    assert CATALOG.prices_on_sale(both) == ("c", "a")
+    assert CATALOG.price_on_sale(both) == "c"
+    assert CATALOG.prices_on_sale(PRO) == ("price_new",)
+    assert CATALOG.prices_on_sale(GIFT) == Catalog(CATALOG.products, "paddle").prices_on_sale(both) == ()

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.stripe import stripe_of
 
-from tollkeeper.config.config import Config, IssuerSettings
+from tollkeeper.config.config import Config
 from tollkeeper.config.load import load
-from tollkeeper.config.settings import PRODUCT_SETTINGS, SETTINGS, Setting
+from tollkeeper.config.settings import PRODUCT_SETTINGS, SETTINGS
 from tollkeeper.errors import ConfigurationError, Fault
 from tollkeeper.model.selling import Policy, Product
+from tollkeeper.settings import Setting
+from tollkeeper.signin.settings import IssuerSettings
 
 ROOT = Path(__file__).parents[2]
 GOOD_SECRET = "q3ZbT0v9LxM7cRk2WnYs8HdJf5GpAeUi"
@@ -53,11 +56,11 @@ def test_the_least_that_works(tmp_path: Path) -> None:
     assert config.secret_keys == (GOOD_SECRET,)
     assert config.database_url == f"sqlite:///{tmp_path}/tollkeeper.sqlite3"
     assert (config.live, config.secure) == (False, False)
-    assert config.stripe.api_base is None
-    assert config.stripe.checkout_origin == "https://checkout.stripe.com"
-    assert config.stripe.publishable_key is None
-    assert config.stripe.webhook_secrets == ()
-    assert config.stripe.automatic_tax is False
+    assert stripe_of(config).api_base is None
+    assert stripe_of(config).checkout_origin == "https://checkout.stripe.com"
+    assert stripe_of(config).publishable_key is None
+    assert stripe_of(config).webhook_secrets == ()
+    assert stripe_of(config).automatic_tax is False
     assert config.products == (Product("dashboard", "", frozenset({"dashboard"}), {"stripe": ("price_123",)}),)
     assert config.issuers == (
         IssuerSettings(
@@ -77,7 +80,7 @@ def test_the_least_that_works(tmp_path: Path) -> None:
 
 def test_a_live_site(tmp_path: Path) -> None:
     config = load(MINIMAL | LIVE | {"STRIPE_PUBLIC": "pk_live_1"}, tmp_path)
-    assert (config.live, config.secure, config.stripe.publishable_key) == (True, True, "pk_live_1")
+    assert (config.live, config.secure, stripe_of(config).publishable_key) == (True, True, "pk_live_1")
     assert load(MINIMAL | LIVE | {"GATED_HOSTS": "a.example.com"}, tmp_path).gated_origins == {"https://a.example.com"}
 
 
@@ -125,16 +128,21 @@ GOOD_VALUES: list[tuple[str, str, Callable[[Config], object], object]] = [
     ("DATABASE_URL", "sqlite:////var/lib/toll.db", lambda c: c.database_url, "sqlite:////var/lib/toll.db"),
     ("DATABASE_URL", "postgres://u:p%23@db:5433/toll", lambda c: c.database_url, "postgresql://u:p%23@db:5433/toll"),
     ("DATABASE_URL", "postgresql:///toll?host=/run/pg", lambda c: c.database_url, "postgresql:///toll?host=/run/pg"),
-    ("STRIPE_API_KEY", "rk_test_a_1", lambda c: c.stripe.api_key, "rk_test_a_1"),
-    ("STRIPE_PUBLIC", "pk_test_1", lambda c: c.stripe.publishable_key, "pk_test_1"),
-    ("STRIPE_WEBHOOK_SECRET", "whsec_a,whsec_b", lambda c: c.stripe.webhook_secrets, ("whsec_a", "whsec_b")),
-    ("STRIPE_WEBHOOK_SECRET", " , ", lambda c: c.stripe.webhook_secrets, ()),
-    ("STRIPE_AUTOMATIC_TAX", "Yes", lambda c: c.stripe.automatic_tax, True),
-    ("STRIPE_AUTOMATIC_TAX", "off", lambda c: c.stripe.automatic_tax, False),
-    ("STRIPE_API_BASE", "http://127.0.0.1:4001/", lambda c: c.stripe.api_base, "http://127.0.0.1:4001"),
-    ("STRIPE_API_BASE", "http://127.0.0.1:4001", lambda c: c.stripe.checkout_origin, "http://127.0.0.1:4001"),
-    ("STRIPE_API_BASE", "https://stripe.example.com", lambda c: c.stripe.api_base, "https://stripe.example.com"),
-    ("STRIPE_CHECKOUT_URL", "https://buy.example.com", lambda c: c.stripe.checkout_origin, "https://buy.example.com"),
+    ("STRIPE_API_KEY", "rk_test_a_1", lambda c: stripe_of(c).api_key, "rk_test_a_1"),
+    ("STRIPE_PUBLIC", "pk_test_1", lambda c: stripe_of(c).publishable_key, "pk_test_1"),
+    ("STRIPE_WEBHOOK_SECRET", "whsec_a,whsec_b", lambda c: stripe_of(c).webhook_secrets, ("whsec_a", "whsec_b")),
+    ("STRIPE_WEBHOOK_SECRET", " , ", lambda c: stripe_of(c).webhook_secrets, ()),
+    ("STRIPE_AUTOMATIC_TAX", "Yes", lambda c: stripe_of(c).automatic_tax, True),
+    ("STRIPE_AUTOMATIC_TAX", "off", lambda c: stripe_of(c).automatic_tax, False),
+    ("STRIPE_API_BASE", "http://127.0.0.1:4001/", lambda c: stripe_of(c).api_base, "http://127.0.0.1:4001"),
+    ("STRIPE_API_BASE", "http://127.0.0.1:4001", lambda c: stripe_of(c).checkout_origin, "http://127.0.0.1:4001"),
+    ("STRIPE_API_BASE", "https://stripe.example.com", lambda c: stripe_of(c).api_base, "https://stripe.example.com"),
+    (
+        "STRIPE_CHECKOUT_URL",
+        "https://buy.example.com",
+        lambda c: stripe_of(c).checkout_origin,
+        "https://buy.example.com",
+    ),
     ("OIDC_ISSUER", "http://localhost:4001/identity", lambda c: c.issuers[0].name, "localhost"),
     ("OIDC_ISSUER", "https://ID.example.com", lambda c: c.issuers[0].issuer_url, "https://ID.example.com"),
     (
@@ -167,7 +175,7 @@ def test_values(tmp_path: Path, name: str, text: str, got: Callable[[Config], ob
 
 def test_a_custom_checkout_domain_outranks_the_api_base(tmp_path: Path) -> None:
     both = {"STRIPE_API_BASE": "http://127.0.0.1:4001", "STRIPE_CHECKOUT_URL": "http://localhost:4002"}
-    assert load(MINIMAL | both, tmp_path).stripe.checkout_origin == "http://localhost:4002"
+    assert stripe_of(load(MINIMAL | both, tmp_path)).checkout_origin == "http://localhost:4002"
 
 
 # Where they come from
@@ -208,7 +216,7 @@ def test_toml_types(tmp_path: Path) -> None:
     )
     config = load(without("SECRET_KEY"), tmp_path)
     assert config.secret_keys == (GOOD_SECRET, OLD_SECRET)
-    assert config.stripe.automatic_tax is True
+    assert stripe_of(config).automatic_tax is True
     assert config.site.name == "1984"
     assert len(config.trusted_proxies) == 2
     assert config.gated_hosts == frozenset()

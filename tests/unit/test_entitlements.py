@@ -23,7 +23,7 @@ LIVE = Realm("stripe", "acct_1", live=True)
 OTHER_ACCOUNT = Realm("stripe", "acct_2", live=False)
 OTHER_PROVIDER = Realm("paddle", "acct_1", live=False)
 
-CATALOG = Catalog((Product("pro", "Pro", frozenset({"dashboard"})),))
+CATALOG = Catalog((Product("pro", "Pro", frozenset({"dashboard"})),), "stripe")
 CUSTOMER = Customer(1, TEST, "cus_1", "per_1")
 ORDER = Order(
     id="ord_1",
@@ -67,7 +67,7 @@ USUAL = Policy()
 
 
 def under(policy: Policy) -> Catalog:
-    return Catalog((replace(CATALOG.products[0], policy=policy),))
+    return Catalog((replace(CATALOG.products[0], policy=policy),), "stripe")
 
 
 def found(
@@ -427,12 +427,12 @@ def test_a03_no_policy_makes_paid_what_is_not(policy: Policy, payment: Payment) 
 def test_a_product_no_longer_in_the_catalog_is_judged_by_the_careful_defaults() -> None:
     for changes, expected in (({"amount_refunded": 1899}, "granted"), ({"dispute": Dispute.OPEN}, "suspended")):
         bought = replace(PURCHASE, **changes)
-        assert judge(bought, {"ord_1": ORDER}, CUSTOMER, Catalog(())).verdict == expected
+        assert judge(bought, {"ord_1": ORDER}, CUSTOMER, Catalog((), "stripe")).verdict == expected
 
 
 def test_each_product_has_its_own_policy() -> None:
     lenient = Product("basic", "Basic", frozenset(), policy=Policy(dispute_suspends=False))
-    catalog = Catalog((*CATALOG.products, lenient))
+    catalog = Catalog((*CATALOG.products, lenient), "stripe")
     for product, expected in (("pro", Verdict.SUSPENDED), ("basic", Verdict.GRANTED)):
         bought = replace(PURCHASE, dispute=Dispute.OPEN)
         assert judge(bought, {"ord_1": replace(ORDER, product=product)}, CUSTOMER, catalog).verdict is expected

@@ -28,7 +28,8 @@ CATALOG = Catalog(
     (
         Product("dashboard", "Dashboard", frozenset({"dashboard"})),
         Product("pro", "Pro", frozenset({"dashboard", "reports"})),
-    )
+    ),
+    "stripe",
 )
 PAYMENT = "payment pi_1 of €19.00 on 22 November 2026"
 GRANT = a_grant("per_1", "cs_1", amount=1900, since=NOON, reason=because(Code.PAID))
@@ -424,7 +425,7 @@ def test_what_to_do_about_a_payment() -> None:
 
 
 def test_what_can_be_filled_in_is_filled_in() -> None:
-    (told,) = cases((by_link(),), (), Catalog(CATALOG.products[:1]), "per_1")
+    (told,) = cases((by_link(),), (), Catalog(CATALOG.products[:1], "stripe"), "per_1")
     assert told.remedy.endswith("tollkeeper adopt per_1 pi_2 --product dashboard --note WHY")
     assert (told.person_id, told.email) == (None, "alice@example.com")
 

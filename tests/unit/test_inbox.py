@@ -53,7 +53,7 @@ class Provider:
 
 async def round_at(database: Database, provider: Provider, now: int = 1000) -> int:
     """One round of the worker. Of a provider, it asks for snapshots alone."""
-    return await drain(Services(database, cast(PaymentProvider, provider), Catalog(()), lambda: now), REALM)
+    return await drain(Services(database, cast(PaymentProvider, provider), Catalog((), "stripe"), lambda: now), REALM)
 
 
 async def keep(database: Database, event_id: str, customer: str | None, *, relevant: bool = True) -> None:

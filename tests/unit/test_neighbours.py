@@ -8,6 +8,7 @@ from tests.unit.test_entitlements import CUSTOMER, ORDER, PURCHASE
 from tests.unit.test_subscriptions import CATALOG, RUNNING
 
 from tollkeeper.billing.entitlements import derive, judge, judge_subscription, unclaimed
+from tollkeeper.catalog import Catalog
 from tollkeeper.model.access import Finding, Verdict
 from tollkeeper.model.bought import Bought, Dispute, Line, Payment, Purchase, Snapshot, Subscription, SubscriptionStatus
 from tollkeeper.reasons import Code, because
@@ -39,28 +40,28 @@ def made(bought: B, *lines: Line) -> B:
 def test_k75_only_what_is_sold_here_or_bears_our_mark_is_ours(
     bought: Bought, lines: tuple[Line, ...], marked: bool, verdict: Verdict, product: str | None
 ) -> None:
-    found = unclaimed(made(bought, *lines), marked, CATALOG, "stripe")
+    found = unclaimed(made(bought, *lines), marked, CATALOG)
     assert (found.verdict, found.product, found.until) == (verdict, product, None)
     assert found.bought.email == (None if verdict is Verdict.UNRELATED else "neighbour@example.com")
-    assert unclaimed(made(bought, *lines), False, CATALOG, "paddle").verdict is Verdict.UNRELATED
+    assert unclaimed(made(bought, *lines), False, Catalog(CATALOG.products, "paddle")).verdict is Verdict.UNRELATED
 
 
 def test_k75_the_prices_of_another_sale_are_kept() -> None:
-    found = unclaimed(made(PURCHASE, UNSOLD, Line("", 0), Line("price_more", 2)), False, CATALOG, "stripe")
+    found = unclaimed(made(PURCHASE, UNSOLD, Line("", 0), Line("price_more", 2)), False, CATALOG)
     assert found.reason == because(Code.OTHER_SALE, prices="price_other, price_more")
-    assert unclaimed(made(PURCHASE), False, CATALOG, "stripe").reason == because(Code.OTHER_SALE)
+    assert unclaimed(made(PURCHASE), False, CATALOG).reason == because(Code.OTHER_SALE)
 
 
 @pytest.mark.parametrize("standing", SubscriptionStatus)
 def test_k75_anothers_subscription_is_none_of_ours_however_it_stands(standing: SubscriptionStatus) -> None:
     one = replace(made(RUNNING, UNSOLD), standing=standing)
-    assert unclaimed(one, False, CATALOG, "stripe").verdict is Verdict.UNRELATED
+    assert unclaimed(one, False, CATALOG).verdict is Verdict.UNRELATED
 
 
 @pytest.mark.parametrize("payment", Payment)
 def test_k75_nor_anothers_purchase_however_it_was_paid(payment: Payment) -> None:
     one = replace(made(PURCHASE, UNSOLD), payment=payment)
-    assert unclaimed(one, False, CATALOG, "stripe").verdict is Verdict.UNRELATED
+    assert unclaimed(one, False, CATALOG).verdict is Verdict.UNRELATED
 
 
 @pytest.mark.parametrize(

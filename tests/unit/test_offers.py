@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from tollkeeper.config.load import load_wishes
-from tollkeeper.config.offers import NoOffer, lookup_key, parse, words
 from tollkeeper.model.selling import Offer
+from tollkeeper.providers.stripe.kind import STRIPE
+from tollkeeper.providers.stripe.settings import check_offer
+from tollkeeper.providers.stripe.setup_plan import lookup_key
+from tollkeeper.settings.offers import NoOffer, parse, words
 
 GUIDE = Path(__file__).parents[2] / "docs" / "stripe.md"
 
@@ -31,6 +34,7 @@ READ = [
 @pytest.mark.parametrize(("text", "offer", "told", "key"), READ)
 def test_offers_are_read_told_and_named(text: str, offer: Offer, told: str, key: str) -> None:
     assert parse(text) == offer
+    check_offer(offer)
     assert words(offer) == told
     assert lookup_key("pro", offer) == f"tollkeeper/pro/{key}"
 
@@ -62,13 +66,13 @@ UNCLEAR = [
 @pytest.mark.parametrize(("text", "problem"), UNCLEAR)
 def test_what_could_be_meant_in_two_ways_is_refused(text: str, problem: str) -> None:
     with pytest.raises(NoOffer, match=problem) as refused:
-        parse(text)
+        check_offer(parse(text))
     assert refused.value.remedy
 
 
 def test_what_the_guide_sells_can_be_set_up(tmp_path: Path) -> None:
     (toml,) = re.findall(r"```toml\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
     (tmp_path / "tollkeeper.toml").write_text(toml, "utf-8")
-    wishes = load_wishes({"PUBLIC_URL": "http://localhost:8000", "STRIPE_API_KEY": "sk_test_1"}, tmp_path)
+    wishes = load_wishes({"PUBLIC_URL": "http://localhost:8000", "STRIPE_API_KEY": "sk_test_1"}, tmp_path, STRIPE)
     assert [len(product.offers) for product in wishes.products] == [2, 1]
     assert wishes.products[0].offers[0] == Offer(999, "eur", "month")

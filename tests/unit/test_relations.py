@@ -43,7 +43,7 @@ BASIC, TWIN = sold("basic", "dashboard"), sold("twin", "dashboard")
 PRO, NEWS = sold("pro", "dashboard", "reports"), sold("news", "dashboard", "news")
 APART, NOTHING = sold("apart", "hangar"), sold("nothing")
 STINGY = sold("stingy", "dashboard", "reports", ends_subscription=False)
-CATALOG = Catalog((BASIC, TWIN, PRO, NEWS, APART, NOTHING, STINGY))
+CATALOG = Catalog((BASIC, TWIN, PRO, NEWS, APART, NOTHING, STINGY), "stripe")
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_the_other_way_round_it_is_the_other_way_round(one: frozenset[str], othe
     else:
         turned = {Relation.CONTAINS: Relation.CONTAINED, Relation.CONTAINED: Relation.CONTAINS}
         assert back is turned.get(there, there)
-    catalog = Catalog((sold("x", *one), sold("y", *other)))
+    catalog = Catalog((sold("x", *one), sold("y", *other)), "stripe")
     assert catalog.contains("x", "y") is (there is Relation.CONTAINS)
 
 

@@ -24,7 +24,7 @@ TEST = Realm("stripe", "acct_1", live=False)
 
 PRO = Product("pro", "Pro", frozenset({"dashboard"}), {"stripe": ("price_month", "price_year")})
 BASIC = Product("basic", "Basic", frozenset({"reports"}), {"stripe": ("price_basic",)})
-CATALOG = Catalog((PRO, BASIC))
+CATALOG = Catalog((PRO, BASIC), "stripe")
 CUSTOMER = Customer(1, TEST, "cus_1", "per_1")
 ORDER = Order(
     id="ord_1",
@@ -111,7 +111,7 @@ def found(
     held: str | None = None,
 ) -> Finding:
     products = (replace(PRO, policy=policy), BASIC) if policy else CATALOG.products
-    return judge_subscription(subscription, {order.id: order}, customer, Catalog(products), held)
+    return judge_subscription(subscription, {order.id: order}, customer, Catalog(products, "stripe"), held)
 
 
 def test_what_is_paid_gives_its_product_to_the_end_of_the_period_and_a_day_longer() -> None:
@@ -579,7 +579,7 @@ def test_operators_see_a_draft_that_stays_a_lost_dispute_and_money_after_the_end
 )
 def test_what_was_made_by_hand_gives_no_access(standing: SubscriptionStatus, verdict: Verdict) -> None:
     made = replace(RUNNING, standing=standing, order_id=None, person_id=None)
-    for one in (found(made), found(replace(made, order_id="ord_2")), unclaimed(made, False, CATALOG, "stripe")):
+    for one in (found(made), found(replace(made, order_id="ord_2")), unclaimed(made, False, CATALOG)):
         assert (one.verdict, one.product, one.until, one.line) == (verdict, "pro", None, Line("price_month", 1))
 
 
@@ -640,7 +640,10 @@ def test_each_product_has_its_own_policy_and_a_changed_plan_is_judged_by_the_new
     lenient = replace(BASIC, policy=Policy(dispute_suspends=False, grace_days=1))
     for price, verdict in (("price_month", SUSPENDED), ("price_basic", Verdict.GRANTED)):
         disputed = replace(RUNNING, items=(Line(price, 1),), invoices=(replace(PAID, dispute=Dispute.OPEN),))
-        assert judge_subscription(disputed, {"ord_1": ORDER}, CUSTOMER, Catalog((PRO, lenient))).verdict is verdict
+        assert (
+            judge_subscription(disputed, {"ord_1": ORDER}, CUSTOMER, Catalog((PRO, lenient), "stripe")).verdict
+            is verdict
+        )
 
 
 # The judge: what must hold of a subscription that gives access at a time, said once more and in another way.

@@ -40,7 +40,7 @@ class Provider:
 async def sweep_all(database: Database, provider: Provider, now: int) -> list[str]:
     """Whom a worker asks for at a time before it rests. Of a provider, it asks for snapshots alone."""
     before = len(provider.asked)
-    services = Services(database, cast(PaymentProvider, provider), Catalog(()), lambda: now)
+    services = Services(database, cast(PaymentProvider, provider), Catalog((), "stripe"), lambda: now)
     while await sweep(services, TEST_MODE, DAY):
         pass
     return provider.asked[before:]

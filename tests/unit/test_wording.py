@@ -92,7 +92,7 @@ def other_subscriptions() -> Iterator[Finding]:
         {"ends_at": END, "ended_for": "course"},
     )
     for standing, lines, other, catalog, is_recurring in every(
-        SubscriptionStatus, items, others, (recurring.CATALOG, Catalog(())), (True, False)
+        SubscriptionStatus, items, others, (recurring.CATALOG, Catalog((), "stripe")), (True, False)
     ):
         told = replace(RUNNING, standing=standing, items=lines, **other)
         order = replace(ORDER, recurring=is_recurring)

@@ -30,12 +30,9 @@ from tollkeeper.model.bought import Purchase
 from tollkeeper.model.orders import Customer, Order, OrderState, Realm
 from tollkeeper.model.people import Person
 from tollkeeper.model.selling import OffSale, Price, Product
-from tollkeeper.providers.protocol import Checkout, ReturnAddresses
+from tollkeeper.providers.protocol import Checkout, CheckoutState, ReturnAddresses
 from tollkeeper.storage import customers, findings, grants, orders
 from tollkeeper.wording.pages import NEEDS_A_LOOK, NOT_OPENED, NOT_SOLD
-
-# Idempotency keys live for at least 24 hours (https://docs.stripe.com/api/idempotent_requests). Seconds.
-KEY_LIFETIME = 23 * 3600
 
 # Refusals that trying again gets past: a customer that is gone is replaced, and a new order has a new key.
 PASSING = (CustomerMissing, IdempotencyConflict)
@@ -133,7 +130,7 @@ class CheckoutService:
                 if price_id in {None, order.price_id}:
                     return Hosted(checkout.url)
                 checkout = await self.services.provider.expire_checkout(checkout.id)
-            if checkout is not None and checkout.state == "complete":
+            if checkout is not None and checkout.state is CheckoutState.COMPLETE:
                 if await self._holds_good(order):
                     return Completed(checkout.id)
             else:
@@ -161,7 +158,7 @@ class CheckoutService:
         )
 
     def _on_sale(self, product: Product) -> tuple[str, ...]:
-        return self.services.catalog.prices_on_sale(product, self.services.provider.name)
+        return self.services.catalog.prices_on_sale(product)
 
     async def _open_order(self, person: Person, product: Product, price_id: str | None, realm: Realm) -> Order:
         found = await self.services.database.read(_resume, person.id, product.key, realm.live, self.services.clock())
@@ -208,7 +205,7 @@ class CheckoutService:
 
     async def _create(self, order: Order, customer: Customer) -> Checkout | None:
         """Make the page, or find the one made by an earlier try whose answer was lost."""
-        if self.services.clock() - order.created_at > KEY_LIFETIME:
+        if self.services.clock() - order.created_at > self.services.provider.facts.key_lifetime:
             return await self.services.provider.checkout_of_order(order, customer)
         try:
             return await self.services.provider.create_checkout(order, customer, self._returns())
@@ -233,12 +230,9 @@ class CheckoutService:
         return found is None or found.verdict in {Verdict.GRANTED, Verdict.PENDING}
 
     def _returns(self) -> ReturnAddresses:
-        """Built from our own public address alone. The provider fills in the braces."""
-        base = f"{self.base_url}/purchase"
-        return ReturnAddresses(
-            success=f"{base}/success?session_id={{CHECKOUT_SESSION_ID}}",
-            cancel=f"{base}/cancel?session_id={{CHECKOUT_SESSION_ID}}",
-        )
+        """Built from our own public address alone. The provider fills in the id."""
+        base, id_ = f"{self.base_url}/purchase", self.services.provider.facts.checkout_placeholder
+        return ReturnAddresses(success=f"{base}/success?session_id={id_}", cancel=f"{base}/cancel?session_id={id_}")
 
 
 def _needs_a_look(found: Finding) -> bool:

@@ -85,7 +85,7 @@ def judge(
     """The verdict on one purchase of one customer."""
     order = orders.get(purchase.order_id or "")
     if order is None:
-        return unclaimed(purchase, _is_marked(purchase, customer, ours), catalog, customer.realm.provider)
+        return unclaimed(purchase, _is_marked(purchase, customer, ours), catalog)
     policy = catalog.policy(order.product)
     objections = (rule(purchase, order, customer, policy) for rule in RULES)
     verdict, reason = next(filter(None, objections), None) or (Verdict.GRANTED, _grounds(purchase, policy))
@@ -106,8 +106,8 @@ def judge_subscription(
     """
     order = orders.get(subscription.order_id or "")
     if order is None:
-        return unclaimed(subscription, _is_marked(subscription, customer, ours), catalog, customer.realm.provider)
-    known, sold = selling(subscription, catalog, customer.realm.provider)
+        return unclaimed(subscription, _is_marked(subscription, customer, ours), catalog)
+    known, sold = selling(subscription, catalog)
     if known is None and (known := _agreed(subscription, order)) is not None:
         sold = order.product
     product = sold or held or order.product
@@ -141,13 +141,13 @@ def is_marked(bought: Bought, ours: Collection[str]) -> bool:
     return bought.order_id in ours or bought.person_id in ours
 
 
-def unclaimed(bought: Bought, marked: bool, catalog: Catalog, provider: str) -> Finding:
+def unclaimed(bought: Bought, marked: bool, catalog: Catalog) -> Finding:
     """The verdict on what nobody ordered here. It gives no access to anybody, whoever holds its id.
 
     What neither bears our mark (``marked``: it names an order or a person that is known here) nor sells a price of the
     catalog is another's business: of who bought it, no e-mail address is kept.
     """
-    known, product = selling(bought, catalog, provider)
+    known, product = selling(bought, catalog)
     line = known or next(iter(lines_of(bought)), None)
     subscribed = line if isinstance(bought, Subscription) else None
     if not marked and product is None:
@@ -172,10 +172,10 @@ def lines_of(bought: Bought) -> tuple[Line, ...]:
     return bought.items if isinstance(bought, Subscription) else bought.lines
 
 
-def selling(bought: Bought, catalog: Catalog, provider: str) -> tuple[Line | None, str | None]:
+def selling(bought: Bought, catalog: Catalog) -> tuple[Line | None, str | None]:
     """The first line whose price the catalog knows, and the key of the product that it sells."""
     for line in lines_of(bought):
-        if (product := catalog.product_of_price(provider, line.price_id)) is not None:
+        if (product := catalog.product_of_price(line.price_id)) is not None:
             return line, product.key
     return None, None
 

@@ -24,11 +24,9 @@ RETRY_DELAYS = (1, 5, 15, 60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
 LEASE = 30
 BATCH = 50
 
-# How often the provider's own list of events is read, how far back each time, and how long a provider keeps them: 30
-# days (https://docs.stripe.com/api/events). Seconds.
+# How often the provider's own list of events is read, and how far back each time. Seconds.
 POLL_INTERVAL = 30
 OVERLAP = 300
-PROVIDER_KEEPS = 30 * 24 * 3600
 
 
 def next_try(attempts: int, now: int) -> int | None:
@@ -50,7 +48,7 @@ async def poll(services: Services, realm: Realm) -> int:
     newest = await services.database.read(events.newest_created, realm)
     since = min(read_until, newest or read_until) - OVERLAP
     new = 0
-    async for page in services.provider.events(max(since, now - PROVIDER_KEEPS)):
+    async for page in services.provider.events(max(since, now - services.provider.facts.events_kept)):
         kept = await services.database.write(events.keep_all, page, services.clock())
         services.metrics.events_kept.labels("poll").inc(kept)
         new += kept

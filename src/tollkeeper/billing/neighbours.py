@@ -37,7 +37,7 @@ async def look_at(services: Services, realm: Realm, source: str, *, evidence: st
             done = await reconcile(services, buyer, evidence=evidence)
             return next((one for one in done.findings if one.bought.source == bought.source), None)
         ours = await services.database.read(marks.known, [bought])
-        found = unclaimed(bought, is_marked(bought, ours), services.catalog, realm.provider)
+        found = unclaimed(bought, is_marked(bought, ours), services.catalog)
         news = await services.database.write(findings.note_of_stranger, realm, found, asked_at)
         if news is not None:
             report(services, news)
@@ -61,7 +61,7 @@ async def look_again(services: Services, realm: Realm, *, evidence: str) -> None
 
 def _is_sold_by_now(services: Services, reason: Reason) -> bool:
     prices = str(reason["prices"] or "").split(", ")
-    return any(services.catalog.product_of_price(services.provider.name, price) for price in prices)
+    return any(services.catalog.product_of_price(price) for price in prices)
 
 
 async def _look_again_at(services: Services, realm: Realm, one: Noted, evidence: str) -> None:

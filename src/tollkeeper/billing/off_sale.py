@@ -10,7 +10,6 @@ from tollkeeper.model.selling import OffSale
 from tollkeeper.providers.budget import background
 from tollkeeper.providers.protocol import ReturnAddresses
 from tollkeeper.storage import off_sale
-from tollkeeper.wording.off_sale import remedy
 
 log = structlog.get_logger()
 
@@ -78,7 +77,7 @@ async def try_again(services: Services, returns: ReturnAddresses, every: int = A
 
 async def _try_again(services: Services, found: OffSale, returns: ReturnAddresses) -> None:
     product = services.catalog.find(found.product)
-    sold = product is not None and found.price_id in services.catalog.prices_on_sale(product, services.provider.name)
+    sold = product is not None and found.price_id in services.catalog.prices_on_sale(product)
     try:
         with background():
             if sold:
@@ -104,6 +103,6 @@ async def _note(services: Services, found: OffSale) -> None:
         obstacle=found.obstacle.value,
         person=found.person_id,
         reason=found.told,
-        advice=remedy(found.obstacle) or None,
+        advice=services.provider.facts.remedies.get(found.obstacle),
         **found.facts,
     )

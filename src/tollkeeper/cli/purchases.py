@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from tollkeeper.billing.reconcile import Services
     from tollkeeper.model.selling import OffSale
     from tollkeeper.operating.explanations import PaymentIssue
+    from tollkeeper.providers.protocol import ProviderFacts
     from tollkeeper.storage.findings import Noted
 
 from tollkeeper.cli.app import Folder, Json, Limit, WhichPayment, Who, WhyEnded, app, beside_the_server, payments
@@ -73,16 +74,17 @@ def list_payments(
     from tollkeeper.operating import operators, reports
     from tollkeeper.storage import findings, off_sale
 
-    async def look(services: "Services") -> "tuple[tuple[PaymentIssue, ...], int, tuple[OffSale, ...]]":
+    async def look(services: "Services") -> "tuple[tuple[PaymentIssue, ...], ProviderFacts, int, tuple[OffSale, ...]]":
         mode = services.mode
         wanted = operators.all_payments if everything else operators.payments_to_check
         found = await services.database.read(wanted, services.catalog, mode, services.clock(), limit + 1)
         others = 0 if everything else await services.database.read(findings.count_unrelated, mode)
-        return found, others, await services.database.read(off_sale.newest, mode, OFF_SALE_SHOWN)
+        unsold = await services.database.read(off_sale.newest, mode, OFF_SALE_SHOWN)
+        return found, services.provider.facts, others, unsold
 
-    found, others, unsold = beside_the_server(folder, look, as_json)
+    found, facts, others, unsold = beside_the_server(folder, look, as_json)
     show = reports.payments_in_json if as_json else reports.payments_in_words
-    show(found[:limit], len(found) > limit, others, unsold)
+    show(found[:limit], len(found) > limit, facts, others, unsold)
 
 
 @payments.command(epilog='Example: tollkeeper payments dismiss pi_1Abc --note "Paid back in cash"')

@@ -1,4 +1,4 @@
-"""Before it runs: check the settings, make the database, set up an account at Stripe."""
+"""Before it runs: check the settings, make the database, set up an account at a provider."""
 
 import asyncio
 import json
@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tollkeeper.config.providers import PROVIDERS
 from tollkeeper.errors import NotDone, TollkeeperError
+from tollkeeper.providers.protocol import ProviderKind
 from tollkeeper.words import printable
 
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ OFF_SALE_SHOWN = 50
 
 SETUP_EXAMPLES = "\n\n".join(
     [
-        "Example: tollkeeper setup stripe --dry-run",
+        "Example: tollkeeper setup {name} --dry-run",
         "where tollkeeper.toml says",
         r"  \[products.pro]",
         '  name = "Pro"',
@@ -35,12 +37,12 @@ SETUP_EXAMPLES = "\n\n".join(
 
 
 LIVE_NOT_SAID = (
-    "STRIPE_API_KEY is a live key: this would set up the account that takes real money. Say --live if you mean that,"
+    "{key} is a live key: this would set up the account that takes real money. Say --live if you mean that,"
     " with --dry-run to look first, or use a test key. Nothing was asked or changed."
 )
 
 
-NOT_LIVE = "You said --live, but STRIPE_API_KEY is a test key. Nothing was asked or changed."
+NOT_LIVE = "You said --live, but {key} is a test key. Nothing was asked or changed."
 
 
 @app.command(epilog="Example: tollkeeper check --json")
@@ -53,6 +55,7 @@ def check(folder: Folder = Path(), as_json: Json = False) -> None:
     with clear_errors(as_json):
         settings = config.load(os.environ, folder)
     unsold, trouble = off_sale_now(settings)
+    facts = settings.providers[0].kind.facts
     summary = {
         "ok": True,
         "public_url": settings.base_url,
@@ -60,10 +63,10 @@ def check(folder: Folder = Path(), as_json: Json = False) -> None:
         "database": "PostgreSQL" if settings.database_url.startswith("postgresql") else "SQLite",
         "sign_in": [issuer.name for issuer in settings.issuers],
         "products": [product.key for product in settings.products],
-        "webhooks": bool(settings.stripe.webhook_secrets),
+        "webhooks": any(one.settings.receives_webhooks for one in settings.providers),
     }
     if as_json:
-        listed = None if unsold is None else [wording_off_sale.in_json(one) for one in unsold]
+        listed = None if unsold is None else [wording_off_sale.in_json(one, facts.remedies) for one in unsold]
         warnings = [asdict(one) for one in settings.warnings]
         typer.echo(json.dumps({**summary, "warnings": warnings, "off_sale": listed}, indent=2))
         return
@@ -78,7 +81,7 @@ def check(folder: Folder = Path(), as_json: Json = False) -> None:
         typer.secho(f"\n{wording_off_sale.not_known(printable(trouble))}", fg="yellow")
     elif unsold:
         typer.echo("")
-        reports.off_sale_in_words(unsold)
+        reports.off_sale_in_words(unsold, facts)
 
 
 def off_sale_now(settings: "Config") -> "tuple[tuple[OffSale, ...] | None, str]":
@@ -115,36 +118,44 @@ def migrate(folder: Folder = Path(), as_json: Json = False) -> None:
         typer.echo(f"The database is now at {after}.")
 
 
-@setup.command("stripe", epilog=SETUP_EXAMPLES)
-def setup_stripe(
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, and say what would be done.")] = False,
-    live: Annotated[
-        bool, typer.Option("--live", help="The key is a live one, and meant: real money is taken.")
-    ] = False,
-    new_endpoint: Annotated[
-        bool, typer.Option("--new-endpoint", help="Make another webhook endpoint, for a secret that was lost.")
-    ] = False,
-    folder: Folder = Path(),
-    as_json: Json = False,
-) -> None:
-    """Make at Stripe what tollkeeper.toml sells, and say which settings to use.
+def set_up_command(provider: ProviderKind) -> None:
+    """Add ``tollkeeper setup NAME`` for a provider."""
 
-    Products, prices, the webhook endpoint, the billing portal's configuration.
+    def set_up(
+        dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, and say what would be done.")] = False,
+        live: Annotated[
+            bool, typer.Option("--live", help="The key is a live one, and meant: real money is taken.")
+        ] = False,
+        new_endpoint: Annotated[
+            bool, typer.Option("--new-endpoint", help="Make another webhook endpoint, for a secret that was lost.")
+        ] = False,
+        folder: Folder = Path(),
+        as_json: Json = False,
+    ) -> None:
+        from tollkeeper.config import load as config
+        from tollkeeper.operating import reports
 
-    What is there already is used: running it again changes nothing.
+        with clear_errors(as_json):
+            wishes = config.load_wishes(os.environ, folder, provider)
+            if wishes.provider.settings.live != live:
+                raise NotDone((LIVE_NOT_SAID if wishes.provider.settings.live else NOT_LIVE).format(key=provider.key))
+            done = asyncio.run(
+                wishes.provider.set_up(wishes.base_url, wishes.products, dry_run=dry_run, new_endpoint=new_endpoint)
+            )
+        show = reports.set_up_in_json if as_json else reports.set_up_in_words
+        show(done, provider, dry_run=dry_run)
+        if done.trouble is not None:
+            raise typer.Exit(1)
 
-    Nothing is ever deleted or archived at Stripe, nor written to disk here.
-    """
-    from tollkeeper.app import set_up_stripe
-    from tollkeeper.config import load as config
-    from tollkeeper.operating import reports
+    title = provider.facts.title
+    about = [
+        f"Make at {title} what tollkeeper.toml sells, and say which settings to use.",
+        "Products, prices, the webhook endpoint, the billing portal's configuration.",
+        "What is there already is used: running it again changes nothing.",
+        f"Nothing is ever deleted or archived at {title}, nor written to disk here.",
+    ]
+    setup.command(provider.name, help="\n\n".join(about), epilog=SETUP_EXAMPLES.format(name=provider.name))(set_up)
 
-    with clear_errors(as_json):
-        wishes = config.load_wishes(os.environ, folder)
-        if wishes.stripe.live != live:
-            raise NotDone(LIVE_NOT_SAID if wishes.stripe.live else NOT_LIVE)
-        done = asyncio.run(set_up_stripe(wishes, dry_run=dry_run, new_endpoint=new_endpoint))
-    show = reports.set_up_in_json if as_json else reports.set_up_in_words
-    show(done, dry_run=dry_run)
-    if done.trouble is not None:
-        raise typer.Exit(1)
+
+for one in PROVIDERS:
+    set_up_command(one)

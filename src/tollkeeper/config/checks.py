@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tollkeeper.config.config import is_live
-from tollkeeper.config.parsers import on_this_machine
-from tollkeeper.config.sources import Texts
 from tollkeeper.errors import Fault
+from tollkeeper.providers.protocol import ProviderKind
 from tollkeeper.redirects import login_reaches
+from tollkeeper.settings.parsers import on_this_machine
 
 
 def place_files(values: dict[str, Any], folder: Path, faults: list[Fault]) -> None:
@@ -28,25 +27,23 @@ def place_files(values: dict[str, Any], folder: Path, faults: list[Fault]) -> No
         values["DATABASE_URL"] = f"sqlite:///{(folder / path).as_posix()}"
 
 
-def mode_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
-    """Test and live never mix: no test card opens a public door, no real card is charged on somebody's desk."""
-    key, public_url = values.get("STRIPE_API_KEY"), values.get("PUBLIC_URL")
-    if key is None:
+def mode_faults(values: Mapping[str, Any], provider: ProviderKind) -> Iterator[Fault]:
+    """Test and live never mix: a test card gives no access to a public site, and no real card is charged on somebody's
+    own machine.
+    """
+    key, public_url = values.get(provider.key), values.get("PUBLIC_URL")
+    if key is None or public_url is None:
         return
-    live = is_live(key)
-    if public_url and live and on_this_machine(public_url.origin):
+    live, here = provider.is_live(key), on_this_machine(public_url.origin)
+    if live and here:
         yield Fault(
-            "PUBLIC_URL", "is on this machine, but STRIPE_API_KEY is live", "Use a test key, or a public address"
+            "PUBLIC_URL", f"is on this machine, but {provider.key} is live", "Use a test key, or a public address"
         )
-    if public_url and not live and not on_this_machine(public_url.origin) and not values.get("ALLOW_TEST_MODE", True):
-        remedy = "Use the live key; on a staging site set ALLOW_TEST_MODE=true, and test cards will open every door"
-        yield Fault("STRIPE_API_KEY", "is a test key, but PUBLIC_URL is a public address", remedy)
-    publishable = values.get("STRIPE_PUBLIC")
-    if publishable and is_live(publishable) != live:
-        yield Fault("STRIPE_PUBLIC", "is not in the mode of STRIPE_API_KEY", "Use both in test mode, or both live")
-    if live and values.get("STRIPE_API_BASE"):
-        remedy = "Remove it, or use a test key"
-        yield Fault("STRIPE_API_BASE", "would send a live key to a server that is not Stripe's", remedy)
+    if not live and not here and not values.get("ALLOW_TEST_MODE", True):
+        remedy = (
+            "Use the live key; on a staging site set ALLOW_TEST_MODE=true, and everybody can get in with a test card"
+        )
+        yield Fault(provider.key, "is a test key, but PUBLIC_URL is a public address", remedy)
 
 
 def cookie_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
@@ -59,22 +56,3 @@ def cookie_faults(values: Mapping[str, Any]) -> Iterator[Fault]:
     elif not login_reaches(public_url.origin, public_url=f"https://{domain}", cookie_domain=domain):
         remedy = "Name a domain that PUBLIC_URL's host is under"
         yield Fault("COOKIE_DOMAIN", "is not a domain of PUBLIC_URL's host: no browser would keep the cookie", remedy)
-
-
-_ISSUER_SETTINGS = (
-    ("GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET"),
-    ("GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET"),
-    ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"),
-)
-
-
-def issuer_faults(texts: Texts) -> Iterator[Fault]:
-    """An issuer is set completely or not at all, and there is at least one."""
-    for names in _ISSUER_SETTINGS:
-        missing = [name for name in names if name not in texts]
-        if len(missing) < len(names):
-            for name in missing:
-                yield Fault(name, "is not set, though its companions are", f"Set all or none of {', '.join(names)}")
-    if not any(name in texts for names in _ISSUER_SETTINGS for name in names):
-        remedy = f"Set {', or '.join(' and '.join(names) for names in _ISSUER_SETTINGS)}"
-        yield Fault("OIDC_ISSUER", "is not set, and neither is another issuer: nobody could sign in", remedy)

@@ -2,59 +2,12 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
-from tollkeeper.config.parsers import Network
 from tollkeeper.errors import Fault
 from tollkeeper.model.selling import Product
-
-GOOGLE_ISSUER = "https://accounts.google.com"
-
-
-GITHUB_ISSUER = "https://github.com"
-
-
-STRIPE_CHECKOUT = "https://checkout.stripe.com"
-
-
-STRIPE_PORTAL = "https://billing.stripe.com"
-
-
-@dataclass(frozen=True, slots=True)
-class StripeSettings:
-    """How to reach Stripe. Without webhook secrets there is no webhook address."""
-
-    api_key: str = field(repr=False)
-    publishable_key: str | None = None
-    webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
-    automatic_tax: bool = False
-    api_base: str | None = None
-    """Origin of another server that speaks Stripe's API; None for Stripe itself."""
-    checkout_origin: str = STRIPE_CHECKOUT
-
-    @property
-    def hosted_origins(self) -> frozenset[str]:
-        """Where the pages are to which buyers are sent: the checkout, and the portal where cards and plans are kept."""
-        return frozenset({self.checkout_origin, self.api_base or STRIPE_PORTAL})
-
-    @property
-    def live(self) -> bool:
-        """Whether the key moves real money."""
-        return is_live(self.api_key)
-
-
-@dataclass(frozen=True, slots=True)
-class IssuerSettings:
-    """One way to sign in. ``id`` is its place in addresses, ``name`` the word on its button."""
-
-    id: str
-    name: str
-    kind: Literal["openid", "github"]
-    issuer_url: str
-    """The issuer, exactly as it names itself; where discovery starts, except at GitHub, which has none."""
-    client_id: str
-    client_secret: str = field(repr=False)
-    client_auth: str = "client_secret_basic"
+from tollkeeper.providers.protocol import ConfiguredProvider
+from tollkeeper.settings.parsers import Network
+from tollkeeper.signin.settings import IssuerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +31,8 @@ class Config:
     """The first signs, all verify."""
     database_url: str = field(repr=False)
     """``sqlite:///`` and an absolute path, or ``postgresql://``."""
-    stripe: StripeSettings
+    providers: tuple[ConfiguredProvider, ...]
+    """Where it can be paid."""
     issuers: tuple[IssuerSettings, ...]
     products: tuple[Product, ...]
     """A product named "" goes by the provider's name for it."""
@@ -138,7 +92,12 @@ class Config:
     @property
     def live(self) -> bool:
         """Whether real money moves."""
-        return self.stripe.live
+        return any(provider.settings.live for provider in self.providers)
+
+    @property
+    def hosted_origins(self) -> frozenset[str]:
+        """Where the providers' pages are that buyers are sent to."""
+        return frozenset(origin for provider in self.providers for origin in provider.settings.hosted_origins)
 
     @property
     def warnings(self) -> tuple[Fault, ...]:
@@ -160,11 +119,6 @@ class Wishes:
 
     base_url: str
     """What every address of ours begins with."""
-    stripe: StripeSettings
+    provider: ConfiguredProvider
     products: tuple[Product, ...]
     """Some may have no prices yet, but then they have offers."""
-
-
-def is_live(key: str) -> bool:
-    """Stripe's keys tell their mode: https://docs.stripe.com/keys"""
-    return key.split("_")[1] == "live"

@@ -1,90 +1,78 @@
 """Loads the settings from the environment, ``.env`` and ``tollkeeper.toml``, and reports every fault at once."""
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from tollkeeper.config.checks import cookie_faults, issuer_faults, mode_faults, place_files
-from tollkeeper.config.config import (
-    GITHUB_ISSUER,
-    GOOGLE_ISSUER,
-    STRIPE_CHECKOUT,
-    Config,
-    IssuerSettings,
-    SiteSettings,
-    StripeSettings,
-    Wishes,
-)
+from tollkeeper.config.checks import cookie_faults, mode_faults, place_files
+from tollkeeper.config.config import Config, SiteSettings, Wishes
 from tollkeeper.config.products import products_of
-from tollkeeper.config.settings import PRODUCT_SETTINGS, SETTINGS
-from tollkeeper.config.sources import read_sources
-from tollkeeper.config.values import parse_values
+from tollkeeper.config.providers import PROVIDERS
+from tollkeeper.config.settings import settings_of
 from tollkeeper.errors import ConfigurationError, Fault
 from tollkeeper.model.selling import Product
+from tollkeeper.providers.protocol import ConfiguredProvider, ProviderKind
+from tollkeeper.settings.sources import Texts, read_sources
+from tollkeeper.settings.values import parse_values
+from tollkeeper.signin import settings as signin
 
 
-def load(environ: Mapping[str, str] | None = None, folder: Path | None = None) -> Config:
+def load(
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    providers: Collection[ProviderKind] = PROVIDERS,
+) -> Config:
     """The configuration of this process. The environment outranks ``.env``, and that ``tollkeeper.toml``.
 
     ``environ`` is the process's own if left out. ``folder`` is the working folder, the current one if left out: it
-    holds both files, if they exist, and relative paths start there. A blank value counts as unset. Raises
-    ``ConfigurationError`` with every fault there is.
+    holds both files, if they exist, and relative paths start there. A blank value counts as unset. ``providers`` are
+    those that can be configured. Raises ``ConfigurationError`` with every fault there is.
     """
     environ, folder = os.environ if environ is None else environ, folder or Path()
     faults: list[Fault] = []
-    texts, tables = read_sources(environ, folder, faults)
-    values = parse_values(SETTINGS, texts, "", faults)
-    products = products_of(tables, texts, values, faults)
+    texts, tables = read_sources(settings_of(providers), environ, folder, faults)
+    chosen = _chosen(providers, texts, faults)
+    values = parse_values(settings_of(chosen), texts, "", faults)
+    products = products_of(tables, texts, values, chosen, faults)
     place_files(values, folder.absolute(), faults)
-    faults += mode_faults(values)
+    for provider in chosen:
+        faults += mode_faults(values, provider)
+        faults += provider.faults(values)
     faults += cookie_faults(values)
-    faults += issuer_faults(texts)
+    faults += signin.faults(texts)
     if faults:
         raise ConfigurationError(tuple(faults))
-    return _config(values, products)
+    return _config(values, chosen, products)
 
 
-def load_wishes(environ: Mapping[str, str], folder: Path) -> Wishes:
+def load_wishes(
+    environ: Mapping[str, str], folder: Path, provider: ProviderKind, providers: Collection[ProviderKind] = PROVIDERS
+) -> Wishes:
     """The part of the configuration that an account is set up by, before there is any price. Faults as in ``load``."""
     faults: list[Fault] = []
-    texts, tables = read_sources(environ, folder, faults)
-    values = parse_values([setting for setting in SETTINGS if setting.name in _TO_SET_UP], texts, "", faults)
+    texts, tables = read_sources(settings_of(providers), environ, folder, faults)
+    wanted = _TO_SET_UP | {setting.name for setting in provider.settings}
+    values = parse_values([one for one in settings_of([provider]) if one.name in wanted], texts, "", faults)
+    products: tuple[Product, ...] = ()
     if tables or "PRODUCT_PRICE_ID" in texts:
-        products = products_of(tables, texts, values, faults, _WISHED)
+        products = products_of(tables, texts, values, [provider], faults, priced=False)
     else:
-        products = ()
         faults.append(Fault("products", "are not there: nothing is for sale", _EXAMPLE))
     faults += [
         Fault(f"products.{key}.offers", "is not set, and there are no prices", _EXAMPLE)
         for key, table in tables.items()
-        if isinstance(table, dict) and not {"offers", "stripe"} & {name.lower() for name in table}
+        if isinstance(table, dict) and not {"offers", provider.name} & {name.lower() for name in table}
     ]
-    faults += mode_faults(values)
+    faults += mode_faults(values, provider)
+    faults += provider.faults(values)
     if faults:
         raise ConfigurationError(tuple(faults))
     address = values["PUBLIC_URL"].origin + values["PUBLIC_URL"].path
-    return Wishes(address, _stripe(values), products)
+    return Wishes(address, ConfiguredProvider(provider, provider.read(values)), products)
 
 
-_TO_SET_UP = {
-    "PUBLIC_URL",
-    "STRIPE_API_KEY",
-    "STRIPE_PUBLIC",
-    "STRIPE_WEBHOOK_SECRET",
-    "PRODUCT_PRICE_ID",
-    "STRIPE_AUTOMATIC_TAX",
-    "ALLOW_TEST_MODE",
-    "STRIPE_API_BASE",
-    "STRIPE_CHECKOUT_URL",
-}
-
-
-_WISHED = tuple(
-    replace(setting, required=setting.required and setting.name != "stripe") for setting in PRODUCT_SETTINGS
-)
+_TO_SET_UP = {"PUBLIC_URL", "PRODUCT_PRICE_ID", "ALLOW_TEST_MODE"}
 
 
 _EXAMPLE = """Write what you sell into tollkeeper.toml, for example:
@@ -95,14 +83,26 @@ _EXAMPLE = """Write what you sell into tollkeeper.toml, for example:
       offers = ["9.99 EUR per month", "99 EUR per year"]"""
 
 
-def _config(values: Mapping[str, Any], products: tuple[Product, ...]) -> Config:
+def _chosen(providers: Collection[ProviderKind], texts: Texts, faults: list[Fault]) -> tuple[ProviderKind, ...]:
+    """The providers of which anything is set; the one there is, if there is one alone."""
+    chosen = tuple(one for one in providers if any(setting.name in texts for setting in one.settings))
+    if not chosen and len(providers) > 1:
+        keys = [one.key for one in providers]
+        faults.append(Fault(keys[0], "is not set, and neither is another provider's key", f"Set {' or '.join(keys)}"))
+    if len(chosen) > 1:
+        problem = f"is set beside {chosen[0].key}, and a site sells through one provider"
+        faults += [Fault(one.key, problem, "Remove the settings of the other one") for one in chosen[1:]]
+    return chosen or tuple(providers)[:1]
+
+
+def _config(values: Mapping[str, Any], providers: Collection[ProviderKind], products: tuple[Product, ...]) -> Config:
     return Config(
         public_url=values["PUBLIC_URL"].origin,
         path=values["PUBLIC_URL"].path,
         secret_keys=values["SECRET_KEY"],
         database_url=values["DATABASE_URL"],
-        stripe=_stripe(values),
-        issuers=tuple(_issuers(values)),
+        providers=tuple(ConfiguredProvider(one, one.read(values)) for one in providers),
+        issuers=tuple(signin.read(values)),
         products=products,
         gated_hosts=frozenset(values["GATED_HOSTS"]),
         cookie_domain=values["COOKIE_DOMAIN"],
@@ -113,37 +113,6 @@ def _config(values: Mapping[str, Any], products: tuple[Product, ...]) -> Config:
         sign_in_rate=values["SIGN_IN_RATE"],
         purchase_rate=values["PURCHASE_RATE"],
     )
-
-
-def _stripe(values: Mapping[str, Any]) -> StripeSettings:
-    return StripeSettings(
-        api_key=values["STRIPE_API_KEY"],
-        publishable_key=values["STRIPE_PUBLIC"],
-        webhook_secrets=values["STRIPE_WEBHOOK_SECRET"],
-        automatic_tax=values["STRIPE_AUTOMATIC_TAX"],
-        api_base=values["STRIPE_API_BASE"],
-        checkout_origin=values["STRIPE_CHECKOUT_URL"] or values["STRIPE_API_BASE"] or STRIPE_CHECKOUT,
-    )
-
-
-def _issuers(values: Mapping[str, Any]) -> Iterator[IssuerSettings]:
-    if client_id := values["GOOGLE_CLIENT_ID"]:
-        yield IssuerSettings("google", "Google", "openid", GOOGLE_ISSUER, client_id, values["GOOGLE_CLIENT_SECRET"])
-    if client_id := values["GITHUB_CLIENT_ID"]:
-        # GitHub documents the secret as a form parameter only.
-        yield IssuerSettings(
-            "github", "GitHub", "github", GITHUB_ISSUER, client_id, values["GITHUB_CLIENT_SECRET"], "client_secret_post"
-        )
-    if issuer := values["OIDC_ISSUER"]:
-        yield IssuerSettings(
-            "oidc",
-            values["OIDC_NAME"] or str(urlsplit(issuer).hostname),
-            "openid",
-            issuer,
-            values["OIDC_CLIENT_ID"],
-            values["OIDC_CLIENT_SECRET"],
-            values["OIDC_CLIENT_AUTH"],
-        )
 
 
 def _site(values: Mapping[str, Any]) -> SiteSettings:

@@ -1,24 +1,29 @@
 """The catalog as a seller writes it, in ``[products]`` or as one price."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tollkeeper.config.parsers import KEY
-from tollkeeper.config.settings import PRODUCT_SETTINGS, Setting
-from tollkeeper.config.sources import Texts, from_toml
-from tollkeeper.config.values import parse_values
+from tollkeeper.config.settings import product_settings
 from tollkeeper.errors import Fault
-from tollkeeper.model.selling import Policy, Product
+from tollkeeper.model.selling import Offer, Policy, Product
+from tollkeeper.providers.protocol import ProviderKind
+from tollkeeper.settings import Setting
+from tollkeeper.settings.offers import NoOffer
+from tollkeeper.settings.parsers import KEY, InvalidValue
+from tollkeeper.settings.sources import Texts, from_toml
+from tollkeeper.settings.values import parse_values
 
 
 def products_of(
     tables: Mapping[str, Any],
     texts: Texts,
     values: Mapping[str, Any],
+    providers: Collection[ProviderKind],
     faults: list[Fault],
-    settings: Sequence[Setting] = PRODUCT_SETTINGS,
+    *,
+    priced: bool = True,
 ) -> tuple[Product, ...]:
-    """The products, from ``[products]`` or from the one price."""
+    """The products, from ``[products]`` or from the one price. ``priced``: they must have prices by now."""
     one = "PRODUCT_PRICE_ID" in texts
     if tables and one:
         faults.append(
@@ -28,36 +33,60 @@ def products_of(
         remedy = "Set it to the id of a price, or write [products.KEY] in tollkeeper.toml"
         faults.append(Fault("PRODUCT_PRICE_ID", "is not set, and there are no products: nothing is for sale", remedy))
     if tables:
-        products = [_product(key, table, faults, settings) for key, table in tables.items()]
+        settings = product_settings(providers, priced=priced)
+        products = [_product(key, table, providers, settings, faults) for key, table in tables.items()]
         faults += _shared_prices(products)
         return tuple(products)
-    prices = (values.get("PRODUCT_PRICE_ID"),)
-    return tuple(Product("dashboard", "", frozenset({"dashboard"}), {"stripe": (price,)}) for price in prices if price)
+    price = values.get("PRODUCT_PRICE_ID")
+    prices = {provider.name: (price,) for provider in providers if price and _is_price_of(provider, price)}
+    return (Product("dashboard", "", frozenset({"dashboard"}), prices),) if prices else ()
 
 
-def _product(key: str, table: object, faults: list[Fault], settings: Sequence[Setting]) -> Product:
+def _is_price_of(provider: ProviderKind, text: str) -> bool:
+    try:
+        return bool(provider.price_id(text))
+    except InvalidValue:
+        return False
+
+
+def _product(
+    key: str, table: object, providers: Iterable[ProviderKind], settings: Collection[Setting], faults: list[Fault]
+) -> Product:
     """One product; where it has faults, as much of it as has none."""
     place = f"products.{key if KEY.fullmatch(key) else repr(key[:64])}"
     if not KEY.fullmatch(key):
         remedy = "Use a lower-case letter, then letters, digits, - and _, 64 in all"
         faults.append(Fault(place, "is not a key", remedy))
     if not isinstance(table, dict):
-        faults.append(Fault(place, "is not a table", f"Write [{place}] with name, unlocks and stripe"))
-        return Product(key, "", frozenset(), {"stripe": ()})
+        faults.append(Fault(place, "is not a table", f"Write [{place}] with name, unlocks and prices"))
+        return Product(key, "", frozenset())
     texts = from_toml(table, settings, f"{place}.", "tollkeeper.toml", faults)
     values = parse_values(settings, texts, f"{place}.", faults)
-    listed, also, offers = (values.get(name, ()) for name in ("stripe", "stripe_also", "offers"))
-    if len(set(offers)) < len(offers):
-        faults.append(Fault(f"{place}.offers", "has the same offer twice", "Keep one of them"))
+    offers = values.get("offers", ())
+    faults += _offer_faults(f"{place}.offers", offers, providers)
+    listed = {one.name: values.get(one.name, ()) for one in providers}
+    also = {one.name: values.get(f"{one.name}_also", ()) for one in providers}
     return Product(
         key,
         values.get("name", ""),
         frozenset(values.get("unlocks", ())),
-        {"stripe": listed + also},
+        {name: prices + also[name] for name, prices in listed.items()},
         _policy(values),
-        {"stripe": listed[:1] + also} if also else {},
+        {name: listed[name][:1] + prices for name, prices in also.items() if prices},
         offers,
     )
+
+
+def _offer_faults(place: str, offers: Sequence[Offer], providers: Iterable[ProviderKind]) -> Iterator[Fault]:
+    if len(set(offers)) < len(offers):
+        yield Fault(place, "has the same offer twice", "Keep one of them")
+    for number, offer in enumerate(offers, start=1):
+        for provider in providers:
+            try:
+                provider.check_offer(offer)
+            except NoOffer as error:
+                entry = f"entry {number} " if len(offers) > 1 else ""
+                yield Fault(place, f"{entry}{error.problem}", error.remedy)
 
 
 def _policy(values: Mapping[str, Any]) -> Policy:
@@ -77,10 +106,11 @@ def _policy(values: Mapping[str, Any]) -> Policy:
 
 
 def _shared_prices(products: Iterable[Product]) -> Iterator[Fault]:
-    owner: dict[str, str] = {}
+    owner: dict[tuple[str, str], str] = {}
     for product in products:
-        for price in product.prices["stripe"]:
-            if price in owner:
-                problem = f"lists a price that products.{owner[price]} lists already"
-                yield Fault(f"products.{product.key}.stripe", problem, "A price belongs to one product, once")
-            owner[price] = product.key
+        for provider, prices in product.prices.items():
+            for price in prices:
+                if (provider, price) in owner:
+                    problem = f"lists a price that products.{owner[provider, price]} lists already"
+                    yield Fault(f"products.{product.key}.{provider}", problem, "A price belongs to one product, once")
+                owner[provider, price] = product.key

@@ -1,15 +1,18 @@
-"""Every setting there is, as one table, with how its value is read.
+"""Every setting there is, with how its value is read: our own, the providers' and those of sign-in.
 
 ``load`` loads them, and a test keeps ``docs/settings.md`` and ``.env.example`` in step.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from tollkeeper.config.parsers import (
+from tollkeeper.config.providers import PROVIDERS
+from tollkeeper.providers.protocol import ProviderKind
+from tollkeeper.settings import Setting
+from tollkeeper.settings.parsers import (
     MAKE_ONE,
+    InvalidValue,
     bearer_token,
     colour,
     cookie_domain,
@@ -17,63 +20,19 @@ from tollkeeper.config.parsers import (
     feature,
     flag,
     gated_host,
-    issuer,
     logo_file,
     matching,
     network,
     offer,
-    origin,
-    price_id,
     public_url,
     rate,
     secret_key,
     text_,
-    token,
     whole,
 )
+from tollkeeper.signin import settings as signin
 
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting. ``parse`` takes stripped text that is not empty, and raises ``InvalidValue``."""
-
-    name: str
-    parse: Callable[[str], Any]
-    help: str
-    example: str
-    default: str = ""
-    required: bool = False
-    many: bool = False
-    """A list: separated by commas, or a list in TOML. Its value is a tuple."""
-    secret: bool = False
-
-
-PRODUCT_SETTINGS: tuple[Setting, ...] = (
-    Setting("name", text_, "What visitors read.", '"Pro"', required=True),
-    Setting("unlocks", feature, "The features it unlocks.", '["dashboard", "reports"]', required=True, many=True),
-    Setting(
-        "offers",
-        offer,
-        "What it is sold for, the usual offer first: `tollkeeper setup stripe` makes prices of these.",
-        '["9.99 EUR per month", "99 EUR per year"]',
-        many=True,
-    ),
-    Setting(
-        "stripe",
-        price_id,
-        "Price ids at Stripe. The first is on sale, the rest keep unlocking."
-        " `tollkeeper setup stripe` makes them of offers.",
-        '["price_..."]',
-        required=True,
-        many=True,
-    ),
-    Setting(
-        "stripe_also",
-        price_id,
-        "More price ids that are on sale beside the first, such as the price by the year.",
-        '["price_..."]',
-        many=True,
-    ),
+POLICY: tuple[Setting, ...] = (
     Setting(
         "refund_revokes_from",
         whole(1, 100),
@@ -139,10 +98,10 @@ PRODUCT_SETTINGS: tuple[Setting, ...] = (
         default="true",
     ),
 )
-"""What stands in ``[products.KEY]`` of ``tollkeeper.toml``."""
+"""What the seller of a product decides, in ``[products.KEY]`` of ``tollkeeper.toml``."""
 
 
-SETTINGS: tuple[Setting, ...] = (
+GENERAL: tuple[Setting, ...] = (
     Setting(
         "PUBLIC_URL",
         public_url,
@@ -214,85 +173,81 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("PURCHASE_RATE", rate, "How often one person may start to pay.", "20/minute", default="20/minute"),
     Setting(
-        "STRIPE_API_KEY",
-        matching(r"(?:sk|rk)_(?:test|live)_[A-Za-z0-9_]+", "is not a secret or restricted key of Stripe"),
-        "Stripe's secret or restricted key, from Developers > API keys in its dashboard.",
-        "sk_test_...",
-        required=True,
-        secret=True,
-    ),
-    Setting(
-        "STRIPE_PUBLIC",
-        matching(r"pk_(?:test|live)_[A-Za-z0-9_]+", "is not a publishable key of Stripe"),
-        "Stripe's publishable key. Hosted checkout does without; if set, it must be in the mode of STRIPE_API_KEY.",
-        "pk_test_...",
-    ),
-    Setting(
-        "STRIPE_WEBHOOK_SECRET",
-        matching(r"whsec_[A-Za-z0-9+/=_-]+", "is not a webhook secret, which starts with whsec_"),
-        "Signing secrets of the webhook endpoint. Without one there is no webhook address, "
-        "and polling alone brings events.",
-        "whsec_...",
-        many=True,
-        secret=True,
-    ),
-    Setting(
-        "PRODUCT_PRICE_ID",
-        price_id,
-        "The price of the one product, which unlocks the dashboard. For more products, or a policy of its own, leave "
-        "it out and write [products] in tollkeeper.toml.",
-        "price_...",
-    ),
-    Setting(
-        "STRIPE_AUTOMATIC_TAX",
-        flag,
-        "Let Stripe Tax compute tax at checkout. It must be turned on in Stripe's dashboard first.",
-        "true",
-        default="false",
-    ),
-    Setting(
         "ALLOW_TEST_MODE",
         flag,
         "Allow a test key on a public address, for staging: anybody can then get in with a test card.",
         "true",
         default="false",
     ),
-    Setting(
-        "STRIPE_API_BASE",
-        origin,
-        "Another server that speaks Stripe's API, such as the sandbox. Test keys only.",
-        "http://127.0.0.1:4001",
-    ),
-    Setting(
-        "STRIPE_CHECKOUT_URL",
-        origin,
-        "Origin of the hosted checkout pages, for a custom checkout domain. Otherwise STRIPE_API_BASE, "
-        "or https://checkout.stripe.com.",
-        "https://checkout.example.com",
-    ),
-    Setting("GOOGLE_CLIENT_ID", token, "Sign in with Google.", "1234-abcd.apps.googleusercontent.com"),
-    Setting("GOOGLE_CLIENT_SECRET", token, "The secret that belongs to it.", "GOCSPX-...", secret=True),
-    Setting(
-        "GITHUB_CLIENT_ID",
-        token,
-        "Sign in with GitHub: the id of an OAuth app, not of a GitHub App.",
-        "Ov23li0123456789abcd",
-    ),
-    Setting("GITHUB_CLIENT_SECRET", token, "The secret that belongs to it.", "...", secret=True),
-    Setting("OIDC_ISSUER", issuer, "Sign in with any OpenID Connect issuer.", "https://id.example.com/realms/main"),
-    Setting("OIDC_CLIENT_ID", token, "The client id at that issuer.", "tollkeeper"),
-    Setting("OIDC_CLIENT_SECRET", token, "The secret that belongs to it.", "...", secret=True),
-    Setting("OIDC_NAME", text_, "Its name on the sign-in button. The issuer's host if left out.", "Example ID"),
-    Setting(
-        "OIDC_CLIENT_AUTH",
-        matching("client_secret_basic|client_secret_post", "is neither client_secret_basic nor client_secret_post"),
-        "How the client secret is sent to that issuer: client_secret_basic or client_secret_post.",
-        "client_secret_post",
-        default="client_secret_basic",
-    ),
+)
+
+LOOKS: tuple[Setting, ...] = (
     Setting("SITE_NAME", text_, "The name on every page.", "Example Reports", default="Tollkeeper"),
     Setting("ACCENT_COLOR", colour, "The colour of buttons, as #rrggbb.", "#0f766e", default="#ffb81c"),
     Setting("SITE_LOGO", logo_file, "An .svg or .png file.", "brand/logo.svg"),
     Setting("DASHBOARD_FILE", Path, "An HTML fragment to show as the dashboard.", "brand/dashboard.html"),
     Setting("TEMPLATES_DIR", Path, "A folder of templates that replace ours of the same name.", "brand/templates"),
 )
+
+PRODUCT: tuple[Setting, ...] = (
+    Setting("name", text_, "What visitors read.", '"Pro"', required=True),
+    Setting("unlocks", feature, "The features it unlocks.", '["dashboard", "reports"]', required=True, many=True),
+    Setting(
+        "offers",
+        offer,
+        "What it is sold for, the usual offer first: `tollkeeper setup` makes prices of these.",
+        '["9.99 EUR per month", "99 EUR per year"]',
+        many=True,
+    ),
+)
+"""What a product is, in ``[products.KEY]`` of ``tollkeeper.toml``."""
+
+
+def settings_of(providers: Collection[ProviderKind]) -> tuple[Setting, ...]:
+    """What stands in the environment, in ``.env`` or at the top of ``tollkeeper.toml``."""
+    price = Setting(
+        "PRODUCT_PRICE_ID",
+        partial(_price_of_any, providers),
+        "The price of the one product, which unlocks the dashboard. For more products, or a policy of its own, leave "
+        "it out and write [products] in tollkeeper.toml.",
+        next(iter(providers)).price_example,
+    )
+    theirs = (setting for provider in providers for setting in provider.settings)
+    return (*GENERAL, price, *theirs, *signin.SETTINGS, *LOOKS)
+
+
+def _price_of_any(providers: Collection[ProviderKind], text: str) -> str:
+    for provider in providers:
+        try:
+            return provider.price_id(text)
+        except InvalidValue as error:
+            refused = error
+    raise refused
+
+
+def product_settings(providers: Collection[ProviderKind], *, priced: bool = True) -> tuple[Setting, ...]:
+    """What stands in ``[products.KEY]`` of ``tollkeeper.toml``. ``priced``: there must be prices by now."""
+    return (*PRODUCT, *(each for one in providers for each in _prices(one, priced and len(providers) == 1)), *POLICY)
+
+
+def _prices(provider: ProviderKind, required: bool) -> Iterator[Setting]:
+    yield Setting(
+        provider.name,
+        provider.price_id,
+        f"Price ids at {provider.facts.title}. The first is on sale, the rest keep unlocking."
+        f" `tollkeeper setup {provider.name}` makes them of offers.",
+        f'["{provider.price_example}"]',
+        required=required,
+        many=True,
+    )
+    yield Setting(
+        f"{provider.name}_also",
+        provider.price_id,
+        "More price ids that are on sale beside the first, such as the price by the year.",
+        f'["{provider.price_example}"]',
+        many=True,
+    )
+
+
+SETTINGS = settings_of(PROVIDERS)
+PRODUCT_SETTINGS = product_settings(PROVIDERS)

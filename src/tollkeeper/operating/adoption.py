@@ -64,7 +64,7 @@ def _order(bought: Bought, catalog: Catalog, realm: Realm, product: str | None, 
     recurring = isinstance(bought, Subscription)
     if not recurring and len(lines_of(bought)) != 1:
         raise NotDone(wording.several_lines(bought.reference or bought.source))
-    line, sold = selling(bought, catalog, realm.provider)
+    line, sold = selling(bought, catalog)
     line = line or next(iter(lines_of(bought)), None)
     if line is None:
         raise NotDone(wording.nothing_to_adopt(bought.source))

@@ -1,9 +1,7 @@
 """How fast one account of a provider may be asked, by everything in this process together. People who wait go first.
 
-Stripe allows 100 requests a second in live mode and 25 in test mode, and 25 to any single endpoint in either mode
-(https://docs.stripe.com/rate-limits). We keep to 20: that is below the lowest of these, and five processes share one
-live account without meeting its limit. Background work stops at half of it, so that whoever comes finds room; but a
-tenth is its own, or whoever keeps asking could keep refunds from being seen.
+Background work stops at half of the rate, so that visitors find room; but a tenth is its own, or visitors who keep
+asking could keep refunds from being seen.
 
 Our own, since what we know of in libraries does less: ``limits`` counts and refuses, but nobody waits in it; the leaky
 bucket of ``aiolimiter`` lets twice the rate through in its first second, and knows only one line, first come, first
@@ -17,8 +15,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-
-RATE = 20
 
 # No sleep is shorter, since clocks are not exact. Seconds.
 TICK = 0.01
@@ -61,7 +57,7 @@ class _Line:
 class Budget:
     """At most ``rate`` requests begin within any one second. ``random`` gives numbers from 0 up to 1."""
 
-    def __init__(self, rate: int = RATE, random: Callable[[], float] = chance.random) -> None:
+    def __init__(self, rate: int, random: Callable[[], float] = chance.random) -> None:
         self._random = random
         self._begun: deque[float] = deque(maxlen=rate)
         self._own = max(1, rate // 10)

@@ -1,16 +1,31 @@
 """The payment provider, in our own types. Only rooms under ``providers/`` know an SDK."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from enum import StrEnum
+from typing import Any, Protocol
 
+from tollkeeper.errors import Fault, Obstacle
 from tollkeeper.model.bought import Purchase, Snapshot, Subscription
 from tollkeeper.model.events import Event
 from tollkeeper.model.orders import Customer, Order
 from tollkeeper.model.people import Person
-from tollkeeper.model.selling import Price
+from tollkeeper.model.selling import Offer, Price, Product
+from tollkeeper.settings import Setting
 
 Headers = Sequence[tuple[str, str]]
+
+Asked = Callable[[int | None, float], None]
+"""Is told of each request to a provider: the status of its answer, None for no answer, and how many seconds it took."""
+
+
+class CheckoutState(StrEnum):
+    """How far a hosted checkout page has come."""
+
+    OPEN = "open"
+    COMPLETE = "complete"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +43,7 @@ class Checkout:
     id: str
     url: str | None
     """Set while the page can be used."""
-    state: str
-    """``open``, ``complete`` or ``expired``."""
+    state: CheckoutState
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +99,109 @@ class SetUp:
     """Why it came to a stop before it was through."""
 
 
+@dataclass(frozen=True, slots=True)
+class ProviderFacts:
+    """What is so of every account of a provider. Times are in seconds."""
+
+    title: str
+    """Its name as people read it."""
+    checkout_placeholder: str
+    """What stands for the id of a checkout in return addresses: the provider fills it in."""
+    checkout_id: re.Pattern[str]
+    """The whole form of that id."""
+    key_lifetime: int
+    """For how long trying again with an order's idempotency key makes nothing twice."""
+    events_kept: int
+    """How far back events can be listed."""
+    longest_return_url: int
+    """How many characters an address may have that its pages lead back to."""
+    remedies: Mapping[Obstacle, str]
+    """What an operator is to do about what stands in the way of a sale."""
+
+
+class ProviderSettings(Protocol):
+    """What is set of one account, ready for use."""
+
+    @property
+    def live(self) -> bool:
+        """Whether real money moves."""
+        ...
+
+    @property
+    def receives_webhooks(self) -> bool:
+        """Whether a secret is set to verify webhooks with. Without one there is no address for them."""
+        ...
+
+    @property
+    def hosted_origins(self) -> frozenset[str]:
+        """Where the pages are that buyers are sent to."""
+        ...
+
+
+class SetUpAccount(Protocol):
+    """How an account is set up to sell a catalog."""
+
+    async def __call__(
+        self, settings: Any, base_url: str, products: tuple[Product, ...], *, dry_run: bool, new_endpoint: bool
+    ) -> SetUp:
+        """Make what the account lacks to sell these products, or only tell what that would be.
+
+        ``base_url`` is what every address of ours begins with. ``new_endpoint`` makes another webhook endpoint, for a
+        secret that was lost. Raises ``ProviderUnavailable`` and ``ProviderRefused`` if the account cannot be looked
+        into; trouble after that is in the result.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderKind:
+    """A provider that can be configured: its settings, and what is done with them.
+
+    ``Any`` stands for its own settings, which ``read`` makes.
+    """
+
+    name: str
+    """As in the webhook address, in ``[products.KEY]``, and in ``tollkeeper setup NAME``."""
+    facts: ProviderFacts
+    settings: tuple[Setting, ...]
+    key: str
+    """The setting that holds the API key, without which the provider is not configured."""
+    is_live: Callable[[str], bool]
+    """Whether such a key moves real money."""
+    webhook_secret: str
+    """The setting that holds the secret of the webhook endpoint."""
+    price_id: Callable[[str], str]
+    """Parses the id of a price. Raises ``InvalidValue``."""
+    price_example: str
+    read: Callable[[Mapping[str, Any]], ProviderSettings]
+    """The settings from their values, none of which has a fault."""
+    faults: Callable[[Mapping[str, Any]], Iterable[Fault]]
+    """What no setting can tell by itself. Values with a fault are missing."""
+    check_offer: Callable[[Offer], None]
+    """Raises ``NoOffer`` for what no price can be made of."""
+    open: Callable[[Any, Asked], "PaymentProvider"]
+    """The account, to be asked."""
+    set_up: SetUpAccount
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredProvider:
+    """One account of a provider, as it is set."""
+
+    kind: ProviderKind
+    settings: ProviderSettings
+
+    def open(self, asked: Asked) -> "PaymentProvider":
+        """The account, to be asked."""
+        return self.kind.open(self.settings, asked)
+
+    async def set_up(
+        self, base_url: str, products: tuple[Product, ...], *, dry_run: bool = False, new_endpoint: bool = False
+    ) -> SetUp:
+        """See ``SetUpAccount``."""
+        return await self.kind.set_up(self.settings, base_url, products, dry_run=dry_run, new_endpoint=new_endpoint)
+
+
 class PaymentProvider(Protocol):
     """What the house needs of a payment provider.
 
@@ -94,7 +211,12 @@ class PaymentProvider(Protocol):
 
     @property
     def name(self) -> str:
-        """Such as ``stripe``; also the last part of the webhook address."""
+        """That of its kind."""
+        ...
+
+    @property
+    def facts(self) -> ProviderFacts:
+        """What is so of every account of it."""
         ...
 
     @property

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from tollkeeper.config.config import IssuerSettings
 from tollkeeper.errors import SignInFailed
 from tollkeeper.model.people import Identity
 from tollkeeper.signin.attempt import Attempt, AttemptSeal, Pending, check_belongs
 from tollkeeper.signin.issuer import GITHUB, GitHubAddresses, Issuer
+from tollkeeper.signin.settings import IssuerSettings
 
 if TYPE_CHECKING:
     from tollkeeper.signin.wire import Wire

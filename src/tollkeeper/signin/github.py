@@ -6,12 +6,12 @@ https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/authorizing-oauth
 from collections.abc import Mapping
 from typing import Any
 
-from tollkeeper.config.config import IssuerSettings
 from tollkeeper.errors import IssuerUnavailable, SignInFailed
 from tollkeeper.model.people import Identity
 from tollkeeper.signin.attempt import Attempt, code_from
 from tollkeeper.signin.claims import name_or_greeting, readable_name, usable_email
 from tollkeeper.signin.issuer import GitHubAddresses
+from tollkeeper.signin.settings import IssuerSettings
 from tollkeeper.signin.wire import Wire
 
 SCOPE = "read:user user:email"

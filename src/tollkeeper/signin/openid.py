@@ -9,13 +9,13 @@ from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
 from joserfc.jwk import Key, KeySet, import_key
 from joserfc.jws import JWSRegistry
 
-from tollkeeper.config.config import IssuerSettings
 from tollkeeper.errors import IssuerUnavailable, SignInFailed
 from tollkeeper.model.people import Identity
 from tollkeeper.signin.attempt import Attempt, code_from
 from tollkeeper.signin.claims import name_or_greeting, readable_name, subject_of, verified_email, why_dropped
 from tollkeeper.signin.discovery import Discovery, discovery_address, read_discovery
 from tollkeeper.signin.kept import Kept
+from tollkeeper.signin.settings import IssuerSettings
 from tollkeeper.signin.wire import Wire
 
 SCOPE = "openid profile email"

@@ -14,9 +14,9 @@ from authlib.integrations.base_client import OAuthError  # type: ignore[import-u
 from authlib.integrations.httpx_client import AsyncOAuth2Client  # type: ignore[import-untyped]
 from joserfc.errors import ClaimError, JoseError
 
-from tollkeeper.config.config import IssuerSettings
 from tollkeeper.errors import IssuerUnavailable, SignInFailed, TollkeeperError
 from tollkeeper.signin.attempt import Attempt, new_secrets, refusal
+from tollkeeper.signin.settings import IssuerSettings
 
 MAX_ANSWER_BYTES = 1024 * 1024
 

@@ -131,7 +131,7 @@ async def offers_for(
 
 
 async def _offer(site: Site, product: Product, mine: _Has) -> Offer:
-    ids = site.services.catalog.prices_on_sale(product, site.services.provider.name)
+    ids = site.services.catalog.prices_on_sale(product)
     prices = await asyncio.gather(*(price_by_id(site, id) for id in ids))
     held, plan = mine.of(product), mine.plan_of(product)
     advised = [_advice(site, product, price, mine) for price in prices]
@@ -215,7 +215,7 @@ async def price_by_id(site: Site, price_id: str | None) -> Price | None:
 
 async def price_of(site: Site, product: Product) -> Price | None:
     """The usual price of a product."""
-    return await price_by_id(site, site.services.catalog.price_on_sale(product, site.services.provider.name))
+    return await price_by_id(site, site.services.catalog.price_on_sale(product))
 
 
 async def name_shown(site: Site, key: str | None) -> str:
@@ -244,6 +244,6 @@ def chosen(site: Site, key: object) -> Product:
 
 def price_chosen(site: Site, product: Product, price_id: object) -> str | None:
     """The price named in the form, which must be one at which this product is on sale; None if none is named."""
-    if price_id is None or price_id in site.services.catalog.prices_on_sale(product, site.services.provider.name):
+    if price_id is None or price_id in site.services.catalog.prices_on_sale(product):
         return price_id if isinstance(price_id, str) else None
     raise Refused(400, NOT_SOLD_AT_THAT_PRICE)

@@ -11,6 +11,7 @@ from tollkeeper.errors import ProviderRefused, Refused
 from tollkeeper.model.access import Visitor
 from tollkeeper.model.selling import Product
 from tollkeeper.providers.protocol import PlanChange
+from tollkeeper.redirects import LONGEST
 from tollkeeper.relations import Advice, Course, Has
 from tollkeeper.storage import customers
 from tollkeeper.web.beside import advice_for, advice_of_now, described
@@ -25,9 +26,6 @@ from tollkeeper.wording.pages import NOT_SOLD_AT_THAT_PRICE
 from tollkeeper.wording.products import OTHER_ACCOUNT
 
 log = structlog.get_logger()
-
-# The longest address that Stripe leads back to, and that ours is. A page that is wanted is left out where it is longer.
-LONGEST = 5000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +42,10 @@ def page_of(product: Product, price_id: str, return_to: str | None) -> str:
     return _with_return(f"/purchase/change?product={quote(product.key)}&price={quote(price_id)}", "&", return_to)
 
 
-def _with_return(address: str, mark: str, return_to: str | None) -> str:
+def _with_return(address: str, mark: str, return_to: str | None, longest: int = LONGEST) -> str:
+    """A page that is wanted is left out where the address gets longer than that."""
     onward = f"{address}{mark}return_to={quote(return_to, safe='')}" if return_to else address
-    return onward if len(onward) <= LONGEST else address
+    return onward if len(onward) <= longest else address
 
 
 @signed_in
@@ -100,7 +99,8 @@ def _changed(advice: Advice) -> Has:
 
 def _way_back(site: Site, return_to: str | None) -> str:
     """By the page that brings the account up to date."""
-    return _with_return(f"{site.config.base_url}/account/billing", "?", return_to)
+    longest = site.services.provider.facts.longest_return_url
+    return _with_return(f"{site.config.base_url}/account/billing", "?", return_to, longest)
 
 
 async def _refused(

@@ -1,7 +1,5 @@
 """Buy: off to the hosted checkout page, and back. Nothing is granted on the word of a browser."""
 
-import re
-
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -12,6 +10,7 @@ from tollkeeper.errors import AlreadyHeld, NeedsMending, ProviderRefused, Provid
 from tollkeeper.model.access import Grant, Verdict, Visitor
 from tollkeeper.model.orders import Order
 from tollkeeper.model.selling import Product
+from tollkeeper.providers.protocol import CheckoutState
 from tollkeeper.relations import Course
 from tollkeeper.storage import grants, orders
 from tollkeeper.web.beside import advice_of_now, tell, was_told
@@ -82,7 +81,7 @@ async def _beside(
 ) -> Response | None:
     """The answer to whoever has something that bears on what they want to buy, and was not told so yet."""
     site = site_of(request)
-    price = price_id or site.services.catalog.price_on_sale(product, site.services.provider.name)
+    price = price_id or site.services.catalog.price_on_sale(product)
     if price is None:
         return None
     try:
@@ -141,7 +140,7 @@ async def _verdict(site: Site, order: Order) -> Verdict | None:
     except (ProviderUnavailable, ProviderRefused):
         return Verdict.PENDING
     found = done.of_order(order) if done else None
-    if found is None and order.recurring and await _checkout_state(site, order) == "complete":
+    if found is None and order.recurring and await _checkout_state(site, order) is CheckoutState.COMPLETE:
         return Verdict.PENDING  # a subscription may be told of a little later
     return found.verdict if found else None
 
@@ -200,8 +199,10 @@ async def cancel(request: Request, visitor: Visitor) -> Response:
         return go(request, "/")
     limit(request, LOOK_RATE, "look", visitor.person.id)
     state = await _checkout_state(site, order)
-    if state != "open":
-        return go(request, f"/purchase/success?session_id={order.checkout_id}" if state == "complete" else "/")
+    if state is not CheckoutState.OPEN:
+        return go(
+            request, f"/purchase/success?session_id={order.checkout_id}" if state is CheckoutState.COMPLETE else "/"
+        )
     closed = closed_to(site, await off_sale.known(site.services, visitor.person.id), product, order.price_id)
     choice = Choice(order.price_id, await price_by_id(site, order.price_id), order.trial_days or 0, closed)
     return site.pages.render(
@@ -210,11 +211,11 @@ async def cancel(request: Request, visitor: Visitor) -> Response:
         language=language_of(request),
         product={"key": product.key, "name": name_of(product, choice.price)},
         choice=choice,
-        on_sale=order.price_id in site.services.catalog.prices_on_sale(product, site.services.provider.name),
+        on_sale=order.price_id in site.services.catalog.prices_on_sale(product),
     )
 
 
-async def _checkout_state(site: Site, order: Order) -> str | None:
+async def _checkout_state(site: Site, order: Order) -> CheckoutState | None:
     """How far the order's checkout has come, or None while the provider cannot say."""
     try:
         return (await site.services.provider.checkout(order.checkout_id or "")).state
@@ -226,6 +227,6 @@ async def own_order(request: Request, visitor: Visitor) -> Order | None:
     """The visitor's own order behind ``session_id``. Somebody else's and nobody's look the same from outside."""
     site = site_of(request)
     given = request.query_params.getlist("session_id")
-    if len(given) != 1 or not re.fullmatch(r"[A-Za-z0-9_]{1,255}", given[0]):
+    if len(given) != 1 or not site.services.provider.facts.checkout_id.fullmatch(given[0]):
         return None
     return await site.services.database.read(orders.own, visitor.person.id, given[0], site.services.provider.live)

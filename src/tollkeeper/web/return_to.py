@@ -9,7 +9,7 @@ from tollkeeper.gate.door import cookie_in
 from tollkeeper.redirects import may_return_to
 from tollkeeper.web.site import Site, site_of
 
-# As long as a checkout session stays open: https://docs.stripe.com/api/checkout/sessions/create, expires_at.
+# As long as a hosted checkout page stays open, which is a day at most.
 KEPT_SECONDS = 24 * 3600
 
 # Browsers drop a cookie whose name and value are longer than 4,096 bytes together (RFC 6265bis, section 5.6). So a page

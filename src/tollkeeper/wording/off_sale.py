@@ -6,33 +6,18 @@ from tollkeeper.errors import Obstacle, Scope
 from tollkeeper.model.selling import OffSale
 from tollkeeper.words import iso, moment, printable
 
-# What stands in the way, as operators read it, and how to mend it.
+# What stands in the way, as operators read it.
 CAUSES = {
     Obstacle.PRICE_ARCHIVED: "Its price, or the product of that price, is archived.",
     Obstacle.PRICE_MISSING: "The account of the key has no such price in this mode.",
     Obstacle.OTHER_CURRENCY: "They pay in another currency already, and a customer pays in one alone.",
     Obstacle.CUSTOMER_REFUSED: "Something about this customer is not accepted.",
     Obstacle.ACCOUNT_INACTIVE: "The account may not take payments.",
-    Obstacle.TAX_INACTIVE: "Stripe Tax is not set up in the account.",
+    Obstacle.TAX_INACTIVE: "Tax is not set up in the account.",
     Obstacle.KEY_REFUSED: "The key is not accepted.",
     Obstacle.KEY_LIMITED: "The key lacks a permission.",
     Obstacle.OTHER: "The provider refuses.",
 }
-REMEDIES = {
-    Obstacle.PRICE_ARCHIVED: "Unarchive both at https://dashboard.stripe.com/products, or sell at another price.",
-    Obstacle.PRICE_MISSING: "Check that the id belongs to the account and mode of STRIPE_API_KEY.",
-    Obstacle.OTHER_CURRENCY: "Sell it in that currency too, or ask them to end the other subscription first.",
-    Obstacle.CUSTOMER_REFUSED: "Look the customer up at https://dashboard.stripe.com/customers.",
-    Obstacle.ACCOUNT_INACTIVE: "See what Stripe asks for at https://dashboard.stripe.com/account/onboarding.",
-    Obstacle.TAX_INACTIVE: (
-        "Turn on Stripe Tax (https://dashboard.stripe.com/settings/tax), or set STRIPE_AUTOMATIC_TAX=false."
-    ),
-    Obstacle.KEY_REFUSED: "Check STRIPE_API_KEY.",
-    Obstacle.KEY_LIMITED: (
-        "Check STRIPE_API_KEY, and what a restricted key is allowed to do: https://dashboard.stripe.com/apikeys."
-    ),
-}
-
 BY_ITSELF = "It is tried again every few minutes, and goes back on sale by itself."
 
 
@@ -75,18 +60,13 @@ def cause(obstacle: Obstacle, facts: Mapping[str, str]) -> str:
     return CAUSES[obstacle]
 
 
-def remedy(obstacle: Obstacle) -> str:
-    """What an operator is to do; empty where only what the provider said can tell."""
-    return REMEDIES.get(obstacle, "")
-
-
-def listed(found: OffSale) -> str:
-    """One entry of a list for operators, in a few lines."""
+def listed(found: OffSale, provider: str, remedies: Mapping[Obstacle, str]) -> str:
+    """One entry of a list for operators, in a few lines. ``provider`` is its name, ``remedies`` are its own."""
     scope = found.obstacle.scope
     what = "Everything" if scope is Scope.ACCOUNT else f"{found.product} at {found.price_id}"
     whom = f", for {found.person_id} alone" if scope is Scope.PERSON else ""
-    advice = " ".join(filter(None, [cause(found.obstacle, found.facts), remedy(found.obstacle)]))
-    said = f"\n  Stripe said: {found.told}" if found.told else ""
+    advice = " ".join(filter(None, [cause(found.obstacle, found.facts), remedies.get(found.obstacle)]))
+    said = f"\n  {provider} said: {found.told}" if found.told else ""
     return printable(f"{what}{whom}, off sale since {moment(found.since)}\n  {advice}{said}")
 
 
@@ -95,7 +75,7 @@ def not_known(trouble: str) -> str:
     return f"What is off sale is not known: {trouble}"
 
 
-def in_json(found: OffSale) -> dict[str, object]:
+def in_json(found: OffSale, remedies: Mapping[Obstacle, str]) -> dict[str, object]:
     """The same for machines."""
     return {
         "scope": found.obstacle.scope.value,
@@ -105,7 +85,7 @@ def in_json(found: OffSale) -> dict[str, object]:
         "obstacle": found.obstacle.value,
         **found.facts,
         "provider_said": found.told,
-        "remedy": remedy(found.obstacle),
+        "remedy": remedies.get(found.obstacle, ""),
         "since": iso(found.since),
         "tried_at": iso(found.tried_at),
     }

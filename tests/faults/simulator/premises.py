@@ -22,7 +22,7 @@ from tests.faults.simulator.worth import Offer
 from tollkeeper.config import load as configuration
 from tollkeeper.config.config import Config
 from tollkeeper.model.selling import Policy, Product
-from tollkeeper.providers.stripe import EVENTS_THAT_MATTER
+from tollkeeper.providers.stripe.events import EVENTS_THAT_MATTER
 from tollkeeper.web.pages import Pages
 from tollkeeper_sandbox.stripe import StripeSandbox
 

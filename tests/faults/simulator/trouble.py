@@ -11,6 +11,7 @@ from tests.faults.simulator.known import Violation
 from tests.faults.simulator.storage import Process
 from tests.faults.simulator.wire import Gone, ask
 from tests.faults.simulator.world import World
+from tests.support.stripe import stripe_of
 
 DAY = 24 * 3600
 
@@ -29,7 +30,7 @@ async def forge(world: World, which: int, how: str) -> None:
 
 async def _knock(world: World, event: dict[str, Any], how: str) -> None:
     body = json.dumps(event).encode()
-    secret = next(iter(world.config.stripe.webhook_secrets), "") if how in FORGED_AT else ""
+    secret = next(iter(stripe_of(world.config).webhook_secrets), "") if how in FORGED_AT else ""
     secret = "whsec_guessed" if how == "wrong secret" else secret
     at = world.whole_clock() + FORGED_AT.get(how, 0)
     signature = hmac.new(secret.encode(), b"%d.%b" % (at, body), hashlib.sha256).hexdigest()

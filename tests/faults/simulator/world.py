@@ -30,6 +30,7 @@ from tests.faults.simulator.premises import (
 )
 from tests.faults.simulator.storage import Process, ProcessDatabase, Store
 from tests.faults.simulator.wire import Answer, Gone, Headers, StripeWire, Weather, WebhookWire, ask_process
+from tests.support.stripe import stripe_of
 
 from tollkeeper.app import create_app
 from tollkeeper.billing.reconcile import Services
@@ -40,7 +41,8 @@ from tollkeeper.model.orders import Mode
 from tollkeeper.model.people import Person
 from tollkeeper.operating import operators
 from tollkeeper.providers.budget import Budget
-from tollkeeper.providers.stripe import StripeProvider
+from tollkeeper.providers.stripe.account import StripeProvider
+from tollkeeper.providers.stripe.facts import RATE
 from tollkeeper.relations import surplus
 from tollkeeper.storage import customers, events, grants, polls, tables
 from tollkeeper_sandbox.stripe import StripeSandbox
@@ -202,8 +204,8 @@ class World:
         """What a process works with."""
         database = ProcessDatabase(self.store, process, self._written)
         wire = StripeWire(self.stripe, process, self.weather)
-        provider = StripeProvider(self.config.stripe, http=wire, budget=Budget(random=self.luck.random))
-        yield Services(database, provider, Catalog(self.config.products), self.whole_clock, METRICS)
+        provider = StripeProvider(stripe_of(self.config), http=wire, budget=Budget(RATE, random=self.luck.random))
+        yield Services(database, provider, Catalog(self.config.products, "stripe"), self.whole_clock, METRICS)
 
     def kill_all(self) -> None:
         """Every process there is, those that are just stopping too."""
@@ -260,7 +262,7 @@ class World:
 
     def flagged(self) -> frozenset[str]:
         """The payments that the app tells its operators to refund, because somebody paid twice."""
-        now, catalog = self.whole_clock(), Catalog(self.config.products)
+        now, catalog = self.whole_clock(), Catalog(self.config.products, "stripe")
         pairs = self.store.read(
             lambda conn: [
                 pair
@@ -272,7 +274,7 @@ class World:
 
     def listed(self) -> frozenset[tuple[str, str]]:
         """What the app tells its operators to look at: each payment or subscription, with the kind that it is of."""
-        asked = (Catalog(self.config.products), Mode("stripe", live=False), self.whole_clock(), 10_000)
+        asked = (Catalog(self.config.products, "stripe"), Mode("stripe", live=False), self.whole_clock(), 10_000)
         cases = self.store.read(lambda conn: operators.payments_to_check(conn, *asked))
         return frozenset((case.payment, case.kind) for case in cases)
 

@@ -9,6 +9,7 @@ from tollkeeper.operating.explanations import (
 )
 from tollkeeper.operating.reports.people import CASE_COLUMNS, case_json, case_row, found_json, payment_json
 from tollkeeper.operating.reports.tables import print_json, print_table, say, tell_more
+from tollkeeper.providers.protocol import ProviderFacts
 from tollkeeper.storage.findings import Noted
 from tollkeeper.wording import off_sale as wording_off_sale
 from tollkeeper.wording.adoption import other_sales
@@ -17,7 +18,11 @@ from tollkeeper.wording.operators import sentence
 
 
 def payments_in_words(
-    found: Sequence[PaymentIssue], more: bool, other_sales_: int = 0, unsold: Sequence[OffSale] = ()
+    found: Sequence[PaymentIssue],
+    more: bool,
+    facts: ProviderFacts,
+    other_sales_: int = 0,
+    unsold: Sequence[OffSale] = (),
 ) -> None:
     """One line for each payment to look at, and what cannot be sold at the moment.
 
@@ -32,22 +37,26 @@ def payments_in_words(
         say(other_sales(other_sales_))
     if unsold:
         say("")
-        off_sale_in_words(unsold)
+        off_sale_in_words(unsold, facts)
 
 
 def payments_in_json(
-    found: Sequence[PaymentIssue], more: bool, other_sales_: int = 0, unsold: Sequence[OffSale] = ()
+    found: Sequence[PaymentIssue],
+    more: bool,
+    facts: ProviderFacts,
+    other_sales_: int = 0,
+    unsold: Sequence[OffSale] = (),
 ) -> None:
     """The same for machines."""
     told = {"payments": [case_json(one) for one in found], "more": more, "other_sales": other_sales_}
-    print_json(told | {"off_sale": [wording_off_sale.in_json(one) for one in unsold]})
+    print_json(told | {"off_sale": [wording_off_sale.in_json(one, facts.remedies) for one in unsold]})
 
 
-def off_sale_in_words(unsold: Sequence[OffSale]) -> None:
+def off_sale_in_words(unsold: Sequence[OffSale], facts: ProviderFacts) -> None:
     """What the provider refuses to sell, and what to do about it."""
     say("The provider refuses to sell:\n", style="red")
     for one in unsold:
-        say(wording_off_sale.listed(one))
+        say(wording_off_sale.listed(one, facts.title, facts.remedies))
     say(f"\n{wording_off_sale.BY_ITSELF}")
 
 

@@ -3,14 +3,14 @@
 import json
 
 from tollkeeper.operating.reports.tables import print_json, say
-from tollkeeper.providers.protocol import SetUp
+from tollkeeper.providers.protocol import ProviderKind, SetUp
 
 DONE = {"make": "made", "change": "changed"}
 
 
-def set_up_in_words(done: SetUp, *, dry_run: bool) -> None:
+def set_up_in_words(done: SetUp, provider: ProviderKind, *, dry_run: bool) -> None:
     """What was made, what to set, and what else to know."""
-    say(f"Stripe account {done.account}, {'live' if done.live else 'test'} mode\n", style="bold")
+    say(f"{provider.facts.title} account {done.account}, {'live' if done.live else 'test'} mode\n", style="bold")
     for step in done.steps:
         verb = f"would {step.action}" if dry_run else DONE[step.action]
         say(f"  {verb} {step.what}  {step.words}{'' if step.id is None else f'  {step.id}'}")
@@ -23,10 +23,10 @@ def set_up_in_words(done: SetUp, *, dry_run: bool) -> None:
         say("Nothing was changed: this is what would be done without --dry-run.\n")
     for notice in done.notices:
         say(f"* {notice}\n")
-    _settings_in_words(done)
+    _settings_in_words(done, provider)
 
 
-def _settings_in_words(done: SetUp) -> None:
+def _settings_in_words(done: SetUp, provider: ProviderKind) -> None:
     """Lines to copy, with nothing before or after them."""
     changed = {key: prices.settings for key, prices in done.prices.items() if not prices.as_set}
     if changed:
@@ -34,15 +34,15 @@ def _settings_in_words(done: SetUp) -> None:
     for key, settings in changed.items():
         say("\n".join([f"[products.{key}]", *(f"{name} = {json.dumps(ids)}" for name, ids in settings.items()), ""]))
     if done.webhook_secret is not None:
-        say("In .env, or where you keep secrets. Stripe tells this once:\n", style="bold")
-        say(f"STRIPE_WEBHOOK_SECRET={done.webhook_secret}\n")
+        say(f"In .env, or where you keep secrets. {provider.facts.title} tells this once:\n", style="bold")
+        say(f"{provider.webhook_secret}={done.webhook_secret}\n")
     if done.trouble is None and (changed or done.webhook_secret):
         say("Then: tollkeeper check")
 
 
-def set_up_in_json(done: SetUp, *, dry_run: bool) -> None:
+def set_up_in_json(done: SetUp, provider: ProviderKind, *, dry_run: bool) -> None:
     """The same for machines."""
-    secret = {} if done.webhook_secret is None else {"STRIPE_WEBHOOK_SECRET": done.webhook_secret}
+    secret = {} if done.webhook_secret is None else {provider.webhook_secret: done.webhook_secret}
     steps = [{"action": one.action, "what": one.what, "words": one.words, "id": one.id} for one in done.steps]
     print_json(
         {

@@ -5,12 +5,11 @@ import hashlib
 import importlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tollkeeper.config.config import StripeSettings
 from tollkeeper.errors import (
     BadWebhook,
     CustomerMissing,
@@ -27,7 +26,7 @@ from tollkeeper.model.orders import Customer, Order, Realm
 from tollkeeper.model.people import Person
 from tollkeeper.model.selling import Price
 from tollkeeper.providers.budget import Budget, in_background
-from tollkeeper.providers.protocol import Checkout, Headers, PlanChange, ReturnAddresses
+from tollkeeper.providers.protocol import Asked, Checkout, CheckoutState, Headers, PlanChange, ReturnAddresses
 from tollkeeper.providers.stripe import plan_changes
 from tollkeeper.providers.stripe.calls import account_of, ask, each, path, together, translated
 from tollkeeper.providers.stripe.events import (
@@ -39,7 +38,9 @@ from tollkeeper.providers.stripe.events import (
     plain_id,
     verify,
 )
+from tollkeeper.providers.stripe.facts import FACTS, RATE
 from tollkeeper.providers.stripe.purchases import BOUGHT, checkout_of, is_purchase, price_of, purchase_of
+from tollkeeper.providers.stripe.settings import StripeSettings
 from tollkeeper.providers.stripe.setup_plan import PORTALS, portal_of
 from tollkeeper.providers.stripe.subscriptions import (
     SUBSCRIPTIONS,
@@ -86,6 +87,7 @@ class StripeProvider:
     """A ``PaymentProvider`` over one Stripe account and mode."""
 
     name = "stripe"
+    facts = FACTS
 
     def __init__(
         self,
@@ -94,7 +96,7 @@ class StripeProvider:
         patience: float = PATIENCE,
         http: "stripe.HTTPClient | None" = None,
         budget: Budget | None = None,
-        asked: Callable[[int | None, float], None] = lambda status, seconds: None,
+        asked: Asked = lambda status, seconds: None,
     ) -> None:
         """``patience`` is in seconds; ``http`` carries the SDK's requests, over the network if left out.
 
@@ -103,7 +105,7 @@ class StripeProvider:
         """
         self._settings = settings
         self._patience = patience
-        self._budget = budget or Budget()
+        self._budget = budget or Budget(RATE)
         self._asked = asked
         self._client: stripe.StripeClient | None = None
         self._http = http
@@ -244,7 +246,7 @@ class StripeProvider:
                 return checkout_of(await ask(client, "post", f"{path(SESSIONS, checkout_id)}/expire"))
         except ProviderRefused:  # only an open one can be expired
             found = await self.checkout(checkout_id)
-            if found.state == "open":
+            if found.state is CheckoutState.OPEN:
                 raise
             return found
 

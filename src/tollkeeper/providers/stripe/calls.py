@@ -16,8 +16,8 @@ from tollkeeper.errors import (
     ProviderRefused,
     ProviderUnavailable,
 )
+from tollkeeper.providers.stripe.facts import FACTS
 from tollkeeper.providers.stripe.refusals import facts_of, obstacle_of
-from tollkeeper.wording.off_sale import remedy
 
 if TYPE_CHECKING:
     import stripe
@@ -102,7 +102,7 @@ def translated(error: "stripe.StripeError") -> ProviderRefused | ProviderUnavail
     facts = facts_of(obstacle, message)
     if obstacle in {Obstacle.KEY_REFUSED, Obstacle.KEY_LIMITED}:
         message = "Stripe did not accept the key."  # what it said holds a part of the key
-    advice = MISSING_ADVICE if error.code == "resource_missing" else remedy(obstacle)
+    advice = MISSING_ADVICE if error.code == "resource_missing" else FACTS.remedies.get(obstacle, "")
     return _kind(error.code, param)(message, advice, obstacle=obstacle, facts=facts)
 
 

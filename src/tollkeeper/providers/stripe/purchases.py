@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tollkeeper.errors import ProviderRefused
 from tollkeeper.model.bought import Dispute, Line, Payment, Purchase, gravest
 from tollkeeper.model.selling import Price
-from tollkeeper.providers.protocol import Checkout
+from tollkeeper.providers.protocol import Checkout, CheckoutState
 from tollkeeper.providers.stripe.calls import each, whole
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def price_of(found: Mapping[str, Any]) -> Price:
 
 
 def checkout_of(found: Mapping[str, Any]) -> Checkout:
-    return Checkout(id=found["id"], url=found["url"], state=found["status"])
+    return Checkout(id=found["id"], url=found["url"], state=CheckoutState(found["status"]))
 
 
 def is_purchase(session: Mapping[str, Any]) -> bool:

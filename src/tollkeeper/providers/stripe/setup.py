@@ -4,13 +4,12 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tollkeeper.config.config import StripeSettings, Wishes
-from tollkeeper.config.offers import lookup_key
-from tollkeeper.config.parsers import on_this_machine
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable
+from tollkeeper.model.selling import Product
 from tollkeeper.providers.protocol import PricesToSet, SetUp, SetUpStep
 from tollkeeper.providers.stripe.calls import account_of, ask, each, path, translated
 from tollkeeper.providers.stripe.events import EVENTS_THAT_MATTER
+from tollkeeper.providers.stripe.settings import StripeSettings
 from tollkeeper.providers.stripe.setup_notices import notices
 from tollkeeper.providers.stripe.setup_plan import (
     MARK,
@@ -21,9 +20,11 @@ from tollkeeper.providers.stripe.setup_plan import (
     Wanted,
     catalog_calls,
     endpoint_calls,
+    lookup_key,
     portal_calls,
     shelves,
 )
+from tollkeeper.settings.parsers import on_this_machine
 
 if TYPE_CHECKING:
     import stripe
@@ -44,13 +45,17 @@ PERMISSIONS = {
 MOST_LOOKUP_KEYS = 10
 
 
-async def set_up_stripe(wishes: Wishes, *, dry_run: bool = False, new_endpoint: bool = False) -> SetUp:
-    """Make what the account lacks, or only tell what that would be.
-
-    Raises ``ProviderUnavailable`` and ``ProviderRefused`` if it cannot be looked into; trouble after that is told.
-    """
-    async with _connected(wishes.stripe) as client:
-        wanted = _wanted(wishes, new_endpoint)
+async def set_up(
+    settings: StripeSettings,
+    webhooks: str,
+    products: tuple[Product, ...],
+    *,
+    dry_run: bool,
+    new_endpoint: bool,
+) -> SetUp:
+    """See ``SetUpAccount``. ``webhooks`` is our address for them."""
+    async with _connected(settings) as client:
+        wanted = _wanted(settings, webhooks, products, new_endpoint)
         with _translating():
             account = await account_of(client)
             found = await _look(client, wanted)
@@ -58,7 +63,7 @@ async def set_up_stripe(wishes: Wishes, *, dry_run: bool = False, new_endpoint: 
         placed = await work.through(wanted, found)
     return SetUp(
         account=account,
-        live=wishes.stripe.live,
+        live=settings.live,
         steps=tuple(work.steps),
         notices=notices(wanted, found, placed),
         prices={shelf.product.key: _to_set(shelf) for shelf in placed if shelf.product.offers and _is_there(shelf)},
@@ -84,23 +89,23 @@ async def _connected(settings: StripeSettings) -> AsyncIterator["stripe.StripeCl
         await http.close_async()  # type: ignore[no-untyped-call]
 
 
-def _wanted(wishes: Wishes, new_endpoint: bool) -> Wanted:
+def _wanted(settings: StripeSettings, webhooks: str, products: tuple[Product, ...], new_endpoint: bool) -> Wanted:
     import stripe
 
     return Wanted(
-        products=wishes.products,
-        webhook_url=f"{wishes.base_url}/webhooks/stripe" if can_reach(wishes) else None,
-        secret_known=bool(wishes.stripe.webhook_secrets),
+        products=products,
+        webhook_url=webhooks if can_reach(settings, webhooks) else None,
+        secret_known=settings.receives_webhooks,
         events=EVENTS_THAT_MATTER,
         api_version=stripe.api_version,
-        live=wishes.stripe.live,
+        live=settings.live,
         new_endpoint=new_endpoint,
     )
 
 
-def can_reach(wishes: Wishes) -> bool:
+def can_reach(settings: StripeSettings, webhooks: str) -> bool:
     """Whether events can be sent to us: Stripe cannot send them to this machine, the sandbox on it can."""
-    return not _is_here(wishes.base_url) or _is_here(wishes.stripe.api_base or "")
+    return not _is_here(webhooks) or _is_here(settings.api_base or "")
 
 
 def _is_here(address: str) -> bool:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from tollkeeper.config.offers import words
 from tollkeeper.providers.stripe.setup_plan import (
     MARK,
     MOST_PLANS,
@@ -14,6 +13,7 @@ from tollkeeper.providers.stripe.setup_plan import (
     offer_of,
     plans,
 )
+from tollkeeper.settings.offers import words
 
 
 def notices(wanted: Wanted, found: Account, placed: Sequence[Shelf]) -> tuple[str, ...]:

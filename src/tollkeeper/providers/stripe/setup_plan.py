@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tollkeeper.config.offers import lookup_key, words
 from tollkeeper.model.selling import Offer, Product
+from tollkeeper.settings.offers import several, words
 
 # What of an account is ours says so in its metadata: a product and its prices with the product's key.
 MARK = "tollkeeper"
@@ -87,6 +87,14 @@ class Shelf:
         """The same, with the ids of what has been made."""
         on_sale = tuple((offer, made.get(price, price)) for offer, price in self.on_sale)
         return replace(self, home=made.get(self.home, self.home), on_sale=on_sale)
+
+
+def lookup_key(product: str, offer: Offer) -> str:
+    """What the price of an offer is called at Stripe, so that it is found again and never made twice."""
+    period = "once" if offer.interval is None else offer.interval
+    if offer.interval_count > 1:
+        period = several(offer, "-")
+    return f"tollkeeper/{product}/{offer.amount}-{offer.currency}-{period}"
 
 
 def reference(key: str) -> str:

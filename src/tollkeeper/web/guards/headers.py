@@ -37,7 +37,7 @@ def security_headers(config: Config) -> dict[str, str]:
         "default-src": "'none'",
         "style-src": "'self'",
         "img-src": "'self'",
-        "form-action": " ".join(["'self'", *sorted(issuers | config.gated_origins | config.stripe.hosted_origins)]),
+        "form-action": " ".join(["'self'", *sorted(issuers | config.gated_origins | config.hosted_origins)]),
         "base-uri": "'none'",
         "frame-ancestors": "'none'",
     }

@@ -3,7 +3,7 @@
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tollkeeper.config.parsers import Network
+from tollkeeper.settings.parsers import Network
 from tollkeeper.web.addresses import address_of, plain
 
 log = structlog.get_logger()

@@ -3,28 +3,28 @@
 import difflib
 import io
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dotenv.parser import parse_stream
 
-from tollkeeper.config.settings import SETTINGS, Setting
 from tollkeeper.errors import Fault
+from tollkeeper.settings import Setting
 
 Texts = dict[str, tuple[str, ...]]
 """What is set, by the name of the setting: one text, or several for a list; stripped, never blank."""
 
 
-BY_NAME = {setting.name: setting for setting in SETTINGS}
-
-
-def read_sources(environ: Mapping[str, str], folder: Path, faults: list[Fault]) -> tuple[Texts, dict[str, Any]]:
-    """What is set anywhere, and the tables of products by their keys."""
-    env_file = _read_env_file(folder / ".env", faults)
-    toml_file, tables = _read_toml(folder / "tollkeeper.toml", faults)
-    faults += _near_misses(environ)
-    return toml_file | env_file | _texts(environ), tables
+def read_sources(
+    settings: Iterable[Setting], environ: Mapping[str, str], folder: Path, faults: list[Fault]
+) -> tuple[Texts, dict[str, Any]]:
+    """What of these settings is set anywhere, and the tables of products by their keys."""
+    known = {setting.name: setting for setting in settings}
+    env_file = _read_env_file(known, folder / ".env", faults)
+    toml_file, tables = _read_toml(known, folder / "tollkeeper.toml", faults)
+    faults += _near_misses(known, environ)
+    return toml_file | env_file | _texts(known, environ), tables
 
 
 def _read(path: Path, faults: list[Fault]) -> str:
@@ -38,7 +38,7 @@ def _read(path: Path, faults: list[Fault]) -> str:
     return ""
 
 
-def _read_env_file(path: Path, faults: list[Fault]) -> Texts:
+def _read_env_file(known: Mapping[str, Setting], path: Path, faults: list[Fault]) -> Texts:
     """Values are taken as they stand: ``$`` is not expanded, since secrets may contain it."""
     found: dict[str, str] = {}
     for binding in parse_stream(io.StringIO(_read(path, faults))):
@@ -46,13 +46,13 @@ def _read_env_file(path: Path, faults: list[Fault]) -> Texts:
             found[binding.key] = binding.value
         elif binding.key is not None or binding.error:
             faults.append(Fault(f"{path.name}, line {binding.original.line}", "is not NAME=value", "Mend or remove it"))
-    faults += [_unknown(name, name, BY_NAME, path.name) for name in found if name not in BY_NAME]
-    return _texts(found)
+    faults += [_unknown(name, name, known, path.name) for name in found if name not in known]
+    return _texts(known, found)
 
 
-def _texts(source: Mapping[str, str]) -> Texts:
+def _texts(known: Mapping[str, Setting], source: Mapping[str, str]) -> Texts:
     """Our settings in a source that knows only text."""
-    split = {name: _split(setting, source.get(name, "")) for name, setting in BY_NAME.items()}
+    split = {name: _split(setting, source.get(name, "")) for name, setting in known.items()}
     return {name: items for name, items in split.items() if items}
 
 
@@ -61,7 +61,7 @@ def _split(setting: Setting, text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in items if item.strip())
 
 
-def _read_toml(path: Path, faults: list[Fault]) -> tuple[Texts, dict[str, Any]]:
+def _read_toml(known: Mapping[str, Setting], path: Path, faults: list[Fault]) -> tuple[Texts, dict[str, Any]]:
     """The settings, and the tables of products by their keys."""
     try:
         content = tomllib.loads(_read(path, faults))
@@ -70,13 +70,13 @@ def _read_toml(path: Path, faults: list[Fault]) -> tuple[Texts, dict[str, Any]]:
         return {}, {}
     tables = content.pop("products", {})
     if not isinstance(tables, dict):
-        faults.append(Fault("products", "is not a table", "Write [products.KEY] with name, unlocks and stripe"))
+        faults.append(Fault("products", "is not a table", "Write [products.KEY] with name, unlocks and prices"))
         tables = {}
-    return from_toml(content, SETTINGS, "", path.name, faults), tables
+    return from_toml(content, known.values(), "", path.name, faults), tables
 
 
 def from_toml(
-    content: Mapping[str, Any], settings: Iterable[Setting], prefix: str, place: str, faults: list[Fault]
+    content: Mapping[str, Any], settings: Collection[Setting], prefix: str, place: str, faults: list[Fault]
 ) -> Texts:
     """The settings in one TOML table, whose keys may be in lower or upper case."""
     by_key = {setting.name.lower(): setting for setting in settings}
@@ -114,13 +114,13 @@ def _unknown(variable: str, name: str, names: Iterable[str], place: str) -> Faul
     return Fault(variable, f"is not a setting, but stands in {place}", remedy)
 
 
-def _near_misses(environ: Mapping[str, str]) -> Iterator[Fault]:
+def _near_misses(known: Mapping[str, Setting], environ: Mapping[str, str]) -> Iterator[Fault]:
     """Slips of the pen in the environment. It belongs to other programs too, so only what is nearly ours counts.
 
     A number at the end is no slip: that is how another program names its second database or key.
     """
     for name, value in environ.items():
-        if name in BY_NAME or name.rstrip("0123456789").rstrip("_") in BY_NAME or not value.strip():
+        if name in known or name.rstrip("0123456789").rstrip("_") in known or not value.strip():
             continue
-        for close in difflib.get_close_matches(name.upper(), BY_NAME, n=1, cutoff=0.9):
+        for close in difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.9):
             yield Fault(name, "is not a setting, but nearly one, in the environment", f"Did you mean {close}?")

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-from tollkeeper.config.parsers import InvalidValue
-from tollkeeper.config.settings import Setting
-from tollkeeper.config.sources import Texts
 from tollkeeper.errors import Fault
+from tollkeeper.settings import Setting
+from tollkeeper.settings.parsers import InvalidValue
+from tollkeeper.settings.sources import Texts
 
 
 def parse_values(settings: Iterable[Setting], texts: Texts, prefix: str, faults: list[Fault]) -> dict[str, Any]:

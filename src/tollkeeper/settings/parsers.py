@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from tollkeeper.config import offers
 from tollkeeper.model.selling import Offer
+from tollkeeper.settings import offers
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -301,9 +301,6 @@ token = matching(r"(?!\.+\Z)[\x21-\x7e]{1,512}", "is a placeholder, or has chara
 
 
 colour = matching("#[0-9A-Fa-f]{6}", "is not a colour of the form #rrggbb")
-
-
-price_id = matching(r"price_[A-Za-z0-9_]+", "is not a price id, which starts with price_")
 
 
 KEY = re.compile(r"[a-z][a-z0-9_-]{0,63}")

@@ -1,0 +1,41 @@
+"""Stripe as the list of providers has it."""
+
+from tollkeeper.model.selling import Product
+from tollkeeper.providers.protocol import Asked, PaymentProvider, ProviderKind, SetUp
+from tollkeeper.providers.stripe.facts import FACTS
+from tollkeeper.providers.stripe.settings import SETTINGS, StripeSettings, check_offer, faults, is_live, read
+from tollkeeper.settings.parsers import matching
+
+
+def open_account(settings: StripeSettings, asked: Asked) -> PaymentProvider:
+    """See ``ProviderKind``. What asks Stripe takes its time to import, and commands that ask nothing do without."""
+    from tollkeeper.providers.stripe.account import StripeProvider
+
+    return StripeProvider(settings, asked=asked)
+
+
+async def set_up(
+    settings: StripeSettings, base_url: str, products: tuple[Product, ...], *, dry_run: bool, new_endpoint: bool
+) -> SetUp:
+    """See ``SetUpAccount``."""
+    from tollkeeper.providers.stripe.setup import set_up
+
+    webhooks = f"{base_url}/webhooks/{STRIPE.name}"
+    return await set_up(settings, webhooks, products, dry_run=dry_run, new_endpoint=new_endpoint)
+
+
+STRIPE = ProviderKind(
+    name="stripe",
+    facts=FACTS,
+    settings=SETTINGS,
+    key="STRIPE_API_KEY",
+    is_live=is_live,
+    webhook_secret="STRIPE_WEBHOOK_SECRET",  # noqa: S106 - the name of a setting
+    price_id=matching(r"price_[A-Za-z0-9_]+", "is not a price id, which starts with price_"),
+    price_example="price_...",
+    read=read,
+    faults=faults,
+    check_offer=check_offer,
+    open=open_account,
+    set_up=set_up,
+)

@@ -1,0 +1,148 @@
+"""What there is to set of Stripe, and what may be sold there."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tollkeeper.errors import Fault
+from tollkeeper.model.selling import Offer
+from tollkeeper.settings import Setting
+from tollkeeper.settings.offers import NoOffer
+from tollkeeper.settings.parsers import flag, matching, origin
+from tollkeeper.words import DECIMALS
+
+CHECKOUT = "https://checkout.stripe.com"
+PORTAL = "https://billing.stripe.com"
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "STRIPE_API_KEY",
+        matching(r"(?:sk|rk)_(?:test|live)_[A-Za-z0-9_]+", "is not a secret or restricted key of Stripe"),
+        "Stripe's secret or restricted key, from Developers > API keys in its dashboard.",
+        "sk_test_...",
+        required=True,
+        secret=True,
+    ),
+    Setting(
+        "STRIPE_PUBLIC",
+        matching(r"pk_(?:test|live)_[A-Za-z0-9_]+", "is not a publishable key of Stripe"),
+        "Stripe's publishable key. Hosted checkout does without; if set, it must be in the mode of STRIPE_API_KEY.",
+        "pk_test_...",
+    ),
+    Setting(
+        "STRIPE_WEBHOOK_SECRET",
+        matching(r"whsec_[A-Za-z0-9+/=_-]+", "is not a webhook secret, which starts with whsec_"),
+        "Signing secrets of the webhook endpoint. Without one there is no webhook address, "
+        "and polling alone brings events.",
+        "whsec_...",
+        many=True,
+        secret=True,
+    ),
+    Setting(
+        "STRIPE_AUTOMATIC_TAX",
+        flag,
+        "Let Stripe Tax compute tax at checkout. It must be turned on in Stripe's dashboard first.",
+        "true",
+        default="false",
+    ),
+    Setting(
+        "STRIPE_API_BASE",
+        origin,
+        "Another server that speaks Stripe's API, such as the sandbox. Test keys only.",
+        "http://127.0.0.1:4001",
+    ),
+    Setting(
+        "STRIPE_CHECKOUT_URL",
+        origin,
+        "Origin of the hosted checkout pages, for a custom checkout domain. Otherwise STRIPE_API_BASE, "
+        "or https://checkout.stripe.com.",
+        "https://checkout.example.com",
+    ),
+)
+
+# https://docs.stripe.com/currencies#presentment-currencies
+_CODES = (
+    "aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bhd bif bmd bnd bob brl bsd bwp byn bzd cad cdf chf "
+    "clp cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl hrk htg huf "
+    "idr ils inr isk jmd jod jpy kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk mnt mop "
+    "mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd omr pab pen pgk php pkr pln pyg qar ron rsd rub rwf sar sbd "
+    "scr sek sgd shp sle sos srd std szl thb tjs tnd top try ttd twd tzs uah ugx usd uyu uzs vnd vuv wst xaf xcd "
+    "xof xpf yer zar zmw"
+)
+CURRENCIES = frozenset(_CODES.split())
+
+# They have no smaller unit, though Stripe counts in hundredths: https://docs.stripe.com/currencies#special-cases
+WHOLE_ONLY = frozenset({"isk", "ugx"})
+
+# Nobody is billed less often than every three years: https://docs.stripe.com/api/prices/create
+MOST_INTERVALS = {"day": 1095, "week": 156, "month": 36, "year": 3}
+
+
+def is_live(key: str) -> bool:
+    """Whether a key moves real money: keys tell their mode (https://docs.stripe.com/keys)."""
+    return key.split("_")[1] == "live"
+
+
+@dataclass(frozen=True, slots=True)
+class StripeSettings:
+    """How to reach an account: ``ProviderSettings`` of Stripe. Without webhook secrets there is no webhook address."""
+
+    api_key: str = field(repr=False)
+    publishable_key: str | None = None
+    webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
+    automatic_tax: bool = False
+    api_base: str | None = None
+    """Origin of another server that speaks Stripe's API; None for Stripe itself."""
+    checkout_origin: str = CHECKOUT
+
+    @property
+    def live(self) -> bool:
+        """See ``ProviderSettings``."""
+        return is_live(self.api_key)
+
+    @property
+    def receives_webhooks(self) -> bool:
+        """See ``ProviderSettings``."""
+        return bool(self.webhook_secrets)
+
+    @property
+    def hosted_origins(self) -> frozenset[str]:
+        """See ``ProviderSettings``: the checkout, and the portal where cards and plans are kept."""
+        return frozenset({self.checkout_origin, self.api_base or PORTAL})
+
+
+def read(values: Mapping[str, Any]) -> StripeSettings:
+    """The settings from their values, which have no fault."""
+    return StripeSettings(
+        api_key=values["STRIPE_API_KEY"],
+        publishable_key=values["STRIPE_PUBLIC"],
+        webhook_secrets=values["STRIPE_WEBHOOK_SECRET"],
+        automatic_tax=values["STRIPE_AUTOMATIC_TAX"],
+        api_base=values["STRIPE_API_BASE"],
+        checkout_origin=values["STRIPE_CHECKOUT_URL"] or values["STRIPE_API_BASE"] or CHECKOUT,
+    )
+
+
+def faults(values: Mapping[str, Any]) -> Iterator[Fault]:
+    """What no setting can tell by itself. Values with a fault of their own are left out."""
+    key, publishable = values.get("STRIPE_API_KEY"), values.get("STRIPE_PUBLIC")
+    if key is None:
+        return
+    if publishable and is_live(publishable) != is_live(key):
+        yield Fault("STRIPE_PUBLIC", "is not in the mode of STRIPE_API_KEY", "Use both in test mode, or both live")
+    if is_live(key) and values.get("STRIPE_API_BASE"):
+        remedy = "Remove it, or use a test key"
+        yield Fault("STRIPE_API_BASE", "would send a live key to a server that is not Stripe's", remedy)
+
+
+def check_offer(offer: Offer) -> None:
+    """Raises ``NoOffer`` for what no price at Stripe can be made of."""
+    code = offer.currency.upper()
+    if offer.currency not in CURRENCIES:
+        raise NoOffer("names a currency that Stripe does not know", "Write its code of three letters, such as EUR")
+    if DECIMALS.get(offer.currency) == 3 and offer.amount % 10:
+        raise NoOffer("is not rounded to the nearest ten", f"Stripe takes {code} with a 0 at the end, as in 1.230")
+    if offer.currency in WHOLE_ONLY and offer.amount % 100:
+        raise NoOffer(f"is not whole, but {code} has no smaller unit", f"Write it as in 500 {code}")
+    if offer.interval and offer.interval_count > MOST_INTERVALS[offer.interval]:
+        raise NoOffer("is billed less often than every three years", "Stripe allows no longer period")

@@ -1,0 +1,55 @@
+"""PURE. Offers as a seller writes them, such as ``9.99 EUR per month``, and as buyers read them."""
+
+import re
+
+from tollkeeper.model.selling import Offer
+from tollkeeper.words import DECIMALS, money
+
+FORM = re.compile(
+    r"(?P<whole>[0-9]{1,10})(?:\.(?P<part>[0-9]+))? (?P<currency>[A-Za-z]{3})"
+    r"(?: per (?:(?P<one>day|week|month|year)|(?P<count>[1-9][0-9]{0,3}) (?P<interval>day|week|month|year)s?))?"
+)
+
+
+class NoOffer(ValueError):
+    """Words that are no offer: what is wrong with them, to follow the name of what holds them, and the remedy."""
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.remedy = remedy
+
+
+def parse(text: str) -> Offer:
+    """An offer from a seller's words. Raises ``NoOffer`` for whatever could be meant in two ways."""
+    if "," in text:
+        raise NoOffer("has a comma", "Write a point before the decimals, as in 9.99 EUR, and nothing between thousands")
+    found = FORM.fullmatch(" ".join(text.split()))
+    if found is None:
+        raise NoOffer("is not an offer", "Write 9.99 EUR, 9.99 EUR per month, or 25 EUR per 3 months")
+    currency = found["currency"].lower()
+    amount = _amount(found["whole"], found["part"], currency)
+    return Offer(amount, currency, found["one"] or found["interval"], int(found["count"] or 1))
+
+
+def _amount(whole: str, part: str | None, currency: str) -> int:
+    """Minor units, as ``words`` counts them."""
+    places, code = DECIMALS.get(currency, 2), currency.upper()
+    if part is not None and len(part) != places:
+        example = f"1.{'0' * places}" if places else "1"
+        kind = f"not the {places} decimals of {code}" if places else f"decimals, and {code} has none"
+        raise NoOffer(f"has {kind}", f"Write it as in {example} {code}")
+    return int(whole + (part or "0" * places))
+
+
+def words(offer: Offer) -> str:
+    """An offer as buyers read it: ``€9.99 per month``, ``€25.00 per 3 months``, or ``€9.99, once``."""
+    amount = money(offer.amount, offer.currency)
+    if offer.interval is None:
+        return f"{amount}, once"
+    return f"{amount} per {offer.interval if offer.interval_count == 1 else several(offer, ' ') + 's'}"
+
+
+def several(offer: Offer, between: str) -> str:
+    """How many intervals are between two payments, and which: ``3 month`` with a blank between."""
+    return f"{offer.interval_count}{between}{offer.interval}"
