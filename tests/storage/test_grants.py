@@ -143,7 +143,7 @@ def test_bought_twice_is_every_payment_after_the_first_that_holds_good(conn: Con
     again = keep_grant(conn, "ada", "cs_3", since=NOW + 1, reference="pi_3")
     keep_grant(conn, "ada", "cs_4", product="reports")
     keep_grant(conn, "bob", "cs_5")
-    operators: dict[str, Any] = {"realm": OTHER_PROVIDER, "amount": None, "currency": None, "since": NOW - 9}
+    operators: dict[str, Any] = {"origin": OTHER_PROVIDER, "amount": None, "currency": None, "since": NOW - 9}
     keep_grant(conn, "bob", "given", reference=None, **operators)
     assert bought_twice(conn, now=NOW + 1) == (again,)
     assert bought_twice(conn, now=NOW + 1, person_id="bob") == ()

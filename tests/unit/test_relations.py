@@ -158,7 +158,7 @@ def grant(product: str, source: str, since: int = NOW, until: int | None = None,
     given: dict[str, Any] = {
         "id": since,
         "person_id": "per_1",
-        "realm": REALM,
+        "origin": REALM,
         "revoked_at": None,
         "reason": because(Code.PAID if until is None else Code.SUBSCRIBED),
         "amount": 1,

@@ -172,13 +172,14 @@ GENERAL: tuple[Setting, ...] = (
         default="30/minute",
     ),
     Setting("PURCHASE_RATE", rate, "How often one person may start to pay.", "20/minute", default="20/minute"),
-    Setting(
-        "ALLOW_TEST_MODE",
-        flag,
-        "Allow a test key on a public address, for staging: anybody can then get in with a test card.",
-        "true",
-        default="false",
-    ),
+)
+
+TEST_MODE = Setting(
+    "ALLOW_TEST_MODE",
+    flag,
+    "Allow a test key on a public address, for staging: anybody can then get in with a test card.",
+    "true",
+    default="false",
 )
 
 LOOKS: tuple[Setting, ...] = (
@@ -213,7 +214,7 @@ def settings_of(providers: Collection[ProviderKind]) -> tuple[Setting, ...]:
         next(iter(providers)).price_example,
     )
     theirs = (setting for provider in providers for setting in provider.settings)
-    return (*GENERAL, price, *theirs, *signin.SETTINGS, *LOOKS)
+    return (*GENERAL, *theirs, price, TEST_MODE, *signin.SETTINGS, *LOOKS)
 
 
 def _price_of_any(providers: Collection[ProviderKind], text: str) -> str:
