@@ -141,17 +141,27 @@ def without_receipts(invoices: Iterable[Invoice]) -> tuple[Invoice, ...]:
 
 
 class SubscriptionStatus(StrEnum):
-    """How a subscription stands with the provider. One that we have no word for is unknown."""
+    """How a subscription stands with the provider, in our own words, which each provider's own are mapped to.
+
+    None of them says that the present period is paid: its invoices do.
+    """
 
     TRIALING = "trialing"
     ACTIVE = "active"
+    """It goes on."""
     PAST_DUE = "past_due"
+    """A payment for it has failed, and is tried again."""
     UNPAID = "unpaid"
+    """A payment for it has failed for good, and it is kept."""
     PAUSED = "paused"
+    """Its trial ended with nothing to charge, and it waits for that."""
     CANCELED = "canceled"
     INCOMPLETE = "incomplete"
+    """Its first payment has not succeeded yet."""
     INCOMPLETE_EXPIRED = "incomplete_expired"
+    """Its first payment never succeeded, and no more can come of it."""
     UNKNOWN = "unknown"
+    """The provider uses a word that we do not know. It gives no access."""
 
 
 # Of several invoices for one period, the one that stands worst tells how the period stands. A void one is not asked

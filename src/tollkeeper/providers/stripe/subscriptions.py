@@ -102,7 +102,7 @@ def _facts(found: Mapping[str, Any]) -> dict[str, Any]:
         "live": found["livemode"],
         "currency": found["currency"],
         "created_at": found["created"],
-        "standing": _standing(found["status"]),
+        "standing": STATUSES.get(found["status"], SubscriptionStatus.UNKNOWN),
         "items": tuple(Line(item["price"]["id"], item.get("quantity") or 0) for item in found["items"]["data"]),
         "period_start": start,
         "period_end": end,
@@ -129,8 +129,17 @@ async def end_subscription(
         await ask(client, "delete", path(SUBSCRIPTIONS, id))
 
 
-def _standing(status: str) -> SubscriptionStatus:
-    return SubscriptionStatus(status) if status in set(SubscriptionStatus) else SubscriptionStatus.UNKNOWN
+# https://docs.stripe.com/api/subscriptions/object#subscription_object-status
+STATUSES = {
+    "trialing": SubscriptionStatus.TRIALING,
+    "active": SubscriptionStatus.ACTIVE,
+    "past_due": SubscriptionStatus.PAST_DUE,
+    "unpaid": SubscriptionStatus.UNPAID,
+    "paused": SubscriptionStatus.PAUSED,
+    "canceled": SubscriptionStatus.CANCELED,
+    "incomplete": SubscriptionStatus.INCOMPLETE,
+    "incomplete_expired": SubscriptionStatus.INCOMPLETE_EXPIRED,
+}
 
 
 def period_of(found: Mapping[str, Any]) -> tuple[int, int]:
