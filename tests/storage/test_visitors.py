@@ -140,7 +140,7 @@ async def test_the_longest_grant_of_a_product_counts(
 
 async def test_i02_test_mode_grants_open_nothing_in_live_mode(database: Database) -> None:
     await database.write(sign_in)
-    await database.write(keep_grant, "ada", "cs_1", realm=TEST_MODE)
+    await database.write(keep_grant, "ada", "cs_1", origin=TEST_MODE)
     visitor = await database.find_visitor(TOKEN, live=True, now=NOW)
     assert visitor is not None
     assert visitor.holdings == ()
@@ -149,7 +149,7 @@ async def test_i02_test_mode_grants_open_nothing_in_live_mode(database: Database
 A_GRANT = st.fixed_dictionaries(
     {
         "product": st.sampled_from(["dashboard", "reports"]),
-        "realm": st.sampled_from([TEST_MODE, LIVE_MODE, OTHER_PROVIDER]),
+        "origin": st.sampled_from([TEST_MODE, LIVE_MODE, OTHER_PROVIDER]),
         "until": st.sampled_from([None, NOW - 1, NOW, NOW + 1, NOW + DAY]),
         "revoked_at": st.sampled_from([None, NOW - 1, NOW + 1]),
     }

@@ -8,6 +8,7 @@ from tollkeeper.model.access import Grant, Operator
 from tollkeeper.model.orders import Realm
 from tollkeeper.reasons import Reason
 from tollkeeper.storage.realms import columns_of, origin_of
+from tollkeeper.storage.rows import from_row
 from tollkeeper.storage.tables import audit
 
 
@@ -44,17 +45,4 @@ def record(conn: Connection, grant: Grant, change: str, *, evidence: str, now: i
 def of_person(conn: Connection, person_id: str) -> tuple[Entry, ...]:
     """Everything that happened to a person's access, oldest first."""
     rows = conn.execute(select(audit).where(audit.c.person_id == person_id).order_by(audit.c.id))
-    return tuple(
-        Entry(
-            id=row.id,
-            at=row.at,
-            person_id=row.person_id,
-            change=row.change,
-            product=row.product,
-            origin=origin_of(row),
-            source=row.source,
-            reason=row.reason,
-            evidence=row.evidence,
-        )
-        for row in rows
-    )
+    return tuple(from_row(Entry, row, origin=origin_of(row)) for row in rows)

@@ -1,15 +1,37 @@
-"""Columns that hold more than a plain value: reasons with their facts, and invoices, as JSON (RFC 8259)."""
+"""Columns that hold more than a plain value: words of our enumerations; reasons with their facts, and invoices, as JSON
+(RFC 8259).
+"""
 
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Text, TypeDecorator
+from sqlalchemy import String, Text, TypeDecorator
 from sqlalchemy.engine import Dialect
 
 from tollkeeper.model.bought import Bill, Dispute, Invoice
 from tollkeeper.reasons import Code, Reason
+
+
+class WordColumn(TypeDecorator[Any]):
+    """One word of an enumeration of ours, as its value."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, kind: type[StrEnum], length: int) -> None:
+        super().__init__(length)
+        self.kind = kind
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """See ``TypeDecorator``."""
+        return None if value is None else str(self.kind(value))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        """See ``TypeDecorator``."""
+        return None if value is None else self.kind(value)
 
 
 class AsJson(TypeDecorator[Any]):
@@ -36,6 +58,14 @@ def reason_to_json(reason: Reason) -> dict[str, Any]:
 
 def _reason(kept: dict[str, Any]) -> Reason:
     return Reason(Code(kept.pop("code")), kept)
+
+
+class FactsColumn(AsJson):
+    """A few words by their names."""
+
+    cache_ok = True
+    put = staticmethod(lambda facts: dict(facts))
+    got = staticmethod(lambda kept: dict(kept))
 
 
 class ReasonColumn(AsJson):

@@ -1,6 +1,6 @@
 """Events: the rows of the inbox. Every event is kept once, before it is acknowledged."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -25,6 +25,7 @@ from tollkeeper.model.events import Event, KeptEvent
 from tollkeeper.model.orders import Mode, Realm
 from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.realms import columns_of, in_mode, in_realm, realm_of, same_realm
+from tollkeeper.storage.rows import from_row, to_row
 from tollkeeper.storage.tables import customers, events, findings, grants
 
 IGNORED = "ignored"
@@ -218,19 +219,7 @@ def _listed(conn: Connection, wanted: Select[Any]) -> tuple[Kept, ...]:
 
 
 def _kept(row: Row[Any]) -> Kept:
-    return Kept(
-        id=row.event_id,
-        type=row.type,
-        state=_state(row),
-        created_at=row.created_at,
-        received_at=row.received_at,
-        object_id=row.object_id,
-        customer_id=row.customer_id,
-        attempts=row.attempts,
-        due_at=row.due_at,
-        outcome=row.outcome,
-        error=row.error,
-    )
+    return from_row(Kept, row, id=row.event_id, state=_state(row))
 
 
 def _state(row: Row[Any]) -> State:
@@ -241,32 +230,17 @@ def _state(row: Row[Any]) -> State:
     return State.PARKED if row.due_at is None else State.FAILED
 
 
-def _values(event: Event, now: int) -> dict[str, Any]:
-    return {
-        **columns_of(event.realm),
-        "event_id": event.id,
-        "type": event.type,
-        "object_id": event.object_id,
-        "customer_id": event.customer_id,
-        "reference": event.reference,
-        "created_at": event.created_at,
-        "received_at": now,
-        "due_at": now if event.relevant else None,
-        "handled_at": None if event.relevant else now,
-        "outcome": None if event.relevant else IGNORED,
-    }
+def _values(event: Event, now: int) -> Mapping[str, Any]:
+    fate = (
+        {"due_at": now, "handled_at": None, "outcome": None}
+        if event.relevant
+        else {"due_at": None, "handled_at": now, "outcome": IGNORED}
+    )
+    known = {"event_id": event.id, "received_at": now, **columns_of(event.realm), **fate}
+    return to_row(event, "id", "realm", "relevant", **known)
 
 
 def _kept_event(row: Row[Any]) -> KeptEvent:
     # Irrelevant events are never due, so an event that is claimed is relevant.
-    event = Event(
-        realm=realm_of(row),
-        id=row.event_id,
-        type=row.type,
-        created_at=row.created_at,
-        object_id=row.object_id,
-        customer_id=row.customer_id,
-        relevant=True,
-        reference=row.reference,
-    )
+    event = from_row(Event, row, realm=realm_of(row), id=row.event_id, relevant=True)
     return KeptEvent(row.id, event, row.attempts)

@@ -30,6 +30,7 @@ from tollkeeper.reasons import Reason
 from tollkeeper.storage.dismissals import dismissed_as_found, dismissed_remarks
 from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.realms import columns_of, in_mode, in_realm, within
+from tollkeeper.storage.rows import from_row
 from tollkeeper.storage.tables import customers, findings, grants
 
 # How much goes by one id. A payment pays for one thing.
@@ -207,7 +208,7 @@ def count_unrelated(conn: Connection, mode: Mode) -> int:
 
 def _unrelated(mode: Mode) -> tuple[ColumnElement[bool], ...]:
     # In the statement itself, as below.
-    unrelated = findings.c.verdict == bindparam("unrelated", Verdict.UNRELATED.value, literal_execute=True)
+    unrelated = findings.c.verdict == bindparam("unrelated", Verdict.UNRELATED, literal_execute=True)
     return (in_mode(findings, mode), unrelated)
 
 
@@ -255,8 +256,8 @@ def running(conn: Connection, order: Order) -> bool:
 def count_unexplained(conn: Connection, mode: Mode) -> dict[Verdict, int]:
     """How many there are of each kind."""
     found = _unexplained(mode, False).subquery()
-    counted = conn.execute(select(found.c.verdict, func.count()).group_by(found.c.verdict))
-    return dict.fromkeys(UNEXPLAINED, 0) | {Verdict(verdict): count for verdict, count in counted}
+    counted = conn.execute(select(found.c.verdict, func.count().label("number")).group_by(found.c.verdict))
+    return dict.fromkeys(UNEXPLAINED, 0) | {row.verdict: row.number for row in counted}
 
 
 def of_person(conn: Connection, person_id: str, live: bool, limit: int) -> tuple[Noted, ...]:
@@ -321,7 +322,7 @@ def _values(found: Finding) -> dict[str, Any]:
         "source": bought.source,
         "order_id": bought.order_id,
         "product": found.product,
-        "verdict": found.verdict.value,
+        "verdict": found.verdict,
         "reason": found.reason,
         "amount": bought.amount_total,
         "refunded": bought.amount_back,
@@ -346,7 +347,7 @@ NO_TERMS = {"standing": None, "period_end": None, "ends_at": None, "trial_end": 
 def _terms(subscription: Subscription) -> dict[str, Any]:
     return {
         "invoices": subscription.invoices,
-        "standing": subscription.standing.value,
+        "standing": subscription.standing,
         "period_end": subscription.period_end,
         "ends_at": subscription.ends_at,
         "trial_end": subscription.trial_end,
@@ -378,27 +379,4 @@ def _listed(conn: Connection, wanted: Select[Any], limit: int) -> tuple[Noted, .
 
 
 def _noted(row: Row[Any]) -> Noted:
-    return Noted(
-        source=row.source,
-        person_id=row.person_id,
-        order_id=row.order_id,
-        product=row.product,
-        verdict=Verdict(row.verdict),
-        reason=row.reason,
-        amount=row.amount,
-        refunded=row.refunded,
-        currency=row.currency,
-        reference=row.reference,
-        email=row.email,
-        bought_at=row.bought_at,
-        found_at=row.found_at,
-        standing=SubscriptionStatus(row.standing) if row.standing is not None else None,
-        price_id=row.price_id,
-        quantity=row.quantity,
-        until=row.until,
-        period_end=row.period_end,
-        ends_at=row.ends_at,
-        trial_end=row.trial_end,
-        remarks=row.remarks,
-        invoices=row.invoices,
-    )
+    return from_row(Noted, row)

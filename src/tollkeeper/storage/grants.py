@@ -10,6 +10,7 @@ from tollkeeper.model.access import Grant
 from tollkeeper.model.orders import Order, Realm
 from tollkeeper.storage.dismissals import dismissed_surplus
 from tollkeeper.storage.realms import columns_of, in_realm, origin_of, within
+from tollkeeper.storage.rows import from_row, to_row
 from tollkeeper.storage.tables import findings, grants
 
 
@@ -89,32 +90,13 @@ def add(conn: Connection, grant: Grant) -> Grant:
 
     Raises ``sqlalchemy.exc.IntegrityError`` when the source has given a grant before: one grant per source, ever.
     """
-    known = {
-        "person_id": grant.person_id,
-        **columns_of(grant.origin),
-        "source": grant.source,
-        "since": grant.since,
-    }
-    return replace(grant, id=conn.execute(_ADD, known | _gives(grant)).scalar_one())
+    written = to_row(grant, "id", "origin", **columns_of(grant.origin))
+    return replace(grant, id=conn.execute(_ADD, written).scalar_one())
 
 
 def change(conn: Connection, grant: Grant) -> None:
     """Keep what a grant gives now and how long, whether it is revoked or withheld, why, and what was paid for it."""
-    conn.execute(_CHANGE, {"grant": grant.id} | _gives(grant))
-
-
-def _gives(grant: Grant) -> dict[str, Any]:
-    return {
-        "product": grant.product,
-        "until": grant.until,
-        "revoked_at": grant.revoked_at,
-        "withheld": grant.withheld,
-        "reason": grant.reason,
-        "amount": grant.amount,
-        "currency": grant.currency,
-        "reference": grant.reference,
-        "receipt_url": grant.receipt_url,
-    }
+    conn.execute(_CHANGE, to_row(grant, "id", "person_id", "origin", "source", "since", grant=grant.id))
 
 
 # Made once, like all that is asked at each reconcile.
@@ -160,19 +142,4 @@ def _read(rows: Iterable[Row[Any]]) -> tuple[Grant, ...]:
 
 
 def _grant(row: Row[Any]) -> Grant:
-    return Grant(
-        id=row.id,
-        person_id=row.person_id,
-        product=row.product,
-        origin=origin_of(row),
-        source=row.source,
-        since=row.since,
-        until=row.until,
-        revoked_at=row.revoked_at,
-        reason=row.reason,
-        amount=row.amount,
-        currency=row.currency,
-        reference=row.reference,
-        receipt_url=row.receipt_url,
-        withheld=row.withheld,
-    )
+    return from_row(Grant, row, origin=origin_of(row))

@@ -1,16 +1,16 @@
 """Off sale: what the provider refuses to sell, everybody or one person, until somebody changes something."""
 
-import json
 from collections import Counter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, select, update
 
-from tollkeeper.errors import Obstacle, Scope
+from tollkeeper.errors import Scope
 from tollkeeper.model.orders import Mode
 from tollkeeper.model.selling import OffSale
 from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.realms import in_mode
+from tollkeeper.storage.rows import from_row, to_row
 from tollkeeper.storage.tables import off_sale
 
 EVERYBODY = ""
@@ -18,13 +18,7 @@ EVERYBODY = ""
 
 def note(conn: Connection, mode: Mode, found: OffSale) -> bool:
     """Keep that something was refused. False when it was known already, for the same cause."""
-    news = {
-        "obstacle": found.obstacle,
-        "facts": json.dumps(dict(found.facts)),
-        "told": found.told,
-        "since": found.since,
-        "tried_at": found.tried_at,
-    }
+    news = to_row(found, "product", "price_id", "person_id")
     fresh = insert_into(conn.dialect.name, off_sale).values(**_key(mode, found), **news)
     if conn.scalar(fresh.on_conflict_do_nothing().returning(off_sale.c.id)) is not None:
         return True
@@ -51,7 +45,7 @@ def newest(conn: Connection, mode: Mode, limit: int) -> tuple[OffSale, ...]:
 def count(conn: Connection, mode: Mode) -> dict[Scope, int]:
     """How much is off sale, by whom it concerns."""
     obstacles = conn.scalars(select(off_sale.c.obstacle).where(in_mode(off_sale, mode)))
-    return dict.fromkeys(Scope, 0) | Counter(Obstacle(one).scope for one in obstacles)
+    return dict.fromkeys(Scope, 0) | Counter(one.scope for one in obstacles)
 
 
 def due(conn: Connection, mode: Mode, now: int, every: int) -> bool:
@@ -96,13 +90,4 @@ def _all(conn: Connection, *conditions: ColumnElement[bool]) -> tuple[OffSale, .
 
 
 def _off_sale(row: Row[Any]) -> OffSale:
-    return OffSale(
-        product=row.product,
-        price_id=row.price_id,
-        person_id=row.person_id or None,
-        obstacle=Obstacle(row.obstacle),
-        facts=json.loads(row.facts),
-        told=row.told,
-        since=row.since,
-        tried_at=row.tried_at,
-    )
+    return from_row(OffSale, row, person_id=row.person_id or None)

@@ -3,6 +3,7 @@
 One that adopts what was bought elsewhere is complete from the start, and the only one that does.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -29,6 +30,7 @@ from sqlalchemy.exc import IntegrityError
 from tollkeeper.model.orders import Order, OrderState, Realm
 from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.realms import columns_of, in_realm, realm_of, within
+from tollkeeper.storage.rows import from_row, to_row
 from tollkeeper.storage.tables import orders
 
 # An order that we thought expired can turn out to be paid; a complete one stays complete.
@@ -61,7 +63,7 @@ def adopt(conn: Connection, order: Order) -> bool:
         index_elements=["adopts", "provider", "account", "live"], index_where=text("adopts IS NOT NULL")
     )
     adoption = {"adopts": order.adopts, "adoption": order.adoption, "checkout_id": order.checkout_id}
-    values = _values(order) | adoption | {"state": order.state, "closed_at": order.created_at}
+    values = {**_values(order), **adoption, "state": order.state, "closed_at": order.created_at}
     return conn.execute(fresh.values(values).returning(orders.c.id)).one_or_none() is not None
 
 
@@ -74,24 +76,10 @@ def _start(conn: Connection, order: Order) -> Order:
     return _order(conn.execute(_starting(conn.dialect.name), _values(order)).one())
 
 
-def _values(order: Order) -> dict[str, Any]:
-    return {
-        "id": order.id,
-        "person_id": order.person_id,
-        "product": order.product,
-        **columns_of(order.realm),
-        "price_id": order.price_id,
-        "quantity": order.quantity,
-        "amount": order.amount,
-        "currency": order.currency,
-        "state": OrderState.OPEN,
-        "idempotency_key": order.idempotency_key,
-        "created_at": order.created_at,
-        "promotion_codes": order.promotion_codes,
-        "recurring": order.recurring,
-        "trial_days": order.trial_days,
-        "trial_without_card": order.trial_without_card,
-    }
+def _values(order: Order) -> Mapping[str, Any]:
+    """What begins open, with no page yet, and adopts nothing."""
+    later = ("realm", "checkout_id", "adopts", "adoption")
+    return to_row(order, *later, state=OrderState.OPEN, **columns_of(order.realm))
 
 
 def open_order(conn: Connection, person_id: str, product: str, live: bool) -> Order | None:
@@ -210,23 +198,4 @@ def _all(conn: Connection, wanted: Select[Any]) -> tuple[Order, ...]:
 
 
 def _order(row: Row[Any]) -> Order:
-    return Order(
-        id=row.id,
-        person_id=row.person_id,
-        product=row.product,
-        realm=realm_of(row),
-        price_id=row.price_id,
-        quantity=row.quantity,
-        amount=row.amount,
-        currency=row.currency,
-        state=OrderState(row.state),
-        idempotency_key=row.idempotency_key,
-        created_at=row.created_at,
-        checkout_id=row.checkout_id,
-        promotion_codes=row.promotion_codes,
-        recurring=row.recurring,
-        trial_days=row.trial_days,
-        trial_without_card=row.trial_without_card,
-        adopts=row.adopts,
-        adoption=row.adoption,
-    )
+    return from_row(Order, row, realm=realm_of(row))

@@ -24,7 +24,11 @@ from sqlalchemy import (
     text,
 )
 
-from tollkeeper.storage.columns import InvoicesColumn, ReasonColumn, ReasonsColumn
+from tollkeeper.errors import Obstacle
+from tollkeeper.model.access import Verdict
+from tollkeeper.model.bought import SubscriptionStatus
+from tollkeeper.model.orders import OrderState
+from tollkeeper.storage.columns import FactsColumn, InvoicesColumn, ReasonColumn, ReasonsColumn, WordColumn
 
 metadata = MetaData(
     naming_convention={
@@ -146,7 +150,7 @@ orders = Table(
     Column("quantity", Integer, nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("currency", String(3), nullable=False),
-    Column("state", String(20), nullable=False),
+    Column("state", WordColumn(OrderState, 20), nullable=False),
     Column("idempotency_key", String(100), nullable=False, unique=True),
     Column("created_at", BigInteger, nullable=False),
     Column("checkout_id", String(255)),
@@ -222,7 +226,7 @@ findings = Table(
     Column("customer_id", ForeignKey("customers.id"), index=True),  # empty where somebody unknown paid
     Column("order_id", String(255)),
     Column("product", String(100)),
-    Column("verdict", String(20), nullable=False),
+    Column("verdict", WordColumn(Verdict, 20), nullable=False),
     Column("reason", ReasonColumn, nullable=False),
     Column("amount", BigInteger, nullable=False),
     Column("refunded", BigInteger, nullable=False),
@@ -231,7 +235,7 @@ findings = Table(
     Column("email", Text),
     Column("bought_at", BigInteger, nullable=False),
     Column("found_at", BigInteger, nullable=False),
-    Column("standing", String(20)),
+    Column("standing", WordColumn(SubscriptionStatus, 20)),
     Column("price_id", String(255)),
     Column("quantity", Integer),
     Column("until", BigInteger),
@@ -269,7 +273,7 @@ dismissals = Table(
     "dismissals",
     metadata,
     Column("finding_id", ForeignKey("findings.id"), primary_key=True, autoincrement=False),
-    Column("verdict", String(20)),  # empty where nothing needed a look for its verdict
+    Column("verdict", WordColumn(Verdict, 20)),  # empty where nothing needed a look for its verdict
     Column("remarks", ReasonsColumn),
     Column("product", String(100)),  # what it bought once more than needed, if it did
     Column("reason", ReasonColumn, nullable=False),
@@ -329,8 +333,8 @@ off_sale = Table(
     Column("product", String(100), nullable=False),
     Column("price_id", String(255), nullable=False),
     Column("person_id", String(40), nullable=False, server_default=""),  # empty: it concerns everybody
-    Column("obstacle", String(40), nullable=False),
-    Column("facts", Text, nullable=False),  # JSON
+    Column("obstacle", WordColumn(Obstacle, 40), nullable=False),
+    Column("facts", FactsColumn, nullable=False),
     Column("told", Text, nullable=False),  # what the provider said, in its own words
     Column("since", BigInteger, nullable=False),
     Column("tried_at", BigInteger, nullable=False),
