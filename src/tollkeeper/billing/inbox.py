@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import Connection
@@ -27,6 +28,23 @@ BATCH = 50
 # How often the provider's own list of events is read, and how far back each time. Seconds.
 POLL_INTERVAL = 30
 OVERLAP = 300
+
+
+@dataclass(frozen=True, slots=True)
+class OfCustomer:
+    """What concerns a customer of ours."""
+
+    customer: Customer
+
+
+@dataclass(frozen=True, slots=True)
+class OfStranger:
+    """What concerns what nobody known here bought: the id of that, of its payment, or of whatever the event names."""
+
+    source: str
+
+
+Subject = OfCustomer | OfStranger
 
 
 def next_try(attempts: int, now: int) -> int | None:
@@ -74,38 +92,40 @@ async def drain(services: Services, realm: Realm) -> int:
     return len(claimed)
 
 
-def _grouped(pairs: Iterable[tuple[Customer | str, KeptEvent]]) -> dict[Customer | str, list[KeptEvent]]:
-    grouped: dict[Customer | str, list[KeptEvent]] = defaultdict(list)
+def _grouped(pairs: Iterable[tuple[Subject, KeptEvent]]) -> dict[Subject, list[KeptEvent]]:
+    grouped: dict[Subject, list[KeptEvent]] = defaultdict(list)
     for subject, kept in pairs:
         grouped[subject].append(kept)
     return grouped
 
 
-def _subjects(conn: Connection, claimed: Iterable[KeptEvent]) -> list[Customer | str]:
+def _subjects(conn: Connection, claimed: Iterable[KeptEvent]) -> list[Subject]:
     return [_subject(conn, kept.event) for kept in claimed]
 
 
-def _subject(conn: Connection, event: Event) -> Customer | str:
+def _subject(conn: Connection, event: Event) -> Subject:
     """The customer whom an event concerns, if we know them; else the purchase, or the payment, or what else it names.
 
     A refund may be heard of before its payment is known here, so that the payment has to lead to its purchase.
     """
     if event.customer_id is not None and (known := customers.find(conn, event.realm, event.customer_id)):
-        return known
+        return OfCustomer(known)
     if event.reference is None:
-        return event.object_id
-    payer = customers.who_paid(conn, event.realm, event.reference)
-    return payer or findings.source_of(conn, event.realm, event.reference) or event.reference
+        return OfStranger(event.object_id)
+    if (payer := customers.who_paid(conn, event.realm, event.reference)) is not None:
+        return OfCustomer(payer)
+    return OfStranger(findings.source_of(conn, event.realm, event.reference) or event.reference)
 
 
 async def _payers(
-    services: Services, realm: Realm, subject: Customer | str, kept: Sequence[KeptEvent]
-) -> list[tuple[Customer | str, KeptEvent]]:
+    services: Services, realm: Realm, subject: Subject, kept: Sequence[KeptEvent]
+) -> list[tuple[Subject, KeptEvent]]:
     """The same events, each with the customer of ours whose payment it is about; none, if that could not be asked."""
-    told: list[tuple[Customer | str, KeptEvent]] = []
+    told: list[tuple[Subject, KeptEvent]] = []
     async with _trying(services, subject, kept):
-        payer = await _payer(services, realm, kept[0].event) if isinstance(subject, str) else None
-        told.extend((payer or subject, one) for one in kept)
+        if isinstance(subject, OfStranger) and (payer := await _payer(services, realm, kept[0].event)):
+            subject = OfCustomer(payer)
+        told.extend((subject, one) for one in kept)
     return told
 
 
@@ -121,7 +141,7 @@ async def _payer(services: Services, realm: Realm, event: Event) -> Customer | N
     return await services.database.read(customers.find, realm, payer) if payer else None
 
 
-async def _handle(services: Services, realm: Realm, subject: Customer | str, kept: Sequence[KeptEvent]) -> None:
+async def _handle(services: Services, realm: Realm, subject: Subject, kept: Sequence[KeptEvent]) -> None:
     async with _trying(services, subject, kept):
         outcome = await _outcome(services, realm, subject, kept)
         await services.database.write(events.handled, [one.id for one in kept], outcome, services.clock())
@@ -129,7 +149,7 @@ async def _handle(services: Services, realm: Realm, subject: Customer | str, kep
 
 
 @asynccontextmanager
-async def _trying(services: Services, subject: Customer | str, kept: Iterable[KeptEvent]) -> AsyncIterator[None]:
+async def _trying(services: Services, subject: Subject, kept: Iterable[KeptEvent]) -> AsyncIterator[None]:
     """Events that trip over anything, a fault of ours too, must not hold up the others."""
     try:
         yield
@@ -149,10 +169,10 @@ async def _put_off(services: Services, kept: Iterable[KeptEvent], error: str) ->
             log.error("event parked", event_id=one.event.id, type=one.event.type, tries=one.attempts)
 
 
-async def _outcome(services: Services, realm: Realm, subject: Customer | str, kept: Sequence[KeptEvent]) -> str:
+async def _outcome(services: Services, realm: Realm, subject: Subject, kept: Sequence[KeptEvent]) -> str:
     evidence = ", ".join(one.event.id for one in kept)
-    if isinstance(subject, str):
-        found = await look_at(services, realm, subject, evidence=evidence)
+    if isinstance(subject, OfStranger):
+        found = await look_at(services, realm, subject.source, evidence=evidence)
         return found.verdict.value if found else "no purchase"
-    done = await reconcile(services, subject, evidence=evidence)
+    done = await reconcile(services, subject.customer, evidence=evidence)
     return f"{done.changes} changed"
