@@ -26,7 +26,7 @@ from tollkeeper.errors import TollkeeperError
 from tollkeeper.gate.access import Allow, Deny, Pay, SignIn
 from tollkeeper.gate.login_sessions import digest
 from tollkeeper.redirects import may_return_to
-from tollkeeper.web import handover
+from tollkeeper.web import cookies, handover
 from tollkeeper.web.errors import DETAILS
 from tollkeeper.web.guards.headers import security_headers
 from tollkeeper.web.guards.proxies import TrustedHeaders
@@ -114,7 +114,7 @@ class AheadOfPages:
             refused, secret = self._refusal(decision, feature, host, headers)
             response = door(headers, refused)
             if secret and "location" in response.headers:
-                handover.leave(response, secret, self.config)
+                cookies.handover_secret(self.config).set(response, secret)
             return self._carefully(response)
         except TollkeeperError as error:
             request_id = secrets.token_hex(8)

@@ -14,7 +14,7 @@ from tollkeeper.model.people import Identity
 from tollkeeper.signin import Pending
 from tollkeeper.storage import login_sessions as stored
 from tollkeeper.storage import people
-from tollkeeper.web import attempts
+from tollkeeper.web import attempts, cookies
 from tollkeeper.web.addresses import subscriber
 from tollkeeper.web.forms import limit, posted, same_origin
 from tollkeeper.web.handover import onward
@@ -108,8 +108,9 @@ async def to_wanted(request: Request) -> Response:
     mark = request.path_params["mark"]
     if not re.fullmatch("[0-9a-f]{16}", mark):
         raise Refused(404, "There is no such page.")
-    page = kept(request) or site_of(request).config.front_page
-    return arrive(request, page, at=attempts.resting_place(request, mark))
+    config = site_of(request).config
+    pieces = cookies.after_sign_in(config, mark)
+    return arrive(kept(request, pieces) or config.front_page, pieces)
 
 
 async def _no_attempt(request: Request) -> Response:
@@ -129,15 +130,7 @@ async def _sign_in(request: Request, answer: Response, identity: Identity, attem
     person, token = await login_sessions.issue(
         site.services.database, identity, browser=browser_label(request), now=site.services.clock()
     )
-    answer.set_cookie(
-        site.config.login_cookie,
-        token,
-        max_age=login_sessions.LIFETIME,
-        domain=site.config.cookie_domain,
-        secure=site.config.secure,
-        httponly=True,
-        samesite="lax",  # strict would sign people out on the way back from the checkout page
-    )
+    cookies.login(site.config).set(answer, token)
     log.info("signed in", person=person.id, issuer=identity.issuer)
     if identity.dropped is not None:
         log.info(
@@ -190,11 +183,8 @@ async def _logout(request: Request, visitor: Visitor) -> Response:
 
 def signed_out(request: Request, answer: Response | None = None) -> Response:
     """An answer that takes the login cookie away; to the landing page, unless another one is given."""
-    config = site_of(request).config
     answer = answer or go(request, "/")
-    answer.delete_cookie(
-        config.login_cookie, domain=config.cookie_domain, secure=config.secure, httponly=True, samesite="lax"
-    )
+    cookies.login(site_of(request).config).delete(answer)
     return answer
 
 

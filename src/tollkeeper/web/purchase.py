@@ -14,6 +14,7 @@ from tollkeeper.model.orders import Order
 from tollkeeper.model.selling import Product
 from tollkeeper.relations import Course
 from tollkeeper.storage import grants, orders
+from tollkeeper.web import cookies
 from tollkeeper.web.beside import advice_of_now, tell, was_told
 from tollkeeper.web.elsewhere import ask_first, had_elsewhere
 from tollkeeper.web.forms import LOOK_RATE, limit, posted
@@ -30,7 +31,7 @@ from tollkeeper.web.offers import (
 )
 from tollkeeper.web.plan_change import page_of
 from tollkeeper.web.plans import plans_of
-from tollkeeper.web.return_to import KEPT_SECONDS, after_paying, arrive, keep, kept, wanted_page
+from tollkeeper.web.return_to import arrive, keep, kept, wanted_page
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in
 
@@ -53,7 +54,7 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     wanted = wanted_page(site, form.get("return_to"))
     held = [one for one in visitor.holdings if one.product == product.key]
     if held and not await can_be_had_for_good(site, product, price_id, held):
-        return arrive(request, wanted, at=after_paying(site)) if wanted else go(request, "/dashboard")
+        return arrive(wanted, cookies.after_paying(site.config)) if wanted else go(request, "/dashboard")
     await site.checkout_service.see_that_it_is_sold(visitor.person, product, price_id)
     had = (await had_elsewhere(site, visitor)).get(product.key)
     if had and form.get("confirmed") != "yes":
@@ -65,7 +66,7 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     try:
         found = await site.checkout_service.begin(visitor.person, product, price_id)
     except AlreadyHeld:  # since the page was opened
-        return arrive(request, wanted, at=after_paying(site)) if wanted else go(request, "/dashboard")
+        return arrive(wanted, cookies.after_paying(site.config)) if wanted else go(request, "/dashboard")
     except NeedsMending:
         return await to_mend_first(request, visitor, product)
     if isinstance(found, Completed):
@@ -73,7 +74,7 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     else:
         answer = RedirectResponse(found.url, 303, {"Cache-Control": "no-store"})
     if wanted:
-        keep(request, answer, wanted, at=after_paying(site), seconds=KEPT_SECONDS)
+        keep(answer, wanted, cookies.after_paying(site.config))
     return answer
 
 
@@ -127,8 +128,9 @@ async def success(request: Request, visitor: Visitor) -> Response:
     verdict = await _verdict(site, order)
     grant = await _grant(site, order)
     if grant is not None:
-        wanted = kept(request)
-        return arrive(request, wanted, at=after_paying(site)) if wanted else await _done(request, visitor, order, grant)
+        pieces = cookies.after_paying(site.config)
+        wanted = kept(request, pieces)
+        return arrive(wanted, pieces) if wanted else await _done(request, visitor, order, grant)
     if verdict not in STILL_CONFIRMING or await _withheld(site, order):
         return go(request, "/")
     return confirming(request, visitor, order)
