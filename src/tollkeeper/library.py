@@ -29,7 +29,8 @@ from tollkeeper.model.access import Visitor
 from tollkeeper.redirects import may_return_to
 from tollkeeper.web.errors import DETAILS
 from tollkeeper.web.gate import identity
-from tollkeeper.web.refusals import NO_STORE, Refusal, is_navigation, refusal
+from tollkeeper.web.refusals import Refusal, is_navigation, refusal
+from tollkeeper.web.responses import NO_STORE
 from tollkeeper.web.site import Site
 
 log = structlog.get_logger()

@@ -21,6 +21,7 @@ from tollkeeper.errors import (
     StorageBusy,
     StorageError,
 )
+from tollkeeper.web.responses import NO_STORE
 from tollkeeper.web.site import site_of
 from tollkeeper.wording.off_sale import refusal
 from tollkeeper.wording.off_sale import title as title_of_refusal
@@ -152,7 +153,7 @@ def problem(
 ) -> Response:
     """One error for a program: problem details (RFC 9457), with ``more`` members of our own."""
     body = {"type": "about:blank", "title": title or title_of(status), "status": status, "detail": detail, **more}
-    return JSONResponse(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/problem+json")
+    return JSONResponse(body, status, {**NO_STORE, **(headers or {})}, "application/problem+json")
 
 
 HANDLERS = {

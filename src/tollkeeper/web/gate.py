@@ -30,12 +30,13 @@ from tollkeeper.web import cookies, handover
 from tollkeeper.web.errors import DETAILS
 from tollkeeper.web.guards.headers import security_headers
 from tollkeeper.web.guards.proxies import TrustedHeaders
-from tollkeeper.web.refusals import NO_STORE, Refusal, is_navigation, query, refusal
+from tollkeeper.web.refusals import Refusal, is_navigation, query, refusal
+from tollkeeper.web.responses import NO_STORE
 from tollkeeper.web.site import Site
 
 log = structlog.get_logger()
 
-ALLOWED = [(b"cache-control", b"no-store"), (b"content-length", b"0")]
+ALLOWED = [*Headers(NO_STORE).raw, (b"content-length", b"0")]
 
 # What stands in a header as it is: what RFC 9110, section 5.5, calls visible characters, and blanks. Not the percent
 # sign, so that whoever decodes gets back what was encoded.

@@ -16,6 +16,7 @@ from tollkeeper.redirects import host_apart, may_return_to
 from tollkeeper.web import cookies
 from tollkeeper.web.forms import limit
 from tollkeeper.web.guards.headers import origin
+from tollkeeper.web.responses import NO_STORE
 from tollkeeper.web.return_to import to_page, wanted_page
 from tollkeeper.web.site import Site, site_of
 
@@ -28,7 +29,7 @@ PATH = "/.tollkeeper/handover"
 RATE = "60/minute"
 
 # The address holds the token.
-GUARDED = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+GUARDED = NO_STORE | {"Referrer-Policy": "no-referrer"}
 
 FAILED = (
     "You were not signed in here. It took too long, or your browser keeps no cookies for this site."

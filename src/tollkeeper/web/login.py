@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from tollkeeper.errors import Refused, SignInFailed
 from tollkeeper.gate import login_sessions
@@ -18,6 +18,7 @@ from tollkeeper.web import attempts, cookies
 from tollkeeper.web.addresses import subscriber
 from tollkeeper.web.forms import limit, posted, same_origin
 from tollkeeper.web.handover import onward
+from tollkeeper.web.responses import redirect
 from tollkeeper.web.return_to import arrive, kept, to_page, wanted_page
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in, visitor_of
@@ -62,7 +63,7 @@ async def _begin(request: Request, issuer_id: str) -> Response:
     limit(request, site.config.sign_in_rate, "sign-in", subscriber(request.client))
     attempt = await site.signin.begin(issuer_id, callback_url(site, issuer_id))
     return_to = wanted_page(site, request.query_params.get("return_to")) or site.config.front_page
-    answer = RedirectResponse(attempt.url, 302, {"Cache-Control": "no-store"})
+    answer = redirect(attempt.url, 302)
     attempts.keep(request, answer, attempt, return_to, await visitor_of(request))
     return answer
 

@@ -4,7 +4,7 @@ import re
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from tollkeeper.billing import off_sale
 from tollkeeper.billing.checkout import Completed
@@ -31,6 +31,7 @@ from tollkeeper.web.offers import (
 )
 from tollkeeper.web.plan_change import page_of
 from tollkeeper.web.plans import plans_of
+from tollkeeper.web.responses import redirect
 from tollkeeper.web.return_to import arrive, keep, kept, wanted_page
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in
@@ -72,7 +73,7 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     if isinstance(found, Completed):
         answer = go(request, f"/purchase/success?session_id={found.checkout_id}")
     else:
-        answer = RedirectResponse(found.url, 303, {"Cache-Control": "no-store"})
+        answer = redirect(found.url)
     if wanted:
         keep(answer, wanted, cookies.after_paying(site.config))
     return answer

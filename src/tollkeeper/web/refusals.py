@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from starlette.datastructures import Headers
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from tollkeeper.gate.access import Deny, Pay, SignIn
 from tollkeeper.web.errors import problem
+from tollkeeper.web.responses import redirect
 from tollkeeper.wording.pages import NOT_FOR_SALE, TO_BE_BOUGHT_FIRST
-
-NO_STORE = {"Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ class Refusal:
 
     def as_redirect(self) -> Response | None:
         """For a browser that waits for a page."""
-        return RedirectResponse(self.remedy, 302, NO_STORE) if self.remedy else None
+        return redirect(self.remedy, 302) if self.remedy else None
 
     def as_problem(self) -> Response:
         """For a program: problem details (RFC 9457)."""

@@ -9,12 +9,11 @@ from starlette.responses import Response
 
 from tollkeeper.redirects import may_return_to
 from tollkeeper.web.cookies import PIECE, Cookie
+from tollkeeper.web.responses import NO_STORE
 from tollkeeper.web.site import Site, site_of
 
 # What the last piece of a page ends with.
 END = "."
-
-NO_STORE = {"Cache-Control": "no-store"}
 
 
 def wanted_page(site: Site, address: object) -> str | None:

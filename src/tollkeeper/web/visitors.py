@@ -5,12 +5,13 @@ from functools import wraps
 from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from tollkeeper.errors import Refused
 from tollkeeper.gate.access import Allow, Deny, SignIn
 from tollkeeper.model.access import Visitor
 from tollkeeper.web.errors import wants_json
+from tollkeeper.web.responses import redirect
 from tollkeeper.web.site import site_of
 from tollkeeper.wording.pages import PAGE_NOT_FOR_SALE, TO_BE_BOUGHT_FIRST
 
@@ -75,4 +76,4 @@ def to_landing(request: Request) -> Response:
 def go(request: Request, path: str, status: int = 303) -> Response:
     """Send the browser to one of our own pages."""
     root = request.scope.get("root_path", "")
-    return RedirectResponse(root + path, status, {"Cache-Control": "no-store"})
+    return redirect(root + path, status)
