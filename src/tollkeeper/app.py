@@ -23,7 +23,7 @@ from tollkeeper.gate.door import Gate
 from tollkeeper.metrics import Metrics
 from tollkeeper.providers.stripe import StripeProvider
 from tollkeeper.providers.stripe.setup import set_up_stripe as set_up_stripe
-from tollkeeper.signin import AttemptSeal, SignIn
+from tollkeeper.signin import AttemptSeal, SignInService
 from tollkeeper.storage.database import open_database
 from tollkeeper.web import (
     account,
@@ -138,7 +138,7 @@ def assemble(config: Config, services: Services, checkout_service: CheckoutServi
             config.login_cookie_apart,
         ),
         checkout_service=checkout_service,
-        signin=SignIn(config.issuers, clock=services.clock),
+        signin=SignInService(config.issuers, clock=services.clock),
         attempts=AttemptSeal(config.secret_keys, clock=services.clock),
         pages=Pages(config),
         rates=Rates(),

@@ -115,7 +115,7 @@ class Tollkeeper:
         decision: Decision = site.gate.decide(await site.gate.visitor(connection.scope["headers"]), feature)
         if isinstance(decision, Allow):
             return decision
-        page = page_asked_for(connection, self.config)
+        page = requested_page(connection, self.config)
         return refusal(decision, feature, base_url=self.config.base_url, page=page)
 
     def _site(self) -> Site:
@@ -272,7 +272,7 @@ def _plain(name: bytes) -> str:
     return name.decode("latin-1").lower().replace("_", "-").replace(".", "-")
 
 
-def page_asked_for(connection: HTTPConnection, config: Config) -> str | None:
+def requested_page(connection: HTTPConnection, config: Config) -> str | None:
     """The page of the app to come back to. None for what a redirect cannot ask for again, such as a posted form."""
     if connection.scope.get("method", "GET") not in {"GET", "HEAD"}:
         return None

@@ -21,8 +21,8 @@ HEAD_SECONDS = 10
 MOST_WAITING = 16
 
 
-Headers = list[tuple[bytes, bytes]]
-AtOnce = Callable[[bytes, Headers], Headers | None]
+RawHeaders = list[tuple[bytes, bytes]]
+AtOnce = Callable[[bytes, RawHeaders], RawHeaders | None]
 """From a request's target and headers to those of a 200 without a body; None to ask the app in the usual way.
 
 An app offers it as its attribute ``at_once``. It is called for a GET alone, in the event loop, and must not raise.
@@ -89,7 +89,7 @@ class BoundedHeads(HttpToolsProtocol):
             and not self.expect_100_continue
         )
 
-    def _answer(self, headers: Headers) -> None:
+    def _answer(self, headers: RawHeaders) -> None:
         lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers + headers]
         self.transport.write(b"HTTP/1.1 200 OK\r\n%b\r\n" % b"".join(lines))
         self._waiting_since = self.loop.time()

@@ -55,22 +55,24 @@ DETAILS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ErrorResponse:
     """How one kind of error is answered."""
 
     status: int
     detail: str
 
 
-ANSWERS: dict[type[Exception], Answer] = {
-    BadWebhook: Answer(400, "This is not an event that we can believe."),
-    SignInFailed: Answer(400, "Signing in did not work out. Please start again."),
-    IssuerUnavailable: Answer(503, "The sign-in service does not answer at the moment. Please try again in a minute."),
-    ProviderUnavailable: Answer(503, NO_ANSWER),
-    ProviderRefused: Answer(503, REFUSED),
-    StorageBusy: Answer(503, DETAILS[503]),
-    StorageError: Answer(503, DETAILS[503]),
-    ClientDisconnect: Answer(400, "The connection was closed."),
+ERROR_RESPONSES: dict[type[Exception], ErrorResponse] = {
+    BadWebhook: ErrorResponse(400, "This is not an event that we can believe."),
+    SignInFailed: ErrorResponse(400, "Signing in did not work out. Please start again."),
+    IssuerUnavailable: ErrorResponse(
+        503, "The sign-in service does not answer at the moment. Please try again in a minute."
+    ),
+    ProviderUnavailable: ErrorResponse(503, NO_ANSWER),
+    ProviderRefused: ErrorResponse(503, REFUSED),
+    StorageBusy: ErrorResponse(503, DETAILS[503]),
+    StorageError: ErrorResponse(503, DETAILS[503]),
+    ClientDisconnect: ErrorResponse(400, "The connection was closed."),
 }
 
 AFTER_A_MINUTE = {"Retry-After": "60"}
@@ -102,7 +104,7 @@ async def refused(request: Request, error: Exception) -> Response:
 
 async def known(request: Request, error: Exception) -> Response:
     """Answer our own errors by the table."""
-    found = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
+    found = next(ERROR_RESPONSES[kind] for kind in type(error).__mro__ if kind in ERROR_RESPONSES)
     level = logging.ERROR if isinstance(error, (StorageError, *LASTING)) else logging.WARNING
     log.log(level, type(error).__name__, reason=str(error), advice=getattr(error, "advice", "") or None)
     headers = AFTER_A_MINUTE if found.status == 503 and not isinstance(error, LASTING) else None
@@ -161,5 +163,5 @@ HANDLERS = {
     Refused: refused,
     NotForSale: not_for_sale,
     Exception: unexpected,
-    **dict.fromkeys(ANSWERS, known),
+    **dict.fromkeys(ERROR_RESPONSES, known),
 }

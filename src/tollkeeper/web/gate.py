@@ -42,7 +42,7 @@ ALLOWED = [*Headers(NO_STORE).raw, (b"content-length", b"0")]
 # sign, so that whoever decodes gets back what was encoded.
 AS_IT_IS = "".join(set(string.printable) - set(string.whitespace) - {"%"}) + " "
 
-Answer: TypeAlias = tuple[int, list[tuple[bytes, bytes]], bytes]
+RawResponse: TypeAlias = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, headers and body."""
 
 
@@ -101,7 +101,7 @@ class AheadOfPages:
         site.services.metrics.answered(200)
         return ALLOWED + identity(allowed)
 
-    async def _answer(self, scope: Scope, site: Site, door: Callable[[Headers, Refusal], Response]) -> Answer:
+    async def _answer(self, scope: Scope, site: Site, door: Callable[[Headers, Refusal], Response]) -> RawResponse:
         """Only a decision lets anybody pass: whatever goes wrong on the way to one is answered by 503."""
         request_id = ""
         try:
@@ -133,13 +133,13 @@ class AheadOfPages:
         """What to tell whoever may not pass; and what to leave a browser at a host apart, or nothing."""
         if isinstance(decision, Deny):
             log.warning("the gate is asked for a feature that nothing unlocks", feature=feature[:64])
-        page = page_asked_for(headers, self.config)
+        page = forwarded_page(headers, self.config)
         refused = refusal(decision, feature, base_url=self.config.base_url, page=page)
         return (
             sign_in_apart(refused, headers, self.config) if host and page and refused.status == 401 else (refused, "")
         )
 
-    def _carefully(self, response: Response) -> Answer:
+    def _carefully(self, response: Response) -> RawResponse:
         """With the headers of every page: a proxy may hand a refusal on to a browser, but never an allow."""
         for name, value in self.careful.items():
             response.headers.setdefault(name, value)
@@ -211,7 +211,7 @@ def field_value(text: str) -> str:
     return quote(text, safe=AS_IT_IS, errors="replace")
 
 
-def page_asked_for(headers: Headers, config: Config) -> str | None:
+def forwarded_page(headers: Headers, config: Config) -> str | None:
     """The page that the visitor asked the app for, by the word of our own proxy; its front page if it can't be that.
 
     None where a browser may not be sent.
