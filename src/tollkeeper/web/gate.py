@@ -26,7 +26,7 @@ from tollkeeper.errors import TollkeeperError
 from tollkeeper.gate.access import Allow, Deny, Pay, SignIn
 from tollkeeper.gate.login_sessions import digest
 from tollkeeper.redirects import may_return_to
-from tollkeeper.web import cookies, handover
+from tollkeeper.web import cookies, handovers
 from tollkeeper.web.errors import DETAILS
 from tollkeeper.web.guards.headers import security_headers
 from tollkeeper.web.guards.proxies import TrustedHeaders
@@ -70,7 +70,7 @@ class AheadOfPages:
             f"{door}?".encode() + query: feature for door in self.doors for query, feature in self.usual.items()
         }
         self.careful = security_headers(config)
-        self.some_apart = any(handover.apart(f"https://{host}", config) for host in config.gated_hosts)
+        self.some_apart = any(handovers.apart(f"https://{host}", config) for host in config.gated_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         door = self.doors.get(scope["path"]) if scope["type"] == "http" else None
@@ -107,7 +107,7 @@ class AheadOfPages:
         try:
             asked = scope["query_string"]
             feature = self.usual.get(asked) or the_feature(asked)
-            host = handover.asked_host(self._believed(scope), self.config) if self.some_apart else ""
+            host = handovers.asked_host(self._believed(scope), self.config) if self.some_apart else ""
             decision = site.gate.decide(await site.gate.visitor(scope["headers"], host), feature)
             if isinstance(decision, Allow):
                 return 200, ALLOWED + identity(decision), b""
@@ -151,10 +151,10 @@ def sign_in_apart(refused: Refusal, headers: Headers, config: Config) -> tuple[R
 
     And what to leave their browser, to show that it is the same one when it comes back signed in.
     """
-    if headers.get("x-forwarded-uri", "").startswith(handover.PATH):  # they would come back here for ever
-        log.error("the proxy asks the gate for an address that belongs to Tollkeeper", path=handover.PATH)
+    if headers.get("x-forwarded-uri", "").startswith(handovers.PATH):  # they would come back here for ever
+        log.error("the proxy asks the gate for an address that belongs to Tollkeeper", path=handovers.PATH)
         return replace(refused, status=403, detail="This address belongs to Tollkeeper.", remedy=None), ""
-    secret = handover.secret_of(headers.raw, config)
+    secret = handovers.secret_of(headers.raw, config)
     return replace(refused, remedy=f"{refused.remedy}&browser={digest(secret)}"), secret
 
 

@@ -17,7 +17,7 @@ from tollkeeper.storage import people
 from tollkeeper.web import attempts, cookies
 from tollkeeper.web.addresses import subscriber
 from tollkeeper.web.forms import limit, posted, same_origin
-from tollkeeper.web.handover import onward
+from tollkeeper.web.handovers import onward
 from tollkeeper.web.responses import redirect
 from tollkeeper.web.return_to import arrive, kept, to_page, wanted_page
 from tollkeeper.web.site import Site, site_of

@@ -80,15 +80,15 @@ async def onward(request: Request, visitor: Visitor, page: str) -> Response:
     if host and handovers.is_mark(browser):
         if not in_a_tab(request.headers):
             raise Refused(403, "You can be signed in at that page only in a tab of its own.")
-        token = await _offer(request, site, visitor, host, browser)
+        token = await _begin(request, site, visitor, host, browser)
     if token is None:
         return to_page(page, GUARDED)
     return RedirectResponse(f"{origin(page)}{PATH}?{urlencode({'token': token, 'return_to': page})}", 303, GUARDED)
 
 
-async def _offer(request: Request, site: Site, visitor: Visitor, host: str, browser: str) -> str | None:
+async def _begin(request: Request, site: Site, visitor: Visitor, host: str, browser: str) -> str | None:
     limit(request, RATE, "handover", visitor.person.id)
-    return await handovers.offer(
+    return await handovers.begin(
         site.services.database, visitor.login_session_id, host=host, browser=browser, now=site.services.clock()
     )
 
