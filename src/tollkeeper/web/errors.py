@@ -77,6 +77,9 @@ ERROR_RESPONSES: dict[type[Exception], ErrorResponse] = {
 
 AFTER_A_MINUTE = {"Retry-After": "60"}
 
+# What a 401 has to say (RFC 9110, section 11.6.1).
+CHALLENGE = {"WWW-Authenticate": "Cookie"}
+
 # What no repeated request gets past, so that nobody is told when to come back.
 LASTING = (ProviderRefused,)
 
@@ -97,7 +100,7 @@ async def http_error(request: Request, error: Exception) -> Response:
 async def refused(request: Request, error: Exception) -> Response:
     """Answer a request that is refused for what it is."""
     assert isinstance(error, Refused)  # noqa: S101 - registered for nothing else
-    headers = {401: {"WWW-Authenticate": "Cookie"}, 429: AFTER_A_MINUTE, 503: AFTER_A_MINUTE}.get(error.status)
+    headers = {401: CHALLENGE, 429: AFTER_A_MINUTE, 503: AFTER_A_MINUTE}.get(error.status)
     log.info("refused", status=error.status, reason=error.detail)
     return answer(request, error.status, error.detail, headers, title=error.title)
 

@@ -23,14 +23,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tollkeeper.config.config import Config
 from tollkeeper.errors import TollkeeperError
-from tollkeeper.gate.access import Allow, Deny, Pay, SignIn
+from tollkeeper.gate.access import Allow, Deny, NotAllowed
 from tollkeeper.gate.login_sessions import digest
 from tollkeeper.redirects import may_return_to
 from tollkeeper.web import cookies, handovers
 from tollkeeper.web.errors import DETAILS
 from tollkeeper.web.guards.headers import security_headers
 from tollkeeper.web.guards.proxies import TrustedHeaders
-from tollkeeper.web.refusals import Refusal, is_navigation, query, refusal
+from tollkeeper.web.refusals import Refusal, is_navigation, query, refusal_at_gate
 from tollkeeper.web.responses import NO_STORE
 from tollkeeper.web.site import Site
 
@@ -129,12 +129,12 @@ class AheadOfPages:
     def _believed(self, scope: Scope) -> Headers:
         return Headers(raw=self.trusted_headers(scope))
 
-    def _refusal(self, decision: SignIn | Pay | Deny, feature: str, host: str, headers: Headers) -> tuple[Refusal, str]:
+    def _refusal(self, decision: NotAllowed, feature: str, host: str, headers: Headers) -> tuple[Refusal, str]:
         """What to tell whoever may not pass; and what to leave a browser at a host apart, or nothing."""
         if isinstance(decision, Deny):
             log.warning("the gate is asked for a feature that nothing unlocks", feature=feature[:64])
         page = forwarded_page(headers, self.config)
-        refused = refusal(decision, feature, base_url=self.config.base_url, page=page)
+        refused = refusal_at_gate(decision, feature, base_url=self.config.base_url, page=page)
         return (
             sign_in_apart(refused, headers, self.config) if host and page and refused.status == 401 else (refused, "")
         )
@@ -165,7 +165,10 @@ def the_feature(query_string: bytes) -> str:
 
 
 def by_itself(headers: Headers, refused: Refusal) -> Response:
-    """``/gate``: the answer that the proxy hands on. 302 for a browser; problem details for a program."""
+    """``/gate``: the answer that the proxy hands on. 302 for a browser; problem details for a program.
+
+    So is a guarded app's own, in the library.
+    """
     return refused.as_redirect() or refused.as_problem() if is_navigation(headers) else refused.as_problem()
 
 
