@@ -55,21 +55,21 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     wanted = wanted_page(site, form.get("return_to"))
     held = [one for one in visitor.holdings if one.product == product.key]
     if held and not await can_be_had_for_good(site, product, price_id, held):
-        return arrive(wanted, cookies.after_paying(site.config)) if wanted else go(request, "/dashboard")
+        return _to_what_they_have(request, wanted)
     await site.checkout_service.see_that_it_is_sold(visitor.person, product, price_id)
     had = (await had_elsewhere(site, visitor)).get(product.key)
     if had and form.get("confirmed") != "yes":
         name = await name_shown(site, product.key)
-        return ask_first(request, visitor, product, had, name=name, price_id=price_id, wanted=wanted)
+        return ask_first(site, visitor, product, had, name=name, price_id=price_id, wanted=wanted)
     limit(request, site.config.purchase_rate, "purchase", visitor.person.id)
     if answer := await _beside(request, visitor, form, product, price_id, wanted):
         return answer
     try:
         found = await site.checkout_service.begin(visitor.person, product, price_id)
     except AlreadyHeld:  # since the page was opened
-        return arrive(wanted, cookies.after_paying(site.config)) if wanted else go(request, "/dashboard")
+        return _to_what_they_have(request, wanted)
     except NeedsMending:
-        return await to_mend_first(request, visitor, product)
+        return await to_mend_first(site, visitor, product)
     if isinstance(found, Completed):
         answer = go(request, f"/purchase/success?session_id={found.checkout_id}")
     else:
@@ -77,6 +77,10 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     if wanted:
         keep(answer, wanted, cookies.after_paying(site.config))
     return answer
+
+
+def _to_what_they_have(request: Request, wanted: str | None) -> Response:
+    return arrive(wanted, cookies.after_paying(site_of(request).config)) if wanted else go(request, "/dashboard")
 
 
 async def _beside(
@@ -97,14 +101,13 @@ async def _beside(
         return go(request, page_of(product, price, wanted))
     if advice.course is Course.MEND:
         mend = site.services.catalog.find(advice.beside[0].has.product)
-        return await to_mend_first(request, visitor, mend or product)
+        return await to_mend_first(site, visitor, mend or product)
     confirmed = form.get("confirmed") == "yes"
-    return await tell(request, visitor, product, advice, price_id=price_id, wanted=wanted, confirmed=confirmed)
+    return await tell(site, visitor, product, advice, price_id=price_id, wanted=wanted, confirmed=confirmed)
 
 
-async def to_mend_first(request: Request, visitor: Visitor, product: Product) -> Response:
+async def to_mend_first(site: Site, visitor: Visitor, product: Product) -> Response:
     """Nobody subscribes twice: who has a subscription that gives no access is led to where it is mended, or ended."""
-    site = site_of(request)
     plans = await plans_of(site, visitor)
     return site.pages.render(
         "mend.html",
