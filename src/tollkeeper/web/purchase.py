@@ -1,6 +1,7 @@
 """Buy: off to the hosted checkout page, and back. Nothing is granted on the word of a browser."""
 
 import re
+from collections.abc import Iterable
 
 from starlette.datastructures import FormData
 from starlette.requests import Request
@@ -130,12 +131,13 @@ async def success(request: Request, visitor: Visitor) -> Response:
         return go(request, "/")
     limit(request, LOOK_RATE, "look", visitor.person.id)
     verdict = await _verdict(site, order)
-    grant = await _grant(site, order)
-    if grant is not None:
+    given = await site.services.database.read(grants.of_order, order)
+    if grant := _in_force(given, site.services.clock()):
         pieces = cookies.after_paying(site.config)
         wanted = kept(request, pieces)
         return arrive(wanted, pieces) if wanted else await _done(request, visitor, order, grant)
-    if verdict not in STILL_CONFIRMING or await _withheld(site, order):
+    taken_back = any(one.withheld is not None for one in given)  # by an operator: nothing is left to be confirmed
+    if verdict not in STILL_CONFIRMING or taken_back:
         return go(request, "/")
     return confirming(request, visitor, order)
 
@@ -152,14 +154,7 @@ async def _verdict(site: Site, order: Order) -> Verdict | None:
     return found.verdict if found else None
 
 
-async def _withheld(site: Site, order: Order) -> bool:
-    """Whether an operator took back what the order gave, so that nothing is left to be confirmed."""
-    return any(grant.withheld is not None for grant in await site.services.database.read(grants.of_order, order))
-
-
-async def _grant(site: Site, order: Order) -> Grant | None:
-    """The grant that the order led to, if it holds now."""
-    given, now = await site.services.database.read(grants.of_order, order), site.services.clock()
+def _in_force(given: Iterable[Grant], now: int) -> Grant | None:
     return next((one for one in given if one.in_force(now)), None)
 
 
@@ -175,13 +170,14 @@ async def _done(request: Request, visitor: Visitor, order: Order, grant: Grant) 
         "receipt_url": grant.receipt_url,
     }
     opens = product is not None and "dashboard" in product.unlocks
+    plans = await plans_of(site, visitor) if order.recurring else ()
     return site.pages.render(
         "subscribed.html" if order.recurring else "success.html",
         visitor=visitor,
         owns=opens,
         language=language_of(request),
         purchase=purchase,
-        plan=next((plan for plan in await plans_of(site, visitor) if plan.found.source == grant.source), None),
+        plan=next((plan for plan in plans if plan.found.source == grant.source), None),
         choice=Choice(order.price_id, await price_by_id(site, order.price_id)),
     )
 
@@ -202,7 +198,9 @@ async def cancel(request: Request, visitor: Visitor) -> Response:
     site = site_of(request)
     order = await own_order(request, visitor)
     product = site.services.catalog.find(order.product) if order else None
-    if order is None or product is None or await _grant(site, order) is not None:
+    if order is None or product is None:
+        return go(request, "/")
+    if _in_force(await site.services.database.read(grants.of_order, order), site.services.clock()):
         return go(request, "/")
     limit(request, LOOK_RATE, "look", visitor.person.id)
     state = await _checkout_state(site, order)
