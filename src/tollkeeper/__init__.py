@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from tollkeeper.model.people import Person as Person
 
 _ROOMS = {
-    "Config": "config",
+    "Config": "config.config",
     "ConfigurationError": "errors",
-    "Person": "model",
+    "Person": "model.people",
     "Tollkeeper": "library",
-    "Visitor": "model",
-    "load": "config",
+    "Visitor": "model.access",
+    "load": "config.load",
 }
 
 __all__ = ["Config", "ConfigurationError", "Person", "Tollkeeper", "Visitor", "load"]

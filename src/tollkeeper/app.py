@@ -21,14 +21,14 @@ from tollkeeper.catalog import Catalog
 from tollkeeper.config.config import Config
 from tollkeeper.gate.door import Gate
 from tollkeeper.metrics import Metrics
-from tollkeeper.signin import AttemptSeal, SignIn
+from tollkeeper.signin import AttemptSeal, SignInService
 from tollkeeper.storage.database import open_database
 from tollkeeper.web import (
     account,
     errors,
     gate,
     guards,
-    handover,
+    handovers,
     home,
     login,
     plan_change,
@@ -137,7 +137,7 @@ def assemble(config: Config, services: Services, checkout_service: CheckoutServi
             config.login_cookie_apart,
         ),
         checkout_service=checkout_service,
-        signin=SignIn(config.issuers, clock=services.clock),
+        signin=SignInService(config.issuers, clock=services.clock),
         attempts=AttemptSeal(config.secret_keys, clock=services.clock),
         pages=Pages(config),
         rates=Rates(),
@@ -163,7 +163,7 @@ def routes(*, webhooks_for: Iterable[str], metrics: bool) -> list[Route | Mount]
         Route("/purchase/cancel", purchase.cancel),
         Route("/purchase/change", plan_change.offer),
         Route("/purchase/change", plan_change.begin, methods=["POST"]),
-        Route(handover.PATH, handover.enter),
+        Route(handovers.PATH, handovers.enter),
         Route("/api/me", account.me),
         Route("/account", account.account),
         Route("/account/billing", account.back_from_billing),

@@ -28,8 +28,9 @@ from tollkeeper.gate.access import Allow, Decision, features_of
 from tollkeeper.model.access import Visitor
 from tollkeeper.redirects import may_return_to
 from tollkeeper.web.errors import DETAILS
-from tollkeeper.web.gate import identity
-from tollkeeper.web.refusals import NO_STORE, Refusal, is_navigation, refusal
+from tollkeeper.web.gate import by_itself, identity
+from tollkeeper.web.refusals import Refusal, is_navigation, refusal_at_gate
+from tollkeeper.web.responses import NO_STORE
 from tollkeeper.web.site import Site
 
 log = structlog.get_logger()
@@ -114,8 +115,8 @@ class Tollkeeper:
         decision: Decision = site.gate.decide(await site.gate.visitor(connection.scope["headers"]), feature)
         if isinstance(decision, Allow):
             return decision
-        page = page_asked_for(connection, self.config)
-        return refusal(decision, feature, base_url=self.config.base_url, page=page)
+        page = requested_page(connection, self.config)
+        return refusal_at_gate(decision, feature, base_url=self.config.base_url, page=page)
 
     def _site(self) -> Site:
         site: Site | None = getattr(self._pages.state, "site", None)
@@ -254,10 +255,7 @@ class Guarded:
         except Exception as error:
             log.warning("the gate cannot decide", exc_info=not isinstance(error, TollkeeperError), reason=str(error))
             return PlainTextResponse(DETAILS[503], 503, TRY_LATER)
-        if isinstance(outcome, Allow):
-            return outcome
-        to_remedy = outcome.as_redirect() if is_navigation(connection.headers) else None
-        return to_remedy or outcome.as_problem()
+        return outcome if isinstance(outcome, Allow) else by_itself(connection.headers, outcome)
 
 
 def identified(scope: Scope, who: list[tuple[bytes, bytes]]) -> Scope:
@@ -271,7 +269,7 @@ def _plain(name: bytes) -> str:
     return name.decode("latin-1").lower().replace("_", "-").replace(".", "-")
 
 
-def page_asked_for(connection: HTTPConnection, config: Config) -> str | None:
+def requested_page(connection: HTTPConnection, config: Config) -> str | None:
     """The page of the app to come back to. None for what a redirect cannot ask for again, such as a posted form."""
     if connection.scope.get("method", "GET") not in {"GET", "HEAD"}:
         return None

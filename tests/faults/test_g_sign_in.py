@@ -11,7 +11,7 @@ from tests.support.running import Browser, Sandbox, Site, forms, running_site
 
 from tollkeeper.signin.attempt import ATTEMPT_SECONDS
 from tollkeeper.storage.tables import audit, grants, identities, login_sessions, people
-from tollkeeper.web.attempts import ATTEMPT_COOKIE
+from tollkeeper.web.cookies import ATTEMPT_COOKIE
 from tollkeeper_sandbox import Person
 
 COOKIE = "tollkeeper"

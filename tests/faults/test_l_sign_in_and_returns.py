@@ -31,7 +31,8 @@ from tollkeeper.config import load as config
 from tollkeeper.redirects import LONGEST
 from tollkeeper.signin.attempt import ATTEMPT_SECONDS
 from tollkeeper.storage.tables import login_sessions, people
-from tollkeeper.web.attempts import ATTEMPT_COOKIE, MOST, SHORT
+from tollkeeper.web.attempts import MOST, SHORT
+from tollkeeper.web.cookies import ATTEMPT_COOKIE
 
 HOST = "127.0.0.1:9"
 COOKIE = "tollkeeper"

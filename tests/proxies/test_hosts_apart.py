@@ -19,7 +19,7 @@ from tests.support.running import Browser, Sandbox, Site, eventually, running_si
 from tollkeeper.gate.handovers import SECONDS
 from tollkeeper.redirects import LONGEST
 from tollkeeper.storage.tables import grants, login_sessions
-from tollkeeper.web.handover import PATH
+from tollkeeper.web.handovers import PATH
 
 PAGE = f"https://{APART}/reports/q3?year=2026&sort=-amount"
 LOGIN, SECRET = "__Host-tollkeeper", "__Host-tollkeeper_handover"

@@ -9,7 +9,7 @@ from joserfc.jwk import RSAKey
 from tests.support.issuers import CALLBACK, GitHubStandIn, LyingIssuer, Stage, new_key, serving, settings, visit
 
 from tollkeeper.model.people import Identity
-from tollkeeper.signin import SignIn
+from tollkeeper.signin import SignInService
 
 
 @dataclass
@@ -71,8 +71,8 @@ def github(served: tuple[Stage, str]) -> GitHubStandIn:
 
 
 @pytest.fixture
-async def sign_in(issuer: LyingIssuer, clock: Clock) -> AsyncIterator[SignIn]:
-    sign_in = SignIn([settings(issuer.url)], clock=clock)
+async def sign_in(issuer: LyingIssuer, clock: Clock) -> AsyncIterator[SignInService]:
+    sign_in = SignInService([settings(issuer.url)], clock=clock)
     yield sign_in
     await sign_in.close()
 
@@ -81,7 +81,7 @@ async def sign_in(issuer: LyingIssuer, clock: Clock) -> AsyncIterator[SignIn]:
 class Traveller:
     """A browser that goes the whole way."""
 
-    sign_in: SignIn
+    sign_in: SignInService
 
     async def arrive(self) -> Identity:
         attempt = await self.sign_in.begin("acme", CALLBACK)
@@ -90,5 +90,5 @@ class Traveller:
 
 
 @pytest.fixture
-def traveller(sign_in: SignIn) -> Traveller:
+def traveller(sign_in: SignInService) -> Traveller:
     return Traveller(sign_in)

@@ -7,12 +7,12 @@ from tests.signin.conftest import Clock, Traveller
 from tests.support.issuers import CALLBACK, LyingIssuer, Stage, query_of, settings, visit
 
 from tollkeeper.errors import IssuerUnavailable, SignInFailed
-from tollkeeper.signin import SignIn
+from tollkeeper.signin import SignInService
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_g47_the_request_carries_pkce_state_and_nonce(sign_in: SignIn) -> None:
+async def test_g47_the_request_carries_pkce_state_and_nonce(sign_in: SignInService) -> None:
     attempt = await sign_in.begin("acme", CALLBACK)
     asked = query_of(attempt.url)
     assert asked["response_type"] == "code"
@@ -24,7 +24,7 @@ async def test_g47_the_request_carries_pkce_state_and_nonce(sign_in: SignIn) -> 
     assert attempt.secrets["issuer"] == "acme"
 
 
-async def test_g47_no_two_attempts_share_a_secret(sign_in: SignIn) -> None:
+async def test_g47_no_two_attempts_share_a_secret(sign_in: SignInService) -> None:
     one, two = await sign_in.begin("acme", CALLBACK), await sign_in.begin("acme", CALLBACK)
     for name in ("state", "nonce", "code_verifier"):
         assert one.secrets[name] != two.secrets[name]
@@ -32,7 +32,7 @@ async def test_g47_no_two_attempts_share_a_secret(sign_in: SignIn) -> None:
 
 
 async def test_g47_an_answer_to_another_browsers_attempt_is_refused(
-    sign_in: SignIn, issuer: LyingIssuer, stage: Stage
+    sign_in: SignInService, issuer: LyingIssuer, stage: Stage
 ) -> None:
     mine, theirs = await sign_in.begin("acme", CALLBACK), await sign_in.begin("acme", CALLBACK)
     params = await visit(theirs.url)
@@ -42,7 +42,7 @@ async def test_g47_an_answer_to_another_browsers_attempt_is_refused(
 
 
 @pytest.mark.parametrize("state", [None, "", "wrong", "wröng"])
-async def test_g47_a_wrong_state_is_refused(sign_in: SignIn, issuer: LyingIssuer, state: str | None) -> None:
+async def test_g47_a_wrong_state_is_refused(sign_in: SignInService, issuer: LyingIssuer, state: str | None) -> None:
     attempt = await sign_in.begin("acme", CALLBACK)
     issuer.response = {"state": state}
     with pytest.raises(SignInFailed, match="state"):
@@ -51,7 +51,7 @@ async def test_g47_a_wrong_state_is_refused(sign_in: SignIn, issuer: LyingIssuer
 
 @pytest.mark.parametrize("missing", ["issuer", "state", "nonce", "code_verifier"])
 @pytest.mark.parametrize("how", ["absent", "empty"])
-async def test_g47_an_attempt_without_its_secrets_is_refused(sign_in: SignIn, missing: str, how: str) -> None:
+async def test_g47_an_attempt_without_its_secrets_is_refused(sign_in: SignInService, missing: str, how: str) -> None:
     attempt = await sign_in.begin("acme", CALLBACK)
     params = await visit(attempt.url)
     kept = {name: value for name, value in attempt.secrets.items() if name != missing}
@@ -65,7 +65,7 @@ async def test_g47_an_attempt_without_its_secrets_is_refused(sign_in: SignIn, mi
 async def test_g47_a_callback_for_another_issuer_than_the_attempts_is_refused(
     issuer: LyingIssuer, clock: Clock, stage: Stage
 ) -> None:
-    sign_in = SignIn([settings(issuer.url), settings(issuer.url, id="evil")], clock=clock)
+    sign_in = SignInService([settings(issuer.url), settings(issuer.url, id="evil")], clock=clock)
     attempt = await sign_in.begin("acme", CALLBACK)
     with pytest.raises(SignInFailed, match="another issuer"):
         await sign_in.finish(attempt.secrets, "evil", CALLBACK, await visit(attempt.url))
@@ -73,7 +73,7 @@ async def test_g47_a_callback_for_another_issuer_than_the_attempts_is_refused(
     await sign_in.close()
 
 
-async def test_g47_a_code_cannot_be_replayed(sign_in: SignIn) -> None:
+async def test_g47_a_code_cannot_be_replayed(sign_in: SignInService) -> None:
     attempt = await sign_in.begin("acme", CALLBACK)
     params = await visit(attempt.url)
     await sign_in.finish(attempt.secrets, "acme", CALLBACK, params)
@@ -82,7 +82,7 @@ async def test_g47_a_code_cannot_be_replayed(sign_in: SignIn) -> None:
 
 
 @pytest.mark.parametrize("changed", ["code_verifier", "redirect_uri"])
-async def test_g47_a_stolen_code_is_worth_nothing_elsewhere(sign_in: SignIn, changed: str) -> None:
+async def test_g47_a_stolen_code_is_worth_nothing_elsewhere(sign_in: SignInService, changed: str) -> None:
     attempt = await sign_in.begin("acme", CALLBACK)
     params = await visit(attempt.url)
     secrets = attempt.secrets | ({"code_verifier": "v" * 43} if changed == "code_verifier" else {})
@@ -147,7 +147,7 @@ async def test_e38_an_issuer_that_says_it_is_in_trouble_is_unavailable(
     ],
 )
 async def test_other_answers_fail_with_a_reason_fit_for_a_log(
-    sign_in: SignIn, response: dict[str, Any], reason: str
+    sign_in: SignInService, response: dict[str, Any], reason: str
 ) -> None:
     attempt = await sign_in.begin("acme", CALLBACK)
     params = {"state": attempt.secrets["state"]} | {k: v for k, v in response.items() if v is not None}
@@ -157,13 +157,13 @@ async def test_other_answers_fail_with_a_reason_fit_for_a_log(
     assert not failed.value.denied
 
 
-async def test_an_issuer_that_is_not_configured_does_not_exist(sign_in: SignIn) -> None:
+async def test_an_issuer_that_is_not_configured_does_not_exist(sign_in: SignInService) -> None:
     with pytest.raises(SignInFailed, match="no such issuer"):
         await sign_in.begin("elsewhere", CALLBACK)
 
 
 async def test_a_wrong_client_secret_is_named(issuer: LyingIssuer, clock: Clock) -> None:
-    sign_in = SignIn([settings(issuer.url, client_secret="mistyped")], clock=clock)
+    sign_in = SignInService([settings(issuer.url, client_secret="mistyped")], clock=clock)
     with pytest.raises(SignInFailed, match="invalid_client"):
         await Traveller(sign_in).arrive()
     await sign_in.close()

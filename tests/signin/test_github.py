@@ -9,16 +9,16 @@ from tests.support.issuers import CALLBACK, GitHubStandIn, Stage, answers, query
 
 from tollkeeper.errors import IssuerUnavailable, SignInFailed, TollkeeperError
 from tollkeeper.model.people import Identity
-from tollkeeper.signin import SignIn
+from tollkeeper.signin import SignInService
 from tollkeeper.signin.github import NOT_VERIFIED
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def sign_in(github: GitHubStandIn, clock: Clock) -> AsyncIterator[SignIn]:
+async def sign_in(github: GitHubStandIn, clock: Clock) -> AsyncIterator[SignInService]:
     known = settings("https://github.com", kind="github", client_auth="client_secret_post")
-    sign_in = SignIn([known], clock=clock, github=github.addresses)
+    sign_in = SignInService([known], clock=clock, github=github.addresses)
     yield sign_in
     await sign_in.close()
 
@@ -27,14 +27,14 @@ async def test_the_identity_is_the_accounts_number(traveller: Traveller) -> None
     assert await traveller.arrive() == Identity("https://github.com", "583231", "Octo Example", "octo@example.com")
 
 
-async def test_the_request_carries_pkce_and_the_two_scopes(sign_in: SignIn) -> None:
+async def test_the_request_carries_pkce_and_the_two_scopes(sign_in: SignInService) -> None:
     asked = query_of((await sign_in.begin("acme", CALLBACK)).url)
     assert asked["scope"] == "read:user user:email"
     assert asked["code_challenge_method"] == "S256"
 
 
 async def test_the_public_addresses_are_githubs(clock: Clock) -> None:
-    sign_in = SignIn([settings("https://github.com", kind="github")], clock=clock)
+    sign_in = SignInService([settings("https://github.com", kind="github")], clock=clock)
     attempt = await sign_in.begin("acme", CALLBACK)
     assert attempt.url.startswith("https://github.com/login/oauth/authorize?")
     await sign_in.close()
@@ -76,7 +76,7 @@ async def test_g47_an_account_without_a_number_is_refused(
         await traveller.arrive()
 
 
-async def test_g47_a_code_cannot_be_replayed(sign_in: SignIn) -> None:
+async def test_g47_a_code_cannot_be_replayed(sign_in: SignInService) -> None:
     attempt = await sign_in.begin("acme", CALLBACK)
     params = await visit(attempt.url)
     await sign_in.finish(attempt.secrets, "acme", CALLBACK, params)
@@ -84,7 +84,7 @@ async def test_g47_a_code_cannot_be_replayed(sign_in: SignIn) -> None:
         await sign_in.finish(attempt.secrets, "acme", CALLBACK, params)
 
 
-async def test_g47_a_stolen_code_is_worth_nothing_elsewhere(sign_in: SignIn) -> None:
+async def test_g47_a_stolen_code_is_worth_nothing_elsewhere(sign_in: SignInService) -> None:
     attempt = await sign_in.begin("acme", CALLBACK)
     secrets = attempt.secrets | {"code_verifier": "v" * 43}
     with pytest.raises(SignInFailed, match="bad_verification_code"):

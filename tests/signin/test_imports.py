@@ -6,7 +6,7 @@ import sys
 
 def test_the_libraries_are_imported_when_first_needed() -> None:
     asked = (
-        "import sys, tollkeeper.signin as s; s.SignIn([], clock=lambda: 0); "
+        "import sys, tollkeeper.signin as s; s.SignInService([], clock=lambda: 0); "
         "print(*{'authlib', 'joserfc', 'cryptography', 'httpx2'} & set(sys.modules))"
     )
     ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, timeout=30, check=False)

@@ -10,7 +10,7 @@ from tests.support.issuers import CALLBACK, query_of, settings
 
 from tollkeeper.errors import SignInFailed
 from tollkeeper.model.people import Identity
-from tollkeeper.signin import Attempt, SignIn
+from tollkeeper.signin import Attempt, SignInService
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:get_jwt_config:DeprecationWarning")]
 PEOPLE = [
@@ -26,8 +26,8 @@ def independent() -> Iterator[str]:
 
 
 @pytest.fixture(params=["client_secret_basic", "client_secret_post"])
-async def sign_in(independent: str, clock: Clock, request: pytest.FixtureRequest) -> AsyncIterator[SignIn]:
-    sign_in = SignIn([settings(independent, client_auth=request.param)], clock=clock)
+async def sign_in(independent: str, clock: Clock, request: pytest.FixtureRequest) -> AsyncIterator[SignInService]:
+    sign_in = SignInService([settings(independent, client_auth=request.param)], clock=clock)
     yield sign_in
     await sign_in.close()
 
@@ -46,7 +46,7 @@ UNVERIFIED = "the issuer does not say that the address is verified: email_verifi
     [("ada", "Ada Example", "ada@example.com", None), ("bob", "bob", None, UNVERIFIED)],
 )
 async def test_a_person_arrives(
-    sign_in: SignIn, independent: str, subject: str, name: str, email: str | None, dropped: str | None
+    sign_in: SignInService, independent: str, subject: str, name: str, email: str | None, dropped: str | None
 ) -> None:
     attempt = await sign_in.begin("acme", CALLBACK)
     params = await choose(attempt, sub=subject)
@@ -54,7 +54,7 @@ async def test_a_person_arrives(
     assert identity == Identity(independent, subject, name, email, dropped)
 
 
-async def test_g47_a_code_cannot_be_replayed(sign_in: SignIn) -> None:
+async def test_g47_a_code_cannot_be_replayed(sign_in: SignInService) -> None:
     attempt = await sign_in.begin("acme", CALLBACK)
     params = await choose(attempt, sub="ada")
     await sign_in.finish(attempt.secrets, "acme", CALLBACK, params)
@@ -62,14 +62,14 @@ async def test_g47_a_code_cannot_be_replayed(sign_in: SignIn) -> None:
         await sign_in.finish(attempt.secrets, "acme", CALLBACK, params)
 
 
-async def test_g47_a_token_made_for_another_attempt_is_refused(sign_in: SignIn) -> None:
+async def test_g47_a_token_made_for_another_attempt_is_refused(sign_in: SignInService) -> None:
     mine, theirs = await sign_in.begin("acme", CALLBACK), await sign_in.begin("acme", CALLBACK)
     params = await choose(theirs, sub="ada") | {"state": mine.secrets["state"]}
     with pytest.raises(SignInFailed, match="nonce"):
         await sign_in.finish(mine.secrets, "acme", CALLBACK, params)
 
 
-async def test_a_person_may_refuse(sign_in: SignIn) -> None:
+async def test_a_person_may_refuse(sign_in: SignInService) -> None:
     attempt = await sign_in.begin("acme", CALLBACK)
     params = await choose(attempt, action="deny") | {"state": attempt.secrets["state"]}
     with pytest.raises(SignInFailed) as refused:

@@ -7,7 +7,7 @@ from tests.signin.conftest import Clock, Traveller
 from tests.support.issuers import LyingIssuer, Stage, answers, new_key, serving, settings
 
 from tollkeeper.errors import SignInFailed
-from tollkeeper.signin import SignIn
+from tollkeeper.signin import SignInService
 
 pytestmark = pytest.mark.anyio
 
@@ -62,7 +62,7 @@ async def test_g48_the_same_email_at_another_issuer_is_another_identity(
     here = await traveller.arrive()
     other = LyingIssuer("", new_key("other"))
     with serving(other.app()) as other.url:
-        sign_in = SignIn([settings(other.url)], clock=clock)
+        sign_in = SignInService([settings(other.url)], clock=clock)
         there = await Traveller(sign_in).arrive()
         await sign_in.close()
     assert (here.email, here.subject) == (there.email, there.subject)

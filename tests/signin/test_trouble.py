@@ -16,7 +16,7 @@ from tests.signin.conftest import Clock, Traveller
 from tests.support.issuers import CALLBACK, LyingIssuer, Stage, answers, public, settings, visit
 
 from tollkeeper.errors import IssuerUnavailable, SignInFailed, TollkeeperError
-from tollkeeper.signin import SignIn
+from tollkeeper.signin import SignInService
 from tollkeeper.signin.wire import Wire
 
 pytestmark = pytest.mark.anyio
@@ -71,7 +71,7 @@ async def test_e38_an_issuer_in_trouble_is_unavailable_and_is_tried_again(
 async def test_e38_a_slow_issuer_is_given_up(
     issuer: LyingIssuer, clock: Clock, stage: Stage, path: str, detour: Any
 ) -> None:
-    sign_in = SignIn([settings(issuer.url)], clock=clock, timeout=0.4)
+    sign_in = SignInService([settings(issuer.url)], clock=clock, timeout=0.4)
     stage.detours[path] = detour
     with pytest.raises(IssuerUnavailable, match="TimeoutError"):
         await Traveller(sign_in).arrive()
@@ -104,7 +104,7 @@ async def test_a_connection_that_was_idle_is_not_used_again() -> None:
 async def test_e38_an_issuer_that_is_not_there_is_unavailable(clock: Clock) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    sign_in = SignIn([settings(f"http://127.0.0.1:{port}")], clock=clock)
+    sign_in = SignInService([settings(f"http://127.0.0.1:{port}")], clock=clock)
     with pytest.raises(IssuerUnavailable, match="ConnectError"):
         await sign_in.begin("acme", CALLBACK)
     await sign_in.close()
@@ -138,7 +138,7 @@ async def test_a_token_answer_that_trips_a_library_is_refused(
 
 @pytest.mark.parametrize("named", ["https://evil.example", None, "", 1])
 async def test_g47_the_discovery_document_of_another_issuer_is_refused(
-    sign_in: SignIn, issuer: LyingIssuer, named: object
+    sign_in: SignInService, issuer: LyingIssuer, named: object
 ) -> None:
     issuer.discovery = {"issuer": named}
     with pytest.raises(SignInFailed, match="does not name the configured issuer"):
@@ -146,7 +146,7 @@ async def test_g47_the_discovery_document_of_another_issuer_is_refused(
 
 
 async def test_g47_an_issuer_is_compared_character_by_character(issuer: LyingIssuer, clock: Clock) -> None:
-    sign_in = SignIn([settings(issuer.url + "/")], clock=clock)
+    sign_in = SignInService([settings(issuer.url + "/")], clock=clock)
     with pytest.raises(SignInFailed, match="does not name the configured issuer"):
         await sign_in.begin("acme", CALLBACK)
     await sign_in.close()
@@ -158,7 +158,7 @@ async def test_g47_an_issuer_is_compared_character_by_character(issuer: LyingIss
     ["", 1, "/relative", "javascript:alert(1)", "https://", "file:///etc/passwd", "https://a\r\nb", "https://ä"],
 )
 async def test_g47_an_unsafe_endpoint_is_refused(
-    sign_in: SignIn, issuer: LyingIssuer, name: str, address: object
+    sign_in: SignInService, issuer: LyingIssuer, name: str, address: object
 ) -> None:
     issuer.discovery = {name: address}
     with pytest.raises(SignInFailed, match=name):
@@ -221,14 +221,14 @@ async def test_e39_many_unknown_keys_at_once_ask_once(
     assert stage.asked["/keys"] == 2
 
 
-async def test_discovery_is_kept_for_an_hour(sign_in: SignIn, clock: Clock, stage: Stage) -> None:
+async def test_discovery_is_kept_for_an_hour(sign_in: SignInService, clock: Clock, stage: Stage) -> None:
     for seconds, fetches in [(0, 1), (3599, 1), (1, 2), (-86400, 3)]:
         clock.now += seconds
         await sign_in.begin("acme", CALLBACK)
         assert stage.asked[DISCOVERY] == fetches
 
 
-async def test_visitors_who_come_at_once_share_one_discovery(sign_in: SignIn, stage: Stage) -> None:
+async def test_visitors_who_come_at_once_share_one_discovery(sign_in: SignInService, stage: Stage) -> None:
     await asyncio.gather(*(sign_in.begin("acme", CALLBACK) for _ in range(20)))
     assert stage.asked[DISCOVERY] == 1
 
@@ -236,7 +236,7 @@ async def test_visitors_who_come_at_once_share_one_discovery(sign_in: SignIn, st
 async def test_e38_visitors_who_wait_for_a_hanging_issuer_wait_together(
     issuer: LyingIssuer, clock: Clock, stage: Stage
 ) -> None:
-    sign_in = SignIn([settings(issuer.url)], clock=clock, timeout=0.4)
+    sign_in = SignInService([settings(issuer.url)], clock=clock, timeout=0.4)
     stage.detours[DISCOVERY] = hanging
     async with asyncio.timeout(3):
         outcomes = await asyncio.gather(*(sign_in.begin("acme", CALLBACK) for _ in range(20)), return_exceptions=True)
@@ -245,7 +245,7 @@ async def test_e38_visitors_who_wait_for_a_hanging_issuer_wait_together(
     await sign_in.close()
 
 
-async def test_one_who_gives_up_does_not_spoil_it_for_the_others(sign_in: SignIn, stage: Stage) -> None:
+async def test_one_who_gives_up_does_not_spoil_it_for_the_others(sign_in: SignInService, stage: Stage) -> None:
     arrived = threading.Event()
 
     async def late(request: Request) -> Response:
@@ -292,7 +292,7 @@ async def test_cookies_of_an_issuer_do_not_travel_to_the_next_sign_in(
 
 
 async def test_i57_neither_reasons_nor_logs_hold_secrets(
-    sign_in: SignIn, issuer: LyingIssuer, stage: Stage, caplog: pytest.LogCaptureFixture
+    sign_in: SignInService, issuer: LyingIssuer, stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     attempt = await sign_in.begin("acme", CALLBACK)

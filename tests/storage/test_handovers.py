@@ -9,7 +9,7 @@ from sqlalchemy import Connection, func, select
 from tests.storage.makers import DAY, NOW, keep_handover, keep_login_session, keep_person
 
 from tollkeeper.errors import HandoverFailed
-from tollkeeper.gate.handovers import SECONDS, objection, offer, redeem
+from tollkeeper.gate.handovers import SECONDS, begin, objection, redeem
 from tollkeeper.gate.login_sessions import digest
 from tollkeeper.model.people import Handover, LoginSession
 from tollkeeper.storage import handovers, login_sessions, tables
@@ -83,7 +83,7 @@ def test_what_nobody_redeemed_is_forgotten(conn: Connection) -> None:
 
 async def test_of_many_at_once_one_redeems(database: Database) -> None:
     parent = await database.write(sign_in)
-    token = await offer(database, parent.id, host=HOST, browser=digest(SECRET), now=NOW)
+    token = await begin(database, parent.id, host=HOST, browser=digest(SECRET), now=NOW)
     assert token
     tries = [redeem(database, token, host=HOST, secret=SECRET, now=NOW) for _ in range(8)]
     answers = await asyncio.gather(*tries, return_exceptions=True)
@@ -99,7 +99,7 @@ async def test_of_many_at_once_one_redeems(database: Database) -> None:
 async def test_signing_out_and_redeeming_at_once_leave_nobody_signed_in(database: Database) -> None:
     for number in range(10):
         parent = await database.write(keep_one, number)
-        token = await offer(database, parent.id, host=HOST, browser=digest(SECRET), now=NOW)
+        token = await begin(database, parent.id, host=HOST, browser=digest(SECRET), now=NOW)
         assert token
         await asyncio.gather(
             redeem(database, token, host=HOST, secret=SECRET, now=NOW),
@@ -115,7 +115,7 @@ def keep_one(conn: Connection, number: int) -> LoginSession:
 
 
 async def test_an_ended_login_session_is_handed_over_to_nobody(database: Database) -> None:
-    assert await offer(database, "log_1", host=HOST, browser=digest(SECRET), now=NOW) is None
+    assert await begin(database, "log_1", host=HOST, browser=digest(SECRET), now=NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ async def test_what_does_not_hold_writes_nothing(
     database: Database, token: str | None, changes: dict[str, Any]
 ) -> None:
     parent = await database.write(sign_in)
-    good = await offer(database, parent.id, host=HOST, browser=digest(SECRET), now=NOW)
+    good = await begin(database, parent.id, host=HOST, browser=digest(SECRET), now=NOW)
     assert good
     said: dict[str, Any] = {"host": HOST, "secret": SECRET, "now": NOW + SECONDS - 1}
     with pytest.raises(HandoverFailed):
@@ -147,7 +147,7 @@ async def test_what_does_not_hold_writes_nothing(
 
 async def test_tokens_are_kept_as_hashes_alone(database: Database) -> None:
     parent = await database.write(sign_in)
-    token = await offer(database, parent.id, host=HOST, browser=digest(SECRET), now=NOW)
+    token = await begin(database, parent.id, host=HOST, browser=digest(SECRET), now=NOW)
     assert token
     rows = await database.read(lambda conn: str(conn.execute(tables.handovers.select()).all()))
     assert digest(token) in rows

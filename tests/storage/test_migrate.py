@@ -34,7 +34,7 @@ from tollkeeper.storage import audit, findings, grants, tables
 from tollkeeper.storage.address import parse
 from tollkeeper.storage.database import open_database
 from tollkeeper.storage.migrate import migrate
-from tollkeeper.storage.schema import VERSION_TABLE, State, revisions, state
+from tollkeeper.storage.schema import VERSION_TABLE, SchemaState, revisions, state
 from tollkeeper.storage.tables import metadata
 from tollkeeper.wording.operators import sentence
 
@@ -109,11 +109,11 @@ def start_and_pause(url: str, folder: Path) -> subprocess.Popen[bytes]:
 
 
 def test_from_nothing_and_then_nothing_more_to_do(nothing_url: str) -> None:
-    assert state(nothing_url) is State.MISSING
+    assert state(nothing_url) is SchemaState.MISSING
     assert migrate(nothing_url) == (None, HEAD)
-    assert state(nothing_url) is State.CURRENT
+    assert state(nothing_url) is SchemaState.CURRENT
     assert migrate(nothing_url) == (HEAD, HEAD)
-    assert state(nothing_url) is State.CURRENT
+    assert state(nothing_url) is SchemaState.CURRENT
 
 
 def test_migrations_lead_to_the_tables_that_the_queries_use(conn: Connection) -> None:
@@ -196,7 +196,7 @@ def test_f60_a_file_that_was_made_meanwhile_is_not_overwritten(sqlite_nothing_ur
 
 def test_f61_killed_in_the_middle_nothing_has_changed(nothing_url: str) -> None:
     assert start(IN_THE_MIDDLE.format(what="die"), nothing_url).wait(60) == -signal.SIGKILL
-    assert state(nothing_url) is State.MISSING
+    assert state(nothing_url) is SchemaState.MISSING
     assert migrate(nothing_url) == (None, HEAD)
 
 
@@ -204,7 +204,7 @@ def test_f61_killed_in_the_middle_nothing_has_changed(nothing_url: str) -> None:
 async def test_f61_a_newer_schema_is_refused(database_url: str, begin: Begin) -> None:
     with begin() as conn:
         conn.execute(text("UPDATE tollkeeper_revision SET version_num = '9999'"))
-    assert state(database_url) is State.NEWER
+    assert state(database_url) is SchemaState.NEWER
     with pytest.raises(StorageError, match="newer"):
         migrate(database_url)
     with pytest.raises(StorageError, match="newer"):
@@ -267,7 +267,7 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path) -> None:
 
 def test_what_an_earlier_version_kept_is_there_after_the_migration(nothing_url: str) -> None:
     make_as_of(nothing_url, "0001")
-    assert state(nothing_url) is State.OLDER
+    assert state(nothing_url) is SchemaState.OLDER
     look(nothing_url, lambda conn: [conn.execute(text(statement)) for statement in KEPT_BY_THE_FIRST])
     assert migrate(nothing_url) == ("0001", HEAD)
     (customer,) = look(nothing_url, lambda conn: conn.execute(tables.customers.select()).all())

@@ -16,7 +16,7 @@ from tollkeeper.operating.explanations import Explanation, answers, cases, event
 from tollkeeper.reasons import Code, Reason, because
 from tollkeeper.relations import Surplus
 from tollkeeper.storage.audit import Entry
-from tollkeeper.storage.events import Kept, State
+from tollkeeper.storage.events import EventState, Kept
 from tollkeeper.storage.findings import Noted
 from tollkeeper.storage.people import Namesake
 from tollkeeper.wording.operators import sentence
@@ -430,7 +430,7 @@ def test_what_can_be_filled_in_is_filled_in() -> None:
     assert (told.person_id, told.email) == (None, "alice@example.com")
 
 
-def kept(state: State, **changes: Any) -> Kept:
+def kept(state: EventState, **changes: Any) -> Kept:
     fields: dict[str, Any] = dict.fromkeys(Kept.__slots__)
     return Kept(
         **{
@@ -448,11 +448,11 @@ def kept(state: State, **changes: Any) -> Kept:
 @pytest.mark.parametrize(
     ("event", "words"),
     [
-        (kept(State.IGNORED, outcome="ignored"), "ignored"),
-        (kept(State.WAITING), "waiting"),
-        (kept(State.HANDLED, outcome="1 changed"), "handled: 1 changed"),
-        (kept(State.FAILED, error="no answer"), "failed: no answer"),
-        (kept(State.PARKED, error="no answer"), "parked: no answer"),
+        (kept(EventState.IGNORED, outcome="ignored"), "ignored"),
+        (kept(EventState.WAITING), "waiting"),
+        (kept(EventState.HANDLED, outcome="1 changed"), "handled: 1 changed"),
+        (kept(EventState.FAILED, error="no answer"), "failed: no answer"),
+        (kept(EventState.PARKED, error="no answer"), "parked: no answer"),
     ],
 )
 def test_an_event_tells_how_far_it_has_come(event: Kept, words: str) -> None:
@@ -462,7 +462,7 @@ def test_an_event_tells_how_far_it_has_come(event: Kept, words: str) -> None:
 def test_history_is_in_order_of_time_and_of_cause() -> None:
     granted = Entry(1, NOON, "per_1", "granted", "dashboard", GRANT.origin, "cs_1", because(Code.PAID), "evt_1")
     later = replace(ORDER, id="or_2", created_at=NOON + 60)
-    event = kept(State.HANDLED, outcome="1 changed")
+    event = kept(EventState.HANDLED, outcome="1 changed")
     told = history(alice(changes=(granted,), orders=(later, ORDER), events=(event,)))
     assert [(one.at, one.kind, one.id) for one in told] == [
         (NOON - 60, "order", "or_1"),

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from tollkeeper.billing import off_sale
 from tollkeeper.billing.contact import tell_address
-from tollkeeper.billing.reconcile import Reconciled, Services, reconcile
+from tollkeeper.billing.reconcile import Reconciled, Services, reconcile, reconcile_person
 from tollkeeper.errors import (
     AlreadyHeld,
     CustomerMissing,
@@ -67,15 +67,19 @@ class CheckoutService:
         again), ``Refused`` or ``StorageBusy``.
         """
         known = await self.see_that_it_is_sold(person, product, price_id)
-        usual = price_id or next(iter(self._on_sale(product)), "")
+        chosen = self._chosen(product, price_id)
         try:
-            page = await self._look_up_and_begin(person, product, price_id)
+            try:
+                page = await self._page(person, product, price_id)
+            except NeedsMending:  # as far as we know: it may be mended, or over
+                await reconcile_person(self.services, person.id, evidence="purchase beside a subscription")
+                page = await self._page(person, product, price_id)
         except PASSING as trouble:
             raise ProviderUnavailable(str(trouble)) from trouble
         except ProviderRefused as refusal:
-            raise await off_sale.take_off(self.services, product.key, usual, person.id, refusal) from refusal
+            raise await off_sale.take_off(self.services, product.key, chosen, person.id, refusal) from refusal
         for one in known:  # of this person, and long ago
-            if one.person_id and (one.product, one.price_id) == (product.key, usual):
+            if one.person_id and (one.product, one.price_id) == (product.key, chosen):
                 await off_sale.put_back(self.services, one)
         return page
 
@@ -88,9 +92,9 @@ class CheckoutService:
         """
         if price_id not in {None, *self._on_sale(product)}:
             raise Refused(404, NOT_SOLD)
-        usual = price_id or next(iter(self._on_sale(product)), "")
         known = await off_sale.known(self.services, person.id)
-        if found := off_sale.in_the_way(known, product.key, usual, self.services.clock()):
+        chosen = self._chosen(product, price_id)
+        if found := off_sale.in_the_way(known, product.key, chosen, self.services.clock()):
             raise NotForSale(product.key, found.obstacle, found.facts)
         return known
 
@@ -98,28 +102,18 @@ class CheckoutService:
         """Try what is off sale for everybody and was not tried for so many seconds, and put back what can be sold."""
         await off_sale.try_again(self.services, self._returns(), every)
 
-    async def _look_up_and_begin(self, person: Person, product: Product, price_id: str | None) -> Hosted | Completed:
-        realm = await self.services.realm()
+    async def _page(self, person: Person, product: Product, price_id: str | None) -> Hosted | Completed:
+        customer = await self._customer(person, await self.services.realm())
         try:
-            return await self._begin(person, product, price_id, realm)
-        except NeedsMending:  # as far as we know: it may be mended, or over
-            for customer in await self.services.database.read(customers.all_of_person, person.id, realm):
-                with suppress(CustomerMissing):
-                    await reconcile(self.services, customer, evidence="purchase beside a subscription")
-            return await self._begin(person, product, price_id, realm)
-
-    async def _begin(self, person: Person, product: Product, price_id: str | None, realm: Realm) -> Hosted | Completed:
-        customer = await self._customer(person, realm)
-        try:
-            return await self._open(person, product, price_id, customer)
+            return await self._page_of_customer(person, product, price_id, customer)
         except CustomerMissing:  # deleted at the provider
             external_id = await self.services.provider.create_customer(person, replacing=customer.external_id)
             renewed = await self.services.database.write(
                 customers.replace, customer, external_id, self.services.clock(), told=person.email
             )
-            return await self._open(person, product, price_id, renewed)
+            return await self._page_of_customer(person, product, price_id, renewed)
 
-    async def _open(
+    async def _page_of_customer(
         self, person: Person, product: Product, price_id: str | None, customer: Customer
     ) -> Hosted | Completed:
         # An order that has come to its end makes room for one new one, and so does one for what is no longer chosen.
@@ -160,17 +154,21 @@ class CheckoutService:
     def _on_sale(self, product: Product) -> tuple[str, ...]:
         return self.services.catalog.prices_on_sale(product)
 
+    def _chosen(self, product: Product, price_id: str | None) -> str:
+        """The price that was chosen, or else the usual one; empty where none is on sale."""
+        return price_id or next(iter(self._on_sale(product)), "")
+
     async def _open_order(self, person: Person, product: Product, price_id: str | None, realm: Realm) -> Order:
         found = await self.services.database.read(_resume, person.id, product.key, realm.live, self.services.clock())
         if found is not None:
             return found
-        chosen = price_id or next(iter(self._on_sale(product)), None)
-        if chosen is None:
+        chosen = self._chosen(product, price_id)
+        if not chosen:
             raise Refused(404, NOT_SOLD)
-        order = self._order(person, product, await self.services.provider.price(chosen), realm)
+        order = self._new_order(person, product, await self.services.provider.price(chosen), realm)
         return await self.services.database.write(_start, order, self.services.clock())
 
-    def _order(self, person: Person, product: Product, price: Price, realm: Realm) -> Order:
+    def _new_order(self, person: Person, product: Product, price: Price, realm: Realm) -> Order:
         trial = product.policy.trial_days if price.recurring else 0
         return Order(
             id=f"ord_{secrets.token_hex(12)}",
@@ -197,13 +195,13 @@ class CheckoutService:
                 return await self.services.provider.checkout(order.checkout_id)
             except ProviderMissing:
                 return None
-        checkout = await self._create(order, customer)
+        checkout = await self._new_checkout(order, customer)
         if checkout is None:
             return None
         kept = await self.services.database.write(orders.set_checkout, order.id, checkout.id)
         return checkout if kept else None
 
-    async def _create(self, order: Order, customer: Customer) -> Checkout | None:
+    async def _new_checkout(self, order: Order, customer: Customer) -> Checkout | None:
         """Make the page, or find the one made by an earlier try whose answer was lost."""
         if self.services.clock() - order.created_at > self.services.provider.facts.key_lifetime:
             return await self.services.provider.checkout_of_order(order, customer)

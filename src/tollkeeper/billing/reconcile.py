@@ -5,6 +5,7 @@ before asking makes sure that what is written was read after everything written 
 """
 
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -12,7 +13,7 @@ from sqlalchemy import Connection
 
 from tollkeeper.billing.entitlements import derive
 from tollkeeper.catalog import Catalog
-from tollkeeper.errors import ProviderMissing, ProviderRefused, ProviderUnavailable
+from tollkeeper.errors import CustomerMissing, ProviderMissing, ProviderRefused, ProviderUnavailable
 from tollkeeper.metrics import Metrics
 from tollkeeper.model.access import Finding, Grant, Verdict, in_force
 from tollkeeper.model.bought import Bought, Purchase, Snapshot, Subscription, without_receipts
@@ -99,6 +100,13 @@ async def reconcile(services: Services, customer: Customer, *, evidence: str) ->
         if not outcome.superseded:
             return await _end_what_was_bought(services, customer, outcome) if outcome.endings else outcome
     raise ProviderUnavailable("Others kept writing about this customer while the provider was asked.")
+
+
+async def reconcile_person(services: Services, person_id: str, *, evidence: str) -> None:
+    """The same for every customer that a person is, or was. Raises what ``reconcile`` raises."""
+    for customer in await services.database.read(customers.all_of_person, person_id, await services.realm()):
+        with suppress(CustomerMissing):  # who is replaced when the person buys
+            await reconcile(services, customer, evidence=evidence)
 
 
 async def _end_what_was_bought(services: Services, customer: Customer, outcome: Reconciled) -> Reconciled:

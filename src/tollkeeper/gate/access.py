@@ -35,7 +35,8 @@ class Deny:
     feature: str
 
 
-Decision = Allow | SignIn | Pay | Deny
+NotAllowed = SignIn | Pay | Deny
+Decision = Allow | NotAllowed
 
 
 def decide(visitor: Visitor | None, feature: str, catalog: Catalog, now: int) -> Decision:

@@ -35,7 +35,7 @@ def is_mark(text: str) -> bool:
     return _MARK.fullmatch(text) is not None
 
 
-async def offer(database: Database, login_session_id: str, *, host: str, browser: str, now: int) -> str | None:
+async def begin(database: Database, login_session_id: str, *, host: str, browser: str, now: int) -> str | None:
     """Begin a handover to ``host``, for the browser whose secret has the hash ``browser``.
 
     Returns the token to send it there with; None when the login session has ended.

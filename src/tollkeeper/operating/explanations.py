@@ -13,7 +13,7 @@ from tollkeeper.reasons import Reason
 from tollkeeper.relations import Surplus
 from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.dismissals import Dismissal
-from tollkeeper.storage.events import Kept, State
+from tollkeeper.storage.events import EventState, Kept
 from tollkeeper.storage.findings import UNEXPLAINED, Noted
 from tollkeeper.storage.people import Namesake
 from tollkeeper.wording import explanations as wording
@@ -69,7 +69,7 @@ class Explanation:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FeatureAccess:
     """Whether a person may use a feature, and why, in one sentence."""
 
     feature: str
@@ -114,22 +114,22 @@ def _given(payment: Noted) -> tuple[str | None, int | None]:
     return payment.product, payment.until
 
 
-def answers(explained: Explanation, catalog: Catalog) -> tuple[Answer, ...]:
+def answers(explained: Explanation, catalog: Catalog) -> tuple[FeatureAccess, ...]:
     """One sentence for each feature there is."""
     features = sorted({feature for product in catalog.products for feature in product.unlocks})
     return tuple(_answer(explained, feature, catalog) for feature in features)
 
 
-def _answer(explained: Explanation, feature: str, catalog: Catalog) -> Answer:
+def _answer(explained: Explanation, feature: str, catalog: Catalog) -> FeatureAccess:
     products = {product.key for product in catalog.unlocking(feature)}
     held = [grant for grant in explained.grants if grant.product in products]
     giving = [grant for grant in held if grant.in_force(explained.now)]
     if giving:
         longest = max(giving, key=lambda grant: (grant.until is None, grant.until))
         words = wording.allowed(explained.name, feature, longest, by_operator=by_operator(longest))
-        return Answer(feature, True, words)
+        return FeatureAccess(feature, True, words)
     obstacle = _obstacle(explained, held, products)
-    return Answer(feature, False, wording.denied(explained.name, feature, obstacle))
+    return FeatureAccess(feature, False, wording.denied(explained.name, feature, obstacle))
 
 
 def by_operator(grant: Grant) -> bool:
@@ -311,7 +311,7 @@ def _orders(explained: Explanation) -> Iterator[Happening]:
 def _events(explained: Explanation) -> Iterator[Happening]:
     evidence = {name for entry in explained.changes for name in entry.evidence.split(", ")}
     for event in reversed(explained.events):
-        quiet = event.state in {State.IGNORED, State.HANDLED} and event.id not in evidence
+        quiet = event.state in {EventState.IGNORED, EventState.HANDLED} and event.id not in evidence
         words = f"{event.type}; {event_words(event)}"
         yield Happening(event.created_at, "event", event.id, words, event.type if quiet else None)
 
@@ -329,7 +329,7 @@ def in_short(happened: Iterable[Happening]) -> Iterator[Happening]:
 
 def event_words(event: Kept) -> str:
     """How far an event has come, in words."""
-    outcome = event.error if event.state in {State.FAILED, State.PARKED} else event.outcome
+    outcome = event.error if event.state in {EventState.FAILED, EventState.PARKED} else event.outcome
     return event.state.value if outcome in {None, event.state.value} else f"{event.state.value}: {outcome}"
 
 

@@ -5,8 +5,7 @@ And it makes a task of each request, and two messages of its answer, which for t
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from httptools import HttpParserError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -20,21 +19,30 @@ HEAD_SECONDS = 10
 # How many requests may wait for the answer to one before them on the same connection.
 MOST_WAITING = 16
 
+RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
+"""Names in lower case, and values."""
 
-Headers = list[tuple[bytes, bytes]]
-AtOnce = Callable[[bytes, Headers], Headers | None]
-"""From a request's target and headers to those of a 200 without a body; None to ask the app in the usual way.
 
-An app offers it as its attribute ``at_once``. It is called for a GET alone, in the event loop, and must not raise.
-"""
+@runtime_checkable
+class FastPath(Protocol):
+    """An app that can answer some requests without waiting."""
+
+    def at_once(self, target: bytes, headers: RawHeaders) -> RawHeaders | None:
+        """From a request's target and headers to those of a 200 without a body; None to ask the app in the usual way.
+
+        It is called for a GET alone, in the event loop, and must not raise.
+        """
 
 
 class BoundedHeads(HttpToolsProtocol):
-    """uvicorn's protocol, with an end to what strangers can make it keep."""
+    """uvicorn's protocol, with an end to what strangers can make it keep.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    ``fast_path`` is the app, if it has one.
+    """
+
+    def __init__(self, fast_path: FastPath | None, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._at_once: AtOnce | None = getattr(self.config.app, "at_once", None)
+        self._fast_path = fast_path
 
     _unread = 0
     _waiting_since: float
@@ -67,7 +75,7 @@ class BoundedHeads(HttpToolsProtocol):
         self._unread = 0
         if len(self.pipeline) >= MOST_WAITING:
             raise HttpParserError("too many requests at once")  # upon which uvicorn answers 400 and closes
-        answer = self._at_once(self.url, self.headers) if self._at_once and self._plain() else None
+        answer = self._fast_path.at_once(self.url, self.headers) if self._fast_path and self._plain() else None
         if answer is None:
             super().on_headers_complete()
             # The app has the list of headers now. What comes after a body is parsed as headers, too, but it is none
@@ -89,7 +97,7 @@ class BoundedHeads(HttpToolsProtocol):
             and not self.expect_100_continue
         )
 
-    def _answer(self, headers: Headers) -> None:
+    def _answer(self, headers: RawHeaders) -> None:
         lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers + headers]
         self.transport.write(b"HTTP/1.1 200 OK\r\n%b\r\n" % b"".join(lines))
         self._waiting_since = self.loop.time()

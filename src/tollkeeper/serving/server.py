@@ -7,7 +7,8 @@ import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from functools import partial
+from typing import Literal, cast
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -84,7 +85,7 @@ class Servers:
             proxy_headers=False,
             lifespan="on",
             timeout_graceful_shutdown=GRACE,
-            http=_protocol(),
+            http=_protocol(listener.app),
             # We speak no websockets, but the gate is asked about those to the app: Caddy then sends their very headers.
             ws="none",
             h11_max_incomplete_event_size=64 * 1024,
@@ -115,13 +116,14 @@ class Servers:
             await task
 
 
-def _protocol() -> type[asyncio.Protocol] | Literal["auto"]:
-    """How to parse HTTP: in C where that can be had, but never without bounds."""
+def _protocol(app: ASGIApp) -> type[asyncio.Protocol] | Literal["auto"]:
+    """How to parse HTTP for an app: in C where that can be had, but never without bounds."""
     try:
-        from tollkeeper.serving.heads import BoundedHeads
+        from tollkeeper.serving.heads import BoundedHeads, FastPath
     except ImportError:  # Windows: uvicorn then takes h11, which has bounds of its own
         return "auto"
-    return BoundedHeads
+    bounded = partial(BoundedHeads, app if isinstance(app, FastPath) else None)
+    return cast(type[asyncio.Protocol], bounded)  # it is called like one, which is all that uvicorn does
 
 
 def run(main: Callable[[], Coroutine[None, None, None]]) -> None:

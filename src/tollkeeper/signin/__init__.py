@@ -14,10 +14,10 @@ from tollkeeper.signin.settings import IssuerSettings
 if TYPE_CHECKING:
     from tollkeeper.signin.wire import Wire
 
-__all__ = ["Attempt", "AttemptSeal", "GitHubAddresses", "Pending", "SignIn"]
+__all__ = ["Attempt", "AttemptSeal", "GitHubAddresses", "Pending", "SignInService"]
 
 
-class SignIn:
+class SignInService:
     """The configured issuers.
 
     Args:

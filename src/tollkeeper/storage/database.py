@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from tollkeeper.errors import StorageError
 from tollkeeper.model.access import Visitor
 from tollkeeper.storage.address import parse
-from tollkeeper.storage.schema import State, state
+from tollkeeper.storage.schema import SchemaState, state
 from tollkeeper.storage.sqlite import SqliteDatabase
 
 P = ParamSpec("P")
@@ -78,14 +78,14 @@ async def open_database(url: str) -> Database:
 
 def _require_current(url: str) -> None:
     found = state(url)
-    if found is not State.CURRENT:
+    if found is not SchemaState.CURRENT:
         raise StorageError(ADVICE[found])
 
 
 ADVICE = {
-    State.MISSING: "There is no database at DATABASE_URL. Run `tollkeeper migrate` to make one; but if there"
+    SchemaState.MISSING: "There is no database at DATABASE_URL. Run `tollkeeper migrate` to make one; but if there"
     " was one, find out first where it is: a new one knows nobody who paid.",
-    State.OLDER: "The database has the schema of an earlier version. Run `tollkeeper migrate` to bring it up.",
-    State.NEWER: "The database was written by a newer version of Tollkeeper. Run that version, or restore"
+    SchemaState.OLDER: "The database has the schema of an earlier version. Run `tollkeeper migrate` to bring it up.",
+    SchemaState.NEWER: "The database was written by a newer version of Tollkeeper. Run that version, or restore"
     " the backup from before the upgrade.",
 }

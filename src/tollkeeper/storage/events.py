@@ -37,7 +37,7 @@ STRANGERS = 5
 LAST = 100
 
 
-class State(StrEnum):
+class EventState(StrEnum):
     """How far an event has come. *Failed* is tried again; *parked* waits for an operator."""
 
     IGNORED = "ignored"
@@ -53,7 +53,7 @@ class Kept:
 
     id: str
     type: str
-    state: State
+    state: EventState
     created_at: int
     received_at: int
     object_id: str
@@ -222,12 +222,12 @@ def _kept(row: Row[Any]) -> Kept:
     return from_row(Kept, row, id=row.event_id, state=_state(row))
 
 
-def _state(row: Row[Any]) -> State:
+def _state(row: Row[Any]) -> EventState:
     if row.handled_at is not None:
-        return State.IGNORED if row.outcome == IGNORED else State.HANDLED
+        return EventState.IGNORED if row.outcome == IGNORED else EventState.HANDLED
     if row.error is None:
-        return State.WAITING
-    return State.PARKED if row.due_at is None else State.FAILED
+        return EventState.WAITING
+    return EventState.PARKED if row.due_at is None else EventState.FAILED
 
 
 def _values(event: Event, now: int) -> Mapping[str, Any]:

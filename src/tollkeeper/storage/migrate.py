@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tollkeeper.errors import StorageError
 from tollkeeper.storage import postgresql, sqlite
 from tollkeeper.storage.address import parse
-from tollkeeper.storage.schema import VERSION_TABLE, State, revision, revisions, state_of, transaction
+from tollkeeper.storage.schema import VERSION_TABLE, SchemaState, revision, revisions, state_of, transaction
 
 # Any number that is always the same: who holds this lock on a PostgreSQL database is the one that migrates it.
 LOCK = 0x746F6C6C
@@ -67,7 +67,7 @@ def _upgrade(address: Path | URL) -> tuple[str | None, str]:
     try:
         with _alone(address) as conn:
             before = revision(conn)
-            if state_of(before) is State.NEWER:
+            if state_of(before) is SchemaState.NEWER:
                 raise StorageError(f"The database's schema ({before}) is newer than this program. Nothing was changed.")
             if before is None and isinstance(address, Path) and inspect(conn).get_table_names():
                 raise StorageError(f"{address} belongs to another application. Nothing was changed.")

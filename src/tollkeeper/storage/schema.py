@@ -17,7 +17,7 @@ from tollkeeper.storage.address import parse
 VERSION_TABLE = "tollkeeper_revision"
 
 
-class State(StrEnum):
+class SchemaState(StrEnum):
     """How a database's schema relates to this version of the program."""
 
     MISSING = "missing"
@@ -26,12 +26,12 @@ class State(StrEnum):
     NEWER = "newer"
 
 
-def state(url: str) -> State:
+def state(url: str) -> SchemaState:
     """How far the database is. Raises ``StorageError`` for a damaged or foreign file, ``StorageBusy`` for silence."""
     address = parse(url)
     if isinstance(address, Path):
         if not address.exists():
-            return State.MISSING
+            return SchemaState.MISSING
         sqlite.examine(address)
         engine = sqlite.engine(address, begin="BEGIN", read_only=True)
     else:
@@ -65,13 +65,13 @@ def revision(conn: Connection) -> str | None:
     return conn.execute(select(column("version_num")).select_from(table(VERSION_TABLE))).scalar_one_or_none()
 
 
-def state_of(revision: str | None) -> State:
+def state_of(revision: str | None) -> SchemaState:
     """How a revision relates to those of this version."""
     if revision is None:
-        return State.MISSING
+        return SchemaState.MISSING
     if revision == revisions()[-1]:
-        return State.CURRENT
-    return State.OLDER if revision in revisions() else State.NEWER
+        return SchemaState.CURRENT
+    return SchemaState.OLDER if revision in revisions() else SchemaState.NEWER
 
 
 @cache

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from tollkeeper.billing.reconcile import reconcile
 from tollkeeper.errors import CustomerMissing, ProviderRefused, ProviderUnavailable, Refused
@@ -21,6 +21,7 @@ from tollkeeper.web.forms import LOOK_RATE, limit, posted
 from tollkeeper.web.languages import language_of
 from tollkeeper.web.offers import name_shown, price_by_id
 from tollkeeper.web.plans import Plan, plans_of, state_of, taken_back, to_mend
+from tollkeeper.web.responses import NO_STORE, redirect
 from tollkeeper.web.return_to import to_page, wanted_page
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in, visitor_of
@@ -82,7 +83,7 @@ async def billing(request: Request, visitor: Visitor) -> Response:
     except ProviderUnavailable as error:
         log.warning("no billing portal", reason=str(error))
         raise Refused(503, BILLING_AWAY) from error
-    return RedirectResponse(url, 303, {"Cache-Control": "no-store"})
+    return redirect(url)
 
 
 async def me(request: Request) -> Response:
@@ -101,7 +102,7 @@ async def me(request: Request) -> Response:
             "sign_in": f"{base}/login",
             "buy": f"{base}/pricing",
         },
-        headers={"Cache-Control": "no-store", **_readable_by(request)},
+        headers=NO_STORE | _readable_by(request),
     )
 
 

@@ -6,15 +6,10 @@ from hashlib import sha256
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tollkeeper.gate.door import cookie_in
 from tollkeeper.model.access import Visitor
 from tollkeeper.signin import Attempt, Pending
-from tollkeeper.signin.attempt import ATTEMPT_SECONDS
-from tollkeeper.web import return_to
+from tollkeeper.web import cookies, return_to
 from tollkeeper.web.site import site_of
-
-# What the cookies' names begin with, over plain http; a short digest of the attempt's state follows.
-ATTEMPT_COOKIE = "tollkeeper_login-"
 
 MOST = 8
 """How many attempts one browser keeps. The oldest make room."""
@@ -30,60 +25,36 @@ def mark_of(state: str) -> str:
     return sha256(state.encode()).hexdigest()[:16]
 
 
-def resting_place(request: Request, mark: str) -> str:
-    """The path where a browser is told of the long page that it signed in for."""
-    return f"{site_of(request).config.path}/login/wanted/{mark}"
-
-
 def keep(request: Request, answer: Response, attempt: Attempt, page: str, visitor: Visitor | None) -> None:
     """Have the browser bring an attempt along when it comes back, and with it the page it wants."""
+    site = site_of(request)
     _make_room(request, answer)
     mark = mark_of(attempt.secrets["state"])
     if len(page) > SHORT:
-        place = resting_place(request, mark)
-        return_to.keep(request, answer, page, at=place, seconds=ATTEMPT_SECONDS)
-        page = place
-    site = site_of(request)
-    answer.set_cookie(
-        _name(request, mark),
-        site.attempts.seal(attempt.secrets, page, visitor.login_session_id if visitor else ""),
-        max_age=ATTEMPT_SECONDS,
-        path=_path(request),
-        secure=site.config.secure,
-        httponly=True,
-        samesite="lax",  # strict would lose it on the way back
-    )
+        return_to.keep(answer, page, cookies.after_sign_in(site.config, mark))
+        page = cookies.resting_place(site.config, mark)
+    sealed = site.attempts.seal(attempt.secrets, page, visitor.login_session_id if visitor else "")
+    cookies.attempt(site.config, mark).set(answer, sealed)
 
 
 def find(request: Request, state: str) -> Pending | None:
     """The attempt of this state, if this browser began it in time."""
-    return site_of(request).attempts.unseal(cookie_in(request.headers.raw, _name(request, mark_of(state))))
+    site = site_of(request)
+    return site.attempts.unseal(cookies.attempt(site.config, mark_of(state)).read(request.headers.raw))
 
 
 def forget(request: Request, answer: Response, mark: str) -> None:
     """Have the browser forget an attempt."""
-    secure = site_of(request).config.secure
-    answer.delete_cookie(_name(request, mark), path=_path(request), secure=secure, httponly=True, samesite="lax")
+    cookies.attempt(site_of(request).config, mark).delete(answer)
 
 
 def _make_room(request: Request, answer: Response) -> None:
     """Browsers send the oldest cookies first (RFC 6265, section 5.4)."""
-    begin, end = _name(request, "/").split("/")
+    config = site_of(request).config
+    begin, end = cookies.attempt(config, "/").name.split("/")
     pattern = re.compile(rf"{re.escape(begin)}([0-9a-f]{{16}}){re.escape(end)}")
     names = [pair.partition("=")[0].strip(" \t") for pair in "; ".join(request.headers.getlist("cookie")).split(";")]
     marks = [found[1] for found in map(pattern.fullmatch, names) if found]
     for mark in marks[: 1 - MOST]:
         forget(request, answer, mark)
-        return_to.forget(request, answer, at=resting_place(request, mark))
-
-
-def _name(request: Request, mark: str) -> str:
-    """The ``__Host-`` prefix keeps other hosts of the domain from planting an attempt of theirs, which would sign the
-    visitor in as somebody else. It needs https and the path ``/``.
-    """
-    return site_of(request).config.cookie(f"{ATTEMPT_COOKIE}{mark}")
-
-
-def _path(request: Request) -> str:
-    config = site_of(request).config
-    return "/" if config.secure else f"{config.path}/login"
+        return_to.forget(answer, cookies.after_sign_in(config, mark))

@@ -1,21 +1,17 @@
 """What a visitor has that bears on what they want to buy, and the pages that say so before anything is paid."""
 
-from contextlib import suppress
-
 from starlette.datastructures import FormData
-from starlette.requests import Request
 from starlette.responses import Response
 
 from tollkeeper import relations
-from tollkeeper.billing.reconcile import reconcile
-from tollkeeper.errors import CustomerMissing
+from tollkeeper.billing.reconcile import reconcile_person
 from tollkeeper.model.access import Visitor
 from tollkeeper.model.selling import Product
 from tollkeeper.relations import Advice, Beside, Course
-from tollkeeper.storage import customers, grants
+from tollkeeper.storage import grants
 from tollkeeper.web.offers import name_shown
 from tollkeeper.web.plans import Plan, has, plans_of
-from tollkeeper.web.site import Site, site_of
+from tollkeeper.web.site import Site
 from tollkeeper.wording import products as wording_products
 
 
@@ -38,10 +34,7 @@ async def advice_of_now(site: Site, visitor: Visitor, product: Product, price_id
     known = await advice_for(site, visitor, product, price_id)
     if not known.beside:
         return known
-    realm = await site.services.realm()
-    for customer in await site.services.database.read(customers.all_of_person, visitor.person.id, realm):
-        with suppress(CustomerMissing):  # who is replaced when they buy
-            await reconcile(site.services, customer, evidence="purchase beside a subscription")
+    await reconcile_person(site.services, visitor.person.id, evidence="purchase beside a subscription")
     return await advice_for(site, visitor, product, price_id)
 
 
@@ -51,7 +44,7 @@ def was_told(form: FormData, advice: Advice) -> bool:
 
 
 async def tell(
-    request: Request,
+    site: Site,
     visitor: Visitor,
     product: Product,
     advice: Advice,
@@ -64,7 +57,6 @@ async def tell(
 
     ``confirmed``: they were told what another account has before.
     """
-    site = site_of(request)
     plans = {one.found.source: one for one in await plans_of(site, visitor)}
     return site.pages.render(
         "beside.html",

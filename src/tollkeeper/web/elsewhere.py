@@ -6,13 +6,12 @@ Of such an account nothing is told but by whom one signs in there, and which pro
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from tollkeeper.model.access import Visitor
 from tollkeeper.model.selling import Product
 from tollkeeper.storage import people
-from tollkeeper.web.site import Site, site_of
+from tollkeeper.web.site import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ def _elsewhere(site: Site, issuer: str) -> Elsewhere:
 
 
 def ask_first(
-    request: Request,
+    site: Site,
     visitor: Visitor,
     product: Product,
     had: tuple[Elsewhere, ...],
@@ -58,7 +57,7 @@ def ask_first(
 
     ``name`` is the product's as visitors see it, ``wanted`` the page that they first asked for.
     """
-    return site_of(request).pages.render(
+    return site.pages.render(
         "elsewhere.html",
         visitor=visitor,
         status=409,

@@ -21,6 +21,7 @@ from tollkeeper.errors import (
     StorageBusy,
     StorageError,
 )
+from tollkeeper.web.responses import NO_STORE
 from tollkeeper.web.site import site_of
 from tollkeeper.wording.off_sale import refusal
 from tollkeeper.wording.off_sale import title as title_of_refusal
@@ -54,25 +55,30 @@ DETAILS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ErrorResponse:
     """How one kind of error is answered."""
 
     status: int
     detail: str
 
 
-ANSWERS: dict[type[Exception], Answer] = {
-    BadWebhook: Answer(400, "This is not an event that we can believe."),
-    SignInFailed: Answer(400, "Signing in did not work out. Please start again."),
-    IssuerUnavailable: Answer(503, "The sign-in service does not answer at the moment. Please try again in a minute."),
-    ProviderUnavailable: Answer(503, NO_ANSWER),
-    ProviderRefused: Answer(503, REFUSED),
-    StorageBusy: Answer(503, DETAILS[503]),
-    StorageError: Answer(503, DETAILS[503]),
-    ClientDisconnect: Answer(400, "The connection was closed."),
+ERROR_RESPONSES: dict[type[Exception], ErrorResponse] = {
+    BadWebhook: ErrorResponse(400, "This is not an event that we can believe."),
+    SignInFailed: ErrorResponse(400, "Signing in did not work out. Please start again."),
+    IssuerUnavailable: ErrorResponse(
+        503, "The sign-in service does not answer at the moment. Please try again in a minute."
+    ),
+    ProviderUnavailable: ErrorResponse(503, NO_ANSWER),
+    ProviderRefused: ErrorResponse(503, REFUSED),
+    StorageBusy: ErrorResponse(503, DETAILS[503]),
+    StorageError: ErrorResponse(503, DETAILS[503]),
+    ClientDisconnect: ErrorResponse(400, "The connection was closed."),
 }
 
 AFTER_A_MINUTE = {"Retry-After": "60"}
+
+# What a 401 has to say (RFC 9110, section 11.6.1).
+CHALLENGE = {"WWW-Authenticate": "Cookie"}
 
 # What no repeated request gets past, so that nobody is told when to come back.
 LASTING = (ProviderRefused,)
@@ -94,14 +100,14 @@ async def http_error(request: Request, error: Exception) -> Response:
 async def refused(request: Request, error: Exception) -> Response:
     """Answer a request that is refused for what it is."""
     assert isinstance(error, Refused)  # noqa: S101 - registered for nothing else
-    headers = {401: {"WWW-Authenticate": "Cookie"}, 429: AFTER_A_MINUTE, 503: AFTER_A_MINUTE}.get(error.status)
+    headers = {401: CHALLENGE, 429: AFTER_A_MINUTE, 503: AFTER_A_MINUTE}.get(error.status)
     log.info("refused", status=error.status, reason=error.detail)
     return answer(request, error.status, error.detail, headers, title=error.title)
 
 
 async def known(request: Request, error: Exception) -> Response:
     """Answer our own errors by the table."""
-    found = next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
+    found = next(ERROR_RESPONSES[kind] for kind in type(error).__mro__ if kind in ERROR_RESPONSES)
     level = logging.ERROR if isinstance(error, (StorageError, *LASTING)) else logging.WARNING
     log.log(level, type(error).__name__, reason=str(error), advice=getattr(error, "advice", "") or None)
     headers = AFTER_A_MINUTE if found.status == 503 and not isinstance(error, LASTING) else None
@@ -152,7 +158,7 @@ def problem(
 ) -> Response:
     """One error for a program: problem details (RFC 9457), with ``more`` members of our own."""
     body = {"type": "about:blank", "title": title or title_of(status), "status": status, "detail": detail, **more}
-    return JSONResponse(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/problem+json")
+    return JSONResponse(body, status, {**NO_STORE, **(headers or {})}, "application/problem+json")
 
 
 HANDLERS = {
@@ -160,5 +166,5 @@ HANDLERS = {
     Refused: refused,
     NotForSale: not_for_sale,
     Exception: unexpected,
-    **dict.fromkeys(ANSWERS, known),
+    **dict.fromkeys(ERROR_RESPONSES, known),
 }

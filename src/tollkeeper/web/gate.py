@@ -23,25 +23,26 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tollkeeper.config.config import Config
 from tollkeeper.errors import TollkeeperError
-from tollkeeper.gate.access import Allow, Deny, Pay, SignIn
+from tollkeeper.gate.access import Allow, Deny, NotAllowed
 from tollkeeper.gate.login_sessions import digest
 from tollkeeper.redirects import may_return_to
-from tollkeeper.web import handover
+from tollkeeper.web import cookies, handovers
 from tollkeeper.web.errors import DETAILS
 from tollkeeper.web.guards.headers import security_headers
 from tollkeeper.web.guards.proxies import TrustedHeaders
-from tollkeeper.web.refusals import NO_STORE, Refusal, is_navigation, query, refusal
+from tollkeeper.web.refusals import Refusal, is_navigation, query, refusal_at_gate
+from tollkeeper.web.responses import NO_STORE
 from tollkeeper.web.site import Site
 
 log = structlog.get_logger()
 
-ALLOWED = [(b"cache-control", b"no-store"), (b"content-length", b"0")]
+ALLOWED = [*Headers(NO_STORE).raw, (b"content-length", b"0")]
 
 # What stands in a header as it is: what RFC 9110, section 5.5, calls visible characters, and blanks. Not the percent
 # sign, so that whoever decodes gets back what was encoded.
 AS_IT_IS = "".join(set(string.printable) - set(string.whitespace) - {"%"}) + " "
 
-Answer: TypeAlias = tuple[int, list[tuple[bytes, bytes]], bytes]
+RawResponse: TypeAlias = tuple[int, list[tuple[bytes, bytes]], bytes]
 """Status, headers and body."""
 
 
@@ -69,7 +70,7 @@ class AheadOfPages:
             f"{door}?".encode() + query: feature for door in self.doors for query, feature in self.usual.items()
         }
         self.careful = security_headers(config)
-        self.some_apart = any(handover.apart(f"https://{host}", config) for host in config.gated_hosts)
+        self.some_apart = any(handovers.apart(f"https://{host}", config) for host in config.gated_hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         door = self.doors.get(scope["path"]) if scope["type"] == "http" else None
@@ -100,13 +101,13 @@ class AheadOfPages:
         site.services.metrics.answered(200)
         return ALLOWED + identity(allowed)
 
-    async def _answer(self, scope: Scope, site: Site, door: Callable[[Headers, Refusal], Response]) -> Answer:
+    async def _answer(self, scope: Scope, site: Site, door: Callable[[Headers, Refusal], Response]) -> RawResponse:
         """Only a decision lets anybody pass: whatever goes wrong on the way to one is answered by 503."""
         request_id = ""
         try:
             asked = scope["query_string"]
             feature = self.usual.get(asked) or the_feature(asked)
-            host = handover.asked_host(self._believed(scope), self.config) if self.some_apart else ""
+            host = handovers.asked_host(self._believed(scope), self.config) if self.some_apart else ""
             decision = site.gate.decide(await site.gate.visitor(scope["headers"], host), feature)
             if isinstance(decision, Allow):
                 return 200, ALLOWED + identity(decision), b""
@@ -114,7 +115,7 @@ class AheadOfPages:
             refused, secret = self._refusal(decision, feature, host, headers)
             response = door(headers, refused)
             if secret and "location" in response.headers:
-                handover.leave(response, secret, self.config)
+                cookies.handover_secret(self.config).set(response, secret)
             return self._carefully(response)
         except TollkeeperError as error:
             request_id = secrets.token_hex(8)
@@ -128,17 +129,17 @@ class AheadOfPages:
     def _believed(self, scope: Scope) -> Headers:
         return Headers(raw=self.trusted_headers(scope))
 
-    def _refusal(self, decision: SignIn | Pay | Deny, feature: str, host: str, headers: Headers) -> tuple[Refusal, str]:
+    def _refusal(self, decision: NotAllowed, feature: str, host: str, headers: Headers) -> tuple[Refusal, str]:
         """What to tell whoever may not pass; and what to leave a browser at a host apart, or nothing."""
         if isinstance(decision, Deny):
             log.warning("the gate is asked for a feature that nothing unlocks", feature=feature[:64])
-        page = page_asked_for(headers, self.config)
-        refused = refusal(decision, feature, base_url=self.config.base_url, page=page)
+        page = forwarded_page(headers, self.config)
+        refused = refusal_at_gate(decision, feature, base_url=self.config.base_url, page=page)
         return (
             sign_in_apart(refused, headers, self.config) if host and page and refused.status == 401 else (refused, "")
         )
 
-    def _carefully(self, response: Response) -> Answer:
+    def _carefully(self, response: Response) -> RawResponse:
         """With the headers of every page: a proxy may hand a refusal on to a browser, but never an allow."""
         for name, value in self.careful.items():
             response.headers.setdefault(name, value)
@@ -150,10 +151,10 @@ def sign_in_apart(refused: Refusal, headers: Headers, config: Config) -> tuple[R
 
     And what to leave their browser, to show that it is the same one when it comes back signed in.
     """
-    if headers.get("x-forwarded-uri", "").startswith(handover.PATH):  # they would come back here for ever
-        log.error("the proxy asks the gate for an address that belongs to Tollkeeper", path=handover.PATH)
+    if headers.get("x-forwarded-uri", "").startswith(handovers.PATH):  # they would come back here for ever
+        log.error("the proxy asks the gate for an address that belongs to Tollkeeper", path=handovers.PATH)
         return replace(refused, status=403, detail="This address belongs to Tollkeeper.", remedy=None), ""
-    secret = handover.secret_of(headers.raw, config)
+    secret = handovers.secret_of(headers.raw, config)
     return replace(refused, remedy=f"{refused.remedy}&browser={digest(secret)}"), secret
 
 
@@ -164,7 +165,10 @@ def the_feature(query_string: bytes) -> str:
 
 
 def by_itself(headers: Headers, refused: Refusal) -> Response:
-    """``/gate``: the answer that the proxy hands on. 302 for a browser; problem details for a program."""
+    """``/gate``: the answer that the proxy hands on. 302 for a browser; problem details for a program.
+
+    So is a guarded app's own, in the library.
+    """
     return refused.as_redirect() or refused.as_problem() if is_navigation(headers) else refused.as_problem()
 
 
@@ -210,7 +214,7 @@ def field_value(text: str) -> str:
     return quote(text, safe=AS_IT_IS, errors="replace")
 
 
-def page_asked_for(headers: Headers, config: Config) -> str | None:
+def forwarded_page(headers: Headers, config: Config) -> str | None:
     """The page that the visitor asked the app for, by the word of our own proxy; its front page if it can't be that.
 
     None where a browser may not be sent.

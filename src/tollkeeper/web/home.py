@@ -13,7 +13,7 @@ from tollkeeper.model.selling import Product
 from tollkeeper.storage import orders
 from tollkeeper.web.elsewhere import had_elsewhere
 from tollkeeper.web.languages import language_of
-from tollkeeper.web.offers import Offer, name_shown, offers_for
+from tollkeeper.web.offers import OfferCard, name_shown, offer_cards
 from tollkeeper.web.plans import lost, plans_of, to_mend
 from tollkeeper.web.return_to import wanted_page
 from tollkeeper.web.site import Site, site_of
@@ -56,7 +56,7 @@ async def shop(
     site = site_of(request)
     plans = await plans_of(site, visitor) if visitor else ()
     elsewhere = await had_elsewhere(site, visitor) if visitor else {}
-    offers = await offers_for(site, products, visitor, plans, elsewhere)
+    offers = await offer_cards(site, products, visitor, plans, elsewhere)
     return site.pages.render(
         template,
         visitor=visitor,
@@ -73,7 +73,7 @@ async def shop(
     )
 
 
-async def _has_open_checkout(site: Site, visitor: Visitor, offers: Sequence[Offer]) -> bool:
+async def _has_open_checkout(site: Site, visitor: Visitor, offers: Sequence[OfferCard]) -> bool:
     """Whether one of the buttons that are shown leads back to a checkout."""
     live = site.services.provider.live
     for offer in offers:

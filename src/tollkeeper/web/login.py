@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from tollkeeper.errors import Refused, SignInFailed
 from tollkeeper.gate import login_sessions
@@ -14,10 +14,11 @@ from tollkeeper.model.people import Identity
 from tollkeeper.signin import Pending
 from tollkeeper.storage import login_sessions as stored
 from tollkeeper.storage import people
-from tollkeeper.web import attempts
+from tollkeeper.web import attempts, cookies
 from tollkeeper.web.addresses import subscriber
 from tollkeeper.web.forms import limit, posted, same_origin
-from tollkeeper.web.handover import onward
+from tollkeeper.web.handovers import onward
+from tollkeeper.web.responses import redirect
 from tollkeeper.web.return_to import arrive, kept, to_page, wanted_page
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in, visitor_of
@@ -62,7 +63,7 @@ async def _begin(request: Request, issuer_id: str) -> Response:
     limit(request, site.config.sign_in_rate, "sign-in", subscriber(request.client))
     attempt = await site.signin.begin(issuer_id, callback_url(site, issuer_id))
     return_to = wanted_page(site, request.query_params.get("return_to")) or site.config.front_page
-    answer = RedirectResponse(attempt.url, 302, {"Cache-Control": "no-store"})
+    answer = redirect(attempt.url, 302)
     attempts.keep(request, answer, attempt, return_to, await visitor_of(request))
     return answer
 
@@ -108,8 +109,9 @@ async def to_wanted(request: Request) -> Response:
     mark = request.path_params["mark"]
     if not re.fullmatch("[0-9a-f]{16}", mark):
         raise Refused(404, "There is no such page.")
-    page = kept(request) or site_of(request).config.front_page
-    return arrive(request, page, at=attempts.resting_place(request, mark))
+    config = site_of(request).config
+    pieces = cookies.after_sign_in(config, mark)
+    return arrive(kept(request, pieces) or config.front_page, pieces)
 
 
 async def _no_attempt(request: Request) -> Response:
@@ -129,15 +131,7 @@ async def _sign_in(request: Request, answer: Response, identity: Identity, attem
     person, token = await login_sessions.issue(
         site.services.database, identity, browser=browser_label(request), now=site.services.clock()
     )
-    answer.set_cookie(
-        site.config.login_cookie,
-        token,
-        max_age=login_sessions.LIFETIME,
-        domain=site.config.cookie_domain,
-        secure=site.config.secure,
-        httponly=True,
-        samesite="lax",  # strict would sign people out on the way back from the checkout page
-    )
+    cookies.login(site.config).set(answer, token)
     log.info("signed in", person=person.id, issuer=identity.issuer)
     if identity.dropped is not None:
         log.info(
@@ -190,11 +184,8 @@ async def _logout(request: Request, visitor: Visitor) -> Response:
 
 def signed_out(request: Request, answer: Response | None = None) -> Response:
     """An answer that takes the login cookie away; to the landing page, unless another one is given."""
-    config = site_of(request).config
     answer = answer or go(request, "/")
-    answer.delete_cookie(
-        config.login_cookie, domain=config.cookie_domain, secure=config.secure, httponly=True, samesite="lax"
-    )
+    cookies.login(site_of(request).config).delete(answer)
     return answer
 
 

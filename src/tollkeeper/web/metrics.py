@@ -9,9 +9,8 @@ from starlette.responses import PlainTextResponse, Response
 from tollkeeper.billing.reconcile import Services
 from tollkeeper.metrics import CONTENT_TYPE
 from tollkeeper.storage import events, findings, off_sale, polls
+from tollkeeper.web.responses import NO_STORE
 from tollkeeper.web.site import site_of
-
-NO_STORE = {"Cache-Control": "no-store"}
 
 
 async def metrics(request: Request) -> Response:

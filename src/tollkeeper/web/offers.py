@@ -58,7 +58,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class OfferCard:
     """One product for one visitor: at which prices, or what they have of it already."""
 
     key: str
@@ -108,13 +108,13 @@ class _Has:
         return next((one for one in reversed(self.plans) if one.found.product == product.key and not one.over), None)
 
 
-async def offers_for(
+async def offer_cards(
     site: Site,
     products: Sequence[Product],
     visitor: Visitor | None,
     plans: Iterable[Plan] = (),
     elsewhere: Mapping[str, tuple[Elsewhere, ...]] = {},
-) -> list[Offer]:
+) -> list[OfferCard]:
     """The products as offered to a visitor, whose subscriptions are ``plans``; or to anybody.
 
     ``elsewhere`` tells, by product, of accounts with the visitor's address that have it.
@@ -126,11 +126,11 @@ async def offers_for(
         ordered = await services.database.read(orders.in_mode, visitor.person.id, services.provider.live)
     closed = await off_sale.known(services, visitor.person.id if visitor else None)
     mine = _Has(visitor.holdings if visitor else (), tuple(plans), ordered, closed)
-    offers = await asyncio.gather(*(_offer(site, product, mine) for product in products))
+    offers = await asyncio.gather(*(_offer_card(site, product, mine) for product in products))
     return [replace(offer, elsewhere=elsewhere.get(offer.key, ())) for offer in offers]
 
 
-async def _offer(site: Site, product: Product, mine: _Has) -> Offer:
+async def _offer_card(site: Site, product: Product, mine: _Has) -> OfferCard:
     ids = site.services.catalog.prices_on_sale(product)
     prices = await asyncio.gather(*(price_by_id(site, id) for id in ids))
     held, plan = mine.of(product), mine.plan_of(product)
@@ -140,7 +140,7 @@ async def _offer(site: Site, product: Product, mine: _Has) -> Offer:
         for id, price, advice in zip(ids, prices, advised, strict=True)
     ]
     once = [one for one in choices if one.price and not one.price.recurring and not one.closed]
-    return Offer(
+    return OfferCard(
         key=product.key,
         name=name_of(product, prices[0] if prices else None),
         features=tuple(sorted(product.unlocks)),

@@ -13,6 +13,7 @@ from starlette.responses import HTMLResponse
 
 from tollkeeper.config.config import Config
 from tollkeeper.model.access import Visitor
+from tollkeeper.web.responses import NO_STORE
 from tollkeeper.words import day, iso, moment, money, per
 
 
@@ -71,7 +72,7 @@ class Pages:
                 "csrf_token": self.csrf_token(visitor) if visitor else None,
             }
         )
-        return HTMLResponse(html, status, {"Cache-Control": "no-store", **(headers or {})})
+        return HTMLResponse(html, status, {**NO_STORE, **(headers or {})})
 
     def csrf_token(self, visitor: Visitor) -> str:
         """A token that only pages shown to this login session hold."""

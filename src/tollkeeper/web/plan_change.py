@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 import structlog
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from tollkeeper.errors import ProviderRefused, Refused
 from tollkeeper.model.access import Visitor
@@ -19,6 +19,7 @@ from tollkeeper.web.forms import LOOK_RATE, limit, posted
 from tollkeeper.web.languages import language_of
 from tollkeeper.web.offers import Choice, chosen, name_shown, price_by_id, price_chosen
 from tollkeeper.web.plans import plans_of
+from tollkeeper.web.responses import redirect
 from tollkeeper.web.return_to import wanted_page
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in
@@ -82,7 +83,7 @@ async def begin(request: Request, visitor: Visitor) -> Response:
         url = await site.services.provider.change_plan(customer, source, wish.price_id, _way_back(site, wish.return_to))
     except ProviderRefused as refusal:
         return await _refused(request, visitor, wish, advice, refusal)
-    return RedirectResponse(url, 303, {"Cache-Control": "no-store"})
+    return redirect(url)
 
 
 def _wish(site: Site, key: object, price_id: object, return_to: object) -> Wish:

@@ -35,7 +35,7 @@ TAKEN_BACK = frozenset({Verdict.REVOKED, Verdict.SUSPENDED})
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class PlanState:
     """How a subscription stands: in a word or two, and in a sentence. ``to_mend``: it waits for its buyer."""
 
     label: str
@@ -48,7 +48,7 @@ class Plan:
     """One subscription, and how it stands."""
 
     found: Noted
-    state: State
+    state: PlanState
     gives_access: bool
     over: bool
 
@@ -124,11 +124,11 @@ def _running(plan: Plan) -> Running:
     return Running.WELL if plan.gives_access and not plan.state.to_mend else Running.TO_MEND
 
 
-def state_of(one: Noted, now: int, *, cardless: bool = False) -> State:
+def state_of(one: Noted, now: int, *, cardless: bool = False) -> PlanState:
     """How a subscription stands at ``now``. ``cardless``: its trial was begun without a card."""
     lapsed = one.verdict is Verdict.GRANTED and not one.gives_access(now)
     label, words = for_visitor(one.reason, until=one.until, lapsed=lapsed, cardless=cardless)
-    return State(label, words, one.reason.code in TO_MEND or bool(one.reason["credited"]))
+    return PlanState(label, words, one.reason.code in TO_MEND or bool(one.reason["credited"]))
 
 
 def trial_left(ordered: Iterable[Order], product: str) -> bool:

@@ -18,6 +18,7 @@ from tollkeeper.web.forms import limit, posted
 from tollkeeper.web.login import signed_out
 from tollkeeper.web.offers import name_shown
 from tollkeeper.web.plans import plans_of
+from tollkeeper.web.responses import NO_STORE
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import signed_in
 from tollkeeper.wording.operators import sentence
@@ -45,7 +46,7 @@ async def export(request: Request, visitor: Visitor) -> Response:
         table: [{name: _told(name, value) for name, value in row.items()} for row in rows]
         for table, rows in found.items()
     }
-    told = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="account.json"'}
+    told = NO_STORE | {"Content-Disposition": 'attachment; filename="account.json"'}
     return JSONResponse({"exported_at": iso(site.services.clock()), **readable}, headers=told)
 
 

@@ -1,8 +1,10 @@
 """Buy: off to the hosted checkout page, and back. Nothing is granted on the word of a browser."""
 
+from collections.abc import Iterable
+
 from starlette.datastructures import FormData
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from tollkeeper.billing import off_sale
 from tollkeeper.billing.checkout import Completed
@@ -13,6 +15,7 @@ from tollkeeper.model.selling import Product
 from tollkeeper.providers.protocol import CheckoutState
 from tollkeeper.relations import Course
 from tollkeeper.storage import grants, orders
+from tollkeeper.web import cookies
 from tollkeeper.web.beside import advice_of_now, tell, was_told
 from tollkeeper.web.elsewhere import ask_first, had_elsewhere
 from tollkeeper.web.forms import LOOK_RATE, limit, posted
@@ -29,7 +32,8 @@ from tollkeeper.web.offers import (
 )
 from tollkeeper.web.plan_change import page_of
 from tollkeeper.web.plans import plans_of
-from tollkeeper.web.return_to import KEPT_SECONDS, after_paying, arrive, keep, kept, wanted_page
+from tollkeeper.web.responses import redirect
+from tollkeeper.web.return_to import arrive, keep, kept, wanted_page
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in
 
@@ -52,28 +56,32 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     wanted = wanted_page(site, form.get("return_to"))
     held = [one for one in visitor.holdings if one.product == product.key]
     if held and not await can_be_had_for_good(site, product, price_id, held):
-        return arrive(request, wanted, at=after_paying(site)) if wanted else go(request, "/dashboard")
+        return _to_what_they_have(request, wanted)
     await site.checkout_service.see_that_it_is_sold(visitor.person, product, price_id)
     had = (await had_elsewhere(site, visitor)).get(product.key)
     if had and form.get("confirmed") != "yes":
         name = await name_shown(site, product.key)
-        return ask_first(request, visitor, product, had, name=name, price_id=price_id, wanted=wanted)
+        return ask_first(site, visitor, product, had, name=name, price_id=price_id, wanted=wanted)
     limit(request, site.config.purchase_rate, "purchase", visitor.person.id)
     if answer := await _beside(request, visitor, form, product, price_id, wanted):
         return answer
     try:
         found = await site.checkout_service.begin(visitor.person, product, price_id)
     except AlreadyHeld:  # since the page was opened
-        return arrive(request, wanted, at=after_paying(site)) if wanted else go(request, "/dashboard")
+        return _to_what_they_have(request, wanted)
     except NeedsMending:
-        return await to_mend_first(request, visitor, product)
+        return await to_mend_first(site, visitor, product)
     if isinstance(found, Completed):
         answer = go(request, f"/purchase/success?session_id={found.checkout_id}")
     else:
-        answer = RedirectResponse(found.url, 303, {"Cache-Control": "no-store"})
+        answer = redirect(found.url)
     if wanted:
-        keep(request, answer, wanted, at=after_paying(site), seconds=KEPT_SECONDS)
+        keep(answer, wanted, cookies.after_paying(site.config))
     return answer
+
+
+def _to_what_they_have(request: Request, wanted: str | None) -> Response:
+    return arrive(wanted, cookies.after_paying(site_of(request).config)) if wanted else go(request, "/dashboard")
 
 
 async def _beside(
@@ -94,14 +102,13 @@ async def _beside(
         return go(request, page_of(product, price, wanted))
     if advice.course is Course.MEND:
         mend = site.services.catalog.find(advice.beside[0].has.product)
-        return await to_mend_first(request, visitor, mend or product)
+        return await to_mend_first(site, visitor, mend or product)
     confirmed = form.get("confirmed") == "yes"
-    return await tell(request, visitor, product, advice, price_id=price_id, wanted=wanted, confirmed=confirmed)
+    return await tell(site, visitor, product, advice, price_id=price_id, wanted=wanted, confirmed=confirmed)
 
 
-async def to_mend_first(request: Request, visitor: Visitor, product: Product) -> Response:
+async def to_mend_first(site: Site, visitor: Visitor, product: Product) -> Response:
     """Nobody subscribes twice: who has a subscription that gives no access is led to where it is mended, or ended."""
-    site = site_of(request)
     plans = await plans_of(site, visitor)
     return site.pages.render(
         "mend.html",
@@ -124,11 +131,13 @@ async def success(request: Request, visitor: Visitor) -> Response:
         return go(request, "/")
     limit(request, LOOK_RATE, "look", visitor.person.id)
     verdict = await _verdict(site, order)
-    grant = await _grant(site, order)
-    if grant is not None:
-        wanted = kept(request)
-        return arrive(request, wanted, at=after_paying(site)) if wanted else await _done(request, visitor, order, grant)
-    if verdict not in STILL_CONFIRMING or await _withheld(site, order):
+    given = await site.services.database.read(grants.of_order, order)
+    if grant := _in_force(given, site.services.clock()):
+        pieces = cookies.after_paying(site.config)
+        wanted = kept(request, pieces)
+        return arrive(wanted, pieces) if wanted else await _done(request, visitor, order, grant)
+    taken_back = any(one.withheld is not None for one in given)  # by an operator: nothing is left to be confirmed
+    if verdict not in STILL_CONFIRMING or taken_back:
         return go(request, "/")
     return confirming(request, visitor, order)
 
@@ -145,14 +154,7 @@ async def _verdict(site: Site, order: Order) -> Verdict | None:
     return found.verdict if found else None
 
 
-async def _withheld(site: Site, order: Order) -> bool:
-    """Whether an operator took back what the order gave, so that nothing is left to be confirmed."""
-    return any(grant.withheld is not None for grant in await site.services.database.read(grants.of_order, order))
-
-
-async def _grant(site: Site, order: Order) -> Grant | None:
-    """The grant that the order led to, if it holds now."""
-    given, now = await site.services.database.read(grants.of_order, order), site.services.clock()
+def _in_force(given: Iterable[Grant], now: int) -> Grant | None:
     return next((one for one in given if one.in_force(now)), None)
 
 
@@ -168,13 +170,14 @@ async def _done(request: Request, visitor: Visitor, order: Order, grant: Grant) 
         "receipt_url": grant.receipt_url,
     }
     opens = product is not None and "dashboard" in product.unlocks
+    plans = await plans_of(site, visitor) if order.recurring else ()
     return site.pages.render(
         "subscribed.html" if order.recurring else "success.html",
         visitor=visitor,
         owns=opens,
         language=language_of(request),
         purchase=purchase,
-        plan=next((plan for plan in await plans_of(site, visitor) if plan.found.source == grant.source), None),
+        plan=next((plan for plan in plans if plan.found.source == grant.source), None),
         choice=Choice(order.price_id, await price_by_id(site, order.price_id)),
     )
 
@@ -195,7 +198,9 @@ async def cancel(request: Request, visitor: Visitor) -> Response:
     site = site_of(request)
     order = await own_order(request, visitor)
     product = site.services.catalog.find(order.product) if order else None
-    if order is None or product is None or await _grant(site, order) is not None:
+    if order is None or product is None:
+        return go(request, "/")
+    if _in_force(await site.services.database.read(grants.of_order, order), site.services.clock()):
         return go(request, "/")
     limit(request, LOOK_RATE, "look", visitor.person.id)
     state = await _checkout_state(site, order)

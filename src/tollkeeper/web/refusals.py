@@ -1,16 +1,16 @@
 """What to tell whoever may not pass: sign in, buy, or nothing that would help."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 from starlette.datastructures import Headers
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
-from tollkeeper.gate.access import Deny, Pay, SignIn
-from tollkeeper.web.errors import problem
+from tollkeeper.gate.access import Deny, NotAllowed, Pay, SignIn
+from tollkeeper.web.errors import CHALLENGE, problem
+from tollkeeper.web.responses import redirect
 from tollkeeper.wording.pages import NOT_FOR_SALE, TO_BE_BOUGHT_FIRST
-
-NO_STORE = {"Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,41 +19,45 @@ class Refusal:
 
     status: int
     detail: str
-    sign_in: str
-    """The address where a browser signs in."""
-    buy: str
-    """The address of the page that sells the feature."""
     remedy: str | None
-    """Where to send a browser, to come back to the page it asked for; None where nothing helps."""
+    """Where to send a browser; None where nothing helps."""
+    links: Mapping[str, str] = field(default_factory=dict)
+    """What a program is told where something helps: the addresses to ``sign_in`` and to ``buy``."""
 
     def as_redirect(self) -> Response | None:
         """For a browser that waits for a page."""
-        return RedirectResponse(self.remedy, 302, NO_STORE) if self.remedy else None
+        return redirect(self.remedy, 302) if self.remedy else None
 
     def as_problem(self) -> Response:
         """For a program: problem details (RFC 9457)."""
-        links = {"sign_in": self.sign_in, "buy": self.buy} if self.remedy else {}
-        return problem(self.status, self.detail, self.challenge, **links)
+        return problem(self.status, self.detail, self.challenge, **(self.links if self.remedy else {}))
 
     @property
     def challenge(self) -> dict[str, str]:
-        """What a 401 has to say (RFC 9110, section 11.6.1)."""
-        return {"WWW-Authenticate": "Cookie"} if self.status == 401 else {}
+        """The header of its status."""
+        return CHALLENGE if self.status == 401 else {}
 
 
-def refusal(decision: SignIn | Pay | Deny, feature: str, *, base_url: str, page: str | None) -> Refusal:
-    """What to tell of a decision that lets nobody in. ``page`` is where a browser may come back to, judged already."""
-    back = {"return_to": page} if page else {}
-    sign_in, pricing = f"{base_url}/login", f"{base_url}/pricing"
-    buy = pricing + query({"feature": feature})
+def refusal(decision: NotAllowed, *, sign_in: str, buy: str, nothing_helps: str = NOT_FOR_SALE) -> Refusal:
+    """What to tell of a decision that lets nobody in.
+
+    ``sign_in`` and ``buy`` are where a browser goes to change that; ``nothing_helps`` is what to say where it cannot.
+    """
     match decision:
         case SignIn():
-            return Refusal(401, "Sign in first.", sign_in, buy, sign_in + query(back))
+            return Refusal(401, "Sign in first.", sign_in)
         case Pay():
-            remedy = pricing + query({"feature": feature} | back)
-            return Refusal(402, TO_BE_BOUGHT_FIRST, sign_in, buy, remedy)
+            return Refusal(402, TO_BE_BOUGHT_FIRST, buy)
         case Deny():
-            return Refusal(403, NOT_FOR_SALE, sign_in, buy, None)
+            return Refusal(403, nothing_helps, None)
+
+
+def refusal_at_gate(decision: NotAllowed, feature: str, *, base_url: str, page: str | None) -> Refusal:
+    """The same before another app. ``page`` is the page of it to come back to, judged already."""
+    back = {"return_to": page} if page else {}
+    sign_in, pricing, asked = f"{base_url}/login", f"{base_url}/pricing", {"feature": feature}
+    refused = refusal(decision, sign_in=sign_in + query(back), buy=pricing + query(asked | back))
+    return replace(refused, links={"sign_in": sign_in, "buy": pricing + query(asked)})
 
 
 def query(parameters: dict[str, str]) -> str:

@@ -1,24 +1,19 @@
 """The page that a visitor first asked for: kept in the browser while they sign in and pay, judged anew at each use."""
 
+from collections.abc import Iterable
+
 from itsdangerous import BadData
 from itsdangerous.encoding import base64_decode, base64_encode
 from starlette.requests import Request
 from starlette.responses import Response
 
-from tollkeeper.gate.door import cookie_in
 from tollkeeper.redirects import may_return_to
+from tollkeeper.web.cookies import PIECE, Cookie
+from tollkeeper.web.responses import NO_STORE
 from tollkeeper.web.site import Site, site_of
 
-# As long as a hosted checkout page stays open, which is a day at most.
-KEPT_SECONDS = 24 * 3600
-
-# Browsers drop a cookie whose name and value are longer than 4,096 bytes together (RFC 6265bis, section 5.6). So a page
-# is kept in pieces, of which the longest address needs three: base64 makes four characters of three.
-PIECE = 3_800
-PIECES = 3
+# What the last piece of a page ends with.
 END = "."
-
-NO_STORE = {"Cache-Control": "no-store"}
 
 
 def wanted_page(site: Site, address: object) -> str | None:
@@ -35,35 +30,18 @@ def to_page(page: str, headers: dict[str, str] = NO_STORE) -> Response:
     return Response(status_code=303, headers={"Location": page} | headers)
 
 
-def after_paying(site: Site) -> str:
-    """The path of ours at which browsers come back from the hosted checkout page."""
-    return f"{site.config.path}/purchase/success"
-
-
-def keep(request: Request, answer: Response, page: str, *, at: str, seconds: int) -> None:
-    """Have the browser bring a page along when it comes back to the path ``at``, and nowhere else.
-
-    On all other requests it would be a burden: servers refuse heads that are too long.
-    """
-    config = site_of(request).config
+def keep(answer: Response, page: str, pieces: Iterable[Cookie]) -> None:
+    """Have the browser bring a page along when it comes back to the path of these cookies."""
     text = base64_encode(page).decode() + END
-    for number, start in enumerate(range(0, len(text), PIECE)):
-        answer.set_cookie(
-            _cookie(request, number),
-            text[start : start + PIECE],
-            max_age=seconds,
-            path=at,
-            secure=config.secure,
-            httponly=True,
-            samesite="lax",
-        )
+    for cookie, start in zip(pieces, range(0, len(text), PIECE), strict=False):
+        cookie.set(answer, text[start : start + PIECE])
 
 
-def kept(request: Request) -> str | None:
-    """The page that was kept in this browser for the path of this request."""
+def kept(request: Request, pieces: Iterable[Cookie]) -> str | None:
+    """The page that was kept in this browser, if it may be sent there."""
     text = ""
-    for number in range(PIECES):
-        piece = cookie_in(request.headers.raw, _cookie(request, number))
+    for cookie in pieces:
+        piece = cookie.read(request.headers.raw)
         text += piece
         if piece.endswith(END):  # what follows is of a longer page before it
             return wanted_page(site_of(request), _decoded(text.removesuffix(END)))
@@ -79,21 +57,14 @@ def _decoded(text: str) -> str | None:
         return None
 
 
-def arrive(request: Request, page: str, *, at: str) -> Response:
-    """Send the browser to the page that was kept for the path ``at``, which it need not bring along any longer."""
+def arrive(page: str, pieces: Iterable[Cookie]) -> Response:
+    """Send the browser to a page, which it need not bring along any longer."""
     answer = to_page(page)
-    forget(request, answer, at=at)
+    forget(answer, pieces)
     return answer
 
 
-def forget(request: Request, answer: Response, *, at: str) -> None:
-    """Have the browser forget the page that was kept for the path ``at``."""
-    for number in range(PIECES):
-        answer.delete_cookie(
-            _cookie(request, number), path=at, secure=site_of(request).config.secure, httponly=True, samesite="lax"
-        )
-
-
-def _cookie(request: Request, number: int) -> str:
-    # Not __Host-, which allows no path. What another host of the domain plants here is judged, like any link.
-    return site_of(request).config.cookie(f"tollkeeper_wanted-{number}", "__Secure-")
+def forget(answer: Response, pieces: Iterable[Cookie]) -> None:
+    """Have the browser forget the page that was kept."""
+    for cookie in pieces:
+        cookie.delete(answer)

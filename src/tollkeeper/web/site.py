@@ -9,7 +9,7 @@ from tollkeeper.billing.checkout import CheckoutService
 from tollkeeper.billing.reconcile import Services
 from tollkeeper.config.config import Config
 from tollkeeper.gate.door import Gate
-from tollkeeper.signin import AttemptSeal, SignIn
+from tollkeeper.signin import AttemptSeal, SignInService
 from tollkeeper.web.pages import Pages
 from tollkeeper.web.rates import Rates
 
@@ -22,7 +22,7 @@ class Site:
     services: Services
     gate: Gate
     checkout_service: CheckoutService
-    signin: SignIn
+    signin: SignInService
     attempts: AttemptSeal
     pages: Pages
     rates: Rates

@@ -2,17 +2,18 @@
 
 from collections.abc import Awaitable, Callable
 from functools import wraps
-from urllib.parse import urlencode
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from tollkeeper.errors import Refused
-from tollkeeper.gate.access import Allow, Deny, SignIn
+from tollkeeper.gate.access import Allow, NotAllowed, SignIn
 from tollkeeper.model.access import Visitor
 from tollkeeper.web.errors import wants_json
+from tollkeeper.web.refusals import query, refusal
+from tollkeeper.web.responses import redirect
 from tollkeeper.web.site import site_of
-from tollkeeper.wording.pages import PAGE_NOT_FOR_SALE, TO_BE_BOUGHT_FIRST
+from tollkeeper.wording.pages import PAGE_NOT_FOR_SALE
 
 Page = Callable[[Request], Awaitable[Response]]
 VisitorPage = Callable[[Request, Visitor], Awaitable[Response]]
@@ -29,7 +30,7 @@ def signed_in(page: VisitorPage) -> Page:
     @wraps(page)
     async def guarded(request: Request) -> Response:
         visitor = await visitor_of(request)
-        return await page(request, visitor) if visitor else to_sign_in(request)
+        return await page(request, visitor) if visitor else turned_away(request, SignIn())
 
     return guarded
 
@@ -44,35 +45,28 @@ def paid(feature: str) -> Callable[[VisitorPage], Page]:
             decision = site_of(request).gate.decide(visitor, feature)
             if isinstance(decision, Allow):
                 return await page(request, decision.visitor)
-            if isinstance(decision, SignIn):
-                return to_sign_in(request)
-            if isinstance(decision, Deny):
-                raise Refused(403, PAGE_NOT_FOR_SALE)
-            return to_landing(request)
+            return turned_away(request, decision)
 
         return guarded
 
     return guard
 
 
-def to_sign_in(request: Request) -> Response:
-    """Send a browser to sign in and back here; tell a program that it must."""
-    if wants_json(request):
-        raise Refused(401, "Sign in first.")
-    if request.method not in {"GET", "HEAD"}:  # a form cannot be sent again by a redirect
-        return go(request, "/login")
+def turned_away(request: Request, decision: NotAllowed) -> Response:
+    """Send a browser to sign in and back here, or to where the product is sold.
+
+    Raises ``Refused`` for a program, and where neither helps.
+    """
     here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    return go(request, "/login?" + urlencode({"return_to": here}), 302)
-
-
-def to_landing(request: Request) -> Response:
-    """Send a browser to where the product is sold; tell a program that it must be paid for."""
-    if wants_json(request):
-        raise Refused(402, TO_BE_BOUGHT_FIRST)
-    return go(request, "/")
+    again = request.method in {"GET", "HEAD"}  # a form cannot be sent again by a redirect
+    sign_in = "/login" + query({"return_to": here} if again else {})
+    refused = refusal(decision, sign_in=sign_in, buy="/", nothing_helps=PAGE_NOT_FOR_SALE)
+    if refused.remedy is None or wants_json(request):
+        raise Refused(refused.status, refused.detail)
+    return go(request, refused.remedy, 302 if again and refused.status == 401 else 303)
 
 
 def go(request: Request, path: str, status: int = 303) -> Response:
     """Send the browser to one of our own pages."""
     root = request.scope.get("root_path", "")
-    return RedirectResponse(root + path, status, {"Cache-Control": "no-store"})
+    return redirect(root + path, status)

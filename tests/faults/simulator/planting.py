@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -18,11 +19,14 @@ from tests.faults.simulator.campaign import ENGINES, a_cluster, run
 
 ROOT = Path(__file__).parents[3]
 PLANTS = ROOT / "tests" / "faults" / "plants"
+FOUND = re.compile(r"^Found in history (?P<seed>[0-9]+)/(?P<number>[0-9]+)\.\n", re.M)
 
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """A mistake somebody could make, as a patch. Its first line says which."""
+    """A mistake somebody could make, as a patch. Its first line says which, and its second, in which history it is
+    found on SQLite: ``Found in history 0/412.`` names seed and number.
+    """
 
     path: Path
 
@@ -33,6 +37,16 @@ class Plant:
     @property
     def words(self) -> str:
         return self.path.read_text().partition("\n")[0]
+
+    def found_in(self, seed: int) -> int | None:
+        """The number of the history of this seed in which it was found last; None where that is not known."""
+        noted = FOUND.search(self.path.read_text())
+        return int(noted["number"]) if noted and int(noted["seed"]) == seed else None
+
+    def note(self, seed: int, number: int) -> None:
+        """Keep in which history it is found."""
+        words, _, rest = self.path.read_text().partition("\n")
+        self.path.write_text(f"{words}\nFound in history {seed}/{number}.\n{FOUND.sub('', rest, count=1)}")
 
     def apply(self, folder: Path, *options: str) -> None:
         """Make the mistake in a folder that holds the app. Raises ``CalledProcessError`` if the patch does not fit."""
@@ -69,12 +83,16 @@ def planted(plant: Plant) -> Iterator[Path]:
         yield copy
 
 
-def hunt(plant: Plant, engine: str, most: int, seed: int) -> Hunt:
-    """Play histories, in a process that imports the copy, until the mistake is found."""
+def hunt(plant: Plant, engine: str, most: int, seed: int, *, anew: bool = False) -> Hunt:
+    """Play histories, in a process that imports the copy, until the mistake is found: first the one in which it was
+    found last, unless it is hunted ``anew``.
+    """
     began = time.monotonic()
+    known = None if anew else plant.found_in(seed)
+    begin = [] if known is None else [str(known)]
     try:
         with planted(plant) as copy:
-            told = json.loads(_played(copy, "--look", engine, str(most), str(seed)))
+            told = json.loads(_played(copy, "--look", engine, str(most), str(seed), *begin))
     except subprocess.CalledProcessError as error:  # the patch does not fit, or the app does not even start with it
         told = {"histories": 0, "invariant": "", "words": error.stderr.strip().rpartition("\n")[2]}
     return Hunt(plant, told["histories"], told["invariant"], told["words"], time.monotonic() - began)
@@ -88,14 +106,13 @@ def _played(copy: Path, *arguments: str) -> str:
     return done.stdout.splitlines()[-1]
 
 
-def look(engine: str, most: int, seed: int) -> str:
-    """Play until an invariant is violated. Returns what was found, as JSON."""
-    played = 0
-    for figures in run(engine, seed, range(most), shrinking=False):
-        played += 1
+def look(engine: str, most: int, seed: int, *known: int) -> str:
+    """Play those that are ``known``, then all, until an invariant is violated. Returns what was found, as JSON."""
+    numbers = (*known, *range(most))
+    for number, figures in zip(numbers, run(engine, seed, numbers, shrinking=False), strict=True):
         for found in figures.found:
-            return json.dumps({"histories": played, "invariant": found.invariant, "words": found.words})
-    return json.dumps({"histories": played, "invariant": "", "words": "not found"})
+            return json.dumps({"histories": number + 1, "invariant": found.invariant, "words": found.words})
+    return json.dumps({"histories": most, "invariant": "", "words": "not found"})
 
 
 def main() -> int:
@@ -106,23 +123,26 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="of the histories (0)")
     parser.add_argument("--engine", choices=ENGINES, default="sqlite", help="the database (sqlite)")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="how many to hunt at a time (1)")
-    parser.add_argument("--look", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--anew", action="store_true", help="begin with the first history, and note where it was found")
+    parser.add_argument("--look", nargs="+", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.look:
-        sys.stdout.write(look(given.look[0], int(given.look[1]), int(given.look[2])) + "\n")
+        sys.stdout.write(look(given.look[0], *map(int, given.look[1:])) + "\n")
         return 0
     chosen = [plant for plant in plants() if not given.names or plant.name in given.names]
     with a_cluster(given.engine), ThreadPoolExecutor(given.jobs) as pool:
-        hunts = pool.map(lambda plant: hunt(plant, given.engine, given.histories, given.seed), chosen)
-        return tell(hunts, given.engine)
+        hunts = pool.map(lambda one: hunt(one, given.engine, given.histories, given.seed, anew=given.anew), chosen)
+        return tell(hunts, given.engine, given.seed if given.anew else None)
 
 
-def tell(hunts: Iterator[Hunt], engine: str) -> int:
-    """A line for each, as it is done."""
+def tell(hunts: Iterator[Hunt], engine: str, seed: int | None) -> int:
+    """A line for each, as it is done; with a ``seed``, where it was found is noted in the plant."""
     missed = 0
     sys.stdout.write(f"{'plant':32} {'found':8} {'after':>6} {'in':>6}  on {engine}, and what was seen\n")
     for done in hunts:
         missed += not done.invariant
+        if done.invariant and seed is not None:
+            done.plant.note(seed, done.histories - 1)
         found = f"{done.plant.name:32} {done.invariant or 'MISSED':8} {done.histories:6} {done.seconds:5.0f}s"
         sys.stdout.write(f"{found}  {done.words.partition(': ')[2] or done.plant.words}\n")
         sys.stdout.flush()

@@ -15,7 +15,7 @@ from tests.web.test_headers import ALIKE, PUBLIC, BehindTls, cookies, flags
 from tollkeeper.gate.handovers import SECONDS
 from tollkeeper.gate.login_sessions import digest
 from tollkeeper.storage.tables import handovers, login_sessions
-from tollkeeper.web.handover import PATH
+from tollkeeper.web.handovers import PATH
 
 APP, OTHER = "app.example.net", "app.example.org"
 PAGE = f"https://{APP}/q3?a=1"

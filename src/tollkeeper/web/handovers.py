@@ -11,11 +11,12 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from tollkeeper.config.config import Config
 from tollkeeper.errors import HandoverFailed, Refused
 from tollkeeper.gate import handovers
-from tollkeeper.gate.door import cookie_in
 from tollkeeper.model.access import Visitor
 from tollkeeper.redirects import host_apart, may_return_to
+from tollkeeper.web import cookies
 from tollkeeper.web.forms import limit
 from tollkeeper.web.guards.headers import origin
+from tollkeeper.web.responses import NO_STORE
 from tollkeeper.web.return_to import to_page, wanted_page
 from tollkeeper.web.site import Site, site_of
 
@@ -27,11 +28,8 @@ PATH = "/.tollkeeper/handover"
 # How often one person is handed over. Each time is a row.
 RATE = "60/minute"
 
-# How long a browser keeps its secret, in seconds. It needs it for two redirects.
-SECRET_SECONDS = 600
-
 # The address holds the token.
-GUARDED = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
+GUARDED = NO_STORE | {"Referrer-Policy": "no-referrer"}
 
 FAILED = (
     "You were not signed in here. It took too long, or your browser keeps no cookies for this site."
@@ -57,15 +55,8 @@ def apart(page: str, config: Config) -> str | None:
 
 def secret_of(headers: Iterable[tuple[bytes, bytes]], config: Config) -> str:
     """What this browser shows to be the same one later: what it was left before, or something new."""
-    kept = cookie_in(headers, _cookie(config))
+    kept = cookies.handover_secret(config).read(headers)
     return kept if handovers.is_secret(kept) else handovers.new_secret()
-
-
-def leave(answer: Response, secret: str, config: Config) -> None:
-    """Have the browser bring its secret along when it comes back to this host."""
-    answer.set_cookie(
-        _cookie(config), secret, max_age=SECRET_SECONDS, secure=config.secure, httponly=True, samesite="lax"
-    )
 
 
 def in_a_tab(headers: Headers) -> bool:
@@ -89,15 +80,15 @@ async def onward(request: Request, visitor: Visitor, page: str) -> Response:
     if host and handovers.is_mark(browser):
         if not in_a_tab(request.headers):
             raise Refused(403, "You can be signed in at that page only in a tab of its own.")
-        token = await _offer(request, site, visitor, host, browser)
+        token = await _begin(request, site, visitor, host, browser)
     if token is None:
         return to_page(page, GUARDED)
     return RedirectResponse(f"{origin(page)}{PATH}?{urlencode({'token': token, 'return_to': page})}", 303, GUARDED)
 
 
-async def _offer(request: Request, site: Site, visitor: Visitor, host: str, browser: str) -> str | None:
+async def _begin(request: Request, site: Site, visitor: Visitor, host: str, browser: str) -> str | None:
     limit(request, RATE, "handover", visitor.person.id)
-    return await handovers.offer(
+    return await handovers.begin(
         site.services.database, visitor.login_session_id, host=host, browser=browser, now=site.services.clock()
     )
 
@@ -111,8 +102,8 @@ async def enter(request: Request) -> Response:
     answer = to_page(_page_on(host, request) or "/", GUARDED)
     if await site.gate.visitor(request.headers.raw, host):  # another tab was faster, or this one went back
         return answer
-    now = site.services.clock()
-    token, secret = request.query_params.get("token", ""), cookie_in(request.headers.raw, _cookie(site.config))
+    now, secret_cookie = site.services.clock(), cookies.handover_secret(site.config)
+    token, secret = request.query_params.get("token", ""), secret_cookie.read(request.headers.raw)
     try:
         if not in_a_tab(request.headers):
             raise HandoverFailed("a script or a frame asked for it")
@@ -120,11 +111,8 @@ async def enter(request: Request) -> Response:
     except HandoverFailed as failure:
         log.warning("handover failed", host=host, reason=failure.reason)
         return PlainTextResponse(FAILED, 400, GUARDED)  # no page of ours: its style sheets are not on this host
-    secure = site.config.secure
-    answer.set_cookie(
-        site.config.login_cookie_apart, login, max_age=expires_at - now, secure=secure, httponly=True, samesite="lax"
-    )
-    answer.delete_cookie(_cookie(site.config), secure=secure, httponly=True, samesite="lax")
+    cookies.login_apart(site.config, expires_at - now).set(answer, login)
+    secret_cookie.delete(answer)
     return answer
 
 
@@ -133,7 +121,3 @@ def _page_on(host: str, request: Request) -> str | None:
     site = site_of(request)
     page = wanted_page(site, request.query_params.get("return_to"))
     return page if page and urlsplit(page).hostname == host else None
-
-
-def _cookie(config: Config) -> str:
-    return config.cookie("tollkeeper_handover")
