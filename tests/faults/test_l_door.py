@@ -186,7 +186,7 @@ HOSTILE = (
 )
 SPEAKING = """
 import logging, structlog
-from tollkeeper import logs
+from tollkeeper.serving import logs
 logs.configure(logging.INFO)
 hostile = {hostile!r}
 log = structlog.get_logger()
