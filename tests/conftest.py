@@ -37,6 +37,24 @@ LONGEST = (
     "faults",
 )
 
+# The long lane, which `scripts/prove` runs: what takes minutes. The short lane, `scripts/test`, has all the rest.
+LONG = (
+    "faults/test_simulator_postgresql",
+    "faults/test_simulator_sqlite",
+    "endurance/test_crash",
+    "endurance/test_latency",
+    "bench",
+    "journeys/test_browsers",
+    "journeys/test_cards",
+    "journeys/test_detours",
+    "journeys/test_every_page",
+    "journeys/test_tabs",
+)
+
+# What runs on PostgreSQL in the short lane too, since it is about the database itself. All else runs there in the long
+# lane; and in the short one the simulator plays histories on both.
+ABOUT_THE_DATABASE = ("storage", "faults/test_c_", "faults/test_d_", "faults/test_f_", "faults/test_simulator")
+
 # Where it is noted which lines run: what must be covered in full is tested here. To note it makes a test take up to
 # three times as long.
 COVERED = (
@@ -54,8 +72,21 @@ COVERED = (
 )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks come before pytest chooses by them."""
+    for item in items:
+        if _is_long(item):
+            item.add_marker(pytest.mark.long)
     items.sort(key=_rank)
+
+
+def _is_long(item: pytest.Item) -> bool:
+    place = _place(item)
+    if place.startswith(LONG):
+        return True
+    given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    return given.get("engine") == "postgresql" and not place.startswith(ABOUT_THE_DATABASE)
 
 
 def _rank(item: pytest.Item) -> int:
