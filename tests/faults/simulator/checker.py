@@ -107,7 +107,6 @@ class Checker:
         self._looked_at: Sequence[Any] = ()
         self._handled: set[str] = set()
         self._audited = 0
-        facts.changed = self._ledger_changed
 
     # What happens in the ledger
 
@@ -137,7 +136,7 @@ class Checker:
         self.handed[session] = Handed(session, person, offer, self._facts.sessions[session].order)
         if not offer.recurring:
             self.sources[session] = Source(session, person, offer.product)
-        self._ledger_changed()
+        self.ledger_changed()
 
     def _both(self, one: str, another: str) -> bool:
         """Whether the later of two pages was made while the earlier one could be paid or had been paid for good."""
@@ -178,7 +177,8 @@ class Checker:
         first = max(known, source.born)
         return {entry.sells for entry in source.alive(first, max(first, self._facts.made[session]))} == {product}
 
-    def _ledger_changed(self) -> None:
+    def ledger_changed(self) -> None:
+        """Stripe has committed something: what it is worth from now on."""
         self._find_subscriptions()
         for source in self.sources.values():
             source.note(self._entry(source))

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 from random import Random
 from typing import Any
@@ -143,6 +144,7 @@ class World:
         self.facts = WatchedLedger.watch(self.sandbox.ledger)
         self.stripe = Starlette(routes=self.sandbox.routes)
         self.checker = Checker(self.facts, self.store, account, self.clock, self.offers)
+        self.facts.changed = partial(self.check, self.checker.ledger_changed)
         self.guests = self.store.write(self._sign_in_people)
         self.spawn(self.sandbox.run())
         for number in range(self.history.workers):
