@@ -69,7 +69,7 @@ async def billing(request: Request, visitor: Visitor) -> Response:
     """``POST /account/billing``: to the provider's own page, where cards, plans and invoices are."""
     site = site_of(request)
     await posted(request, visitor)
-    limit(request, site.config.purchase_rate, "billing", visitor.person.id)
+    limit(site.rates, site.config.purchase_rate, "billing", visitor.person.id)
     customer = await site.services.database.read(customers.of_person, visitor.person.id, await site.services.realm())
     if customer is None:
         raise Refused(404, NOTHING_TO_MANAGE)
@@ -120,7 +120,7 @@ async def back_from_billing(request: Request, visitor: Visitor) -> Response:
     ``return_to``, the page that a visitor wanted who changed their plan for it.
     """
     site = site_of(request)
-    limit(request, LOOK_RATE, "look", visitor.person.id)
+    limit(site.rates, LOOK_RATE, "look", visitor.person.id)
     with suppress(ProviderUnavailable, ProviderRefused):  # then an event will tell
         realm = await site.services.realm()
         customer = await site.services.database.read(customers.of_person, visitor.person.id, realm)

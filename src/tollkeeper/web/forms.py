@@ -6,6 +6,7 @@ from starlette.requests import Request
 from tollkeeper.errors import Refused
 from tollkeeper.model.access import Visitor
 from tollkeeper.redirects import LONGEST
+from tollkeeper.web.rates import Rates
 from tollkeeper.web.site import site_of
 
 # How often one person may have a page ask the provider, whose own limits all buyers share.
@@ -32,7 +33,7 @@ async def posted(request: Request, visitor: Visitor) -> FormData:
     return form
 
 
-def limit(request: Request, rate: str, *who: str) -> None:
+def limit(rates: Rates, rate: str, *who: str) -> None:
     """Count one try against a rate such as ``30/minute``. Raises ``Refused`` (429)."""
-    if not site_of(request).rates.hit(rate, *who):
+    if not rates.hit(rate, *who):
         raise Refused(429, "That was a lot of tries in a short time. Please wait a minute, then try again.")

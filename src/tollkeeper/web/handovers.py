@@ -87,7 +87,7 @@ async def onward(request: Request, visitor: Visitor, page: str) -> Response:
 
 
 async def _begin(request: Request, site: Site, visitor: Visitor, host: str, browser: str) -> str | None:
-    limit(request, RATE, "handover", visitor.person.id)
+    limit(site.rates, RATE, "handover", visitor.person.id)
     return await handovers.begin(
         site.services.database, visitor.login_session_id, host=host, browser=browser, now=site.services.clock()
     )

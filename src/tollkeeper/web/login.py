@@ -60,7 +60,7 @@ async def begin(request: Request) -> Response:
 async def _begin(request: Request, issuer_id: str) -> Response:
     site = site_of(request)
     _known(site, issuer_id)
-    limit(request, site.config.sign_in_rate, "sign-in", subscriber(request.client))
+    limit(site.rates, site.config.sign_in_rate, "sign-in", subscriber(request.client))
     attempt = await site.signin.begin(issuer_id, callback_url(site, issuer_id))
     return_to = wanted_page(site, request.query_params.get("return_to")) or site.config.front_page
     answer = redirect(attempt.url, 302)
@@ -83,7 +83,7 @@ async def callback(request: Request) -> Response:
     site = site_of(request)
     issuer_id = request.path_params["issuer"]
     _known(site, issuer_id)
-    limit(request, site.config.sign_in_rate, "callback", subscriber(request.client))
+    limit(site.rates, site.config.sign_in_rate, "callback", subscriber(request.client))
     attempt = attempts.find(request, request.query_params.get("state", ""))
     if attempt is None:
         return await _no_attempt(request)

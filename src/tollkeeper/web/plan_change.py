@@ -54,7 +54,7 @@ async def offer(request: Request, visitor: Visitor) -> Response:
     """``GET /purchase/change``: what another plan costs, before anybody leaves for the page where it is confirmed."""
     site, asked = site_of(request), request.query_params
     wish = _wish(site, asked.get("product"), asked.get("price"), asked.get("return_to"))
-    limit(request, LOOK_RATE, "look", visitor.person.id)
+    limit(site.rates, LOOK_RATE, "look", visitor.person.id)
     advice = await advice_for(site, visitor, wish.product, wish.price_id)
     if advice.course is not Course.CHANGE:
         return go(request, f"/pricing#{wish.product.key}")
@@ -71,7 +71,7 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     site = site_of(request)
     form = await posted(request, visitor)
     wish = _wish(site, form.get("product"), form.get("price"), form.get("return_to"))
-    limit(request, site.config.purchase_rate, "purchase", visitor.person.id)
+    limit(site.rates, site.config.purchase_rate, "purchase", visitor.person.id)
     advice = await advice_of_now(site, visitor, wish.product, wish.price_id)
     if advice.course is not Course.CHANGE:
         return go(request, f"/pricing#{wish.product.key}")

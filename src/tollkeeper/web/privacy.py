@@ -40,7 +40,7 @@ DELETION = "deletion of the account"
 async def export(request: Request, visitor: Visitor) -> Response:
     """``GET /account/export``: everything we keep about the person, as JSON. No secrets, nor hashes of any."""
     site = site_of(request)
-    limit(request, EXPORT_RATE, "export", visitor.person.id)
+    limit(site.rates, EXPORT_RATE, "export", visitor.person.id)
     found = await site.services.database.read(privacy.everything_about, visitor.person.id)
     readable = {
         table: [{name: _told(name, value) for name, value in row.items()} for row in rows]
@@ -86,7 +86,7 @@ async def delete(request: Request, visitor: Visitor) -> Response:
     """``POST /account/delete``: ends what is running at the provider, then forgets the person; or neither."""
     site = site_of(request)
     form = await posted(request, visitor)
-    limit(request, site.config.purchase_rate, "delete", visitor.person.id)
+    limit(site.rates, site.config.purchase_rate, "delete", visitor.person.id)
     if form.get("confirmed") != "yes":
         return await _ask(request, visitor, unconfirmed=True)
     try:

@@ -56,19 +56,19 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     wanted = wanted_page(site, form.get("return_to"))
     held = [one for one in visitor.holdings if one.product == product.key]
     if held and not await can_be_had_for_good(site, product, price_id, held):
-        return _to_what_they_have(request, wanted)
+        return _to_what_they_have(site, request, wanted)
     await site.checkout_service.see_that_it_is_sold(visitor.person, product, price_id)
     had = (await had_elsewhere(site, visitor)).get(product.key)
     if had and form.get("confirmed") != "yes":
         name = await name_shown(site, product.key)
         return ask_first(site, visitor, product, had, name=name, price_id=price_id, wanted=wanted)
-    limit(request, site.config.purchase_rate, "purchase", visitor.person.id)
+    limit(site.rates, site.config.purchase_rate, "purchase", visitor.person.id)
     if answer := await _beside(request, visitor, form, product, price_id, wanted):
         return answer
     try:
         found = await site.checkout_service.begin(visitor.person, product, price_id)
     except AlreadyHeld:  # since the page was opened
-        return _to_what_they_have(request, wanted)
+        return _to_what_they_have(site, request, wanted)
     except NeedsMending:
         return await to_mend_first(site, visitor, product)
     if isinstance(found, Completed):
@@ -80,8 +80,8 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     return answer
 
 
-def _to_what_they_have(request: Request, wanted: str | None) -> Response:
-    return arrive(wanted, cookies.after_paying(site_of(request).config)) if wanted else go(request, "/dashboard")
+def _to_what_they_have(site: Site, request: Request, wanted: str | None) -> Response:
+    return arrive(wanted, cookies.after_paying(site.config)) if wanted else go(request, "/dashboard")
 
 
 async def _beside(
@@ -129,7 +129,7 @@ async def success(request: Request, visitor: Visitor) -> Response:
     order = await own_order(request, visitor)
     if order is None:
         return go(request, "/")
-    limit(request, LOOK_RATE, "look", visitor.person.id)
+    limit(site.rates, LOOK_RATE, "look", visitor.person.id)
     verdict = await _verdict(site, order)
     given = await site.services.database.read(grants.of_order, order)
     if grant := _in_force(given, site.services.clock()):
@@ -185,11 +185,10 @@ async def _done(request: Request, visitor: Visitor, order: Order, grant: Grant) 
 def confirming(request: Request, visitor: Visitor, order: Order) -> Response:
     """Paid, as far as the buyer can tell, but not yet as far as the provider says. The page looks again by itself."""
     here = f"{request.url.path}?{request.url.query}"
-    age = site_of(request).services.clock() - order.created_at
+    site = site_of(request)
+    age = site.services.clock() - order.created_at
     refresh = {"Refresh": str(max(LOOK_AGAIN, min(age // 20, LOOK_AGAIN_AT_MOST)))}
-    return site_of(request).pages.render(
-        "confirming.html", visitor=visitor, headers=refresh, check_url=here, order=order
-    )
+    return site.pages.render("confirming.html", visitor=visitor, headers=refresh, check_url=here, order=order)
 
 
 @signed_in
@@ -202,7 +201,7 @@ async def cancel(request: Request, visitor: Visitor) -> Response:
         return go(request, "/")
     if _in_force(await site.services.database.read(grants.of_order, order), site.services.clock()):
         return go(request, "/")
-    limit(request, LOOK_RATE, "look", visitor.person.id)
+    limit(site.rates, LOOK_RATE, "look", visitor.person.id)
     state = await _checkout_state(site, order)
     if state is not CheckoutState.OPEN:
         return go(
