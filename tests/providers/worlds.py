@@ -1,27 +1,75 @@
 """Each provider with its other side: a stand-in for its servers, which tests may look into and play the buyer at."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from stripe.params import SubscriptionUpdateParams
-from tests.support.running import API_KEY, Browser, Sandbox, forms
+from tests.support.running import API_KEY, Browser, Sandbox, forms, running_sandbox
 
 from tollkeeper.providers.budget import Budget
-from tollkeeper.providers.protocol import PaymentProvider
+from tollkeeper.providers.protocol import ConfiguredProvider, PaymentProvider, ProviderKind
 from tollkeeper.providers.stripe.account import PATIENCE, StripeProvider
+from tollkeeper.providers.stripe.kind import STRIPE
 from tollkeeper.providers.stripe.settings import StripeSettings
 
 Interval = Literal["day", "week", "month", "year"]
 Behavior = Literal["void", "mark_uncollectible", "keep_as_draft"]
 
 
+@dataclass(frozen=True)
+class Ids:
+    """Ids as the provider makes them, of things that are not there."""
+
+    price: str
+    checkout: str
+    payment: str
+    customer: str
+    subscription: str
+
+
+@dataclass(frozen=True)
+class Types:
+    """What the provider calls some of its events."""
+
+    completed: str
+    """Somebody has been through a checkout."""
+    beside: str
+    """Comes with that, and does not matter."""
+    subscription: frozenset[str]
+    """One begins, is renewed and paid, changes, is not paid, and ends."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Bodies of answers, as the provider's servers write them."""
+
+    account: bytes
+    """The key belongs to the account ``acct_1``."""
+    failed: bytes
+    too_soon: bytes
+    under_way: bytes
+    """The same request is being answered elsewhere."""
+    torn: bytes
+    """The first half of a good one."""
+
+
 class World(Protocol):
     """What the conformance suite needs of a provider and of its other side."""
 
-    name: str
+    kind: ProviderKind
     wrong_key: str
     """Looks like a key, and is none."""
+    wrong_secret: str
+    """Looks like a webhook endpoint's secret, and is none."""
+    tax_setting: str
+    """The setting that turns tax on."""
+    signature: str
+    """The header with a webhook's signature, in lower case."""
+    unknown: Ids
+    types: Types
+    answers: Answers
 
     def provider(
         self,
@@ -35,14 +83,21 @@ class World(Protocol):
         """A new provider. ``at`` is another server than its other side, ``patience`` in seconds."""
         ...
 
+    def configured(self) -> ConfiguredProvider:
+        """The account, as an operator has set it."""
+        ...
+
     def price(
         self, amount: int = 1900, currency: str = "eur", name: str = "Flying lessons", interval: Interval | None = None
     ) -> str:
         """A new price of a new product; paid again after each interval, if one is given."""
         ...
 
-    def pay(self, page: str, code: str | None = None) -> None:
-        """Pay on a hosted page, as a buyer in Germany; with a promotion code, if any. No card where none is asked."""
+    def pay(self, page: str, code: str | None = None) -> str:
+        """Pay on a hosted page, as a buyer in Germany; with a promotion code, if any. No card where none is asked.
+
+        Answers where the page leads then.
+        """
         ...
 
     def promotion_code(self, percent: int) -> str:
@@ -123,8 +178,32 @@ class World(Protocol):
 
 
 class StripeWorld:
-    name = "stripe"
+    kind = STRIPE
     wrong_key = "sk_live_wrong"
+    wrong_secret = "whsec_other"
+    tax_setting = "STRIPE_AUTOMATIC_TAX"
+    signature = "stripe-signature"
+    unknown = Ids("price_unknown", "cs_test_unknown", "pi_unknown", "cus_unknown", "sub_unknown")
+    types = Types(
+        completed="checkout.session.completed",
+        beside="payment_intent.succeeded",
+        subscription=frozenset(
+            {
+                "customer.subscription.created",
+                "customer.subscription.updated",
+                "customer.subscription.deleted",
+                "invoice.paid",
+                "invoice.payment_failed",
+            }
+        ),
+    )
+    answers = Answers(
+        account=b'{"id": "acct_1"}',
+        failed=b'{"error": {"type": "api_error", "message": "Sorry."}}',
+        too_soon=b'{"error": {"type": "invalid_request_error", "code": "rate_limit", "message": "Slow down."}}',
+        under_way=(b'{"error": {"type": "idempotency_error", "code": "idempotency_key_in_use", "message": "Wait."}}'),
+        torn=b'{"id": "cs_te',
+    )
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -147,12 +226,15 @@ class StripeWorld:
         # A budget that nobody meets: the sandbox takes as many requests as it can.
         return StripeProvider(settings, patience=patience or PATIENCE, budget=Budget(rate=10_000))
 
+    def configured(self) -> ConfiguredProvider:
+        return ConfiguredProvider(STRIPE, StripeSettings(API_KEY, api_base=self.sandbox.url))
+
     def price(
         self, amount: int = 1900, currency: str = "eur", name: str = "Flying lessons", interval: Interval | None = None
     ) -> str:
         return self.sandbox.price(amount, currency, name, interval)
 
-    def pay(self, page: str, code: str | None = None) -> None:
+    def pay(self, page: str, code: str | None = None) -> str:
         buyer = Browser(self.sandbox.url)
         hosted = buyer.follow(buyer.get(page))
         if code:
@@ -161,6 +243,7 @@ class StripeWorld:
         button = next(button for button in ("Complete order", "Subscribe", "Pay") if button in hosted.text)
         paid = buyer.submit(hosted, button, email="buyer@example.com") if cardless else buyer.pay(hosted)
         assert paid.status_code == 303
+        return paid.headers["Location"]
 
     def promotion_code(self, percent: int) -> str:
         v1 = self.sandbox.stripe.v1
@@ -258,9 +341,15 @@ class StripeWorld:
         return made.id
 
 
-# One line for each provider: everything in test_conformance runs for all of them.
-WORLDS: dict[str, Callable[[Sandbox], World]] = {
-    "stripe": StripeWorld,
+@contextmanager
+def stripe_world() -> Iterator[StripeWorld]:
+    with running_sandbox() as sandbox:
+        yield StripeWorld(sandbox)
+
+
+# One line for each provider: everything in test_conformance and test_subscriptions runs for all of them.
+WORLDS: dict[str, Callable[[], AbstractContextManager[World]]] = {
+    "stripe": stripe_world,
 }
 
 
