@@ -195,22 +195,29 @@ def _engine(database_url: str) -> Engine:
     return sqlite.engine(address, begin="BEGIN IMMEDIATE") if isinstance(address, Path) else postgresql.engine(address)
 
 
-def settings_for(app_url: str, sandbox: Account, database_url: str, **more: str) -> dict[str, str]:
-    """What an operator would set. A blank value leaves a setting out."""
+def settings_without_provider(app_url: str, sandbox: Account, database_url: str) -> dict[str, str]:
+    """What an operator would set whose provider is any. People sign in at the sandbox's issuer."""
     return {
         "PUBLIC_URL": app_url,
         "SECRET_KEY": SECRET_KEY,
         "DATABASE_URL": database_url,
-        "STRIPE_API_KEY": API_KEY,
-        "STRIPE_API_BASE": sandbox.url,
-        "STRIPE_WEBHOOK_SECRET": "" if "STRIPE_WEBHOOK_SECRET" in more else sandbox.webhook_secret(app_url),
-        "PRODUCT_PRICE_ID": "" if "PRODUCT_PRICE_ID" in more else sandbox.price(),
         "OIDC_ISSUER": f"{sandbox.url}/identity",
         "OIDC_CLIENT_ID": CLIENT_ID,
         "OIDC_CLIENT_SECRET": CLIENT_SECRET,
         "SIGN_IN_RATE": "1000/minute",
         "PURCHASE_RATE": "1000/minute",
-    } | more
+    }
+
+
+def settings_for(app_url: str, sandbox: Account, database_url: str, **more: str) -> dict[str, str]:
+    """What an operator would set. A blank value leaves a setting out."""
+    theirs = {
+        "STRIPE_API_KEY": API_KEY,
+        "STRIPE_API_BASE": sandbox.url,
+        "STRIPE_WEBHOOK_SECRET": "" if "STRIPE_WEBHOOK_SECRET" in more else sandbox.webhook_secret(app_url),
+        "PRODUCT_PRICE_ID": "" if "PRODUCT_PRICE_ID" in more else sandbox.price(),
+    }
+    return settings_without_provider(app_url, sandbox, database_url) | theirs | more
 
 
 @contextmanager

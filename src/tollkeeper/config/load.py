@@ -33,8 +33,10 @@ def load(
     faults: list[Fault] = []
     texts, tables = read_sources(settings_of(providers), environ, folder, faults)
     chosen = _chosen(providers, texts, faults)
-    values = parse_values(settings_of(chosen), texts, "", faults)
-    products = products_of(tables, texts, values, chosen, faults)
+    unset = {setting.name for one in providers if one not in chosen for setting in one.settings}
+    sellers = chosen or providers  # where none is chosen, that is the fault, and not whose prices these are
+    values = parse_values([one for one in settings_of(sellers) if one.name not in unset], texts, "", faults)
+    products = products_of(tables, texts, values, sellers, faults)
     place_files(values, folder.absolute(), faults)
     for provider in chosen:
         faults += mode_faults(values, provider)
@@ -85,14 +87,16 @@ _EXAMPLE = """Write what you sell into tollkeeper.toml, for example:
 
 def _chosen(providers: Collection[ProviderKind], texts: Texts, faults: list[Fault]) -> tuple[ProviderKind, ...]:
     """The providers of which anything is set; the one there is, if there is one alone."""
+    if len(providers) == 1:
+        return tuple(providers)
     chosen = tuple(one for one in providers if any(setting.name in texts for setting in one.settings))
-    if not chosen and len(providers) > 1:
+    if not chosen:
         keys = [one.key for one in providers]
         faults.append(Fault(keys[0], "is not set, and neither is another provider's key", f"Set {' or '.join(keys)}"))
     if len(chosen) > 1:
         problem = f"is set beside {chosen[0].key}, and a site sells through one provider"
         faults += [Fault(one.key, problem, "Remove the settings of the other one") for one in chosen[1:]]
-    return chosen or tuple(providers)[:1]
+    return chosen
 
 
 def _config(values: Mapping[str, Any], providers: Collection[ProviderKind], products: tuple[Product, ...]) -> Config:

@@ -1,0 +1,119 @@
+"""One call to Pebble's API within the budget and the time limit, and what its refusals mean."""
+
+import asyncio
+import re
+import time
+from typing import Any
+
+import httpx2
+from tests.providers.pebble.settings import FACTS, RATE, PebbleSettings
+
+from tollkeeper.errors import (
+    CustomerMissing,
+    EmailRefused,
+    IdempotencyConflict,
+    Obstacle,
+    ProviderMissing,
+    ProviderRefused,
+    ProviderUnavailable,
+)
+from tollkeeper.providers.budget import Budget, in_background
+from tollkeeper.providers.protocol import Asked
+
+# The longest that one request may take, and that a visitor waits for a definite answer. Seconds.
+PATIENCE = 10
+
+# How many times as long background work waits for one, since it lets everybody pass.
+BACKGROUND_PATIENCE = 6
+
+REFUSALS: dict[str, tuple[type[ProviderRefused], Obstacle]] = {
+    "bad_key": (ProviderRefused, Obstacle.KEY_REFUSED),
+    "no_plan": (ProviderMissing, Obstacle.PRICE_MISSING),
+    "no_buyer": (CustomerMissing, Obstacle.OTHER),
+    "no_page": (ProviderMissing, Obstacle.OTHER),
+    "no_payment": (ProviderMissing, Obstacle.OTHER),
+    "no_membership": (ProviderMissing, Obstacle.OTHER),
+    "bad_mail": (EmailRefused, Obstacle.CUSTOMER_REFUSED),
+    "other_once": (IdempotencyConflict, Obstacle.OTHER),
+    "no_tax": (ProviderRefused, Obstacle.TAX_INACTIVE),
+    "unfit": (ProviderRefused, Obstacle.OTHER),
+}
+
+LOOK = "Look for it in the shop that PEBBLE_KEY belongs to."
+
+
+class Calls:
+    """Asks one shop."""
+
+    def __init__(
+        self,
+        settings: PebbleSettings,
+        *,
+        patience: float = PATIENCE,
+        budget: Budget | None = None,
+        asked: Asked = lambda status, seconds: None,
+    ) -> None:
+        """``patience`` is in seconds. ``asked`` is told of every request."""
+        self._patience = patience
+        self._budget = budget or Budget(RATE)
+        self._asked = asked
+        self._http = httpx2.AsyncClient(
+            base_url=settings.url, headers={"Pebble-Key": settings.key}, timeout=self._patience
+        )
+
+    async def __call__(self, call: str, **told: Any) -> dict[str, Any]:
+        """Raises ``ProviderUnavailable`` and ``ProviderRefused``."""
+        limit = self._patience * (BACKGROUND_PATIENCE if in_background() else 1)
+        try:
+            async with asyncio.timeout(limit):
+                answer = await self._paced(call, told)
+        except (TimeoutError, httpx2.RequestError) as error:
+            raise ProviderUnavailable("Pebble did not answer in time.") from error
+        return _read(answer)
+
+    async def _paced(self, call: str, told: dict[str, Any]) -> httpx2.Response:
+        """Ask until it is not too soon."""
+        while True:
+            await self._budget.turn()
+            answer = await self._timed(call, told)
+            if answer.status_code != 429:
+                self._budget.answered()
+                return answer
+            self._budget.refused(_seconds(answer.headers.get("Retry-After", "")))
+
+    async def _timed(self, call: str, told: dict[str, Any]) -> httpx2.Response:
+        began, status = time.perf_counter(), None
+        try:
+            answer = await self._http.post(f"/api/{call}", json=told)
+            status = answer.status_code
+        finally:
+            self._asked(status, time.perf_counter() - began)
+        return answer
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+
+def _seconds(retry_after: str) -> float:
+    return float(retry_after) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", retry_after) else 0
+
+
+def _read(answer: httpx2.Response) -> dict[str, Any]:
+    """A definite answer is JSON: what was asked for, or a refusal with a word that we know."""
+    try:
+        told = answer.json()
+    except ValueError:
+        told = None
+    if answer.status_code == 200 and isinstance(told, dict):
+        return told
+    if answer.status_code in {401, 422} and isinstance(told, dict) and told.get("wrong") in REFUSALS:
+        raise _refusal(told)
+    raise ProviderUnavailable("Pebble had trouble answering.")
+
+
+def _refusal(told: dict[str, Any]) -> ProviderRefused:
+    kind, obstacle = REFUSALS[told["wrong"]]
+    # What it says of a key holds the key.
+    words = "Pebble did not accept the key." if obstacle is Obstacle.KEY_REFUSED else str(told["words"])
+    advice = FACTS.remedies.get(obstacle, LOOK if issubclass(kind, ProviderMissing) else "")
+    return kind(words, advice, obstacle=obstacle)

@@ -1,0 +1,99 @@
+"""Pebble as a list of providers has it."""
+
+from tests.providers.pebble.adapter import PebbleProvider
+from tests.providers.pebble.calls import Calls
+from tests.providers.pebble.settings import FACTS, SETTINGS, PebbleSettings, check_offer, faults, is_live, read
+
+from tollkeeper.errors import ProviderRefused, ProviderUnavailable
+from tollkeeper.model.selling import Offer, Product
+from tollkeeper.providers.protocol import Asked, PaymentProvider, PricesToSet, ProviderKind, SetUp, SetUpStep
+from tollkeeper.settings.offers import words
+from tollkeeper.settings.parsers import matching
+
+
+def open_account(settings: PebbleSettings, asked: Asked) -> PaymentProvider:
+    return PebbleProvider(settings, asked=asked)
+
+
+async def set_up(
+    settings: PebbleSettings, base_url: str, products: tuple[Product, ...], *, dry_run: bool, new_endpoint: bool
+) -> SetUp:
+    """See ``SetUpAccount``. Pebble knows a plan by our name for it."""
+    ask = Calls(settings)
+    try:
+        shop = (await ask("shop"))["shop"]
+        work = _Work(ask, dry_run, {one["label"]: one["id"] for one in (await ask("plans"))["plans"]})
+        listed = (await ask("endpoints"))["endpoints"]
+        trouble = None
+        try:
+            for product in products:
+                for offer in product.offers:
+                    await work.make_plan(product, offer)
+            url = f"{base_url}/webhooks/pebble"
+            if new_endpoint or url not in listed:
+                await work.make_endpoint(url)
+        except (ProviderRefused, ProviderUnavailable) as error:
+            trouble = str(error)
+    finally:
+        await ask.close()
+    prices = {one.key: _to_set(one, work.plans) for one in products if one.offers and _is_there(one, work.plans)}
+    return SetUp(shop, settings.live, tuple(work.steps), (), prices, work.secret, trouble)
+
+
+class _Work:
+    """What is done one after the other; on a dry run it is only told."""
+
+    def __init__(self, ask: Calls, dry_run: bool, plans: dict[str, str]) -> None:
+        self._ask = ask
+        self._dry_run = dry_run
+        self.plans = plans
+        self.steps: list[SetUpStep] = []
+        self.secret: str | None = None
+
+    async def make_plan(self, product: Product, offer: Offer) -> None:
+        label = _label(product, offer)
+        if label in self.plans:
+            return
+        made = None
+        if not self._dry_run:
+            what = {"title": product.name, "minor": offer.amount, "money": offer.currency, "every": offer.interval}
+            made = self.plans[label] = (await self._ask("add_plan", label=label, **what))["id"]
+        self.steps.append(SetUpStep("make", "plan", f"Plan {label}", made))
+
+    async def make_endpoint(self, url: str) -> None:
+        if not self._dry_run:
+            self.secret = (await self._ask("send_news_to", url=url))["secret"]
+        self.steps.append(SetUpStep("make", "endpoint", f"News are sent to {url}", None if self._dry_run else url))
+
+
+def _label(product: Product, offer: Offer) -> str:
+    return f"{product.key}: {words(offer)}"
+
+
+def _is_there(product: Product, plans: dict[str, str]) -> bool:
+    return all(_label(product, offer) in plans for offer in product.offers)
+
+
+def _to_set(product: Product, plans: dict[str, str]) -> PricesToSet:
+    first, *others = (plans[_label(product, offer)] for offer in product.offers)
+    now, also = product.prices[PEBBLE.name], product.on_sale.get(PEBBLE.name, ())[1:]
+    listed = (first, *(one for one in now if one not in {first, *others}))
+    as_set = (now, also) == ((*listed, *others), tuple(others))
+    return PricesToSet({"pebble": listed} | ({"pebble_also": tuple(others)} if others else {}), as_set)
+
+
+PEBBLE = ProviderKind(
+    name="pebble",
+    facts=FACTS,
+    settings=SETTINGS,
+    key="PEBBLE_KEY",
+    is_live=is_live,
+    webhook_secret="PEBBLE_SECRET",
+    price_id=matching(r"plan-[0-9a-f]{16}", "is not the id of a plan, which starts with plan-"),
+    price_example="plan-...",
+    read=read,
+    faults=faults,
+    check_offer=check_offer,
+    open=open_account,
+    set_up=set_up,
+)
