@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from tests.storage.makers import keep_person
 from tests.support.running import Browser, Sandbox, Site, eventually, newcomer, settings_for
-from tests.support.stripe import stripe_of
+from tests.support.stripe_settings import stripe_of
 
 from tollkeeper.app import now
 from tollkeeper.billing.checkout import CheckoutService, Hosted

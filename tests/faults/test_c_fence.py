@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.running import Browser, Sandbox, Site, eventually, running_site
-from tests.support.stripe import stripe_of
+from tests.support.stripe_settings import stripe_of
 
 from tollkeeper.billing.reconcile import Services, reconcile
 from tollkeeper.catalog import Catalog

@@ -13,7 +13,7 @@ import pytest
 import stripe
 from sqlalchemy import Connection
 from tests.support.running import Sandbox, Site, eventually, newcomer, running_sandbox, running_site
-from tests.support.stripe import stripe_of
+from tests.support.stripe_settings import stripe_of
 from tests.support.webhooks import SECRET, an_event, deliver
 
 from tollkeeper.app import open_services

@@ -265,7 +265,7 @@ UNTOLD: dict[str, tuple[str | None, str, dict[str, Any]]] = {
     "what the other had has been taken back": ("alice@example.com", "yes", {"revoked_at": 1}),
     "what the other had has run out": ("alice@example.com", "yes", {"until": 1}),
     "the other has something else": ("alice@example.com", "yes", {"product": "else"}),
-    "the other has it in live mode": ("alice@example.com", "yes", {"realm": Realm("stripe", "acct_1", live=True)}),
+    "the other has it in live mode": ("alice@example.com", "yes", {"origin": Realm("stripe", "acct_1", live=True)}),
 }
 
 

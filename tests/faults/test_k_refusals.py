@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from tests.faults.conftest import OpenSite
 from tests.support.running import API_KEY, Browser, Sandbox, Site, eventually, newcomer, running_sandbox, running_site
 from tests.support.shops import recurring
-from tests.support.stripe import stripe_of
+from tests.support.stripe_settings import stripe_of
 
 from tollkeeper.app import open_services
 from tollkeeper.billing.off_sale import A_PERSON_IS_LISTED, A_PERSON_WAITS, AGAIN

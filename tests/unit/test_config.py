@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.stripe import stripe_of
+from tests.support.stripe_settings import stripe_of
 
 from tollkeeper.config.config import Config
 from tollkeeper.config.load import load

@@ -11,7 +11,7 @@ from tests.faults.simulator.known import Violation
 from tests.faults.simulator.storage import Process
 from tests.faults.simulator.wire import Gone, ask
 from tests.faults.simulator.world import World
-from tests.support.stripe import stripe_of
+from tests.support.stripe_settings import stripe_of
 
 DAY = 24 * 3600
 

@@ -31,7 +31,7 @@ from tests.faults.simulator.premises import (
 )
 from tests.faults.simulator.storage import Process, ProcessDatabase, Store
 from tests.faults.simulator.wire import Answer, Gone, Headers, StripeWire, Weather, WebhookWire, ask_process
-from tests.support.stripe import stripe_of
+from tests.support.stripe_settings import stripe_of
 
 from tollkeeper.app import create_app
 from tollkeeper.billing.reconcile import Services
