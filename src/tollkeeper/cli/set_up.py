@@ -82,7 +82,7 @@ def check(folder: Folder = Path(), as_json: Json = False) -> None:
 
 
 def off_sale_now(settings: "Config") -> "tuple[tuple[OffSale, ...] | None, str]":
-    """What cannot be sold, as the server stored it; or None, and why that cannot be read. Does not call the provider."""
+    """What cannot be sold, as the server stored it; or None, and why that cannot be read. Calls no provider."""
     from tollkeeper.app import open_services
     from tollkeeper.serving import logs
     from tollkeeper.storage import off_sale
@@ -124,7 +124,8 @@ def setup_stripe(
         bool, typer.Option("--live", help="Confirm that you mean to use a live key, which takes real money.")
     ] = False,
     new_endpoint: Annotated[
-        bool, typer.Option("--new-endpoint", help="Create another webhook endpoint, if the secret of the first was lost.")
+        bool,
+        typer.Option("--new-endpoint", help="Create another webhook endpoint, if the secret of the first was lost."),
     ] = False,
     folder: Folder = Path(),
     as_json: Json = False,
