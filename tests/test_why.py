@@ -111,7 +111,7 @@ async def test_an_earlier_period_that_is_disputed(shop: Shop) -> None:
     shop.world.press(f"/control/payments/{first}/dispute", reason="fraudulent")
     assert re.fullmatch(
         rf"Ella Earlier may not use reports, because {SUB} has an earlier payment, for the period from {ON}, that is"
-        rf" disputed by the buyer's bank, and gives no access unless that is won; access ended on {ON}\.",
+        rf" disputed by the buyer's bank, and gives no access unless the dispute is won; access ended on {ON}\.",
         await told(shop, person, r"€9\.00 for the period from .* is disputed by the buyer's bank"),
     )
 

@@ -138,7 +138,7 @@ def test_nothing_takes_a_reason_apart() -> None:
 SEEN = [
     'raise Refused(404, "This is not on sale here.")',
     'detail = f"{TRY} Nothing was charged."',
-    'TITLES = {402: "This has to be bought first"}',
+    'TITLES = {402: "You need to buy this first"}',
     'log.info("refused", detail="Your payment did not succeed.")',
     'return f"{name} has a subscription until {f(day)} or so"',
 ]

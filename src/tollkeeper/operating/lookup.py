@@ -62,7 +62,7 @@ def somebody_called(conn: Connection, who: str) -> Found:
 
 def _by_id_or_address(conn: Connection, who: str) -> Found | None:
     if not who.isprintable():
-        raise PersonUnclear("That is nobody's id or e-mail address: it holds what cannot be printed.")
+        raise PersonUnclear("That is not an id or an e-mail address: it contains characters that cannot be printed.")
     known = people.find(conn, who)
     return _only(conn, (known,) if known else people.with_address(conn, who, NAMED + 1), "have that verified address")
 
@@ -77,7 +77,7 @@ def _nobody(conn: Connection, who: str, what: str) -> PersonUnclear:
     near = _near(conn, who)
     if not near:
         return PersonUnclear(f"Nobody here {what}. `tollkeeper people` lists everybody.")
-    meant = "Did you mean this person? Say so" if len(near) == 1 else "Did you mean one of these? Name them"
+    meant = "Did you mean this person? Name them" if len(near) == 1 else "Did you mean one of these? Name them"
     return PersonUnclear(f"Nobody here {what}. {meant} by id:\n{_listed(conn, near)}")
 
 

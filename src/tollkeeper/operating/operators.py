@@ -123,7 +123,7 @@ async def grant(
     if services.catalog.find(product) is None:
         raise NotDone(no_such_product(services.catalog, product))
     if until is not None and until <= now:
-        raise NotDone("That time is past.")
+        raise NotDone("That time is in the past.")
     given = Grant(
         id=0,
         person_id="",
@@ -300,7 +300,7 @@ def replay(conn: Connection, provider: str, live: bool, ids: Collection[str], no
     due = events.replay(conn, provider, live, ids, now)
     missing = ", ".join(sorted(set(ids) - set(due)))
     if missing:
-        raise NoSuchEvent(f"Never kept, or ignored as of no concern: {missing}. Nothing is replayed.")
+        raise NoSuchEvent(f"Never stored, or ignored because they are not relevant: {missing}. Nothing is replayed.")
     return due
 
 

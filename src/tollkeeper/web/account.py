@@ -78,7 +78,7 @@ async def billing(request: Request, visitor: Visitor) -> Response:
         raise Refused(404, NOTHING_LEFT_TO_MANAGE) from error
     except ProviderRefused as error:
         log.error("no billing portal", reason=str(error), advice=error.advice or None)
-        raise Refused(409, BILLING_REFUSED, title="Billing does not open") from error
+        raise Refused(409, BILLING_REFUSED, title="Billing is unavailable") from error
     except ProviderUnavailable as error:
         log.warning("no billing portal", reason=str(error))
         raise Refused(503, BILLING_AWAY) from error

@@ -48,7 +48,7 @@ DETAILS = {
     405: "This address cannot be used in this way.",
     408: "The request did not arrive in time. Please try again.",
     413: "The request was larger than we accept.",
-    500: "The fault is ours, and it has been written down. Please try again in a minute.",
+    500: "This is our fault, and it has been logged. Please try again in a minute.",
     503: "We cannot answer at the moment. Please try again in a minute.",
 }
 
@@ -62,9 +62,11 @@ class Answer:
 
 
 ANSWERS: dict[type[Exception], Answer] = {
-    BadWebhook: Answer(400, "This is not an event that we can believe."),
-    SignInFailed: Answer(400, "Signing in did not work out. Please start again."),
-    IssuerUnavailable: Answer(503, "The sign-in service does not answer at the moment. Please try again in a minute."),
+    BadWebhook: Answer(400, "We cannot verify that this event is genuine."),
+    SignInFailed: Answer(400, "Signing in failed. Please start again."),
+    IssuerUnavailable: Answer(
+        503, "The sign-in service is not responding at the moment. Please try again in a minute."
+    ),
     ProviderUnavailable: Answer(503, NO_ANSWER),
     ProviderRefused: Answer(503, REFUSED),
     StorageBusy: Answer(503, DETAILS[503]),

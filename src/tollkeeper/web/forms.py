@@ -35,4 +35,4 @@ async def posted(request: Request, visitor: Visitor) -> FormData:
 def limit(request: Request, rate: str, *who: str) -> None:
     """Count one try against a rate such as ``30/minute``. Raises ``Refused`` (429)."""
     if not site_of(request).rates.hit(rate, *who):
-        raise Refused(429, "That was a lot of tries in a short time. Please wait a minute, then try again.")
+        raise Refused(429, "There were too many attempts in a short time. Please wait a minute, then try again.")

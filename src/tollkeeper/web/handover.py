@@ -34,7 +34,7 @@ SECRET_SECONDS = 600
 GUARDED = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 FAILED = (
-    "You were not signed in here. It took too long, or your browser keeps no cookies for this site."
+    "You were not signed in here. It took too long, or your browser does not accept cookies from this site."
     " Please open the page that you wanted again."
 )
 
@@ -88,7 +88,7 @@ async def onward(request: Request, visitor: Visitor, page: str) -> Response:
     token = None
     if host and handovers.is_mark(browser):
         if not in_a_tab(request.headers):
-            raise Refused(403, "You can be signed in at that page only in a tab of its own.")
+            raise Refused(403, "You can sign in to that page only in a separate tab.")
         token = await _offer(request, site, visitor, host, browser)
     if token is None:
         return to_page(page, GUARDED)
@@ -107,7 +107,7 @@ async def enter(request: Request) -> Response:
     site = site_of(request)
     host = asked_host(request.headers, site.config)
     if not host:
-        raise Refused(404, "There is nobody to be signed in here.")
+        raise Refused(404, "Nobody can be signed in here.")
     answer = to_page(_page_on(host, request) or "/", GUARDED)
     if await site.gate.visitor(request.headers.raw, host):  # another tab was faster, or this one went back
         return answer

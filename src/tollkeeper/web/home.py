@@ -119,7 +119,7 @@ async def logo(request: Request) -> Response:
     """``GET /static/logo``: the operator's logo."""
     file = site_of(request).config.site.logo
     if file is None:
-        raise Refused(404, "This site has no logo of its own.")
+        raise Refused(404, "This site has no logo.")
     return FileResponse(file, headers={"Cache-Control": "max-age=300"})
 
 

@@ -74,7 +74,7 @@ def callback_url(site: Site, issuer_id: str) -> str:
 
 def _known(site: Site, issuer_id: str) -> None:
     if issuer_id not in {issuer.id for issuer in site.config.issuers}:
-        raise Refused(404, "There is no such way to sign in here.")
+        raise Refused(404, "This way to sign in is not available here.")
 
 
 async def callback(request: Request) -> Response:
@@ -94,7 +94,7 @@ async def callback(request: Request) -> Response:
         log.warning("sign-in failed", issuer=issuer_id, reason=failure.reason)
         if not failure.denied and await visitor_of(request):  # by another tab, or by this one before it went back
             return go(request, "/")
-        title = "You did not sign in" if failure.denied else "Signing in did not work out"
+        title = "You did not sign in" if failure.denied else "Signing in failed"
         words = "You can start again from the front page."
         raise Refused(403 if failure.denied else 400, words, title=title) from failure
     answer = to_page(attempt.return_to)

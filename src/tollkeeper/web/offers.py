@@ -182,7 +182,7 @@ async def _choice(
 async def _held_otherwise(site: Site, advised: Iterable[Advice]) -> str:
     """What to say of a product that something else gives in full, for good."""
     held = next((one.held for one in advised if one.held), None)
-    return f"You have all of this for good, with {await name_shown(site, held)}." if held else ""
+    return f"You have all of this for good with {await name_shown(site, held)}." if held else ""
 
 
 def _for_a_time(held: Iterable[Holding]) -> bool:

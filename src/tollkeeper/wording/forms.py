@@ -13,7 +13,7 @@ Variants = Mapping[str, tuple[str, str]]
 
 
 BILLS = {
-    Bill.DRAFT: "a draft, not asked for",
+    Bill.DRAFT: "a draft, payment not requested",
     Bill.OPEN: "not paid yet",
     Bill.PROCESSING: "being processed",
     Bill.FAILED: "payment failed",
@@ -24,7 +24,7 @@ BILLS = {
 
 
 DISPUTES = {
-    Dispute.WARNING: "inquired about by the bank",
+    Dispute.WARNING: "under inquiry by the bank",
     Dispute.OPEN: "disputed",
     Dispute.WON: "disputed, won",
     Dispute.LOST: "lost in a dispute",
@@ -32,9 +32,9 @@ DISPUTES = {
 
 
 DISPUTED_SINCE = {
-    Dispute.WARNING: "is inquired about by the buyer's bank; that changes nothing so far",
+    Dispute.WARNING: "is the subject of an inquiry by the buyer's bank; so far that changes nothing",
     Dispute.OPEN: "is disputed by the buyer's bank",
-    Dispute.WON: "was disputed by the buyer's bank, and that was won",
+    Dispute.WON: "was disputed by the buyer's bank, and the dispute was won",
     Dispute.LOST: "was taken back in a dispute",
 }
 

@@ -10,7 +10,7 @@ from tollkeeper.words import iso, moment, printable
 CAUSES = {
     Obstacle.PRICE_ARCHIVED: "Its price, or the product of that price, is archived.",
     Obstacle.PRICE_MISSING: "The account of the key has no such price in this mode.",
-    Obstacle.OTHER_CURRENCY: "They pay in another currency already, and a customer pays in one alone.",
+    Obstacle.OTHER_CURRENCY: "They already pay in another currency, and a customer can pay in only one.",
     Obstacle.CUSTOMER_REFUSED: "Something about this customer is not accepted.",
     Obstacle.ACCOUNT_INACTIVE: "The account may not take payments.",
     Obstacle.TAX_INACTIVE: "Stripe Tax is not set up in the account.",
@@ -33,7 +33,7 @@ REMEDIES = {
     ),
 }
 
-BY_ITSELF = "It is tried again every few minutes, and goes back on sale by itself."
+BY_ITSELF = "It is tried again every few minutes, and goes back on sale automatically."
 
 
 def title(obstacle: Obstacle) -> str:
@@ -69,7 +69,7 @@ def _other_currency(pays_in: str, sold_in: str) -> str:
 def cause(obstacle: Obstacle, facts: Mapping[str, str]) -> str:
     """What is in the way, as operators read it."""
     if "currency" in facts:
-        return f"They pay in {facts['currency'].upper()} already, and a customer pays in one currency alone."
+        return f"They already pay in {facts['currency'].upper()}, and a customer can pay in only one currency."
     if "permission" in facts:
         return f"The key lacks the permission {facts['permission']}."
     return CAUSES[obstacle]
@@ -84,7 +84,7 @@ def listed(found: OffSale) -> str:
     """One entry of a list for operators, in a few lines."""
     scope = found.obstacle.scope
     what = "Everything" if scope is Scope.ACCOUNT else f"{found.product} at {found.price_id}"
-    whom = f", for {found.person_id} alone" if scope is Scope.PERSON else ""
+    whom = f", for {found.person_id} only" if scope is Scope.PERSON else ""
     advice = " ".join(filter(None, [cause(found.obstacle, found.facts), remedy(found.obstacle)]))
     said = f"\n  Stripe said: {found.told}" if found.told else ""
     return printable(f"{what}{whom}, off sale since {moment(found.since)}\n  {advice}{said}")

@@ -11,7 +11,7 @@ REMEDIES = {
     Code.UNKNOWN_PRICE: UNKNOWN_PRICE_REMEDY,
     Code.OTHER_PRICES: UNKNOWN_PRICE_REMEDY,
     Code.WRITTEN: UNKNOWN_PRICE_REMEDY,  # all that was remarked before there were codes
-    Code.NOT_FINALIZED: "Mend at the provider what it says, then have the invoice finalized there.",
+    Code.NOT_FINALIZED: "Fix the problem at the provider, then have the invoice finalized there.",
     Code.PAID_AFTER_END: "Refund it at the provider, or: tollkeeper grant {person} {product} --until DATE --note WHY",
     Code.SUBSCRIPTION_DISPUTED: "To end the subscription: tollkeeper end {source} --note WHY",
 }

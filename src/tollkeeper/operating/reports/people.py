@@ -65,9 +65,9 @@ def explanation_in_words(explained: Explanation, catalog: Catalog) -> None:
         say(remark)
     say("")
     if explained.trouble is not None:
-        say(f"The provider could not be asked ({explained.trouble}), so this is what is kept here.\n", style="red")
+        say(f"The provider could not be asked ({explained.trouble}), so this is what is stored here.\n", style="red")
     if explained.outdated:
-        say(f"The provider says otherwise by now: run `tollkeeper reconcile {person.id}`.\n", style="red")
+        say(f"The provider now says something different: run `tollkeeper reconcile {person.id}`.\n", style="red")
     section("To look at", CASE_COLUMNS, [case_row(one) for one in cases_of(explained, catalog)])
     told = TOLD_NOW if explained.trouble is None else TOLD_LAST
     section(told, PAYMENT_COLUMNS, [_payment_row(one) for one in explained.payments])
