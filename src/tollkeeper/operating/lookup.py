@@ -1,6 +1,6 @@
-"""Find the one person whom an operator means.
+"""Find the one person that an operator means.
 
-Who gets access or loses it is never found by a name, for anybody may choose theirs.
+Nobody gets or loses access by name, because people choose their names.
 """
 
 import difflib
@@ -34,7 +34,7 @@ class Found:
 
     @property
     def sentence(self) -> str:
-        """Whom an operator's word was about."""
+        """The person that an operator named."""
         signs_in = f"who signs in with {' and '.join(self.issuers)}" if self.issuers else "who cannot sign in any more"
         return printable(f"Found {self.person.name}, {self.person.id}, {signs_in}.")
 
@@ -42,7 +42,7 @@ class Found:
 def the_person(conn: Connection, who: str) -> Found:
     """The one person with this id, or this e-mail address as an issuer verified it.
 
-    Raises ``PersonUnclear`` for anything else, with those who may be meant.
+    Raises ``PersonUnclear`` for anything else, with suggestions.
     """
     found = _by_id_or_address(conn, who)
     if found is None:
@@ -51,7 +51,7 @@ def the_person(conn: Connection, who: str) -> Found:
 
 
 def somebody_called(conn: Connection, who: str) -> Found:
-    """The same for those who only want to read, and may say a whole name, if one person alone is called that."""
+    """The same for commands that only read: a full name is enough too, if only one person has it."""
     found = _by_id_or_address(conn, who)
     if found is None:
         found = _only(conn, people.called(conn, who, NAMED + 1), "are called that")
@@ -92,9 +92,9 @@ def _listed(conn: Connection, found: tuple[Person, ...]) -> str:
 
 
 def _near(conn: Connection, who: str) -> tuple[Person, ...]:
-    """Those whose name or address holds what was said, or else a part of it, or else is spelled nearly so.
+    """People whose name or address contains the text, or else a part of it, or else is spelled almost like it.
 
-    What may be an address is looked for among addresses alone.
+    What may be an address is looked for only among addresses.
     """
     for part in _parts(who):
         if found := people.search(conn, part, NAMED + 1):

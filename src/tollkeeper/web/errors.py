@@ -1,4 +1,4 @@
-"""Errors to answers, in one place: a page for people, problem details (RFC 9457) for programs."""
+"""Turns errors into answers, in one place: a page for people, problem details (RFC 9457) for programs."""
 
 import logging
 from collections.abc import Mapping
@@ -76,7 +76,7 @@ ANSWERS: dict[type[Exception], Answer] = {
 
 AFTER_A_MINUTE = {"Retry-After": "60"}
 
-# What no repeated request gets past, so that nobody is told when to come back.
+# Errors that repeating the request cannot fix, so no answer says when to come back.
 LASTING = (ProviderRefused,)
 
 
@@ -94,7 +94,7 @@ async def http_error(request: Request, error: Exception) -> Response:
 
 
 async def refused(request: Request, error: Exception) -> Response:
-    """Answer a request that is refused for what it is."""
+    """Answer a request that is refused."""
     assert isinstance(error, Refused)  # noqa: S101 - registered for nothing else
     headers = {401: {"WWW-Authenticate": "Cookie"}, 429: AFTER_A_MINUTE, 503: AFTER_A_MINUTE}.get(error.status)
     log.info("refused", status=error.status, reason=error.detail)
@@ -111,7 +111,7 @@ async def known(request: Request, error: Exception) -> Response:
 
 
 async def not_for_sale(request: Request, error: Exception) -> Response:
-    """409: the request is sound, but not in the state that what it is about is in now (RFC 9110, section 15.5.10).
+    """409: the request is valid, but conflicts with the current state (RFC 9110, section 15.5.10).
 
     Not 503, which would have browsers, programs and proxies try again. It is logged where it is found.
     """
@@ -121,7 +121,7 @@ async def not_for_sale(request: Request, error: Exception) -> Response:
 
 
 async def unexpected(request: Request, error: Exception) -> Response:
-    """Answer what nobody thought of. It is logged where it is caught, and nothing of it is shown."""
+    """Answer an unexpected error. It is logged where it is caught, and no detail of it is shown."""
     return answer(request, 500, DETAILS[500])
 
 

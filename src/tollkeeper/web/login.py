@@ -36,7 +36,7 @@ SYSTEMS = (
 
 
 async def login(request: Request) -> Response:
-    """``GET /login``: one issuer, straight there; several, a choice."""
+    """``GET /login``: with one issuer, redirect to it; with several, a choice."""
     site = site_of(request)
     wanted = wanted_page(site, request.query_params.get("return_to")) or site.config.front_page
     visitor = await visitor_of(request)
@@ -52,7 +52,7 @@ async def login(request: Request) -> Response:
 
 
 async def begin(request: Request) -> Response:
-    """``GET /login/{issuer}``: off to the issuer."""
+    """``GET /login/{issuer}``: redirect to the issuer."""
     return await _begin(request, request.path_params["issuer"])
 
 
@@ -68,7 +68,7 @@ async def _begin(request: Request, issuer_id: str) -> Response:
 
 
 def callback_url(site: Site, issuer_id: str) -> str:
-    """Where an issuer sends the browser back to. Each has its own, so that none can answer for another."""
+    """Where an issuer sends the browser back to. Each issuer has its own, so that none can answer for another."""
     return f"{site.config.base_url}/login/{issuer_id}/callback"
 
 
@@ -104,7 +104,7 @@ async def callback(request: Request) -> Response:
 
 
 async def to_wanted(request: Request) -> Response:
-    """``GET /login/wanted/{mark}``: on to the page that somebody signed in for, if its address is a long one."""
+    """``GET /login/wanted/{mark}``: redirect to the page that somebody signed in for, if its address is long."""
     mark = request.path_params["mark"]
     if not re.fullmatch("[0-9a-f]{16}", mark):
         raise Refused(404, "There is no such page.")
@@ -113,7 +113,7 @@ async def to_wanted(request: Request) -> Response:
 
 
 async def _no_attempt(request: Request) -> Response:
-    """A second tab that comes back late, or a callback that was not begun in this browser: nobody is signed in."""
+    """A second tab that comes back late, or a callback that this browser did not start: nobody is signed in."""
     if await visitor_of(request):
         return go(request, "/")
     raise Refused(400, "This sign-in was not started in this browser, or took too long. Please start again.")
@@ -152,7 +152,7 @@ async def _sign_in(request: Request, answer: Response, identity: Identity, attem
 async def _by_another_tab(site: Site, visitor: Visitor, identity: Identity, attempt: Pending) -> bool:
     """Whether this very person was signed in since the attempt began.
 
-    To put a new login session in the place of that one would sign the other tab out while its page is being loaded.
+    Replacing that login session with a new one would sign the other tab out while its page is loading.
     """
     return visitor.login_session_id != attempt.login_session_id and await site.services.database.read(
         people.has_identity, visitor.person.id, identity
@@ -189,7 +189,7 @@ async def _logout(request: Request, visitor: Visitor) -> Response:
 
 
 def signed_out(request: Request, answer: Response | None = None) -> Response:
-    """An answer that takes the login cookie away; to the landing page, unless another one is given."""
+    """An answer that deletes the login cookie; a redirect to the landing page, unless another answer is given."""
     config = site_of(request).config
     answer = answer or go(request, "/")
     answer.delete_cookie(

@@ -1,4 +1,4 @@
-"""Another plan instead of a second subscription: what that costs, and off to where it is confirmed."""
+"""Another plan instead of a second subscription: what it costs, and the redirect to where it is confirmed."""
 
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -26,13 +26,13 @@ from tollkeeper.wording.products import OTHER_ACCOUNT
 
 log = structlog.get_logger()
 
-# The longest address that Stripe leads back to, and that ours is. A page that is wanted is left out where it is longer.
+# The longest return address that Stripe accepts. If ours would be longer, the wanted page is left out.
 LONGEST = 5000
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The change that a visitor asks for, as it is in the request: of nothing in it is anything believed."""
+    """The change that a visitor asks for, as it is in the request: none of it is trusted."""
 
     product: Product
     price_id: str
@@ -40,7 +40,7 @@ class Wish:
 
 
 def page_of(product: Product, price_id: str, return_to: str | None) -> str:
-    """The address, below our own, of the page that tells what a change costs."""
+    """The path of the page that says what a change costs."""
     return _with_return(f"/purchase/change?product={quote(product.key)}&price={quote(price_id)}", "&", return_to)
 
 
@@ -99,14 +99,14 @@ def _changed(advice: Advice) -> Has:
 
 
 def _way_back(site: Site, return_to: str | None) -> str:
-    """By the page that brings the account up to date."""
+    """Through the page that updates the account."""
     return _with_return(f"{site.config.base_url}/account/billing", "?", return_to)
 
 
 async def _refused(
     request: Request, visitor: Visitor, wish: Wish, advice: Advice, refusal: ProviderRefused
 ) -> Response:
-    """The visitor is told what to do instead, and the operator what to mend."""
+    """Tell the visitor what to do instead, and the operator what to fix."""
     log.warning("no change of plan", reason=str(refusal), advice=refusal.advice or None, price=wish.price_id)
     return await _page(request, visitor, wish, advice, None)
 

@@ -1,4 +1,4 @@
-"""Buy: off to the hosted checkout page, and back. Nothing is granted on the word of a browser."""
+"""Buy: to the hosted checkout page, and back. Nothing is granted because a browser says so."""
 
 import re
 
@@ -34,12 +34,12 @@ from tollkeeper.web.return_to import KEPT_SECONDS, after_paying, arrive, keep, k
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in
 
-# The confirming page looks again after this many seconds: soon at first, then ever more slowly, for some payments take
+# The confirming page checks again after this many seconds: soon at first, then less often, as some payments take
 # days.
 LOOK_AGAIN = 3
 LOOK_AGAIN_AT_MOST = 300
 
-# Granted, too: where a reconcile that began later has the writing of it.
+# Includes granted: a reconcile that began later will write it.
 STILL_CONFIRMING = frozenset({Verdict.PENDING, Verdict.GRANTED})
 
 
@@ -80,7 +80,7 @@ async def begin(request: Request, visitor: Visitor) -> Response:
 async def _beside(
     request: Request, visitor: Visitor, form: FormData, product: Product, price_id: str | None, wanted: str | None
 ) -> Response | None:
-    """The answer to whoever has something that bears on what they want to buy, and was not told so yet."""
+    """The answer to a visitor who has something that matters for what they want to buy, and has not been told yet."""
     site = site_of(request)
     price = price_id or site.services.catalog.price_on_sale(product, site.services.provider.name)
     if price is None:
@@ -101,7 +101,7 @@ async def _beside(
 
 
 async def to_mend_first(request: Request, visitor: Visitor, product: Product) -> Response:
-    """Nobody subscribes twice: who has a subscription that gives no access is led to where it is mended, or ended."""
+    """Nobody subscribes twice: a visitor whose subscription gives no access is sent to fix or end it."""
     site = site_of(request)
     plans = await plans_of(site, visitor)
     return site.pages.render(
@@ -117,7 +117,7 @@ async def to_mend_first(request: Request, visitor: Visitor, product: Product) ->
 async def success(request: Request, visitor: Visitor) -> Response:
     """``GET /purchase/success``: what the provider says became of the visitor's own order.
 
-    Whoever paid to see a page behind a gate is sent on to that.
+    A visitor who paid to see a page behind a gate is sent to that page.
     """
     site = site_of(request)
     order = await own_order(request, visitor)
@@ -142,12 +142,12 @@ async def _verdict(site: Site, order: Order) -> Verdict | None:
         return Verdict.PENDING
     found = done.of_order(order) if done else None
     if found is None and order.recurring and await _checkout_state(site, order) == "complete":
-        return Verdict.PENDING  # a subscription may be told of a little later
+        return Verdict.PENDING  # a subscription may be reported a little later
     return found.verdict if found else None
 
 
 async def _withheld(site: Site, order: Order) -> bool:
-    """Whether an operator took back what the order gave, so that nothing is left to be confirmed."""
+    """Whether an operator revoked what the order gave, so that there is nothing left to confirm."""
     return any(grant.withheld is not None for grant in await site.services.database.read(grants.of_order, order))
 
 
@@ -181,7 +181,7 @@ async def _done(request: Request, visitor: Visitor, order: Order, grant: Grant) 
 
 
 def confirming(request: Request, visitor: Visitor, order: Order) -> Response:
-    """Paid, as far as the buyer can tell, but not yet as far as the provider says. The page looks again by itself."""
+    """Paid, as far as the buyer can tell, but not yet according to the provider. The page keeps checking."""
     here = f"{request.url.path}?{request.url.query}"
     age = site_of(request).services.clock() - order.created_at
     refresh = {"Refresh": str(max(LOOK_AGAIN, min(age // 20, LOOK_AGAIN_AT_MOST)))}
@@ -192,7 +192,7 @@ def confirming(request: Request, visitor: Visitor, order: Order) -> Response:
 
 @signed_in
 async def cancel(request: Request, visitor: Visitor) -> Response:
-    """``GET /purchase/cancel``: nothing was charged, and the same checkout is still open. Said only where it is so."""
+    """``GET /purchase/cancel``: nothing was charged, and the same checkout is still open. Shown only if true."""
     site = site_of(request)
     order = await own_order(request, visitor)
     product = site.services.catalog.find(order.product) if order else None
@@ -223,7 +223,7 @@ async def _checkout_state(site: Site, order: Order) -> str | None:
 
 
 async def own_order(request: Request, visitor: Visitor) -> Order | None:
-    """The visitor's own order behind ``session_id``. Somebody else's and nobody's look the same from outside."""
+    """The visitor's own order for ``session_id``. Somebody else's order and no order look the same from outside."""
     site = site_of(request)
     given = request.query_params.getlist("session_id")
     if len(given) != 1 or not re.fullmatch(r"[A-Za-z0-9_]{1,255}", given[0]):

@@ -1,4 +1,4 @@
-"""What to tell whoever may not pass: sign in, buy, or nothing that would help."""
+"""The answers to visitors who may not pass: sign in, buy, or nothing that would help."""
 
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -24,7 +24,7 @@ class Refusal:
     buy: str
     """The address of the page that sells the feature."""
     remedy: str | None
-    """Where to send a browser, to come back to the page it asked for; None where nothing helps."""
+    """Where to send a browser, so that it comes back to the page it asked for; None if nothing helps."""
 
     def as_redirect(self) -> Response | None:
         """For a browser that waits for a page."""
@@ -42,7 +42,7 @@ class Refusal:
 
 
 def refusal(decision: SignIn | Pay | Deny, feature: str, *, base_url: str, page: str | None) -> Refusal:
-    """What to tell of a decision that lets nobody in. ``page`` is where a browser may come back to, judged already."""
+    """The refusal for a decision that lets nobody in. ``page`` is where a browser may come back to, already checked."""
     back = {"return_to": page} if page else {}
     sign_in, pricing = f"{base_url}/login", f"{base_url}/pricing"
     buy = pricing + query({"feature": feature})
@@ -62,6 +62,6 @@ def query(parameters: dict[str, str]) -> str:
 
 
 def is_navigation(headers: Headers) -> bool:
-    """Whether a person waits for a page. Browsers say so themselves (Fetch Metadata); of others, who accepts HTML."""
+    """Whether a person waits for a page. Browsers say so (Fetch Metadata); other clients if they accept HTML."""
     mode = headers.get("sec-fetch-mode")
     return mode == "navigate" if mode else "text/html" in headers.get("accept", "")

@@ -1,4 +1,4 @@
-"""The page that a visitor first asked for: kept in the browser while they sign in and pay, judged anew at each use."""
+"""The page that a visitor first asked for: kept in the browser while they sign in and pay, checked at each use."""
 
 from itsdangerous import BadData
 from itsdangerous.encoding import base64_decode, base64_encode
@@ -31,7 +31,7 @@ def wanted_page(site: Site, address: object) -> str | None:
 
 
 def to_page(page: str, headers: dict[str, str] = NO_STORE) -> Response:
-    """Send the browser to a page that it may be sent to, in the very characters in which it was asked for."""
+    """Send the browser to a page that it may be sent to, with exactly the characters that it asked for."""
     return Response(status_code=303, headers={"Location": page} | headers)
 
 
@@ -41,9 +41,9 @@ def after_paying(site: Site) -> str:
 
 
 def keep(request: Request, answer: Response, page: str, *, at: str, seconds: int) -> None:
-    """Have the browser bring a page along when it comes back to the path ``at``, and nowhere else.
+    """Have the browser send a page's address when it comes back to the path ``at``, and nowhere else.
 
-    On all other requests it would be a burden: servers refuse heads that are too long.
+    It must not be part of other requests: servers refuse headers that are too long.
     """
     config = site_of(request).config
     text = base64_encode(page).decode() + END
@@ -65,9 +65,9 @@ def kept(request: Request) -> str | None:
     for number in range(PIECES):
         piece = cookie_in(request.headers.raw, _cookie(request, number))
         text += piece
-        if piece.endswith(END):  # what follows is of a longer page before it
+        if piece.endswith(END):  # what follows belongs to an earlier, longer page
             return wanted_page(site_of(request), _decoded(text.removesuffix(END)))
-        if not piece:  # without which the others would be another page
+        if not piece:  # without it, the others would make a different page
             break
     return None
 
@@ -80,14 +80,14 @@ def _decoded(text: str) -> str | None:
 
 
 def arrive(request: Request, page: str, *, at: str) -> Response:
-    """Send the browser to the page that was kept for the path ``at``, which it need not bring along any longer."""
+    """Send the browser to the page that was kept for the path ``at``, and delete it from the browser."""
     answer = to_page(page)
     forget(request, answer, at=at)
     return answer
 
 
 def forget(request: Request, answer: Response, *, at: str) -> None:
-    """Have the browser forget the page that was kept for the path ``at``."""
+    """Delete the page that was kept for the path ``at`` from the browser."""
     for number in range(PIECES):
         answer.delete_cookie(
             _cookie(request, number), path=at, secure=site_of(request).config.secure, httponly=True, samesite="lax"
@@ -95,5 +95,5 @@ def forget(request: Request, answer: Response, *, at: str) -> None:
 
 
 def _cookie(request: Request, number: int) -> str:
-    # Not __Host-, which allows no path. What another host of the domain plants here is judged, like any link.
+    # Not __Host-, which allows no path. If another host of the domain plants a value here, it is checked like any link.
     return site_of(request).config.cookie(f"tollkeeper_wanted-{number}", "__Secure-")

@@ -1,4 +1,4 @@
-"""PURE. What operators read who adopt payments or dismiss them: what stands in the way, and what to do instead."""
+"""PURE. What operators read when they adopt or dismiss payments: what prevents it, and what to do instead."""
 
 from tollkeeper.model.access import Grant, Verdict
 from tollkeeper.model.orders import Order
@@ -42,7 +42,7 @@ def product_to_say(price_id: str) -> str:
 
 
 def account_deleted(person: Person) -> str:
-    """Somebody who is no more."""
+    """A person whose account was deleted."""
     return f"{person.id} has deleted their account. Nothing can be assigned to it."
 
 
@@ -52,7 +52,7 @@ def paid_by_another(payment: str, person_id: str) -> str:
 
 
 def adopted_already(payment: str, order: Order | None = None) -> str:
-    """What is tied to somebody."""
+    """A payment that is already adopted."""
     if order is None:
         return f"{payment} was adopted a moment ago."
     undo = f"tollkeeper revoke {order.person_id} {order.product} --note WHY"
@@ -76,6 +76,6 @@ def not_to_adopt(payment: str, one: Noted | None) -> str:
 
 
 def other_sales(count: int) -> str:
-    """How many sales on the account are none of this site's."""
+    """How many sales on the account do not concern this site."""
     sales = "1 other sale" if count == 1 else f"{count} other sales"
     return f"Not shown: {sales} on the account, unrelated to this site. To list them: --all."

@@ -22,7 +22,7 @@ def allowed(name: str, feature: str, grant: Grant, *, by_operator: bool) -> str:
 
 
 def denied(name: str, feature: str, obstacle: str) -> str:
-    """Who may not, and what stands in the way."""
+    """Who may not, and why."""
     return stopped(f"{name} may not use {feature}, because {obstacle}")
 
 
@@ -39,7 +39,7 @@ def _note(reason: Reason) -> str:
 
 
 def origin(grant: Grant, by_operator: bool) -> str:
-    """Where a grant comes from. Of those that a provider's word gave, only subscriptions last until a time."""
+    """Where a grant comes from. Of the grants based on a payment, only those of subscriptions have an end."""
     if by_operator:
         return f"an operator's grant of {day(grant.since)}"
     if grant.until is not None:
@@ -88,7 +88,7 @@ MONEY_GONE = "; all of that money has gone back"
 
 
 def obstacle(one: Noted, ending: str = "") -> str:
-    """A payment that gives no access, and why. What is said of a dispute tells already when access begins."""
+    """A payment that gives no access, and why. The text about a dispute already says when access begins."""
     ending = "" if one.reason.code is Code.DISPUTED else ending
     return f"{payment_of(one)} {clause(one.reason)}{ending}"
 
@@ -102,12 +102,12 @@ def paid_elsewhere(one: Noted) -> str:
 
 
 def paid_to_others(one: Noted) -> str:
-    """What was bought on the same account, of somebody else."""
+    """What was bought on the same account, from somebody else."""
     return f"nothing was paid for here: {obstacle(one)}"
 
 
 def adopted(order: Order, name: str) -> str:
-    """What was bought elsewhere and tied to a person."""
+    """What was bought elsewhere and assigned to a person."""
     what = f"{'Subscription' if order.recurring else 'Purchase'} {order.adopts}"
     note = _note(order.adoption) if order.adoption else ""
     return stopped(f"{what} was not ordered here: an operator assigned it to {name} on {day(order.created_at)}: {note}")
@@ -140,7 +140,7 @@ def namesake(one: Namesake) -> str:
 
 
 def of_an_earlier_period(invoice: Invoice, currency: str) -> str:
-    """What became of the money for a period that is over; it does not change what the present one gives."""
+    """What became of the money for a period that is over; it does not change what the current one gives."""
     what = f"The payment of {money(invoice.paid, currency)} for the period from {day(invoice.starts)}"
     if invoice.refunded:
         how = "in full" if invoice.refunded >= invoice.paid else f"by {money(invoice.refunded, currency)}"
@@ -149,7 +149,7 @@ def of_an_earlier_period(invoice: Invoice, currency: str) -> str:
 
 
 def dismissed(payment: str, why: Dismissal) -> str:
-    """What an operator wants to see no more, and how they get it back."""
+    """What an operator dismissed, and how to undo that."""
     told = stopped(f"Dismissed on {day(why.dismissed_at)}: {_note(why.reason)}")
     return f"{told} To undo: tollkeeper payments restore {payment}"
 
@@ -190,7 +190,7 @@ def no_such_subscription(source: str) -> str:
 
 
 def nothing_paid_back(grant: Grant) -> str:
-    """Money that is still here when an operator has ended the access that it paid for."""
+    """Money that was not refunded when an operator ended the access that it paid for."""
     paid = f"{grant.reference or grant.source} ({price(grant.amount, grant.currency)})"
     return f"Nothing was refunded: refund {paid} at the provider, if it should be."
 

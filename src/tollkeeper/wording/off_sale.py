@@ -1,4 +1,4 @@
-"""PURE. What cannot be sold at the moment, in words: to whoever wanted to buy it, and to operators."""
+"""PURE. What cannot be sold at the moment, in words: for its buyers, and for operators."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from tollkeeper.errors import Obstacle, Scope
 from tollkeeper.model.selling import OffSale
 from tollkeeper.words import iso, moment, printable
 
-# What stands in the way, as operators read it, and how to mend it.
+# The cause, as operators read it, and how to fix it.
 CAUSES = {
     Obstacle.PRICE_ARCHIVED: "Its price, or the product of that price, is archived.",
     Obstacle.PRICE_MISSING: "The account of the key has no such price in this mode.",
@@ -67,7 +67,7 @@ def _other_currency(pays_in: str, sold_in: str) -> str:
 
 
 def cause(obstacle: Obstacle, facts: Mapping[str, str]) -> str:
-    """What is in the way, as operators read it."""
+    """The cause, as operators read it."""
     if "currency" in facts:
         return f"They already pay in {facts['currency'].upper()}, and a customer can pay in only one currency."
     if "permission" in facts:
@@ -76,7 +76,7 @@ def cause(obstacle: Obstacle, facts: Mapping[str, str]) -> str:
 
 
 def remedy(obstacle: Obstacle) -> str:
-    """What an operator is to do; empty where only what the provider said can tell."""
+    """What an operator should do; empty if only the provider's own message says so."""
     return REMEDIES.get(obstacle, "")
 
 
@@ -91,7 +91,7 @@ def listed(found: OffSale) -> str:
 
 
 def not_known(trouble: str) -> str:
-    """Why nobody can say what is off sale."""
+    """Why it is unknown what is off sale."""
     return f"What is off sale is not known: {trouble}"
 
 

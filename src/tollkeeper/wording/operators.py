@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from tollkeeper.reasons import Code, Reason
 from tollkeeper.wording.forms import Variants, facts_of, filled, fitting, stopped
 
-# For operators: a sentence by itself, and the rest of one that begins with the payment or the subscription.
+# For operators: a complete sentence, and the rest of a sentence that begins with the payment or the subscription.
 OPERATORS: Mapping[Code, Variants] = {
     Code.PAID: {
         "free discount": (
@@ -254,7 +254,7 @@ OPERATORS: Mapping[Code, Variants] = {
 }
 
 
-# What is added to a reason for access where these facts are there: what comes next, and what was overlooked.
+# What is added to a reason for access if these facts are present: what comes next, and what the policy tolerated.
 ADDED = {
     "ends": "; it ends on {ends:day}",
     "ended_for": ", because everything it gives was bought for good ({ended_for})",
@@ -286,7 +286,7 @@ def _for_operators(reason: Reason, which: int) -> str:
 
 
 def sentence(reason: Reason) -> str:
-    """A reason as a sentence by itself, for operators and the log."""
+    """A reason as a complete sentence, for operators and the log."""
     return stopped(_for_operators(reason, 0))
 
 

@@ -1,4 +1,4 @@
-"""PURE. The part of the wording room about products that stand to each other: told before paying, and after."""
+"""PURE. Texts about related products, shown before paying and after."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,7 +12,7 @@ BOUGHT_TWICE = "bought twice"
 
 
 def why_surplus(one: Surplus) -> str:
-    """What was paid for twice."""
+    """Why something counts as paid for twice."""
     if one.grant.product == one.beside.product and one.later:
         return "An earlier payment for the same product still counts."
     how = "was bought for good" if one.beside.until is None else "is paid for as well"
@@ -28,7 +28,7 @@ def undo_surplus(one: Surplus) -> str:
 
 
 def paid_twice(one: Surplus, beside: str) -> str:
-    """The same, for whoever pays. ``beside`` is the name of the product that gives all of it."""
+    """The same, for the person who pays. ``beside`` is the name of the product that gives all of it."""
     if one.grant.until is None:
         return f"You already had all of this with {beside}. Please write to us about this payment."
     end = "" if one.grant.reason["ends"] else " End this one under Manage billing: you keep your access."
@@ -46,13 +46,13 @@ OTHER_ACCOUNT = "No customer of this account has the subscription."
 
 
 def instead(one: Beside, other: str) -> str:
-    """What a change of plan would be, beside the button for it. ``other`` is what is subscribed to now."""
+    """What a change of plan would do, next to its button. ``other`` is the current subscription."""
     if one.relation is Relation.CONTAINED:
         return f"You already have all of this with {other}. You can still change your plan to it."
     return f"You subscribe to {other}: this changes your plan, so that you do not pay for both."
 
 
-# By how what is bought stands to the product of a subscription, and by what is so: the first entry that fits counts.
+# By the relation of what is bought to the product of a subscription, and by facts: the first entry that fits is used.
 BESIDE_ONCE: Mapping[Relation, Mapping[str, str]] = {
     Relation.CONTAINS: {
         "ends": "{wanted} gives for good everything that your subscription to {other} does. That subscription ends on"
@@ -99,7 +99,7 @@ BESIDE_SUBSCRIBING: Mapping[Relation, Mapping[str, str]] = {
 def beside(
     one: Beside, advice: Advice, *, wanted: str, other: str, period_end: int | None, shared: Iterable[str]
 ) -> str:
-    """What a subscription means for what is bought beside it. ``wanted`` and ``other`` are the products' names.
+    """What a subscription means for another purchase. ``wanted`` and ``other`` are the products' names.
 
     ``period_end`` is in Unix seconds; ``shared`` are the features that both unlock.
     """

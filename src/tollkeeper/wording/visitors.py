@@ -1,4 +1,4 @@
-"""Each reason in words for the visitor whom it is about."""
+"""Each reason in words for the visitor that it is about."""
 
 from collections.abc import Mapping
 
@@ -113,7 +113,7 @@ VISITORS: Mapping[Code, Variants] = {
 def for_visitor(
     reason: Reason, *, until: int | None = None, lapsed: bool = False, cardless: bool = False
 ) -> tuple[str, str]:
-    """A reason for whom it is about: in a word or two, and in a sentence.
+    """A reason for the visitor it is about: in a word or two, and in a sentence.
 
     ``until`` (Unix seconds) is when the access ends, or ended. ``lapsed``: it gives none, though it was granted.
     ``cardless``: a trial was begun without a card.

@@ -55,7 +55,7 @@ def listed_json(one: Listed) -> dict[str, Any]:
 
 
 def explanation_in_words(explained: Explanation, catalog: Catalog) -> None:
-    """The answers first, then what they rest on."""
+    """The answers first, then the evidence."""
     person = explained.person
     say(f"{person.name}  {person.email or 'no e-mail address'}  {person.id}")
     say(f"First here on {day(person.created_at)}; signs in with {', '.join(explained.issuers) or 'nothing'}.\n")
@@ -242,7 +242,7 @@ def found_json(found: Found) -> dict[str, Any]:
 
 
 def revoked_in_words(found: Found, ended: Sequence[Grant]) -> None:
-    """Whom the command found, what they may use no longer, and which money is still here."""
+    """Whom the command found, what they may no longer use, and which money was not refunded."""
     person = found.person
     say(found.sentence)
     say(f"{person.name} ({person.id}) does not hold {ended[0].product} any more.")

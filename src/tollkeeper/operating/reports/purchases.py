@@ -63,7 +63,7 @@ def dismissed_in_json(done: Sequence[Noted], note: str) -> None:
 
 
 def adopted_in_words(done: Adopted) -> None:
-    """What was tied to whom, and what comes of it."""
+    """What was assigned to whom, and the result."""
     person, found = done.whom.person, done.found
     say(done.whom.sentence)
     say(f"{found.payment} is assigned to {person.name} ({person.id}), and follows the provider from now on.")

@@ -9,7 +9,7 @@ DONE = {"make": "made", "change": "changed"}
 
 
 def set_up_in_words(done: SetUp, *, dry_run: bool) -> None:
-    """What was made, what to set, and what else to know."""
+    """What was created, what to set, and what else to know."""
     say(f"Stripe account {done.account}, {'live' if done.live else 'test'} mode\n", style="bold")
     for step in done.steps:
         verb = f"would {step.action}" if dry_run else DONE[step.action]
