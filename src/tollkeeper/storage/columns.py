@@ -21,7 +21,7 @@ class AsJson(TypeDecorator[Any]):
     got: Callable[[Any], Any]
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        """See ``TypeDecorator``. Keys are sorted, so that the same is always the same text."""
+        """See ``TypeDecorator``. Keys are sorted, so that equal values are always the same text."""
         return None if value is None else json.dumps(type(self).put(value), sort_keys=True, ensure_ascii=False)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
@@ -30,7 +30,7 @@ class AsJson(TypeDecorator[Any]):
 
 
 def reason_to_json(reason: Reason) -> dict[str, Any]:
-    """A reason as it is kept, and told to programs."""
+    """A reason as it is stored, and shown to programs."""
     return {"code": reason.code.value, **reason.facts}
 
 
@@ -47,7 +47,7 @@ class ReasonColumn(AsJson):
 
 
 class Several(AsJson):
-    """Several of them; none at all is NULL, so that an index can hold just those that there are."""
+    """Several of them; an empty list is NULL, so that an index can hold only rows that have some."""
 
     cache_ok = True
 
