@@ -10,7 +10,7 @@ from tollkeeper.reasons import Reason
 
 
 def in_force(until: int | None, now: int) -> bool:
-    """Whether what lasts until a time (Unix seconds; None: for good) is still in force. At the time itself it is over."""
+    """Whether what lasts until a time (Unix seconds; None: for good) is in force. At the time itself it is over."""
     return until is None or until > now
 
 
