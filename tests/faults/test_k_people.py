@@ -223,7 +223,7 @@ def test_k77_an_issuer_that_is_no_longer_to_be_chosen_is_named_without_a_way_the
     site.look(partial(keep_grant, reason=because(Code.PAID)), one.id, "cs_test_of_the_twin")
     browser = signed_in(site, "Alice Example", "alice@example.com")
     asked = buy(browser)
-    assert "signed in by https://gone.example, has Flying lessons already" in asked.text
+    assert "which signs in with https://gone.example, already has Flying lessons" in asked.text
     assert "instead" not in asked.text
 
 
