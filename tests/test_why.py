@@ -81,8 +81,8 @@ async def test_a_renewal_that_stays_a_draft(shop: Shop) -> None:
     shop.world.set("drafts", seconds="never")
     shop.world.pass_time(RENEWED)
     assert re.fullmatch(
-        rf"Dana Draft may use reports until {ON}, because {SUB} has not been paid since {ON} \(a draft, not asked"
-        rf" for\)\.",
+        rf"Dana Draft may use reports until {ON}, because {SUB} has not been paid since {ON} \(a draft, payment"
+        rf" not requested\)\.",
         await told(shop, person, r"^not finalized: Invoice in_\w+ for the period from .* stays a draft"),
     )
 
