@@ -244,7 +244,7 @@ async def test_k75_a_dismissed_payment_leaves_list_and_metric_and_comes_back_by_
     assert (list(await cases(shop)), (await unexplained(shop))[Verdict.UNCLAIMED]) == ([payment], 1)
     with pytest.raises(NotDone, match="was not dismissed"):
         await restore(shop, payment)
-    with pytest.raises(NotDone, match="nothing to look at"):
+    with pytest.raises(NotDone, match="not a payment that needs a look"):
         await dismiss(shop, "pi_unheard_of")
 
 
