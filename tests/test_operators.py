@@ -131,14 +131,14 @@ def test_why_explains_six_people(site: Site, tmp_path: Path) -> None:
         "Rita Refund": rf"Rita Refund may not use dashboard, because {PAYMENT} was refunded in full;"
         rf" access ended on {DAY}\.",
         "DORA@example.com": rf"Dora Dispute may not use dashboard, because {PAYMENT} is disputed by the buyer's bank,"
-        rf" and gives no access unless that is won; access ended on {DAY}\.",
+        rf" and gives no access unless the dispute is won; access ended on {DAY}\.",
         "Della Debit": rf"Della Debit may not use dashboard, because {PAYMENT} is still being processed;"
         r" access begins when it succeeds\.",
         "greta@example.com": rf"Greta Granted may use dashboard until {DAY}, because an operator granted it on {DAY}:"
         r" Won it in the raffle\.",
         "Lena Link": rf"Lena Link may not use dashboard, because nothing was paid for here: {PAYMENT} was made with the"
-        r" same e-mail address, but through a payment link or the like; it is unclaimed, since an address is no proof"
-        r" of who paid\.",
+        r" same e-mail address, but through a payment link or something similar; it is unclaimed, because an address is"
+        r" no proof of who paid\.",
         "nora never": r"Nora Never may not use dashboard, because nothing was ever bought\.",
         "Bert Begun": r"Bert Begun may not use dashboard, because nothing was ever paid:"
         rf" a purchase was begun on {DAY} and not finished\.",

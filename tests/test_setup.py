@@ -301,7 +301,7 @@ def test_a_price_of_one_product_needs_no_products(seller: Seller) -> None:
 
 def test_a_live_key_has_to_be_meant(seller: Seller) -> None:
     seller.sells(ONCE)
-    for key, option, words in (("sk_live_1", (), "Say --live"), (API_KEY, ("--live",), "is a test key")):
+    for key, option, words in (("sk_live_1", (), "Add --live"), (API_KEY, ("--live",), "is a test key")):
         ended = seller.says(*option, STRIPE_API_KEY=key, STRIPE_API_BASE="" if key != API_KEY else seller.sandbox.url)
         assert (ended.returncode, ended.stdout) == (1, "")
         assert words in ended.stderr

@@ -81,8 +81,8 @@ async def test_a_renewal_that_stays_a_draft(shop: Shop) -> None:
     shop.world.set("drafts", seconds="never")
     shop.world.pass_time(RENEWED)
     assert re.fullmatch(
-        rf"Dana Draft may use reports until {ON}, because {SUB} has not been paid since {ON} \(a draft, not asked"
-        rf" for\)\.",
+        rf"Dana Draft may use reports until {ON}, because {SUB} has not been paid since {ON} \(a draft, payment"
+        rf" not requested\)\.",
         await told(shop, person, r"^not finalized: Invoice in_\w+ for the period from .* stays a draft"),
     )
 
@@ -111,7 +111,7 @@ async def test_an_earlier_period_that_is_disputed(shop: Shop) -> None:
     shop.world.press(f"/control/payments/{first}/dispute", reason="fraudulent")
     assert re.fullmatch(
         rf"Ella Earlier may not use reports, because {SUB} has an earlier payment, for the period from {ON}, that is"
-        rf" disputed by the buyer's bank, and gives no access unless that is won; access ended on {ON}\.",
+        rf" disputed by the buyer's bank, and gives no access unless the dispute is won; access ended on {ON}\.",
         await told(shop, person, r"€9\.00 for the period from .* is disputed by the buyer's bank"),
     )
 

@@ -27,7 +27,7 @@ def test_glossary_knows_every_noun_of_the_model() -> None:
 
 def rooms() -> list[str]:
     """The rooms in the architecture's table of the house, from top to bottom."""
-    house = text_of("docs/architecture.md").partition("## The house")[2].partition("### Where to begin")[0]
+    house = text_of("docs/architecture.md").partition("## The packages")[2].partition("### Where to start")[0]
     return [cell.removesuffix(".py").removesuffix("/") for cell in first_cells(house)]
 
 

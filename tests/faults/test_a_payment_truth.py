@@ -309,7 +309,7 @@ def test_a10_after_cancel_purchase_resumes_the_same_checkout(shop: Site, buyer: 
     cancelled = buyer.get("/purchase/cancel", session_id=checkout_id(hosted))
     assert "Nothing was charged" in cancelled.text
     assert buyer.submit(cancelled, "Purchase").headers["Location"] == str(hosted.url)
-    assert "Your checkout is under way" in buyer.get("/").text
+    assert "Your checkout is still open" in buyer.get("/").text
     assert [session.status for session in checkouts(shop, buyer)] == ["open"]
     assert "Payment done" in buyer.follow(buyer.pay(hosted)).text
 

@@ -31,7 +31,7 @@ POLICIES = {
     "coded": "promotion_codes = true",
     "gift": "",
 }
-KEPT = "Paid in full; disputed by the buyer's bank, and access kept unless that is lost."
+KEPT = "Paid in full; disputed by the buyer's bank, and access is kept unless the dispute is lost."
 
 
 def catalog(sandbox: Sandbox, **policies: str) -> str:
@@ -115,10 +115,10 @@ def dispute(site: Site, browser: Browser) -> str:
 def test_a11_a_refund_below_the_share_keeps_access_and_one_that_reaches_it_ends_it(mall: Site) -> None:
     browser = payer(mall, "half")
     refund(mall, browser, HALF - 1)
-    says(mall, browser, "Paid in full; 49 % refunded since, and access ends from 50 % on.")
+    says(mall, browser, "Paid in full; 49 % has been refunded since, and access ends at 50 %.")
     assert browser.enters()
     refund(mall, browser, 1)
-    says(mall, browser, "Refunded by 50 %, and access ends from 50 % on.")
+    says(mall, browser, "Refunded by 50 %, and access ends at 50 %.")
     assert not browser.enters()
     assert changes(mall, browser) == ["granted", "revoked"]
 
@@ -126,7 +126,7 @@ def test_a11_a_refund_below_the_share_keeps_access_and_one_that_reaches_it_ends_
 def test_a11_without_a_share_only_a_full_refund_ends_access(mall: Site) -> None:
     browser = payer(mall, "careful")
     refund(mall, browser, AMOUNT - 1)
-    says(mall, browser, "Paid in full; 99 % refunded since, and access ends from 100 % on.")
+    says(mall, browser, "Paid in full; 99 % has been refunded since, and access ends at 100 %.")
     assert browser.enters()
     refund(mall, browser, 1)
     says(mall, browser, "Refunded in full.")
@@ -136,7 +136,7 @@ def test_a11_without_a_share_only_a_full_refund_ends_access(mall: Site) -> None:
 def test_a11_a_partial_refund_that_fails_restores(mall: Site) -> None:
     browser = payer(mall, "half", REFUND_FAILS)
     made = refund(mall, browser, HALF)
-    says(mall, browser, "Refunded by 50 %, and access ends from 50 % on.")
+    says(mall, browser, "Refunded by 50 %, and access ends at 50 %.")
     assert not browser.enters()
     act(mall, f"refunds/{made}/fail")
     says(mall, browser, "Paid in full.")
@@ -303,7 +303,7 @@ def test_a11_a_changed_policy_acts_on_refunds_made_before_and_on_no_code_used_be
         refunded, free = payer(site, "pro"), newcomer(site)
         complete_free(free, redeemed(free, checkout(free, "pro"), promotion_code(sandbox, 100)))
         refund(site, refunded, HALF)
-        says(site, refunded, "Paid in full; 50 % refunded since, and access ends from 100 % on.")
+        says(site, refunded, "Paid in full; 50 % has been refunded since, and access ends at 100 %.")
         eventually(lambda: all(row.handled_at for row in site.rows(events)))
         assert refunded.enters()
         assert free.enters()
@@ -313,7 +313,7 @@ def test_a11_a_changed_policy_acts_on_refunds_made_before_and_on_no_code_used_be
         done = run_here("reconcile", "--all", folder=tmp_path, environment=site.settings)
         assert done.returncode == 0, done.stderr
         assert not refunded.enters()
-        assert reason(site, refunded) == "Refunded by 50 %, and access ends from 50 % on."
+        assert reason(site, refunded) == "Refunded by 50 %, and access ends at 50 %."
         assert free.enters()
         assert changes(site, free) == ["granted"]
         assert "Promotion code" not in checkout(newcomer(site), "pro").text

@@ -75,7 +75,7 @@ def assert_told_to_come_back(page: httpx2.Response) -> None:
     assert page.status_code == 503
     assert page.headers["Retry-After"] == "60"
     assert page.headers["Cache-Control"] == "no-store"
-    assert "The sign-in service does not answer at the moment. Please try again in a minute." in page.text
+    assert "The sign-in service is not responding at the moment. Please try again in a minute." in page.text
 
 
 @pytest.mark.parametrize(
@@ -153,5 +153,5 @@ def test_e39_new_keys_are_fetched_once_and_whoever_signs_with_others_is_refused(
 def assert_refused(browser: Browser) -> None:
     page = arrive(browser)
     assert page.status_code == 400
-    assert "Signing in did not work out" in page.text
+    assert "Signing in failed" in page.text
     assert "tollkeeper" not in browser.client.cookies

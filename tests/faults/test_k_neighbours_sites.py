@@ -66,7 +66,7 @@ def test_k75_two_sites_on_one_account_do_not_see_each_others_payments(
         assert (other["what"], other["what_to_do"], other["email"]) == ("unrelated", "", None)
         ended = run_here("payments", folder=tmp_path, environment=site.settings)
         assert "No payment needs a look." in ended.stdout
-        assert "1 other sale on the account, which nothing here is about: --all lists them" in ended.stdout
+        assert "1 other sale on the account, unrelated to this site. To list them: --all" in ended.stdout
 
 
 def test_k75_a_deleted_account_ends_nothing_of_a_neighbours(
@@ -103,11 +103,11 @@ def test_k76_the_commands(open_site: OpenSite, sandbox: Sandbox, tmp_path: Path)
         assert (refused.returncode, "--product PRODUCT" in refused.stderr) == (1, True)
         told = run("adopt", person, made, "--product", "dashboard", "--note", "By telephone")
         assert told.returncode == 0, told.stderr
-        assert f"{made} is tied to Nova Example ({person}), and follows the provider" in told.stdout
+        assert f"{made} is assigned to Nova Example ({person}), and follows the provider" in told.stdout
         assert "dashboard: granted. Paid until " in told.stdout
         assert someone.enters()
         assert json.loads(run("payments", "--json").stdout)["payments"] == []
-        assert "was not ordered here: an operator tied it to Nova Example" in run("why", person).stdout
+        assert "was not ordered here: an operator assigned it to Nova Example" in run("why", person).stdout
 
         link = stripe.payment_links.create({"line_items": [{"price": price, "quantity": 1}]})
         guest = Browser(site.url)

@@ -35,7 +35,7 @@ from tollkeeper.storage.tables import grants as grants_table
 from tollkeeper.storage.tables import people as people_table
 
 GITHUB = "https://github.com"
-BY_GITHUB = "An account with this address, signed in by GitHub, has this already."
+BY_GITHUB = "Another account with this address, which signs in with GitHub, already has this."
 CHECKOUT = "/purchase/checkout-session"
 MINUTE = 60
 
@@ -133,7 +133,7 @@ def test_k81_nobody_gets_access_by_a_name_or_half_an_address(site: Site, tmp_pat
     for command, *rest in GIVING:
         ended = ask(site, tmp_path, command, who, *rest)
         assert (ended.returncode, ended.stdout) == (1, ""), command
-        assert "Did you mean this person? Say so by id:" in ended.stderr
+        assert "Did you mean this person? Name them by id:" in ended.stderr
         assert f"  {alice.id}  Alice Example  alice@example.com  {site.settings['OIDC_ISSUER']}" in ended.stderr
     assert site.rows(grants_table) == []
     assert ask(site, tmp_path, "grant", alice.id, "dashboard", "--note=x").returncode == 0
@@ -180,13 +180,13 @@ def test_k77_an_account_with_the_same_address_is_told_before_the_same_is_bought_
         assert BY_GITHUB in browser.get(path).text, path
     asked = buy(browser)
     assert asked.status_code == 409
-    assert "An account with this address, signed in by GitHub, has Flying lessons already." in asked.text
+    assert "Another account with this address, which signs in with GitHub, already has Flying lessons." in asked.text
     assert 'href="/login/github"' in asked.text
     assert site.rows(orders) == site.rows(customers_table) == []
     for page in (asked, browser.get("/"), browser.get("/pricing")):
         for secret in (other.id, other.name, "Theo", "cs_test_of_the_twin", "pi_1"):
             assert secret not in page.text
-    going = browser.submit(asked, "Buy all the same")
+    going = browser.submit(asked, "Buy anyway")
     assert going.headers["Location"].startswith(site.sandbox.url)
     assert "Payment done" in browser.follow(browser.pay(browser.follow(going))).text
     assert browser.enters()
@@ -214,7 +214,7 @@ def test_k77_the_page_that_was_first_asked_for_is_not_forgotten(site: Site) -> N
     page = browser.get("/pricing", feature="dashboard", return_to="/account?a=1&b=2")
     asked = buy(browser, page)
     assert 'href="/login/github?return_to=/account%3Fa%3D1%26b%3D2"' in asked.text
-    done = browser.follow(browser.pay(browser.follow(browser.submit(asked, "Buy all the same"))))
+    done = browser.follow(browser.pay(browser.follow(browser.submit(asked, "Buy anyway"))))
     assert str(done.url) == f"{site.url}/account?a=1&b=2"
 
 
@@ -223,7 +223,7 @@ def test_k77_an_issuer_that_is_no_longer_to_be_chosen_is_named_without_a_way_the
     site.look(partial(keep_grant, reason=because(Code.PAID)), one.id, "cs_test_of_the_twin")
     browser = signed_in(site, "Alice Example", "alice@example.com")
     asked = buy(browser)
-    assert "signed in by https://gone.example, has Flying lessons already" in asked.text
+    assert "which signs in with https://gone.example, already has Flying lessons" in asked.text
     assert "instead" not in asked.text
 
 

@@ -77,7 +77,7 @@ def portal(shop: Shop, **change: Any) -> None:
 
 def told_to_pay(shop: Shop, someone: Browser, page: httpx2.Response) -> httpx2.Response:
     """Confirm what a page tells, and pay. Answers the last page."""
-    return someone.follow(someone.pay(someone.follow(someone.submit(page, "Go on to pay"))))
+    return someone.follow(someone.pay(someone.follow(someone.submit(page, "Continue to payment"))))
 
 
 def post(shop: Shop, someone: Browser, path: str, **fields: str) -> httpx2.Response:
@@ -142,7 +142,7 @@ def test_k73_whoever_has_more_is_told_so_and_may_change_down(shop: Shop) -> None
     page = someone.follow(shop.order(someone, "basic"))
     assert "You have this already" in page.text
     assert "lose reports" in page.text
-    assert "taken off your next payments" in page.text
+    assert "deducted from your next payments" in page.text
     back = someone.follow(someone.submit(someone.follow(someone.submit(page, "Change to Basic")), "Confirm"))
     assert back.url.path == "/account"
     assert holds(shop, someone) == ["basic"]
@@ -154,7 +154,7 @@ def test_k73_a_trial_goes_on_with_the_other_plan(reaching: Any) -> None:
         someone, pro = subscribed(shop, "pro")
         assert pro.status == "trialing"
         page = someone.follow(shop.order(someone, "basic"))
-        assert "Nothing: your trial goes on" in page.text
+        assert "Nothing: your trial continues" in page.text
         someone.follow(someone.submit(someone.follow(someone.submit(page, "Change to Basic")), "Confirm"))
         assert (shop.subscription().status, holds(shop, someone), charges(shop)) == ("trialing", ["basic"], [])
         shop.pass_time(14 * DAY + 2 * HOUR)
@@ -168,7 +168,7 @@ def test_k73_a_portal_that_ends_trials_is_told_as_it_is(reaching: Any) -> None:
         portal(shop, trial_update_behavior="end_trial")
         page = someone.follow(shop.order(someone, "basic"))
         assert "<dd>€5.00</dd>" in page.text
-        assert "your trial goes on" not in page.text
+        assert "your trial continues" not in page.text
         someone.follow(someone.submit(someone.follow(someone.submit(page, "Change to Basic")), "Confirm"))
         changed = shop.subscription()
         assert (changed.status, charges(shop)) == ("active", [500])
@@ -221,7 +221,7 @@ def test_k73_a_first_payment_that_is_on_its_way_is_waited_for(shop: Shop) -> Non
             "metadata": {"order": order.id, "person": order.person_id},
         }
     )
-    eventually(lambda: "Under way" in someone.get("/account").text)
+    eventually(lambda: "Processing" in someone.get("/account").text)
     page = shop.order(someone, "pro")
     assert (page.status_code, "Your payment is on its way" in page.text) == (409, True)
     assert not [form for form in forms(page) if "price" in form.fields]
@@ -272,7 +272,7 @@ def test_k73_one_whose_payment_failed_is_mended_first(shop: Shop) -> None:
     eventually(lambda: "Payment failed" in someone.get("/account").text)
     page = shop.order(someone, "pro")
     assert page.status_code == 409
-    assert "Your subscription to Basic goes on, but a payment for it has failed." in page.text
+    assert "Your subscription to Basic is still running, but a payment for it has failed." in page.text
     assert open_pages(shop) == 0
 
 
@@ -294,7 +294,7 @@ def test_k73_what_overlaps_is_told_of_and_goes_on_when_that_is_confirmed(shop: S
     someone, _ = subscribed(shop, "pro")
     page = shop.order(someone, "news")
     assert page.status_code == 409
-    assert "Your subscription to Pro gives you a part of this already (dashboard)." in page.text
+    assert "Your subscription to Pro already gives you a part of this (dashboard)." in page.text
     told_to_pay(shop, someone, page)
     assert holds(shop, someone) == ["news", "pro"]
     assert listed(shop, tmp_path) == []
@@ -361,7 +361,7 @@ def test_k73_two_that_contain_each_other_are_listed_and_told(shop: Shop, tmp_pat
     basic = next(row.source for row in shop.site.rows_of(someone, grants) if row.product == "basic")
     assert (case["what"], case["payment"]) == ("bought twice", basic)
     assert case["reason"].startswith("pro gives all of it, and is paid for as well (sub_")
-    assert case["what_to_do"] == f"To charge for it no more: tollkeeper end {basic} --at-period-end --note WHY"
+    assert case["what_to_do"] == f"To stop charging for it: tollkeeper end {basic} --at-period-end --note WHY"
     told = someone.get("/account").text
     assert told.count("You pay twice: Pro gives you all of this as well.") == 1
     ended = run_here(
@@ -386,7 +386,8 @@ def test_k74_it_is_told_before_and_the_subscription_ends_by_itself(shop: Shop, t
     page = shop.order(someone, price)
     assert (page.status_code, open_pages(shop)) == (409, 0)
     assert (
-        "gives for good all that your subscription to Basic does. Once it is paid, that subscription ends" in page.text
+        "gives for good everything that your subscription to Basic does. Once it is paid, that subscription ends"
+        in page.text
     )
     with capture_logs() as logs:
         told_to_pay(shop, someone, page)
@@ -408,16 +409,21 @@ def test_k74_why_and_the_account_say_so(shop: Shop, tmp_path: Path) -> None:
     someone, _ = subscribed(shop, "basic")
     told_to_pay(shop, someone, shop.order(someone, "once"))
     account = someone.get("/account").text
-    assert "when it ends by itself, for you bought for good what it gives. Nothing more will be charged." in account
+    assert (
+        "when it ends automatically, because you bought for good what it gives. Nothing more will be charged."
+        in account
+    )
     assert "You pay twice" not in account
-    assert "since all that it gives was bought for good (cs_" in why(shop, someone, tmp_path)
+    assert "because everything it gives was bought for good (cs_" in why(shop, someone, tmp_path)
 
 
 def test_k74_the_same_product_can_be_bought_for_good(shop: Shop) -> None:
     someone, pro = subscribed(shop, "pro")
     assert "Buy for good" in someone.get("/pricing").text
     page = someone.submit(someone.get("/pricing"), "Buy for good", product="pro", price=shop.prices["ever"])
-    assert "You subscribe to Pro. Once you have paid for it for good, the subscription ends by itself on" in page.text
+    assert (
+        "You subscribe to Pro. Once you have paid for it for good, the subscription ends automatically on" in page.text
+    )
     told_to_pay(shop, someone, page)
     assert shop.sandbox.stripe.v1.subscriptions.retrieve(pro.id).cancel_at_period_end
     assert holds(shop, someone) == ["pro", "pro"]
@@ -427,7 +433,7 @@ def test_k74_the_same_product_can_be_bought_for_good(shop: Shop) -> None:
 def test_k74_one_that_gives_more_goes_on_and_that_is_told(shop: Shop, tmp_path: Path) -> None:
     someone, pro = subscribed(shop, "pro")
     page = shop.order(someone, "once")
-    assert "Your subscription to Pro gives you all of this already, and more." in page.text
+    assert "Your subscription to Pro already gives you all of this, and more." in page.text
     told_to_pay(shop, someone, page)
     assert not shop.sandbox.stripe.v1.subscriptions.retrieve(pro.id).cancel_at_period_end
     assert listed(shop, tmp_path) == []
@@ -437,7 +443,7 @@ def test_k74_with_the_setting_off_it_goes_on_and_is_listed_and_told(reaching: An
     with reaching(once_terms="ends_subscription = false") as shop:
         someone, basic = subscribed(shop, "basic")
         page = shop.order(someone, "once")
-        assert "That subscription goes on all the same: end it under Manage billing" in page.text
+        assert "That subscription continues anyway: end it under Manage billing" in page.text
         told_to_pay(shop, someone, page)
         assert not shop.sandbox.stripe.v1.subscriptions.retrieve(basic.id).cancel_at_period_end
         (case,) = listed(shop, tmp_path)
@@ -451,7 +457,7 @@ def test_k74_with_the_setting_off_it_goes_on_and_is_listed_and_told(reaching: An
 def test_k74_it_is_tried_again_until_the_provider_answers(shop: Shop) -> None:
     someone, basic = subscribed(shop, "basic")
     page = shop.order(someone, "once")
-    hosted = someone.follow(someone.submit(page, "Go on to pay"))
+    hosted = someone.follow(someone.submit(page, "Continue to payment"))
     failing = {
         "effect": "error",
         "path": f"/v1/subscriptions/{basic.id}",
@@ -493,15 +499,15 @@ def test_k74_a_refund_before_the_end_leaves_the_end_set_and_told(shop: Shop, tmp
     eventually(lambda: holds(shop, someone) == ["basic"])
     assert shop.sandbox.stripe.v1.subscriptions.retrieve(basic.id).cancel_at_period_end
     told = why(shop, someone, tmp_path)
-    assert "since all that it gives was bought for good (cs_" in told
+    assert "because everything it gives was bought for good (cs_" in told
     assert "Refunded in full" in told
-    assert "when it ends by itself" in someone.get("/account").text
+    assert "when it ends automatically" in someone.get("/account").text
 
 
 def test_k74_there_is_nothing_to_buy_where_all_is_held_for_good(shop: Shop) -> None:
     someone = shop.newcomer()
     shop.buy(someone, "all")
-    assert "You have all of this for good, with Everything." in someone.get("/pricing").text
+    assert "You have all of this for good with Everything." in someone.get("/pricing").text
     for key, price in (("basic", "basic"), ("flying", "once")):
         page = post(shop, someone, "/purchase/checkout-session", product=key, price=shop.prices[price])
         assert (page.status_code, "There is nothing to buy" in page.text) == (409, True)

@@ -194,7 +194,7 @@ async def test_k67_a_renewal_that_stays_a_draft_is_a_failed_one_and_is_told_at_o
     shop.world.pass_time(3 * DAY)
     await shop.hear()
     assert await shop.held(person) == []
-    assert "a draft, not asked for" in await sentence(shop, person)
+    assert "a draft, payment not requested" in await sentence(shop, person)
     control(shop, "drafts", seconds="3600")
     v1(shop).invoices.pay(draft.id)
     await shop.hear()

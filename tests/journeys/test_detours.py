@@ -34,7 +34,7 @@ def test_cancel_charges_nothing_and_purchase_resumes(buyer: Visitor) -> None:
 
     assert buyer.purchase() == checkout
     buyer.open()
-    buyer.reads("A checkout of yours is under way.")
+    buyer.reads("You have an open checkout.")
     assert buyer.purchase() == checkout
     buyer.pay()
     buyer.gets_in()

@@ -54,7 +54,7 @@ def test_from_a_small_plan_to_a_large_one_and_to_keeping_it_for_good(browser: Br
         someone.press("Buy for good Pro")
         someone.sees("Before you pay")
         someone.reads("and nothing more is charged for it.")
-        someone.press("Go on to pay")
+        someone.press("Continue to payment")
         someone.pay()
         someone.sees("Payment done")
         someone.gets_in()

@@ -56,7 +56,7 @@ def test_from_trial_to_renewal_to_failure_and_back(someone: Visitor, shop: Shop)
     someone.gets_in()
 
     someone.open()
-    someone.press("Mend it")
+    someone.press("Fix payment")
     someone.sees("Manage your billing")
     someone.follow("Update your card")
     someone.fill_card()
@@ -65,7 +65,7 @@ def test_from_trial_to_renewal_to_failure_and_back(someone: Visitor, shop: Shop)
     someone.open("/account/billing")
     someone.is_at("/account")
     someone.reads("Next payment on")
-    expect(someone.button("Mend it")).to_have_count(0)
+    expect(someone.button("Fix payment")).to_have_count(0)
     someone.gets_in()
 
 
@@ -118,7 +118,7 @@ def test_a_better_plan_opens_more_at_once(someone: Visitor, shop: Shop) -> None:
     someone.page.get_by_role("link", name="Return to").first.click()
     expect(someone.page.get_by_role("heading", level=3, name="Pro", exact=True)).to_be_visible()
     someone.open("/pricing?feature=reports")
-    someone.reads("already. This is what opens it.")
+    someone.reads("This is what unlocks it.")
 
 
 def offer_plans(shop: Shop) -> None:

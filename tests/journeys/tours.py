@@ -163,13 +163,13 @@ def several_of_everything(
 def _had_elsewhere(someone: Visitor) -> Stops:
     for path in ("/pricing", "/"):
         someone.open(path)
-        someone.reads("An account with this address, signed in by GitHub, has this already.")
+        someone.reads("Another account with this address, which signs in with GitHub, already has this.")
         yield f"{path}, had elsewhere", someone.page
     someone.forgive("409 ")
     someone.press("Purchase Flying lessons")
     someone.sees("You may have this already")
     yield "had elsewhere", someone.page
-    someone.press("Buy all the same")
+    someone.press("Buy anyway")
     someone.sees("Flying lessons")
     someone.open()
 
@@ -319,11 +319,11 @@ def beside_each_other(visit: Lobby, shop: Shop) -> Stops:
     someone.press("Buy for good Pro")
     someone.sees("Before you pay")
     yield "told of what ends by itself", someone.page
-    someone.press("Go on to pay")
+    someone.press("Continue to payment")
     someone.pay()
     someone.sees("Payment done")
     someone.open("/account")
-    someone.reads("when it ends by itself")
+    someone.reads("when it ends automatically")
     yield "account, ending by itself", someone.page
     shop.sandbox.stripe.v1.subscriptions.update(shop.subscription().id, {"cancel_at_period_end": False})
     someone.reads_in_the_end("/account", "You pay twice: you have Pro for good, which gives you all of this.")

@@ -465,31 +465,31 @@ REASONS: list[tuple[dict[str, Any], Order, Policy, str, str]] = [
         {"amount_refunded": 570},
         ORDER,
         Policy(50),
-        "Paid in full; 30 % refunded since, and access ends from 50 % on.",
-        "was paid in full; 30 % refunded since, and access ends from 50 % on",
+        "Paid in full; 30 % has been refunded since, and access ends at 50 %.",
+        "was paid in full; 30 % has been refunded since, and access ends at 50 %",
     ),
     (
         {"amount_refunded": 18},
         ORDER,
         Policy(),
-        "Paid in full; less than 1 % refunded since, and access ends from 100 % on.",
-        "was paid in full; less than 1 % refunded since, and access ends from 100 % on",
+        "Paid in full; less than 1 % has been refunded since, and access ends at 100 %.",
+        "was paid in full; less than 1 % has been refunded since, and access ends at 100 %",
     ),
     (
         {"dispute": Dispute.OPEN},
         ORDER,
         LENIENT,
-        "Paid in full; disputed by the buyer's bank, and access kept unless that is lost.",
-        "was paid in full; disputed by the buyer's bank, and access kept unless that is lost",
+        "Paid in full; disputed by the buyer's bank, and access is kept unless the dispute is lost.",
+        "was paid in full; disputed by the buyer's bank, and access is kept unless the dispute is lost",
     ),
     (
         {"dispute": Dispute.OPEN, "amount_refunded": 1899},
         ORDER,
         LENIENT,
-        "Paid in full; 99 % refunded since, and access ends from 100 % on;"
-        " disputed by the buyer's bank, and access kept unless that is lost.",
-        "was paid in full; 99 % refunded since, and access ends from 100 % on;"
-        " disputed by the buyer's bank, and access kept unless that is lost",
+        "Paid in full; 99 % has been refunded since, and access ends at 100 %;"
+        " disputed by the buyer's bank, and access is kept unless the dispute is lost.",
+        "was paid in full; 99 % has been refunded since, and access ends at 100 %;"
+        " disputed by the buyer's bank, and access is kept unless the dispute is lost",
     ),
     ({"dispute": Dispute.WON}, ORDER, Policy(), "Paid in full.", "was paid in full"),
     (
@@ -525,15 +525,15 @@ REASONS: list[tuple[dict[str, Any], Order, Policy, str, str]] = [
         {"amount_refunded": 1149},
         ORDER,
         Policy(50),
-        "Refunded by 60 %, and access ends from 50 % on.",
-        "was refunded by 60 %, and access ends from 50 % on",
+        "Refunded by 60 %, and access ends at 50 %.",
+        "was refunded by 60 %, and access ends at 50 %",
     ),
     (
         {"dispute": Dispute.OPEN},
         ORDER,
         Policy(),
         "The payment is disputed.",
-        "is disputed by the buyer's bank, and gives no access unless that is won",
+        "is disputed by the buyer's bank, and gives no access unless the dispute is won",
     ),
     ({"dispute": Dispute.LOST}, ORDER, LENIENT, "The dispute was lost.", "was taken back in a dispute"),
     (
@@ -548,8 +548,8 @@ REASONS: list[tuple[dict[str, Any], Order, Policy, str, str]] = [
         {"payment": Payment.FREE},
         ORDER,
         Policy(),
-        "No payment was asked for, though there was something to pay.",
-        "was not asked for, though there was something to pay",
+        "No payment was requested, although an amount was due.",
+        "was never requested, although an amount was due",
     ),
     (
         {"amount_discount": 1, "amount_total": 1899},
@@ -590,8 +590,8 @@ REASONS: list[tuple[dict[str, Any], Order, Policy, str, str]] = [
         {"live": True},
         ORDER,
         Policy(),
-        "The payment and the order are of different accounts or modes.",
-        "and its order are of different accounts or modes",
+        "The payment and the order belong to different accounts or modes.",
+        "and its order belong to different accounts or modes",
     ),
     (
         {"order_id": None},

@@ -100,7 +100,7 @@ GIVEN = replace(
 )
 LINK = (
     "nothing was paid for here: payment pi_2 of €19.00 on 22 November 2026 was made with the same e-mail address,"
-    " but through a payment link or the like; it is unclaimed, since an address is no proof of who paid"
+    " but through a payment link or something similar; it is unclaimed, because an address is no proof of who paid"
 )
 
 
@@ -148,7 +148,7 @@ LINK = (
                 )
             },
             "may not use dashboard, because subscription sub_1 of 22 November 2026 was never paid: its first payment"
-            " has not been made; access begins when that is mended.",
+            " has not been made; access begins when that is fixed.",
         ),
         (
             {"grants": (replace(GIVEN, until=NOON + DAY),)},
@@ -157,7 +157,7 @@ LINK = (
         ),
         (
             {"grants": (replace(GRANT, reason=because(Code.WRITTEN, words="A gift.")),)},
-            f"may use dashboard, because {PAYMENT} stands so: A gift.",
+            f"may use dashboard, because {PAYMENT} is recorded as follows: A gift.",
         ),
         (
             {"grants": (replace(GRANT, reference=None, product="pro"),)},
@@ -170,7 +170,7 @@ LINK = (
         (
             {"grants": (ended(DISPUTED),)},
             f"may not use dashboard, because {PAYMENT} is disputed by the buyer's bank, and gives no access unless"
-            " that is won; access ended on 23 November 2026.",
+            " the dispute is won; access ended on 23 November 2026.",
         ),
         (
             {
@@ -225,7 +225,7 @@ LINK = (
         (
             {"payments": (paid(Verdict.SUSPENDED),), "orders": (ORDER,)},
             f"may not use dashboard, because {PAYMENT} is disputed by the buyer's bank, and gives no access unless"
-            " that is won.",
+            " the dispute is won.",
         ),
         (
             {"payments": (paid(Verdict.PENDING),), "orders": (ORDER,)},
@@ -253,7 +253,7 @@ LINK = (
         ),
         (
             {"payments": (paid(Verdict.QUARANTINED, refunded=1900),)},
-            f"may not use dashboard, because {PAYMENT} {DIFFERS}; none of that money is here any more.",
+            f"may not use dashboard, because {PAYMENT} {DIFFERS}; all of that money has gone back.",
         ),
         (
             {
@@ -274,7 +274,7 @@ LINK = (
         ),
         (
             {"payments": (paid(Verdict.GRANTED),)},
-            f"may not use dashboard, because {PAYMENT} was paid in full, but has not been taken into account yet.",
+            f"may not use dashboard, because {PAYMENT} was paid in full, but access has not been updated yet.",
         ),
         (
             {"payments": (paid(Verdict.QUARANTINED, product="other"),)},
@@ -351,11 +351,14 @@ def month(number: int, **changes: Any) -> Invoice:
     ("changes", "words"),
     [
         ({}, None),
-        ({"refunded": 1900}, "was refunded in full; that period is over, and the present one is as before."),
-        ({"refunded": 500}, "was refunded by €5.00; that period is over, and the present one is as before."),
-        ({"dispute": Dispute.WARNING}, "is inquired about by the buyer's bank; that changes nothing so far."),
+        ({"refunded": 1900}, "was refunded in full; that period is over, and the current one is not affected."),
+        ({"refunded": 500}, "was refunded by €5.00; that period is over, and the current one is not affected."),
+        (
+            {"dispute": Dispute.WARNING},
+            "is the subject of an inquiry by the buyer's bank; so far that changes nothing.",
+        ),
         ({"dispute": Dispute.OPEN}, "is disputed by the buyer's bank."),
-        ({"dispute": Dispute.WON}, "was disputed by the buyer's bank, and that was won."),
+        ({"dispute": Dispute.WON}, "was disputed by the buyer's bank, and the dispute was won."),
         ({"dispute": Dispute.LOST}, "was taken back in a dispute."),
     ],
 )
@@ -380,7 +383,7 @@ REMARKS: list[tuple[Reason, str, str]] = [
     (
         because(Code.NOT_FINALIZED, invoice="in_1", since=NOON, trouble="automatic tax: requires_location_inputs"),
         "not finalized",
-        "Mend at the provider what it says",
+        "Fix the problem at the provider",
     ),
     (
         because(Code.PAID_AFTER_END, invoice="in_1", at=NOON, ended=NOON, amount=1900, currency="eur"),

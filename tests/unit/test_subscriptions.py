@@ -176,7 +176,7 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         after_trial(Bill.DRAFT, invoices=(invoice(Bill.DRAFT, trouble=STUCK), free(-1))),
         GRANTED,
         START,
-        "has not been paid since 15 January 2027 (a draft, not asked for)",
+        "has not been paid since 15 January 2027 (a draft, payment not requested)",
     ),
     "a month for nothing is over, a draft": (
         renewed(Bill.DRAFT, free(-1)),
@@ -188,25 +188,25 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         renewed(Bill.DRAFT),
         GRANTED,
         START + GRACE,
-        "was renewed on 15 January 2027, and the payment for that is on its way",
+        "was renewed on 15 January 2027, and its payment is on its way",
     ),
     "renewed, and no invoice yet": (
         replace(RUNNING, invoices=(PAID_BEFORE,)),
         GRANTED,
         START + GRACE,
-        "was renewed on 15 January 2027, and the payment for that is on its way",
+        "was renewed on 15 January 2027, and its payment is on its way",
     ),
     "renewed by a debit that takes days": (
         renewed(Bill.PROCESSING),
         GRANTED,
         START + HOUR + 14 * DAY,
-        "was renewed on 15 January 2027, and the payment for that is on its way",
+        "was renewed on 15 January 2027, and its payment is on its way",
     ),
     "renewal stays a draft": (
         renewed(Bill.DRAFT, invoices=(invoice(Bill.DRAFT, trouble=STUCK), PAID_BEFORE)),
         GRANTED,
         START + GRACE,
-        "has not been paid since 15 January 2027 (a draft, not asked for)",
+        "has not been paid since 15 January 2027 (a draft, payment not requested)",
     ),
     "two renewals stay drafts: one grace": (
         replace(
@@ -214,7 +214,7 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         ),
         GRANTED,
         START - 30 * DAY + GRACE,
-        "has not been paid since 16 December 2026 (a draft, not asked for)",
+        "has not been paid since 16 December 2026 (a draft, payment not requested)",
     ),
     "renewal failed": (
         renewed(Bill.FAILED),
@@ -238,7 +238,7 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         renewed(Bill.DRAFT, invoice(Bill.UNCOLLECTIBLE, -1), invoice(Bill.PAID, -2)),
         GRANTED,
         START - 30 * DAY + HOUR + GRACE,
-        "has not been paid since 16 December 2026 (a draft, not asked for)",
+        "has not been paid since 16 December 2026 (a draft, payment not requested)",
     ),
     "voided a month ago, then changed to a year that was not paid, and back: the credit pays for nothing": (
         replace(
@@ -314,7 +314,7 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         ),
         GRANTED,
         START + HOUR + ON_ITS_WAY,
-        "was renewed on 15 January 2027, and the payment for that is on its way",
+        "was renewed on 15 January 2027, and its payment is on its way",
     ),
     "the year is paid after all, and the rest of it credited": (
         replace(RUNNING, invoices=(CREDIT, replace(UNPAID_YEAR, bill=Bill.PAID, paid=9000), invoice(Bill.PAID, -1))),
@@ -354,7 +354,7 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         replace(RUNNING, collection_paused=True),
         GRANTED,
         END,
-        "is paid until 14 February 2027; its payments are paused from then on",
+        "is paid until 14 February 2027; its payments are paused after that",
     ),
     "paused, kept as a draft": (
         renewed(Bill.DRAFT, collection_paused=True),
@@ -420,13 +420,13 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         renewed(Bill.FAILED, standing=SubscriptionStatus.UNPAID),
         SUSPENDED,
         None,
-        "is on hold: its payments failed, and it stays so until what is owed is paid",
+        "is on hold: its payments failed, and it stays on hold until the amount due is paid",
     ),
     "paused after a trial without a card": (
         replace(TRIAL, standing=SubscriptionStatus.PAUSED),
         SUSPENDED,
         None,
-        "is on hold: its trial ended without a card, and it stays so until there is one",
+        "is on hold: its trial ended without a card, and it stays on hold until a card is added",
     ),
     "canceled": (
         replace(RUNNING, standing=SubscriptionStatus.CANCELED, ends_at=START + DAY),
@@ -456,7 +456,7 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         renewed(Bill.PAID, invoices=(replace(PAID, refunded=450),)),
         GRANTED,
         END + LATE,
-        "is paid until 14 February 2027; 50 % refunded since, and access ends from 100 % on",
+        "is paid until 14 February 2027; 50 % has been refunded since, and access ends at 100 %",
     ),
     "an earlier period was refunded": (
         replace(RUNNING, invoices=(PAID, replace(PAID_BEFORE, refunded=900))),
@@ -468,14 +468,14 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         renewed(Bill.PAID, invoices=(replace(PAID, dispute=Dispute.OPEN),)),
         SUSPENDED,
         None,
-        "is disputed by the buyer's bank, and gives no access unless that is won",
+        "is disputed by the buyer's bank, and gives no access unless the dispute is won",
     ),
     "an earlier period is disputed": (
         replace(RUNNING, invoices=(PAID, replace(PAID_BEFORE, dispute=Dispute.OPEN))),
         SUSPENDED,
         None,
         "has an earlier payment, for the period from 16 December 2026, that is disputed by the buyer's bank, and gives"
-        " no access unless that is won",
+        " no access unless the dispute is won",
     ),
     "an earlier period was disputed, and that is won": (
         replace(RUNNING, invoices=(PAID, replace(PAID_BEFORE, dispute=Dispute.WON))),
@@ -499,7 +499,7 @@ ROWS: dict[str, tuple[Subscription, Verdict, int | None, str]] = {
         replace(RUNNING, live=True),
         QUARANTINED,
         None,
-        "and its order are of different accounts or modes",
+        "and its order belong to different accounts or modes",
     ),
 }
 
@@ -613,14 +613,14 @@ def test_every_standing_that_may_give_access_is_named() -> None:
             None,
             "basic",
             "price_basic",
-            "It has other prices beside, which give nothing here: price_gone.",
+            "It also has other prices, which give nothing here: price_gone.",
         ),
         (
             ("price_month", "price_basic"),
             None,
             "pro",
             "price_month",
-            "It has other prices beside, which give nothing here: price_basic.",
+            "It also has other prices, which give nothing here: price_basic.",
         ),
         ((), None, "pro", None, "It has no price: access stays as it was."),
     ],

@@ -23,7 +23,7 @@ ABOUT = re.compile(
 # (where, how it begins): why it may stand there.
 ALLOWED = {
     ("billing/checkout.py", "purchase of what was paid already"): "evidence, as the audit has it: what somebody did",
-    ("cli/running.py", "Stopped. What was paid is kept"): "the demo, of itself",
+    ("cli/running.py", "Stopped. All payments are kept"): "the demo, of itself",
     ("cli/running.py", "\n  …: no real money"): "the demo, of itself",
     ("cli/running.py", "  Sign in as       …"): "the demo, of itself",
     ("metrics.py", "Changes of access that only"): "help on a metric",
@@ -141,7 +141,7 @@ def test_nothing_takes_a_reason_apart() -> None:
 SEEN = [
     'raise Refused(404, "This is not on sale here.")',
     'detail = f"{TRY} Nothing was charged."',
-    'TITLES = {402: "This has to be bought first"}',
+    'TITLES = {402: "You need to buy this first"}',
     'log.info("refused", detail="Your payment did not succeed.")',
     'return f"{name} has a subscription until {f(day)} or so"',
 ]

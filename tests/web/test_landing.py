@@ -23,14 +23,14 @@ def test_signed_in_it_offers_to_buy(plain_site: Site) -> None:
     page = Browser(plain_site.url).sign_in("Alice Example")
     assert "Hello, Alice Example" in page.text
     assert set(buttons(page)) == {"Purchase", "Logout"}
-    assert "Your checkout is under way" not in page.text
+    assert "Your checkout is still open" not in page.text
 
 
 def test_with_an_open_checkout_it_says_so(plain_site: Site) -> None:
     browser = Browser(plain_site.url)
     browser.sign_in("Alice Example")
     first = browser.press_purchase().headers["Location"]
-    assert "Your checkout is under way" in browser.get("/").text
+    assert "Your checkout is still open" in browser.get("/").text
     assert browser.press_purchase().headers["Location"] == first
 
 
@@ -41,7 +41,7 @@ def test_paid_it_offers_to_enter(plain_site: Site) -> None:
     page = browser.get("/")
     assert 'href="/dashboard"' in page.text
     assert buttons(page) == ["Logout"]
-    assert "Your checkout is under way" not in page.text
+    assert "Your checkout is still open" not in page.text
 
 
 def test_several_products_are_sold_side_by_side(open_site: OpenSite, sandbox: Sandbox, tmp_path: Path) -> None:

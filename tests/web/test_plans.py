@@ -120,14 +120,14 @@ def test_a_renewal_that_fails_is_told_of_and_mended(shop: Shop) -> None:
     assert someone.enters()
     page = someone.get("/account")
     assert "Payment failed" in page.text
-    portal = someone.submit(page, "Mend it")
+    portal = someone.submit(page, "Fix payment")
     assert "/p/session/" in portal.headers["Location"]
 
     shop.pass_time(8 * DAY)
     assert not someone.enters()
     assert "access ended on" in someone.get("/account").text
     answer = someone.get("/account").text
-    assert "Mend it" in answer
+    assert "Fix payment" in answer
 
     shop.let_card("pm_card_visa")
     for owed in shop.sandbox.stripe.v1.invoices.list({"subscription": shop.subscription().id, "status": "open"}).data:
@@ -136,7 +136,7 @@ def test_a_renewal_that_fails_is_told_of_and_mended(shop: Shop) -> None:
     assert (back.status_code, back.headers["Location"]) == (303, "/account")
     page = someone.get("/account")
     assert "Active" in page.text
-    assert "Mend it" not in page.text
+    assert "Fix payment" not in page.text
     assert someone.enters()
 
 
@@ -159,7 +159,7 @@ def test_nobody_subscribes_twice(shop: Shop) -> None:
     )
     assert answer.status_code == 409
     assert "You have a subscription already" in answer.text
-    assert "/p/session/" in someone.submit(answer, "Mend it").headers["Location"]
+    assert "/p/session/" in someone.submit(answer, "Fix payment").headers["Location"]
 
 
 def test_canceled_it_lasts_to_its_end_and_no_longer(shop: Shop) -> None:
@@ -215,7 +215,7 @@ def test_billing_while_the_provider_is_away(shop: Shop) -> None:
     shop.sandbox.thread.stop()
     answer = someone.submit(page, "Manage billing")
     assert answer.status_code == 503
-    assert "The billing page does not open" in answer.text
+    assert "The billing page cannot be opened" in answer.text
     assert someone.get("/account").status_code == 200
     assert someone.get("/account/billing").headers["Location"] == "/account"
 
@@ -299,7 +299,7 @@ STATES: list[tuple[Verdict, int | None, Reason, str, str, bool]] = [
         MONTH,
         because(Code.SUBSCRIBED, until=MONTH, paused=True),
         "Paused",
-        f"Paid until {END}. No payments are asked for from then on.",
+        f"Paid until {END}. No payments are collected after that.",
         False,
     ),
     (
@@ -307,7 +307,7 @@ STATES: list[tuple[Verdict, int | None, Reason, str, str, bool]] = [
         MONTH,
         because(Code.RENEWING, since=NOW, until=MONTH),
         "Active",
-        f"Your payment for the time from {TODAY} on is on its way to us.",
+        f"Your payment for the period from {TODAY} is on its way to us.",
         False,
     ),
     (
@@ -331,7 +331,7 @@ STATES: list[tuple[Verdict, int | None, Reason, str, str, bool]] = [
         MONTH,
         because(Code.PERIOD_NOT_PAID, due=NOW - DAY, until=MONTH, bill="uncollectible"),
         "Not paid",
-        f"The present period is not paid yet. Access until {END}.",
+        f"The current period is not paid yet. Access until {END}.",
         False,
     ),
     (
@@ -339,7 +339,7 @@ STATES: list[tuple[Verdict, int | None, Reason, str, str, bool]] = [
         NOW,
         because(Code.PERIOD_NOT_PAID, due=NOW - DAY, until=NOW, bill="void"),
         "Not paid",
-        f"The present period is not paid, and access ended on {TODAY}.",
+        f"The current period is not paid, and access ended on {TODAY}.",
         False,
     ),
     *(
@@ -348,7 +348,7 @@ STATES: list[tuple[Verdict, int | None, Reason, str, str, bool]] = [
             NOW,
             because(code, until=NOW - DAY, **more),
             "No access",
-            f"It should have been renewed, but we heard nothing of that by {TODAY}.",
+            f"It should have been renewed, but we had no news of a renewal by {TODAY}.",
             False,
         )
         for code, more in ((Code.SUBSCRIBED, {}), (Code.TRIAL, {}), (Code.RENEWING, {"since": NOW - 2 * DAY}))
@@ -362,15 +362,15 @@ STATES: list[tuple[Verdict, int | None, Reason, str, str, bool]] = [
         NOW,
         because(Code.SUBSCRIBED, until=NOW, paused=True),
         "Paused",
-        f"It was paid until {TODAY}. No payments are asked for since.",
+        f"It was paid until {TODAY}. No payments have been collected since.",
         False,
     ),
     (
         Verdict.PENDING,
         None,
         because(Code.PROCESSING),
-        "Under way",
-        "The payment is still being processed. Access arrives by itself.",
+        "Processing",
+        "The payment is still being processed. You get access as soon as it succeeds.",
         False,
     ),
     (
@@ -378,7 +378,7 @@ STATES: list[tuple[Verdict, int | None, Reason, str, str, bool]] = [
         None,
         because(Code.ON_HOLD),
         "On hold",
-        "Its payments failed, and it is on hold until what is owed is paid.",
+        "Its payments failed, and it is on hold until the amount due is paid.",
         True,
     ),
     (
@@ -386,7 +386,7 @@ STATES: list[tuple[Verdict, int | None, Reason, str, str, bool]] = [
         None,
         because(Code.NO_CARD),
         "On hold",
-        "Its trial ended without a card, and it is on hold until there is one.",
+        "Its trial ended without a card, and it is on hold until a card is added.",
         True,
     ),
     (
@@ -460,7 +460,7 @@ STATES: list[tuple[Verdict, int | None, Reason, str, str, bool]] = [
         None,
         because(Code.NEVER_BEGUN),
         "Ended",
-        "Its first payment was never made, and the time for it is over.",
+        "Its first payment was not made in time.",
         False,
     ),
     *(
@@ -469,7 +469,7 @@ STATES: list[tuple[Verdict, int | None, Reason, str, str, bool]] = [
             None,
             because(code),
             "No access",
-            "We have to look at this payment ourselves. Please write to us.",
+            "We need to check this payment ourselves. Please write to us.",
             False,
         )
         for code in (Code.ORDERED_ONCE, Code.OTHER_PERSON, Code.OTHER_REALM, Code.UNKNOWN_STANDING)
@@ -492,5 +492,5 @@ def test_every_state_in_words(
 def test_a_trial_without_a_card_says_how_it_goes_on() -> None:
     found = replace(FOUND, standing=SubscriptionStatus.TRIALING, reason=because(Code.TRIAL, until=NOW + 30 * DAY))
     assert state_of(found, NOW, cardless=True).words == (
-        f"Free until {END}. It goes on from then if you have added a card, and ends if not."
+        f"Free until {END}. It continues after that if you have added a card, and ends if not."
     )

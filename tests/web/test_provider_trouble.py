@@ -48,7 +48,7 @@ def test_away_from_the_start(sandbox: Sandbox, database_url: str, tmp_path: Path
         assert landing.status_code == 200
         assert "At checkout" in landing.text
         assert browser.get("/login").status_code == 503
-        assert "sign-in service does not answer" in browser.get("/login").text
+        assert "sign-in service is not responding" in browser.get("/login").text
 
 
 def test_a_price_that_does_not_exist(sandbox: Sandbox, database_url: str, tmp_path: Path) -> None:

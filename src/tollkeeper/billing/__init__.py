@@ -1,1 +1,1 @@
-"""Billing: from an order to a grant, and what keeps grants true."""
+"""Billing: from an order to a grant, and keeping grants correct."""

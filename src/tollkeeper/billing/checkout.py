@@ -1,7 +1,7 @@
 """Person and product -> order -> checkout session, or the page they already have.
 
-One intent to buy makes at most one charge: the order is written, with its idempotency key, before the provider is
-called, and an open order is always resumed, never doubled.
+One intent to buy causes at most one charge: the order is written, with its idempotency key, before the provider is
+called, and an open order is always resumed, never duplicated.
 """
 
 import secrets
@@ -34,7 +34,7 @@ from tollkeeper.providers.protocol import Checkout, CheckoutState, ReturnAddress
 from tollkeeper.storage import customers, findings, grants, orders
 from tollkeeper.wording.pages import NEEDS_A_LOOK, NOT_OPENED, NOT_SOLD
 
-# Refusals that trying again gets past: a customer that is gone is replaced, and a new order has a new key.
+# Refusals that a retry overcomes: a deleted customer is replaced, and a new order has a new key.
 PASSING = (CustomerMissing, IdempotencyConflict)
 
 
@@ -47,20 +47,20 @@ class Hosted:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """The buyer has been through checkout already: show them how that ended."""
+    """The buyer has already completed a checkout: show them its result."""
 
     checkout_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class CheckoutService:
-    """Where people buy."""
+    """Starts and resumes purchases."""
 
     services: Services
     base_url: str
 
     async def begin(self, person: Person, product: Product, price_id: str | None = None) -> Hosted | Completed:
-        """Find or make the page where this person pays for this product.
+        """Find or create the page where this person pays for this product.
 
         ``price_id`` is one of the product's prices that are on sale; None: the one chosen before, or the usual one.
         Raises ``AlreadyHeld``, ``NeedsMending``, ``NotForSale``, ``ProviderUnavailable`` (nothing is charged by trying
@@ -86,7 +86,7 @@ class CheckoutService:
     async def see_that_it_is_sold(
         self, person: Person, product: Product, price_id: str | None = None
     ) -> tuple[OffSale, ...]:
-        """Look whether this person can buy this at this price, as far as is known. Returns what is off sale for them.
+        """Check whether this person can buy this at this price, as far as is known. Returns what is off sale for them.
 
         Raises ``Refused`` and ``NotForSale``.
         """
@@ -99,7 +99,7 @@ class CheckoutService:
         return known
 
     async def try_sales_again(self, every: int = off_sale.AGAIN) -> None:
-        """Try what is off sale for everybody and was not tried for so many seconds, and put back what can be sold."""
+        """Retry what is off sale for everybody and was not tried for that many seconds, and put back what sells."""
         await off_sale.try_again(self.services, self._returns(), every)
 
     async def _page(self, person: Person, product: Product, price_id: str | None) -> Hosted | Completed:
@@ -116,7 +116,7 @@ class CheckoutService:
     async def _page_of_customer(
         self, person: Person, product: Product, price_id: str | None, customer: Customer
     ) -> Hosted | Completed:
-        # An order that has come to its end makes room for one new one, and so does one for what is no longer chosen.
+        # An order that is finished makes room for one new one, and so does an order for another choice.
         for _ in range(3):
             order = await self._open_order(person, product, price_id, customer.realm)
             checkout = await self._checkout(order, customer)
@@ -132,10 +132,10 @@ class CheckoutService:
         raise Refused(503, NOT_OPENED)
 
     async def settle(self, order: Order, evidence: str) -> Reconciled | None:
-        """Ask the provider what became of an order, and make the grants agree."""
+        """Ask the provider what became of an order, and make the grants match."""
         done = None
         for customer in await self.services.database.read(customers.all_of_person, order.person_id, order.realm):
-            with suppress(CustomerMissing):  # one that was replaced, of which the provider tells nothing any more
+            with suppress(CustomerMissing):  # a replaced customer, about which the provider no longer answers
                 done = await reconcile(self.services, customer, evidence=evidence)
             if done is not None and done.of_order(order) is not None:
                 break
@@ -189,7 +189,7 @@ class CheckoutService:
         )
 
     async def _checkout(self, order: Order, customer: Customer) -> Checkout | None:
-        """The order's hosted page, made now if it never was. None: it cannot be used and was never completed."""
+        """The order's hosted page, created now if there was none. None: it cannot be used and was never completed."""
         if order.checkout_id is not None:
             try:
                 return await self.services.provider.checkout(order.checkout_id)
@@ -202,12 +202,12 @@ class CheckoutService:
         return checkout if kept else None
 
     async def _new_checkout(self, order: Order, customer: Customer) -> Checkout | None:
-        """Make the page, or find the one made by an earlier try whose answer was lost."""
+        """Create the page, or find the one that an earlier attempt created although its answer was lost."""
         if self.services.clock() - order.created_at > self.services.provider.facts.key_lifetime:
             return await self.services.provider.checkout_of_order(order, customer)
         try:
             return await self.services.provider.create_checkout(order, customer, self._returns())
-        except (IdempotencyConflict, ProviderFailed):  # the settings changed since that try, or it failed for good
+        except (IdempotencyConflict, ProviderFailed):  # the settings changed since that attempt, or it failed for good
             return await self.services.provider.checkout_of_order(order, customer)
         except ProviderRefused as refusal:  # a definite no is remembered with its key: the next try needs a new one
             await self._give_up(order, order.checkout_id)
@@ -228,13 +228,13 @@ class CheckoutService:
         return found is None or found.verdict in {Verdict.GRANTED, Verdict.PENDING}
 
     def _returns(self) -> ReturnAddresses:
-        """Built from our own public address alone. The provider fills in the id."""
+        """Built only from our own public address. The provider fills in the id."""
         base, id_ = f"{self.base_url}/purchase", self.services.provider.facts.checkout_placeholder
         return ReturnAddresses(success=f"{base}/success?session_id={id_}", cancel=f"{base}/cancel?session_id={id_}")
 
 
 def _needs_a_look(found: Finding) -> bool:
-    """Whether it is quarantined, and there is money of the buyer in it, or a subscription that will take some."""
+    """Whether it is quarantined, and holds the buyer's money, or is a subscription that will take money."""
     there = not (isinstance(found.bought, Purchase) and found.bought.paid_back)
     return found.verdict is Verdict.QUARANTINED and there
 
@@ -250,8 +250,8 @@ def _resume(conn: Connection, person_id: str, product: str, live: bool, now: int
 def _start(conn: Connection, order: Order, now: int) -> Order:
     """Open an order, unless what it is for is held.
 
-    Looks after opening, in the same transaction: whoever granted it a moment ago has closed the order before it, and
-    opening waits for that. The other way round a second tab could slip in between.
+    Checks after opening, in the same transaction: a reconcile that just granted it has closed the order first, and
+    opening waits for that. If it checked before opening, a second tab could slip in between.
     """
     opened = orders.start(conn, order)
     if _held(conn, order, now):

@@ -1,7 +1,7 @@
-"""Tell the provider when a person's e-mail address is another one than it was told, so that receipts arrive.
+"""Tell the provider when a person's e-mail address has changed, so that receipts arrive.
 
-There is no queue: what the provider was told is kept with the customer and compared wherever somebody is asked about
-anyhow. What could not be told now is told then.
+There is no queue: the address that the provider knows is stored with the customer, and compared whenever the customer
+is asked about anyway. An update that fails now is repeated then.
 """
 
 import structlog
@@ -13,12 +13,12 @@ from tollkeeper.storage import customers
 
 log = structlog.get_logger()
 
-# How often an address is told again, where somebody else told another one at the same moment.
+# How often an address is sent again, if another process sent a different one at the same moment.
 TRIES = 5
 
 
 async def tell_address(services: Services, customer: Customer) -> None:
-    """See that the provider knows the person's address of now. Trouble is logged, and holds up nothing."""
+    """Make sure that the provider knows the person's current address. Failures are logged, and block nothing."""
     known = await services.database.read(customers.whose_address, customer.id)
     if known is None or known[0].email == known[1]:
         return
@@ -29,7 +29,7 @@ async def tell_address(services: Services, customer: Customer) -> None:
 
 
 async def _tell(services: Services, customer: Customer) -> None:
-    """Whoever finds that another was noted meanwhile has told last, and so tells the one of now."""
+    """If another address was stored in the meantime, this process sent last, and so sends the current one."""
     for _ in range(TRIES):
         known = await services.database.read(customers.whose_address, customer.id)
         if known is None:
@@ -37,7 +37,7 @@ async def _tell(services: Services, customer: Customer) -> None:
         person, before = known
         try:
             await services.provider.update_customer(customer, person)
-        except ProviderMissing:  # nobody is left to be told of
+        except ProviderMissing:  # the customer no longer exists
             log.info("address of nobody", customer=customer.external_id)
         if await services.database.write(customers.set_told, customer.id, before, person.email):
             return

@@ -1,8 +1,8 @@
-"""PURE. What a customer's snapshot entitles to: a verdict on each purchase and subscription, with its reason.
+"""PURE. What a customer's snapshot gives access to: a verdict on each purchase and subscription, with its reason.
 
 Each rule looks for one thing that stands in the way, and what no rule objects to is granted. Being paid is one of the
-rules: it names what counts as paid, and nothing else does. Rules take no time: the same snapshot always gives the same,
-and of a subscription also tells until when.
+rules: it names what counts as paid, and nothing else does. Rules do not depend on the time: the same snapshot always
+gives the same verdicts. For a subscription, the verdict also says until when.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -41,9 +41,9 @@ DAY = 24 * 3600
 # late, or the provider down.
 LATE = DAY
 
-# How long a renewal that nobody was asked to pay yet is waited for: an invoice is a draft for an hour, and up to 72
-# (https://docs.stripe.com/billing/invoices/subscription), and then the news may be late. And how long one whose payment
-# is on its way: no bank debit takes longer (https://docs.stripe.com/payments/bank-debits).
+# How long to wait for a renewal that nobody has been asked to pay yet: an invoice is a draft for an hour, and up to 72
+# (https://docs.stripe.com/billing/invoices/subscription), and then the news may be late. And how long if the payment
+# is being processed: no bank debit takes longer (https://docs.stripe.com/payments/bank-debits).
 UNASKED = 3 * DAY + LATE
 ON_ITS_WAY = 14 * DAY
 
@@ -57,8 +57,8 @@ def derive(
 ) -> tuple[Finding, ...]:
     """Judge every purchase and subscription in the snapshot. ``orders`` are the person's own orders, by id.
 
-    ``held`` are the products that subscriptions gave so far, by source: one whose price the catalog does not know (any
-    more) goes on giving the same. ``ours`` are ids of orders and people that are known here, besides the person's own.
+    ``held`` are the products that subscriptions gave so far, by source: one whose price is not in the catalog (any
+    more) still gives the same. ``ours`` are ids of orders and people that are known here, besides the person's own.
     """
     buyer, before = snapshot.customer, held or {}
     adopted = {order.adopts: order for order in orders.values() if order.adopts is not None}
@@ -70,7 +70,7 @@ def derive(
 
 
 def _as_adopted(bought: B, adopted: Mapping[str, Order]) -> B:
-    """What an operator has tied to a person is theirs and ordered, whatever it says itself."""
+    """What an operator has assigned to a person counts as theirs and as ordered, whatever the provider's data says."""
     order = adopted.get(bought.source)
     return replace(bought, order_id=order.id, person_id=order.person_id) if order else bought
 
@@ -102,7 +102,7 @@ def judge_subscription(
 ) -> Finding:
     """The verdict on one subscription of one customer, and until when it gives access.
 
-    It sells one product: that of its first price which the catalog knows, else what it gave so far, or was ordered.
+    It sells one product: that of its first price in the catalog; else what it gave so far, or what was ordered.
     """
     order = orders.get(subscription.order_id or "")
     if order is None:
@@ -128,7 +128,7 @@ def judge_subscription(
 
 
 def _agreed(subscription: Subscription, order: Order) -> Line | None:
-    """What an operator, adopting it, said the product of, though the catalog does not know its price."""
+    """The product that an operator named when adopting it, although its price is not in the catalog."""
     return next((one for one in subscription.items if order.adopts and one.price_id == order.price_id), None)
 
 
@@ -145,7 +145,7 @@ def unclaimed(bought: Bought, marked: bool, catalog: Catalog) -> Finding:
     """The verdict on what nobody ordered here. It gives no access to anybody, whoever holds its id.
 
     What neither bears our mark (``marked``: it names an order or a person that is known here) nor sells a price of the
-    catalog is another's business: of who bought it, no e-mail address is kept.
+    catalog does not concern this site: the buyer's e-mail address is not stored.
     """
     known, product = selling(bought, catalog)
     line = known or next(iter(lines_of(bought)), None)
@@ -198,7 +198,7 @@ def somebody_elses(bought: Bought, order: Order, customer: Customer, policy: Pol
 
 
 def refunded(bought: Bought, order: Order, customer: Customer, policy: Policy) -> Objection | None:
-    """A full refund takes access away, and a partial one from the share on that the seller set."""
+    """A full refund takes access away, and a partial refund does so from the share that the seller set."""
     back, paid = bought.amount_refunded, bought.amount_total
     if back and (back >= paid or back * 100 >= paid * policy.refund_revokes_from):
         return Verdict.REVOKED, because(Code.REFUNDED, part=back < paid or None, **_refund(bought, policy))
@@ -206,7 +206,7 @@ def refunded(bought: Bought, order: Order, customer: Customer, policy: Policy) -
 
 
 def disputed(bought: Bought, order: Order, customer: Customer, policy: Policy) -> Objection | None:
-    """A payment that the buyer's bank challenges gives no access until that is won, unless the seller is lenient.
+    """A disputed payment gives no access until the dispute is won, unless the seller's policy keeps access.
 
     A dispute that is lost takes access away whatever the seller says, and an inquiry changes nothing.
     """
@@ -229,7 +229,7 @@ def _refund(bought: Bought, policy: Policy) -> dict[str, Fact]:
 
 
 def _overlooked(bought: Bought, policy: Policy) -> dict[str, Fact]:
-    """What might have stood in the way, but does not under the policy."""
+    """What could have prevented access, but does not under the policy."""
     facts: dict[str, Fact] = _refund(bought, policy) if bought.amount_refunded else {}
     return facts | ({"disputed": True} if bought.dispute is Dispute.OPEN else {})
 
@@ -260,7 +260,7 @@ def not_adding_up(purchase: Purchase, order: Order, customer: Customer, policy: 
 
 
 def discounted(purchase: Purchase, order: Order, customer: Customer, policy: Policy) -> Objection | None:
-    """A discount that the order did not offer was not given by us. What the policy says by now does not matter."""
+    """A discount that the order did not offer was not given by us. What the policy says now does not matter."""
     if purchase.amount_discount and not order.promotion_codes:
         return Verdict.QUARANTINED, because(Code.UNEXPECTED_DISCOUNT)
     return None
@@ -281,7 +281,7 @@ def not_paid(purchase: Purchase, order: Order, customer: Customer, policy: Polic
     return Verdict.UNPAID, because(Code.NOT_PAID)
 
 
-# First whether there is any money, for a payment that never came to pass needs nobody's attention.
+# First check whether there is any money: a payment that never happened needs nobody's attention.
 RULES: tuple[Rule, ...] = (
     not_paid,
     other_mode,
@@ -295,7 +295,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def _grounds(purchase: Purchase, policy: Policy) -> Reason:
-    """Why a purchase that nothing stands in the way of is granted, and what of it was overlooked."""
+    """Why a purchase without objections is granted, and what the policy tolerated."""
     return because(
         Code.PAID,
         free=purchase.amount_total == 0 or None,
@@ -321,7 +321,7 @@ def _end(subscription: Subscription) -> Objection | None:
 
 
 def ordered_once(subscription: Subscription, order: Order, customer: Customer, policy: Policy) -> Objection | None:
-    """What was ordered to be paid once is no subscription."""
+    """An order for a single payment does not match a subscription."""
     if not order.recurring:
         return Verdict.QUARANTINED, because(Code.ORDERED_ONCE)
     return None
@@ -337,7 +337,7 @@ ON_HOLD = {
 
 
 def not_giving(subscription: Subscription, order: Order, customer: Customer, policy: Policy) -> Objection | None:
-    """Three standings may give access, and no others, such as those that are invented later."""
+    """Only three standings may give access; others, such as new ones that the provider adds later, do not."""
     if subscription.standing in GIVING:
         return None
     if subscription.standing is SubscriptionStatus.INCOMPLETE and subscription.bill is Bill.PROCESSING:
@@ -348,7 +348,7 @@ def not_giving(subscription: Subscription, order: Order, customer: Customer, pol
 
 
 def not_begun(subscription: Subscription, order: Order, customer: Customer, policy: Policy) -> Objection | None:
-    """Nothing is given on trust: not before a first payment, or a trial or a free period in its place."""
+    """Nothing is given in advance: a first payment, a trial or a free period must come first."""
     if _settled(subscription) or _has_begun(subscription):
         return None
     if subscription.bill in WAITS:
@@ -357,7 +357,7 @@ def not_begun(subscription: Subscription, order: Order, customer: Customer, poli
 
 
 def collection_paused(subscription: Subscription, order: Order, customer: Customer, policy: Policy) -> Objection | None:
-    """While the seller asks for no payments, what is paid already still counts, and nothing beyond."""
+    """While the seller has paused collection, what is already paid still counts, and nothing more."""
     if subscription.collection_paused and not _settled(subscription) and subscription.bill is not Bill.PROCESSING:
         return Verdict.SUSPENDED, because(Code.COLLECTION_PAUSED)
     return None
@@ -365,7 +365,7 @@ def collection_paused(subscription: Subscription, order: Order, customer: Custom
 
 def disputed_earlier(subscription: Subscription, order: Order, customer: Customer, policy: Policy) -> Objection | None:
     """A dispute often comes after the period that it is about. It counts for the whole subscription, as one about the
-    present period does, unless the seller wants only to be told of it.
+    current period does, unless the seller only wants it listed.
     """
     if not policy.earlier_dispute_counts:
         return None
@@ -389,12 +389,12 @@ SUBSCRIPTION_RULES: tuple[SubscriptionRule, ...] = (
 
 # What a subscription's invoices say
 
-# How long each is waited for before it counts as a renewal that failed.
+# How long to wait for each before it counts as a failed renewal.
 WAITS = {Bill.DRAFT: UNASKED, Bill.OPEN: UNASKED, Bill.PROCESSING: ON_ITS_WAY}
 
 
 def _settled(subscription: Subscription) -> bool:
-    """Whether nothing is to pay (any more) for the present period."""
+    """Whether nothing is due (any more) for the current period."""
     if subscription.standing is SubscriptionStatus.TRIALING:
         return True
     if subscription.bill is not Bill.PAID:
@@ -403,7 +403,7 @@ def _settled(subscription: Subscription) -> bool:
 
 
 def _unpaid_at(time: int, invoices: Iterable[Invoice]) -> list[Invoice]:
-    """What was not paid of the time that this moment falls in.
+    """The unpaid invoices for the time that includes this moment.
 
     A change of plan credits what is left of a period whether it was paid or not, and that credit pays for nothing:
     https://docs.stripe.com/billing/subscriptions/prorations
@@ -418,20 +418,20 @@ def _has_begun(subscription: Subscription) -> bool:
 
 
 def _had_trial(subscription: Subscription) -> bool:
-    """Whether it came to the present period by a trial, at whatever time."""
+    """Whether it reached the current period through a trial, at whatever time."""
     return subscription.trial_end is not None and subscription.trial_end <= subscription.period_start
 
 
-# What a period that is not settled is called by its invoices; what is paid took no money, but a credit.
+# What an unsettled period is called, by its invoices; a paid one was paid from a credit, without money.
 OWED = {Bill.FAILED: Code.RENEWAL_FAILED, Bill.PAID: Code.PLAN_NOT_PAID}
 
 
 @dataclass(frozen=True, slots=True)
 class _Owing:
-    """A present period that is not settled.
+    """A current period that is not settled.
 
-    ``since`` is when the first payment fell due of all that were missed since a period was last settled: so what is
-    written off, voided or left a draft opens no second grace. ``first``: no money was ever paid before.
+    ``since`` is when the first of the payments was due that were missed since a period was last settled. So an invoice
+    that is written off, voided or left a draft starts no second grace. ``first``: no money was ever paid before.
     """
 
     since: int
@@ -452,13 +452,13 @@ def _owing(subscription: Subscription) -> _Owing:
 
 
 def _awaited_until(invoice: Invoice) -> int:
-    """Until when it does not count as a renewal that failed; 0: it does."""
+    """Until when it does not count as a failed renewal; 0: it counts now."""
     waits = invoice.bill in WAITS and not invoice.trouble
     return _fell_due(invoice) + WAITS[invoice.bill] if waits else 0
 
 
 def _missed(subscription: Subscription) -> list[Invoice]:
-    """What was not paid since a period was last settled, void ones too."""
+    """The invoices not paid since a period was last settled, including void ones."""
     asked = (*subscription.earlier, *subscription.asked)
     owed = [one for one in asked if _is_owed(one, subscription)]
     settled = [one.starts for one in asked if one not in owed and not _leaves_owing(one, asked)]
@@ -466,7 +466,7 @@ def _missed(subscription: Subscription) -> list[Invoice]:
 
 
 def _is_owed(invoice: Invoice, subscription: Subscription) -> bool:
-    """Whether it is not paid; or was paid out of a credit, while another invoice for the same time is not paid."""
+    """Whether it is not paid; or was paid from a credit, while another invoice for the same time is not paid."""
     if invoice.bill is not Bill.PAID:
         return True
     took_none = not invoice.paid and invoice.ends != subscription.trial_end
@@ -482,12 +482,12 @@ def _leaves_owing(paid: Invoice, asked: Iterable[Invoice]) -> bool:
 
 
 def _fell_due(invoice: Invoice) -> int:
-    """What was never final counts from when its period began."""
+    """An invoice that was never finalized counts from the start of its period."""
     return invoice.starts if invoice.due_at is None else invoice.due_at
 
 
 def _until(subscription: Subscription, policy: Policy) -> int:
-    """When the access ends that a subscription gives. One whose end is set gives it to that end, and no longer."""
+    """When the access that a subscription gives ends. If its end is set, access lasts until that end, and no longer."""
     if _settled(subscription):
         last = subscription.period_end + (0 if subscription.collection_paused else LATE)
     else:
@@ -498,7 +498,7 @@ def _until(subscription: Subscription, policy: Policy) -> int:
 
 
 def _standing(subscription: Subscription, policy: Policy) -> Reason:
-    """Why a subscription that nothing stands in the way of is granted, what comes next, and what was overlooked."""
+    """Why a subscription without objections is granted, what comes next, and what the policy tolerated."""
     paused = subscription.collection_paused or None
     ended_for = None if subscription.ends_at is None else subscription.ended_for
     more: dict[str, Fact] = {"ends": subscription.ends_at, "ended_for": ended_for, "paused": paused}
@@ -522,14 +522,14 @@ def _disputed_earlier(subscription: Subscription) -> Invoice | None:
 
 
 def _gravest(invoices: Iterable[Invoice], *which: Dispute) -> Invoice | None:
-    """The invoice with the gravest of these disputes; of several the newest."""
+    """The invoice with the most serious of these disputes; the newest if there are several."""
     found = [one for one in invoices if one.dispute in which]
     worst = gravest(one.dispute for one in found)
     return next((one for one in found if one.dispute is worst), None)
 
 
 def _remarks(subscription: Subscription, known: Line | None, policy: Policy) -> Iterator[Reason]:
-    """What an operator should see to."""
+    """What an operator should deal with."""
     if subscription.over:
         yield from _paid_after_end(subscription)
         return
@@ -545,7 +545,7 @@ def _remarks(subscription: Subscription, known: Line | None, policy: Policy) -> 
 
 
 def _to_be_ended(subscription: Subscription, policy: Policy) -> Iterator[Reason]:
-    """A dispute that was lost while the subscription goes on and takes money; or, where earlier ones do not count, one
+    """A dispute that was lost while the subscription continues and takes money; or, if earlier ones do not count, one
     that is open.
     """
     lost = _gravest(subscription.invoices, Dispute.LOST)
@@ -557,7 +557,7 @@ def _to_be_ended(subscription: Subscription, policy: Policy) -> Iterator[Reason]
 
 
 def _paid_after_end(subscription: Subscription) -> Iterator[Reason]:
-    """Money that came when the subscription was over, and was not paid back."""
+    """Money that arrived after the subscription was over, and was not refunded."""
     ended = subscription.ends_at or subscription.period_end
     for one in subscription.invoices:
         if one.paid > one.back and one.paid_at is not None and one.paid_at > ended:

@@ -1,4 +1,4 @@
-"""Keep an event once, hand it on, try again, park. What was answered with 2xx is never lost."""
+"""Store an event once, pass it on, retry, park. An event that was answered with 2xx is never lost."""
 
 import asyncio
 from collections import defaultdict
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 # Seconds until the next try, by tries so far. After the last the event is parked, for an operator to look at.
 RETRY_DELAYS = (1, 5, 15, 60, 300, 900, 3600, 3 * 3600, 6 * 3600, 12 * 3600)
 
-# A claim that is not finished after this many seconds was made by a process that died.
+# If a claim is not finished after this many seconds, the process that made it has died.
 LEASE = 30
 BATCH = 50
 
@@ -53,11 +53,11 @@ def next_try(attempts: int, now: int) -> int | None:
 
 
 async def poll(services: Services, realm: Realm) -> int:
-    """Read the provider's own list of events, if that is due, so that nothing depends on webhooks. Returns how many
+    """Read the provider's own list of events, if due, so that nothing depends on webhooks. Returns how many
     were new.
 
-    Reads again what is shortly before the last poll, since an event may be listed a little late; and from the newest
-    event that is known, by the provider's own clock, since ours may be ahead of it.
+    Reads the time shortly before the last poll again: an event may be listed a little late. Starts from the newest
+    known event, by the provider's own clock, because ours may be ahead of it.
     """
     now = services.clock()
     read_until = await services.database.write(polls.claim, realm, now, POLL_INTERVAL)
@@ -104,7 +104,7 @@ def _subjects(conn: Connection, claimed: Iterable[KeptEvent]) -> list[Subject]:
 
 
 def _subject(conn: Connection, event: Event) -> Subject:
-    """The customer whom an event concerns, if we know them; else the purchase, or the payment, or what else it names.
+    """The customer that an event concerns, if known; else the purchase, or the payment, or what else the event names.
 
     A refund may be heard of before its payment is known here, so that the payment has to lead to its purchase.
     """
@@ -120,7 +120,7 @@ def _subject(conn: Connection, event: Event) -> Subject:
 async def _payers(
     services: Services, realm: Realm, subject: Subject, kept: Sequence[KeptEvent]
 ) -> list[tuple[Subject, KeptEvent]]:
-    """The same events, each with the customer of ours whose payment it is about; none, if that could not be asked."""
+    """The same events, each with our customer whose payment it is about; none if the provider could not be asked."""
     told: list[tuple[Subject, KeptEvent]] = []
     async with _trying(services, subject, kept):
         if isinstance(subject, OfStranger) and (payer := await _payer(services, realm, kept[0].event)):
@@ -130,10 +130,10 @@ async def _payers(
 
 
 async def _payer(services: Services, realm: Realm, event: Event) -> Customer | None:
-    """The customer of ours whose payment it is, where the event names none.
+    """Our customer whose payment it is, if the event names none.
 
-    A dispute may come before its payment is known here: whoever reconciles the customer right now asked before it. It
-    may be about an earlier payment for a subscription too.
+    A dispute may arrive before its payment is known here: a reconcile running right now may have asked before it. It
+    may also be about an earlier payment for a subscription.
     """
     if event.customer_id is not None or event.reference is None:
         return None
@@ -150,17 +150,17 @@ async def _handle(services: Services, realm: Realm, subject: Subject, kept: Sequ
 
 @asynccontextmanager
 async def _trying(services: Services, subject: Subject, kept: Iterable[KeptEvent]) -> AsyncIterator[None]:
-    """Events that trip over anything, a fault of ours too, must not hold up the others."""
+    """Events that fail for any reason, including a bug of ours, must not block the others."""
     try:
         yield
     except Exception as error:
         log.warning("events not handled", subject=subject, exc_info=not isinstance(error, TollkeeperError))
-        with suppress(TollkeeperError):  # where the database cannot be told, they are due again when the lease ends
+        with suppress(TollkeeperError):  # if the database cannot be updated, they are due again when the lease ends
             await _put_off(services, kept, str(error)[:500])
 
 
 async def _put_off(services: Services, kept: Iterable[KeptEvent], error: str) -> None:
-    """Try again later, or park what has been tried often enough."""
+    """Retry later, or park what has been tried often enough."""
     for one in kept:
         due_at = next_try(one.attempts, services.clock())
         await services.database.write(events.failed, one.id, error, due_at)

@@ -1,4 +1,4 @@
-"""What is bought on the account by somebody who is no customer of ours: for us after all, or a neighbour's business."""
+"""What is bought on the account by somebody who is no customer of ours: for this site after all, or for a neighbour."""
 
 import asyncio
 
@@ -17,14 +17,14 @@ log = structlog.get_logger()
 
 BATCH = 100
 
-# How often a purchase is asked for again, when another answer was written in the same second.
+# How often to ask for a purchase again, when another answer was written in the same second.
 TRIES = 5
 
 
 async def look_at(services: Services, realm: Realm, source: str, *, evidence: str) -> Finding | None:
-    """Ask what has been bought, and keep what is found of it, for operators to see. It gives no access.
+    """Ask what has been bought, and store the finding for operators to see. It gives no access.
 
-    Where it turns out to be a customer's of ours, they are reconciled. None: the provider knows of no such purchase or
+    If it belongs to a customer of ours, they are reconciled. None: the provider knows no such purchase or
     subscription. Raises ``ProviderUnavailable`` or ``ProviderRefused``.
     """
     for _ in range(TRIES):
@@ -47,9 +47,9 @@ async def look_at(services: Services, realm: Realm, source: str, *, evidence: st
 
 
 async def look_again(services: Services, realm: Realm, *, evidence: str) -> None:
-    """Look again at what nobody known here bought, as far as it is for us by today's catalog, or was thought to be.
+    """Look again at what people not known here bought, if it concerns this site by today's catalog, or did so before.
 
-    What the provider does not tell of stays as it was found last.
+    Findings stay as they are if the provider gives no answer about them.
     """
     last = ""
     while batch := await services.database.read(findings.of_nobody, realm, last, BATCH):

@@ -1,4 +1,4 @@
-"""Take off sale what the provider refuses to sell, try it again from time to time, and put it back."""
+"""Take off sale what the provider refuses to sell, retry it from time to time, and put it back."""
 
 from collections.abc import Iterable
 
@@ -13,15 +13,15 @@ from tollkeeper.storage import off_sale
 
 log = structlog.get_logger()
 
-# How often what concerns everybody is tried again. Seconds.
+# How often to retry what affects everybody. Seconds.
 AGAIN = 300
 
-# What concerns one person is tried again when they press the button, which they are shown again after this long; and
-# operators see it for this long. Seconds.
+# What affects one person is retried when they press the button. They see the button again after A_PERSON_WAITS, and
+# operators see the entry for A_PERSON_IS_LISTED. Seconds.
 A_PERSON_WAITS = 3600
 A_PERSON_IS_LISTED = 7 * 24 * 3600
 
-# The most that is kept of what a provider says.
+# The most that is stored of what a provider says.
 MOST_TOLD = 500
 
 
@@ -31,7 +31,7 @@ async def known(services: Services, person_id: str | None) -> tuple[OffSale, ...
 
 
 def in_the_way(known: Iterable[OffSale], product: str, price_id: str | None, now: int) -> OffSale | None:
-    """What keeps somebody from buying this at this price now."""
+    """What prevents somebody from buying this at this price now."""
     return next((one for one in known if _concerns(one, product, price_id) and _stands(one, now)), None)
 
 
@@ -46,7 +46,7 @@ def _stands(one: OffSale, now: int) -> bool:
 async def take_off(
     services: Services, product: str, price_id: str, person_id: str, refusal: ProviderRefused, sold_in: str = ""
 ) -> NotForSale:
-    """Keep and report that a sale was refused. ``sold_in`` is the currency of the price, where it is known."""
+    """Store and report that a sale was refused. ``sold_in`` is the currency of the price, if known."""
     alone = refusal.obstacle.scope is Scope.PERSON
     facts = refusal.facts | ({"sold_in": sold_in} if alone and sold_in else {})
     now = services.clock()
@@ -58,13 +58,13 @@ async def take_off(
 
 
 async def put_back(services: Services, found: OffSale) -> None:
-    """It can be sold again, or is to be no longer."""
+    """It can be sold again, or is no longer to be sold."""
     if await services.database.write(off_sale.lift, services.mode, found):
         log.warning("on sale again", product=found.product, price=found.price_id, person=found.person_id)
 
 
 async def try_again(services: Services, returns: ReturnAddresses, every: int = AGAIN) -> None:
-    """Try what concerns everybody, if it was not tried for ``every`` seconds, and put back what works.
+    """Retry what affects everybody, if it was not tried for ``every`` seconds, and put back what works.
 
     Raises ``StorageBusy``.
     """
@@ -92,7 +92,7 @@ async def _try_again(services: Services, found: OffSale, returns: ReturnAddresse
 
 
 async def _note(services: Services, found: OffSale) -> None:
-    """Operators are told once of each cause, not of each visitor who met it."""
+    """Report each cause to operators once, not once for each visitor who met it."""
     if not await services.database.write(off_sale.note, services.mode, found):
         return
     (log.warning if found.person_id else log.error)(

@@ -1,7 +1,7 @@
-"""Fetch a customer's snapshot and make the grants agree with it.
+"""Fetch a customer's snapshot and make the grants match it.
 
-Everything that could change who has access ends here. The provider is asked with no database lock held; a ticket taken
-before asking makes sure that what is written was read after everything written before it.
+Everything that could change who has access ends here. No database lock is held while the provider is asked; a ticket
+taken before asking makes sure that what is written was read after everything written before it.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -28,7 +28,7 @@ from tollkeeper.wording.operators import sentence
 
 log = structlog.get_logger()
 
-# Pending orders stay open, and quarantined ones until they are paid back: paying for them once more must be hard.
+# Pending orders stay open, and quarantined ones until they are refunded: paying for them again must be hard.
 STATE_AFTER = {
     Verdict.GRANTED: OrderState.COMPLETE,
     Verdict.REVOKED: OrderState.COMPLETE,
@@ -38,14 +38,14 @@ STATE_AFTER = {
 }
 
 
-# How often a customer is asked for again, when others wrote about them while the answer was on its way.
+# How often to ask for a customer again, when others wrote about them while the answer was on its way.
 TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What a reconcile works with: where grants are kept, whom to ask, what is sold, the time (Unix seconds), and where
-    what happens is counted.
+    """What a reconcile works with: where grants are stored, whom to ask, what is sold, the time (Unix seconds), where
+    events are counted.
     """
 
     database: Database
@@ -66,34 +66,34 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What one reconcile found and did. ``superseded``: another was written meanwhile, so this was not."""
+    """What one reconcile found and did. ``superseded``: another was written in the meantime, so this one was not."""
 
     findings: tuple[Finding, ...]
     changes: int = 0
     superseded: bool = False
     news: tuple[Finding, ...] = ()
-    """The findings whose verdict was another one before, or that were never made before."""
+    """The findings that are new, or whose verdict has changed."""
     surplus: tuple[Surplus, ...] = ()
-    """What the person has paid for once more than needed, as far as this reconcile changed anything."""
+    """What the person has paid for twice, as far as this reconcile changed anything."""
     endings: tuple[Ending, ...] = ()
-    """The subscriptions that are to end now, since what they give was bought for good."""
+    """The subscriptions that must end now, because what they give was bought for good."""
 
     @property
     def kind(self) -> str:
-        """What came of it, in one word."""
+        """The outcome in one word."""
         return "superseded" if self.superseded else "changed" if self.changes else "unchanged"
 
     def of_order(self, order: Order) -> Finding | None:
-        """What was found for one order, if the customer completed its checkout: of its own page before any other."""
+        """The finding for one order, if the customer completed its checkout: preferably of the order's own page."""
         found = [one for one in self.findings if one.bought.order_id == order.id]
         return min(found, key=lambda one: one.bought.checkout_id != order.checkout_id, default=None)
 
 
 async def reconcile(services: Services, customer: Customer, *, evidence: str) -> Reconciled:
-    """Make a customer's grants agree with the provider. ``evidence`` says what caused it, for the audit.
+    """Make a customer's grants match the provider. ``evidence`` says what caused it, for the audit.
 
-    Subscriptions to what the person has bought for good are ended, too, with their period. Raises
-    ``ProviderUnavailable``, ``ProviderRefused`` or ``StorageBusy``; then not all is done, and it is to be done again.
+    Also ends subscriptions, with their period, if the person has bought for good what they give. Raises
+    ``ProviderUnavailable``, ``ProviderRefused`` or ``StorageBusy``; then it is incomplete and must be repeated.
     """
     for _ in range(TRIES):
         outcome = await _reconcile(services, customer, evidence)
@@ -110,14 +110,14 @@ async def reconcile_person(services: Services, person_id: str, *, evidence: str)
 
 
 async def _end_what_was_bought(services: Services, customer: Customer, outcome: Reconciled) -> Reconciled:
-    """What is to be ended follows from what is found, each time anew, until the provider says that it is done.
+    """What must be ended is derived from the findings each time, until the provider says that it is done.
 
-    If it does not answer, whoever wanted the reconcile tries again; that it refuses is for an operator to see to.
+    If the provider does not answer, the caller of the reconcile retries; if it refuses, an operator must deal with it.
     """
     for one in outcome.endings:
         try:
             await services.provider.end_subscription(one.subscription, at_period_end=True, purchase=one.purchase)
-        except ProviderMissing:  # it has ended meanwhile
+        except ProviderMissing:  # it has ended in the meantime
             continue
         except ProviderRefused as refusal:
             log.error("subscription not ended", source=one.subscription, reason=str(refusal), advice=refusal.advice)
@@ -164,16 +164,16 @@ def _apply(conn: Connection, snapshot: Snapshot, catalog: Catalog, ticket: int, 
 def _paid_twice(
     conn: Connection, customer: Customer, catalog: Catalog, to_end: Collection[Ending], now: int
 ) -> tuple[Surplus, ...]:
-    """What is paid for twice, but for what is about to end because of that."""
+    """What is paid for twice, except what is about to end because of that."""
     pairs = grants.paid_beside(conn, catalog.containing, customer.realm.live, now, customer.person_id)
     ending = {one.subscription for one in to_end}
     return tuple(one for one in surplus(pairs, catalog) if one.grant.source not in ending)
 
 
 def after_deletion(found: Finding, known: bool) -> Finding:
-    """What is found of somebody who deleted their account, of whom no name and address is kept any more.
+    """What is found about somebody who deleted their account, whose name and address are no longer stored.
 
-    Money that comes now pays for nothing: it is for an operator to give back.
+    Money that arrives now pays for nothing: an operator has to refund it.
     """
     nameless = replace(found, bought=_nameless(found.bought))
     if known or found.verdict is not Verdict.GRANTED:
@@ -195,21 +195,21 @@ def _close_orders(
             orders.close(conn, order.id, OrderState.EXPIRED, now)
     for found in findings:
         named, state = ordered.get(found.bought.order_id or ""), _state_after(found)
-        # A checkout made elsewhere may name our order too. What becomes of it leaves our own page as it is: payable.
-        # So may a subscription, which is not always said at once to be of our page.
+        # A checkout created elsewhere may also name our order. It does not affect our own page, which stays payable.
+        # So may a subscription, which is not always linked to our page at once.
         if named is not None and state is not None and named.checkout_id in {None, found.bought.checkout_id}:
             orders.close(conn, named.id, state, now)
 
 
 def _state_after(found: Finding) -> OrderState | None:
-    """What a finding makes of its order; None leaves it as it is."""
+    """The state that a finding gives its order; None leaves it unchanged."""
     if found.verdict is Verdict.QUARANTINED and isinstance(found.bought, Purchase) and found.bought.paid_back:
         return OrderState.COMPLETE
     return STATE_AFTER.get(found.verdict)
 
 
 def _settle(conn: Connection, customer: Customer, found: Finding, held: Grant | None, evidence: str, now: int) -> int:
-    """Make one grant agree with one finding. Returns how many changes of access that was: 0 or 1."""
+    """Make one grant match one finding. Returns the number of changes of access: 0 or 1."""
     if held is None:
         runs = found.verdict is Verdict.GRANTED and in_force(found.until, now)
         return _begin(conn, customer, found, evidence, now) if runs else 0
@@ -227,7 +227,7 @@ def _settle(conn: Connection, customer: Customer, found: Finding, held: Grant | 
 
 
 def _renewed(held: Grant, found: Finding) -> Grant:
-    """What a grant becomes by a finding that gives access: a renewal moves its end, a change of plan its product."""
+    """The grant after a finding that gives access: a renewal moves its end, a change of plan changes its product."""
     bought = found.bought
     return replace(
         held,
@@ -243,12 +243,12 @@ def _renewed(held: Grant, found: Finding) -> Grant:
 
 
 def _ended(held: Grant, found: Finding, now: int) -> Grant:
-    """What a grant becomes by a finding that gives none. One that had run out ended then."""
+    """The grant after a finding that gives no access. If it had run out before, it ended then."""
     ended_at = now if held.until is None else min(now, held.until)
     return replace(held, revoked_at=held.revoked_at or ended_at, reason=found.reason)
 
 
-# What the audit calls the end of access, by the verdict that ends it. What runs out has ended too.
+# What the audit calls the end of access, by the verdict that ends it. Access that runs out has ended too.
 ENDS = {Verdict.SUSPENDED: "suspended", Verdict.PENDING: "suspended", Verdict.REVOKED: "revoked"}
 
 
@@ -311,7 +311,7 @@ def _report(services: Services, customer: Customer, outcome: Reconciled, evidenc
 
 
 def report(services: Services, news: Iterable[Finding]) -> None:
-    """Log payments that gave no access, and what an operator should see to, once each. Other sales are only counted."""
+    """Log payments that gave no access, and what an operator should deal with, once each. Only count other sales."""
     for found in news:
         if found.verdict is Verdict.UNRELATED:
             services.metrics.other_sales.inc()

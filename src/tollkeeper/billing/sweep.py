@@ -1,4 +1,4 @@
-"""Reconcile everybody who bought something or is about to, slowly and for ever: the last net under lost events."""
+"""Reconcile everybody who bought or ordered something, slowly and continuously: the safety net for lost events."""
 
 import structlog
 
@@ -14,14 +14,14 @@ log = structlog.get_logger()
 
 EVIDENCE = "sweep"
 
-# How long to leave a customer alone of whom the provider did not tell, or whose process died. Seconds.
+# How long to skip a customer about whom the provider gave no answer, or whose process died. Seconds.
 LEASE = 600
 
 
 async def sweep(services: Services, realm: Realm, period: int) -> bool:
-    """Reconcile the customer who was not reconciled for the longest, if that is ``period`` seconds or more.
+    """Reconcile the customer who has waited longest, if that is ``period`` seconds or more.
 
-    Returns whether there may be more to do now: there was one, and the provider told.
+    Returns whether there may be more to do now: there was a customer, and the provider answered.
     """
     customer = await services.database.write(customers.claim_unchecked, realm, services.clock(), period, LEASE)
     if customer is None:

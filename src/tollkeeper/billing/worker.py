@@ -1,4 +1,4 @@
-"""The background work: drain the inbox; and beside that poll for events, try what is off sale, sweep, forget."""
+"""The background work: drain the inbox; in parallel poll for events, retry what is off sale, sweep, delete old data."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -18,7 +18,7 @@ from tollkeeper.storage import handovers, login_sessions, off_sale
 
 log = structlog.get_logger()
 
-# How long to sleep with nothing to do: another process may keep an event, or one may fall due again. Seconds.
+# How long to sleep with nothing to do: another process may store an event, or one may be due again. Seconds.
 IDLE = 2
 AFTER_TROUBLE = 5
 HOUSEKEEPING = 3600
@@ -26,18 +26,18 @@ HOUSEKEEPING = 3600
 # How often to see whether the next poll is due: another process may have begun the last one, and died. Seconds.
 LOOK = 10
 
-# How long the sweep rests when nobody is due, or the provider does not tell. Seconds.
+# How long the sweep rests when nobody is due, or the provider gives no answer. Seconds.
 REST = 30
 
-# How long work under way may take to finish when told to stop. Seconds.
+# How long work in progress may take to finish at shutdown. Seconds.
 GRACE = 4
 
 
 class Worker:
-    """Runs beside the web pages in every process. Any number of them share the work."""
+    """Runs next to the web pages in every process. Any number of processes share the work."""
 
     def __init__(self, services: Services, sweep_period: int, checkout_service: CheckoutService) -> None:
-        """``sweep_period`` is how often everybody who bought something is reconciled at least, in seconds."""
+        """``sweep_period``: everybody who bought something is reconciled at least once in this many seconds."""
         self._services = services
         self._checkout_service = checkout_service
         self._sweep_period = sweep_period
@@ -50,11 +50,11 @@ class Worker:
         self._rested_at = 0
 
     def wake(self) -> None:
-        """There is something in the inbox: do not sleep on."""
+        """There is something in the inbox: wake up."""
         self._something_came.set()
 
     async def stop(self, task: asyncio.Task[None]) -> None:
-        """Take no new work, and let the work under way finish."""
+        """Take no new work, and let the work in progress finish."""
         self._stopping = True
         self._told_to_stop.set()
         self._something_came.set()
@@ -64,14 +64,14 @@ class Worker:
             await task
 
     async def run(self) -> None:
-        """Work until stopped. A long list of events, or a slow sweep, holds up nothing that a webhook brought."""
+        """Work until stopped. A long list of events, or a slow sweep, does not delay what a webhook brought."""
         with background():
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(self._loop(self._drain, self._something_came))
                 loops.create_task(self._loop(self._look_around, self._told_to_stop))
 
     async def _loop(self, work: Callable[[Realm], Awaitable[bool]], awake: asyncio.Event) -> None:
-        """Do some work again and again, at once if there was any. Nothing that goes wrong ends the loop."""
+        """Repeat some work, immediately if there was any. No error ends the loop."""
         while not self._stopping:
             awake.clear()
             try:
@@ -95,9 +95,9 @@ class Worker:
         return await self._sweep(realm)
 
     async def _poll(self, realm: Realm) -> None:
-        """What is new in the list is handled at once. Trouble with the list must not hold up the sweep."""
+        """New events in the list are handled at once. Trouble with the list must not block the sweep."""
         now = self._services.clock()
-        if 0 <= now - self._looked_at < LOOK:  # unless the clock was put back
+        if 0 <= now - self._looked_at < LOOK:  # unless the clock was set back
             return
         self._looked_at = now
         try:
@@ -107,7 +107,7 @@ class Worker:
             log.warning("events not polled", error=str(error))
 
     async def _try_sales(self) -> None:
-        """At the start all that is off sale is tried: settings may have changed. Trouble must not hold up the sweep."""
+        """At the start, retry all that is off sale: settings may have changed. Trouble must not block the sweep."""
         now, first = self._services.clock(), not self._tried_at
         if 0 <= now - self._tried_at < LOOK:
             return
@@ -127,7 +127,7 @@ class Worker:
         return False
 
     async def _clean(self) -> None:
-        """Trouble with what is of no use to anybody must not hold up the rest."""
+        """Trouble with deleting old data must not block the rest."""
         now = self._services.clock()
         if 0 <= now - self._cleaned_at < HOUSEKEEPING:
             return

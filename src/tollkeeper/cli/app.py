@@ -1,4 +1,4 @@
-"""What the commands share: their options, how they end where something is wrong, and the app that they belong to."""
+"""What the commands share: their options, how they report errors, and the app that they belong to."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ DAY = 24 * 3600
 
 
 def seconds(duration: str) -> int:
-    """A time such as ``30d`` in seconds. Raises ``ValueError``."""
+    """A duration such as ``30d``, in seconds. Raises ``ValueError``."""
     found = re.fullmatch(r"([1-9][0-9]{0,3})([hdw])", duration)
     if found is None:
         raise ValueError("not a number of hours, days or weeks, such as 12h, 30d or 8w")
@@ -55,7 +55,7 @@ def seconds(duration: str) -> int:
 
 
 def words(note: str) -> str:
-    """A note in one line. Raises ``ValueError`` if it says nothing."""
+    """A note on one line. Raises ``ValueError`` if it is empty."""
     if not note.strip():
         raise ValueError("empty")
     return " ".join(note.split())
@@ -79,10 +79,10 @@ Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")]
 Who = typer.Argument(metavar="PERSON", help="An id, or an e-mail address that an issuer verified.", show_default=False)
 
 
-About = typer.Argument(metavar="PERSON", help="An id, a verified e-mail address, or a whole name.", show_default=False)
+About = typer.Argument(metavar="PERSON", help="An id, a verified e-mail address, or a full name.", show_default=False)
 
 
-What = typer.Argument(metavar="PRODUCT", help="A product's key in the catalog.", show_default=False)
+What = typer.Argument(metavar="PRODUCT", help="The key of a product in the catalog.", show_default=False)
 
 
 WhichPayment = typer.Argument(
@@ -90,14 +90,14 @@ WhichPayment = typer.Argument(
 )
 
 
-WhyEnded = typer.Option(parser=words, metavar="WHY", help="Why, for those who ask later.")
+WhyEnded = typer.Option(parser=words, metavar="WHY", help="Why, for anyone who asks later.")
 
 
-WhyHeld = typer.Option(parser=words, metavar="WHY", help="Why. They read it on their account page.")
+WhyHeld = typer.Option(parser=words, metavar="WHY", help="Why. The person reads it on their account page.")
 
 
 def show_version(wanted: bool) -> None:
-    """Answer ``--version`` and leave."""
+    """Print the version and exit."""
     if wanted:
         from importlib.metadata import version
 
@@ -121,7 +121,7 @@ def main() -> None:
 
 @contextmanager
 def clear_errors(as_json: bool = False) -> Iterator[None]:
-    """End with words instead of a traceback, and with exit status 1."""
+    """Report an error in words instead of a traceback, and exit with status 1."""
     try:
         yield
     except ConfigurationError as error:
@@ -133,7 +133,7 @@ def clear_errors(as_json: bool = False) -> Iterator[None]:
 
 
 def report_faults(error: ConfigurationError, as_json: bool) -> None:
-    """Every fault: its variable, what is wrong, how to mend it."""
+    """Every fault: its variable, what is wrong, how to fix it."""
     if as_json:
         typer.echo(json.dumps({"ok": False, "faults": [asdict(fault) for fault in error.faults]}, indent=2))
         return
@@ -142,14 +142,14 @@ def report_faults(error: ConfigurationError, as_json: bool) -> None:
 
 
 def list_faults(faults: Iterable[Fault]) -> None:
-    """Each fault for people, on standard error."""
+    """Print each fault for people, on standard error."""
     for fault in faults:
         typer.secho(f"  {fault.variable}", bold=True, err=True)
         typer.echo(f"    {fault.problem}\n    {fault.remedy}\n", err=True)
 
 
 def beside_the_server(folder: Path, work: "Callable[[Services], Awaitable[T]]", as_json: bool = False) -> T:
-    """Do one thing with the services that the settings lead to, whether or not a server runs."""
+    """Do one thing with the services that the settings describe, whether or not a server is running."""
     from tollkeeper.app import open_services
     from tollkeeper.config import load as config
     from tollkeeper.serving import logs

@@ -1,4 +1,4 @@
-"""What the provider says: its events, and what they change."""
+"""Commands about the provider's events, and what they change."""
 
 import json
 from pathlib import Path
@@ -15,12 +15,12 @@ from tollkeeper.cli.app import Folder, Json, Limit, Who, app, beside_the_server
 
 @app.command(epilog="Example: tollkeeper events --failed")
 def events(
-    failed: Annotated[bool, typer.Option("--failed", help="Only those that could not be handled so far.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Only failed and parked events.")] = False,
     limit: Limit = 50,
     folder: Folder = Path(),
     as_json: Json = False,
 ) -> None:
-    """List the events in the inbox, the last one first."""
+    """List the events in the inbox, the latest first."""
     from tollkeeper.operating import reports
     from tollkeeper.storage import events
 
@@ -38,16 +38,16 @@ def replay(
     event_ids: Annotated[
         list[str] | None, typer.Argument(metavar="EVENT_ID...", help="The provider's ids.", show_default=False)
     ] = None,
-    failed: Annotated[bool, typer.Option("--failed", help="All that could not be handled so far.")] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="All failed and parked events.")] = False,
     folder: Folder = Path(),
     as_json: Json = False,
 ) -> None:
-    """Have the server handle events once more, as if they had just come."""
+    """Have the server handle events once more, as if they had just arrived."""
     from tollkeeper.operating import operators
     from tollkeeper.storage import events
 
     if bool(event_ids) == failed:
-        raise typer.BadParameter("Name events, or say --failed.")
+        raise typer.BadParameter("Name events, or use --failed.")
 
     async def make_due(services: "Services") -> tuple[str, ...]:
         mode, at = services.mode, services.clock()
@@ -65,15 +65,15 @@ def replay(
 @app.command(epilog="Example: tollkeeper reconcile alice@example.com")
 def reconcile(
     person: Annotated[str | None, Who] = None,
-    everybody: Annotated[bool, typer.Option("--all", help="Everybody who ever began to buy.")] = False,
+    everybody: Annotated[bool, typer.Option("--all", help="Everybody who ever started to buy.")] = False,
     folder: Folder = Path(),
     as_json: Json = False,
 ) -> None:
-    """Ask the provider now what was bought, and say what that changed."""
+    """Ask the provider now what was bought, make access match, and say what changed."""
     from tollkeeper.operating import operators, reports
 
     if bool(person) == everybody:
-        raise typer.BadParameter("Name a person, or say --all.")
+        raise typer.BadParameter("Name a person, or use --all.")
 
     async def ask(services: "Services") -> "list[Reconciliation]":
         if person:

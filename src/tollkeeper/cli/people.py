@@ -1,4 +1,4 @@
-"""Who people are, why they have access, and who else should have it."""
+"""Commands about people: who they are, why they have access, and giving or taking it."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,7 +52,7 @@ def people(
 
 @app.command(epilog="Example: tollkeeper why alice@example.com")
 def why(person: Annotated[str, About], folder: Folder = Path(), as_json: Json = False) -> None:
-    """Say why somebody may or may not use each feature, and everything that this rests on."""
+    """Say why a person may or may not use each feature, and show the evidence."""
     from tollkeeper.operating import operators, reports
 
     async def explain(services: "Services") -> "tuple[Explanation, Catalog]":
@@ -69,22 +69,22 @@ def grant(
     product: Annotated[str, What],
     note: Annotated[str, WhyHeld],
     until: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="To the end of that day, UTC.")
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE", help="Until the end of that day, UTC.")
     ] = None,
     lasting: Annotated[
         int | None, typer.Option("--for", parser=seconds, metavar="TIME", help="Such as 12h, 30d or 8w.")
     ] = None,
     payment: Annotated[
-        str | None, typer.Option(help="The payment that this is for, of those that `tollkeeper payments` lists.")
+        str | None, typer.Option(help="The payment that this is for, as listed by `tollkeeper payments`.")
     ] = None,
     folder: Folder = Path(),
     as_json: Json = False,
 ) -> None:
-    """Let somebody use a product, for good or for a time, without a purchase here."""
+    """Let a person use a product, permanently or for a time, without a purchase here."""
     from tollkeeper.operating import operators, reports
 
     if until and lasting:
-        raise typer.BadParameter("Say --until or --for, not both.")
+        raise typer.BadParameter("Use --until or --for, not both.")
     last_second = int(until.replace(tzinfo=UTC).timestamp()) + DAY - 1 if until else None
 
     async def give(services: "Services") -> "tuple[Found, Grant]":
@@ -103,7 +103,7 @@ def revoke(
     folder: Folder = Path(),
     as_json: Json = False,
 ) -> None:
-    """End what somebody holds of a product, paid or granted, whatever the provider says of the payment."""
+    """End what a person holds of a product, paid or granted, whatever the provider says about the payment."""
     from tollkeeper.operating import operators, reports
 
     show = reports.revoked_in_json if as_json else reports.revoked_in_words

@@ -1,4 +1,4 @@
-"""What was bought: which payments need a look, and what to do about them."""
+"""Commands about purchases: which payments need a look, and what to do about them."""
 
 import json
 from pathlib import Path
@@ -22,12 +22,12 @@ def end(
     subscription: Annotated[str, typer.Argument(help="The provider's id of the subscription.", show_default=False)],
     note: Annotated[str, WhyEnded],
     at_period_end: Annotated[
-        bool, typer.Option("--at-period-end", help="When what is paid runs out, not at once.")
+        bool, typer.Option("--at-period-end", help="End it when the paid period ends, not at once.")
     ] = False,
     folder: Folder = Path(),
     as_json: Json = False,
 ) -> None:
-    """End a subscription at the provider, so that it takes no more money. Nothing is paid back."""
+    """End a subscription at the provider, so that it takes no more money. Nothing is refunded."""
     from tollkeeper.operating import operators, reports
 
     found = beside_the_server(
@@ -43,12 +43,12 @@ def adopt(
     payment: Annotated[str, WhichPayment],
     note: Annotated[str, WhyEnded],
     product: Annotated[
-        str | None, typer.Option(metavar="PRODUCT", help="What it is for, where the catalog does not know its price.")
+        str | None, typer.Option(metavar="PRODUCT", help="What it is for, if its price is not in the catalog.")
     ] = None,
     folder: Folder = Path(),
     as_json: Json = False,
 ) -> None:
-    """Tie what somebody bought elsewhere on the account to a person. From then on it follows the provider."""
+    """Assign what was bought elsewhere on the account to a person. From then on it follows the provider."""
     from tollkeeper.operating import adoption, reports
 
     done = beside_the_server(
@@ -62,13 +62,13 @@ def adopt(
 def list_payments(
     context: typer.Context,
     everything: Annotated[
-        bool, typer.Option("--all", help="Those that were dismissed too, and other sales on the account.")
+        bool, typer.Option("--all", help="Also list dismissed payments, and other sales on the account.")
     ] = False,
     limit: Limit = 50,
     folder: Folder = Path(),
     as_json: Json = False,
 ) -> None:
-    """List the payments that gave no access, or paid for the same thing again, and what to do about each."""
+    """List the payments that need a look, and what to do about each."""
     if context.invoked_subcommand is not None:
         return
     from tollkeeper.operating import operators, reports
@@ -94,7 +94,7 @@ def dismiss(
     folder: Folder = Path(),
     as_json: Json = False,
 ) -> None:
-    """Take a payment off the list, until something new is found of it. Nobody's access changes."""
+    """Take a payment off the list until something new is found about it. Nobody's access changes."""
     from tollkeeper.operating import operators, reports
 
     async def take_off(services: "Services") -> "tuple[Noted, ...]":
@@ -107,7 +107,7 @@ def dismiss(
 
 @payments.command(epilog="Example: tollkeeper payments restore pi_1Abc")
 def restore(payment: Annotated[str, WhichPayment], folder: Folder = Path(), as_json: Json = False) -> None:
-    """Put a payment that was dismissed back on the list."""
+    """Put a dismissed payment back on the list."""
     from tollkeeper.operating import operators
 
     async def put_back(services: "Services") -> None:
@@ -115,4 +115,4 @@ def restore(payment: Annotated[str, WhichPayment], folder: Folder = Path(), as_j
         await services.database.write(operators.restore, mode, payment)
 
     beside_the_server(folder, put_back, as_json)
-    typer.echo(json.dumps({"restored": payment}) if as_json else f"{payment} is on the list again.")
+    typer.echo(json.dumps({"restored": payment}) if as_json else f"{payment} is back on the list.")

@@ -1,4 +1,4 @@
-"""Run it: the demo, the sandbox, the server."""
+"""Commands that run something: the demo, the sandbox, the server."""
 
 import logging
 import os
@@ -19,12 +19,12 @@ def demo(
     port: Annotated[int, typer.Option(min=1, max=65534, help="The app's port; the sandbox takes the next one.")] = 4000,
     host: Host = "127.0.0.1",
     data: Annotated[
-        Path | None, typer.Option(help="Where its files live; a folder of its own if left out.", file_okay=False)
+        Path | None, typer.Option(help="Where its files are kept; by default a folder of its own.", file_okay=False)
     ] = None,
-    reset: Annotated[bool, typer.Option("--reset", help="Forget earlier people and payments first.")] = False,
+    reset: Annotated[bool, typer.Option("--reset", help="Delete earlier people and payments first.")] = False,
     open_: Annotated[bool, typer.Option("--open", help="Open a browser.")] = False,
 ) -> None:
-    """Try the whole thing on this machine: no accounts, no internet, no real money."""
+    """Try everything on this machine: no accounts, no internet, no real money."""
     import webbrowser
 
     from platformdirs import user_data_path
@@ -42,21 +42,21 @@ def demo(
 
     with clear_errors():
         server.run(lambda: demo.run(host, port, folder, ready, forget=reset))
-    typer.echo("Stopped. What was paid is kept; start again to go on.")
+    typer.echo("Stopped. All payments are kept; start again to continue.")
 
 
 def demo_words(app_url: str, sandbox_url: str, folder: Path) -> str:
-    """What a newcomer needs to know."""
+    """What a new user needs to know."""
     from tollkeeper import demo as goods
 
     return f"""
   {typer.style("Tollkeeper demo", bold=True)}: no real money, no real accounts
 
   Open this        {typer.style(app_url, bold=True, fg="green")}
-  Behind it        {sandbox_url}  (payments, customers, events, deliveries)
+  Control page     {sandbox_url}  (payments, customers, events, deliveries)
   Its files        {folder}
 
-  For sale         {goods.ONCE}, paid once; {goods.GOES_ON}, by the month or the year, 14 days free
+  For sale         {goods.ONCE}, paid once; {goods.GOES_ON}, monthly or yearly, 14 days free
 
 {sandbox_words()}
   Ctrl-C stops it.
@@ -64,7 +64,7 @@ def demo_words(app_url: str, sandbox_url: str, folder: Path) -> str:
 
 
 def sandbox_words() -> str:
-    """Who can sign in, and with what to pay."""
+    """Who can sign in, and which cards to pay with."""
     from tollkeeper_sandbox import PEOPLE
     from tollkeeper_sandbox.stripe.known.cards import SUGGESTED, card_of
 
@@ -82,10 +82,10 @@ def sandbox(
     port: Port = 4001,
     host: Host = "127.0.0.1",
     data: Annotated[
-        Path | None, typer.Option(help="Where to keep payments; in memory if left out.", file_okay=False)
+        Path | None, typer.Option(help="Where to keep payments; by default in memory.", file_okay=False)
     ] = None,
 ) -> None:
-    """Serve the stand-ins for Stripe and for an OpenID Connect issuer alone, for an app in any language."""
+    """Serve only the stand-ins for Stripe and for an OpenID Connect issuer, for an app in any language."""
     from tollkeeper import demo
     from tollkeeper.serving import logs, server
     from tollkeeper_sandbox import CLIENT_ID, CLIENT_SECRET, create_sandbox
@@ -118,7 +118,7 @@ def sandbox(
 
 @app.command(epilog="Example: tollkeeper serve --host 127.0.0.1 --port 8000")
 def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) -> None:
-    """Serve the app with the settings of the environment, .env and tollkeeper.toml."""
+    """Serve the app with the settings from the environment, .env and tollkeeper.toml."""
     from tollkeeper.app import create_app, open_services
     from tollkeeper.config import load as config
     from tollkeeper.serving import logs, server
@@ -130,12 +130,12 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) 
         async def serve_app() -> None:
             listening = server.listen(host, port)
             servers = server.Servers()
-            # Opened here, so that whatever is wrong with the database is told in words.
+            # Opened here, so that any problem with the database is reported in words.
             async with open_services(settings) as services:
                 try:
                     app = create_app(settings, open_services=lambda *_: nullcontext(services))
                     await servers.start(server.Listener(app, listening))
-                    typer.echo(f"Tollkeeper answers on {host}:{port} as {settings.base_url}", err=True)
+                    typer.echo(f"Tollkeeper listens on {host}:{port} as {settings.base_url}", err=True)
                     await servers.until_told()
                 finally:
                     await servers.stop()

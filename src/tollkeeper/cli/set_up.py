@@ -1,4 +1,4 @@
-"""Before it runs: check the settings, make the database, set up an account at a provider."""
+"""Commands before the first start: check the settings, create the database, set up an account at a provider."""
 
 import asyncio
 import json
@@ -37,17 +37,17 @@ SETUP_EXAMPLES = "\n\n".join(
 
 
 LIVE_NOT_SAID = (
-    "{key} is a live key: this would set up the account that takes real money. Say --live if you mean that,"
-    " with --dry-run to look first, or use a test key. Nothing was asked or changed."
+    "{key} is a live key: this would set up the account that takes real money. Add --live if you mean that,"
+    " with --dry-run to look first, or use a test key. Stripe was not called, and nothing was changed."
 )
 
 
-NOT_LIVE = "You said --live, but {key} is a test key. Nothing was asked or changed."
+NOT_LIVE = "You used --live, but {key} is a test key. Stripe was not called, and nothing was changed."
 
 
 @app.command(epilog="Example: tollkeeper check --json")
 def check(folder: Folder = Path(), as_json: Json = False) -> None:
-    """Check the settings, and say of every fault how to mend it; and what cannot be sold at the moment, and why."""
+    """Check the settings, and say how to fix each error. Also list what cannot be sold at the moment, and why."""
     from tollkeeper.config import load as config
     from tollkeeper.operating import reports
     from tollkeeper.wording import off_sale as wording_off_sale
@@ -85,7 +85,7 @@ def check(folder: Folder = Path(), as_json: Json = False) -> None:
 
 
 def off_sale_now(settings: "Config") -> "tuple[tuple[OffSale, ...] | None, str]":
-    """What cannot be sold, as the server keeps it; or None, and why that cannot be read. Asks no provider."""
+    """What cannot be sold, as the server stored it; or None, and why that cannot be read. Calls no provider."""
     from tollkeeper.app import open_services
     from tollkeeper.serving import logs
     from tollkeeper.storage import off_sale
@@ -104,7 +104,7 @@ def off_sale_now(settings: "Config") -> "tuple[tuple[OffSale, ...] | None, str]"
 
 @app.command(epilog="Example: tollkeeper migrate")
 def migrate(folder: Folder = Path(), as_json: Json = False) -> None:
-    """Make the database, or bring it to this version's schema."""
+    """Create the database, or upgrade it to this version's schema."""
     from tollkeeper.config import load as config
     from tollkeeper.storage import migrate as migrations
 
@@ -113,7 +113,7 @@ def migrate(folder: Folder = Path(), as_json: Json = False) -> None:
     if as_json:
         typer.echo(json.dumps({"from": before, "to": after}))
     elif before == after:
-        typer.echo(f"The database is at {after} already.")
+        typer.echo(f"The database is already at {after}.")
     else:
         typer.echo(f"The database is now at {after}.")
 
@@ -122,12 +122,17 @@ def set_up_command(provider: ProviderKind) -> None:
     """Add ``tollkeeper setup NAME`` for a provider."""
 
     def set_up(
-        dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing, and say what would be done.")] = False,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="Change nothing; only say what would be done.")
+        ] = False,
         live: Annotated[
-            bool, typer.Option("--live", help="The key is a live one, and meant: real money is taken.")
+            bool, typer.Option("--live", help="Confirm that you mean to use a live key, which takes real money.")
         ] = False,
         new_endpoint: Annotated[
-            bool, typer.Option("--new-endpoint", help="Make another webhook endpoint, for a secret that was lost.")
+            bool,
+            typer.Option(
+                "--new-endpoint", help="Create another webhook endpoint, if the secret of the first was lost."
+            ),
         ] = False,
         folder: Folder = Path(),
         as_json: Json = False,
@@ -149,9 +154,9 @@ def set_up_command(provider: ProviderKind) -> None:
 
     title = provider.facts.title
     about = [
-        f"Make at {title} what tollkeeper.toml sells, and say which settings to use.",
+        f"Create at {title} what tollkeeper.toml sells, and say which settings to use.",
         "Products, prices, the webhook endpoint, the billing portal's configuration.",
-        "What is there already is used: running it again changes nothing.",
+        "It uses what is there already: running it again changes nothing.",
         f"Nothing is ever deleted or archived at {title}, nor written to disk here.",
     ]
     setup.command(provider.name, help="\n\n".join(about), epilog=SETUP_EXAMPLES.format(name=provider.name))(set_up)

@@ -36,64 +36,66 @@ POLICY: tuple[Setting, ...] = (
     Setting(
         "refund_revokes_from",
         whole(1, 100),
-        "The share of what was paid, in whole percent, from which refunds end access.",
+        "Access ends once this share of the payment is refunded, in whole percent.",
         "50",
         default="100",
     ),
     Setting(
         "dispute",
         matching("suspend|keep", "is neither suspend nor keep"),
-        "What a dispute that is opened does to access: suspend or keep.",
+        "What happens to access while a dispute is open: suspend or keep.",
         '"keep"',
         default="suspend",
     ),
     Setting(
         "earlier_dispute",
         matching("count|tell", "is neither count nor tell"),
-        "What a dispute about an earlier period of a subscription does: count as one about the present period, or only"
-        " be told to you (tell).",
+        "What a dispute about an earlier period of a subscription does: it counts like one about the current period"
+        " (count), or is only listed for you (tell).",
         '"tell"',
         default="count",
     ),
     Setting(
         "promotion_codes",
         flag,
-        "Whether buyers may use promotion codes at checkout, so that less than the price, or nothing, counts as paid.",
+        "Whether buyers may use promotion codes at checkout. Then less than the price, or nothing, counts as paid.",
         "true",
         default="false",
     ),
     Setting(
         "grace_days",
         whole(0, 90),
-        "For how many days a subscription goes on giving access after a payment for its renewal has failed.",
+        "For how many days a subscription continues to give access after a renewal payment fails.",
         "3",
         default="7",
     ),
     Setting(
         "trial_grace_days",
         whole(0, 90),
-        "The same for the first payment after a trial, or after a period that cost nothing.",
+        "The same as grace_days, for the first payment after a trial, or after a period that cost nothing.",
         "3",
         default="0",
     ),
     Setting(
         "trial_days",
         whole(0, 730),
-        "For how many days a subscription is free to begin with, once for each person.",
+        "For how many days a subscription is free at the start, once for each person.",
         "14",
         default="0",
     ),
     Setting(
         "trial_without_card",
         flag,
-        "Whether a trial begins without a card. It then ends unless the person adds one.",
+        "Whether a trial starts without a card. The subscription then ends with the trial unless the person adds"
+        " a card.",
         "true",
         default="false",
     ),
     Setting(
         "ends_subscription",
         flag,
-        "Whether a subscription ends by itself, with its period, once somebody buys for good all that it gives.",
+        "Whether a subscription ends automatically, with its period, once its owner buys this product for good, if"
+        " the product gives everything that the subscription does.",
         "false",
         default="true",
     ),
@@ -113,7 +115,8 @@ GENERAL: tuple[Setting, ...] = (
     Setting(
         "SECRET_KEY",
         secret_key,
-        f"Random text of 32 characters or more that signs what browsers carry. The first signs, all verify. {MAKE_ONE}",
+        "Random text of 32 characters or more. It signs the data that browsers carry. The first key signs, all verify."
+        f" {MAKE_ONE}",
         "replace-with-random-text",
         required=True,
         many=True,
@@ -130,7 +133,7 @@ GENERAL: tuple[Setting, ...] = (
     Setting(
         "TRUSTED_PROXIES",
         network,
-        "IP addresses or networks of your own proxies, whose X-Forwarded headers are believed. Nobody's by default.",
+        "IP addresses or networks of your own proxies, whose X-Forwarded headers are trusted. None by default.",
         "127.0.0.1,10.0.0.0/24",
         many=True,
     ),
@@ -145,14 +148,14 @@ GENERAL: tuple[Setting, ...] = (
         "COOKIE_DOMAIN",
         cookie_domain,
         "Your own domain, if hosts of it share the login cookie. PUBLIC_URL's host must belong to it. "
-        "Otherwise the cookie is for PUBLIC_URL's host alone.",
+        "Otherwise the cookie is only for PUBLIC_URL's host.",
         "example.com",
     ),
     Setting(
         "METRICS_TOKEN",
         bearer_token,
-        "Random text of 32 characters or more, with which Prometheus reads /metrics. Several are all good, so that it "
-        "can be changed. Without one there is no such address.",
+        "Random text of 32 characters or more, with which Prometheus reads /metrics. If there are several, each is"
+        " valid, so that you can rotate them. Without a token, /metrics does not exist.",
         "...",
         many=True,
         secret=True,
@@ -160,7 +163,7 @@ GENERAL: tuple[Setting, ...] = (
     Setting(
         "SWEEP_HOURS",
         whole(1, 720),
-        "Within how many hours everybody who bought something is asked about at the provider, at least once.",
+        "Each customer's purchases are checked at the provider at least once within this many hours.",
         "6",
         default="24",
     ),
@@ -187,16 +190,21 @@ LOOKS: tuple[Setting, ...] = (
     Setting("ACCENT_COLOR", colour, "The colour of buttons, as #rrggbb.", "#0f766e", default="#ffb81c"),
     Setting("SITE_LOGO", logo_file, "An .svg or .png file.", "brand/logo.svg"),
     Setting("DASHBOARD_FILE", Path, "An HTML fragment to show as the dashboard.", "brand/dashboard.html"),
-    Setting("TEMPLATES_DIR", Path, "A folder of templates that replace ours of the same name.", "brand/templates"),
+    Setting(
+        "TEMPLATES_DIR",
+        Path,
+        "A folder of templates that replace the built-in ones of the same name.",
+        "brand/templates",
+    ),
 )
 
 PRODUCT: tuple[Setting, ...] = (
-    Setting("name", text_, "What visitors read.", '"Pro"', required=True),
+    Setting("name", text_, "The name that visitors see.", '"Pro"', required=True),
     Setting("unlocks", feature, "The features it unlocks.", '["dashboard", "reports"]', required=True, many=True),
     Setting(
         "offers",
         offer,
-        "What it is sold for, the usual offer first: `tollkeeper setup` makes prices of these.",
+        "What it is sold for, the usual offer first. `tollkeeper setup` creates the prices from these.",
         '["9.99 EUR per month", "99 EUR per year"]',
         many=True,
     ),
@@ -209,8 +217,8 @@ def settings_of(providers: Collection[ProviderKind]) -> tuple[Setting, ...]:
     price = Setting(
         "PRODUCT_PRICE_ID",
         partial(_price_of_any, providers),
-        "The price of the one product, which unlocks the dashboard. For more products, or a policy of its own, leave "
-        "it out and write [products] in tollkeeper.toml.",
+        "The price of a single product, which unlocks the dashboard. For more products, or to set a product's policy, "
+        "leave it out and write [products] in tollkeeper.toml.",
         next(iter(providers)).price_example,
     )
     theirs = (setting for provider in providers for setting in provider.settings)
@@ -235,8 +243,8 @@ def _prices(provider: ProviderKind, required: bool) -> Iterator[Setting]:
     yield Setting(
         provider.name,
         provider.price_id,
-        f"Price ids at {provider.facts.title}. The first is on sale, the rest keep unlocking."
-        f" `tollkeeper setup {provider.name}` makes them of offers.",
+        f"Price ids at {provider.facts.title}. The first is on sale; people who bought at the others keep their access."
+        f" `tollkeeper setup {provider.name}` creates them from the offers.",
         f'["{provider.price_example}"]',
         required=required,
         many=True,
@@ -244,7 +252,7 @@ def _prices(provider: ProviderKind, required: bool) -> Iterator[Setting]:
     yield Setting(
         f"{provider.name}_also",
         provider.price_id,
-        "More price ids that are on sale beside the first, such as the price by the year.",
+        "More price ids that are on sale in addition to the first, such as a yearly price.",
         f'["{provider.price_example}"]',
         many=True,
     )

@@ -1,1 +1,1 @@
-"""The gate: who is this, and may they pass? Login sessions, and their way to other hosts."""
+"""The gate: who is this, and may they pass? Login sessions, and carrying them to other hosts."""

@@ -17,12 +17,12 @@ class Allow:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """Nobody we know: sign in first."""
+    """Nobody is signed in: sign in first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pay:
-    """Known, but holds nothing that unlocks the feature. ``products`` would."""
+    """Signed in, but holds nothing that unlocks the feature. ``products`` would."""
 
     visitor: Visitor
     products: tuple[Product, ...]
@@ -30,7 +30,7 @@ class Pay:
 
 @dataclass(frozen=True, slots=True)
 class Deny:
-    """No product unlocks this feature: nobody gets in, whoever they are."""
+    """No product unlocks this feature: nobody gets in."""
 
     feature: str
 

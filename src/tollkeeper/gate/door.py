@@ -1,4 +1,4 @@
-"""Who is this, and may they pass? Every page asks here, and nothing counts but the login session's cookie."""
+"""Who is this, and may they pass? Every page asks here, and only the login session's cookie counts."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ class Gate:
     cookie: str
     """The name of the login session's cookie."""
     cookie_apart: str
-    """Its name at a host that has login sessions of its own."""
+    """Its name on a host that has its own login sessions."""
 
     async def visitor(self, headers: Iterable[tuple[bytes, bytes]], host: str = "") -> Visitor | None:
-        """The person behind a request, or None. Asks the database each time: what it answers is never old.
+        """The person behind a request, or None. Asks the database each time, so the answer is never stale.
 
-        ``host`` is the host asked for, if it has login sessions of its own: no other counts there, nor they elsewhere.
+        ``host`` is the requested host, if it has its own login sessions: only those count there, and nowhere else.
         """
         token_hash = self._token_hash(headers, self.cookie_apart if host else self.cookie)
         if token_hash is None:
@@ -37,9 +37,9 @@ class Gate:
         return await self.database.find_visitor(token_hash, host=host, live=self.live, now=self.clock())
 
     def allow_at_once(self, headers: Iterable[tuple[bytes, bytes]], feature: str) -> Allow | None:
-        """The same and the decision, without waiting: None if they may not pass, or the database must be waited for.
+        """The same with the decision, without waiting: None if they may not pass, or the database is not ready.
 
-        Not for hosts that have login sessions of their own.
+        Not for hosts that have their own login sessions.
         """
         find, token_hash = self.database.find_at_once, self._token_hash(headers, self.cookie)
         if find is None or token_hash is None:
@@ -57,11 +57,11 @@ class Gate:
 
 
 def cookie_in(headers: Iterable[tuple[bytes, bytes]], cookie: str) -> str:
-    """What a request's headers, their names in lower case, say in one cookie; the last of several, as frameworks do.
+    """One cookie's value in a request's headers (with lower-case names); the last of several, as frameworks do.
 
-    All other cookies stay unparsed: a gate sees those of the app behind it, too. Names lose blanks and tabs alone, as
-    in browsers (RFC 6265, section 5.2). Were more taken off, as text loses what Unicode calls a space, then a name with
-    that in front would be ours here, but nothing to protect to a browser, and other hosts of the domain could set it.
+    All other cookies stay unparsed: a gate also sees those of the app behind it. Only blanks and tabs are stripped from
+    names, as in browsers (RFC 6265, section 5.2). If other Unicode spaces were stripped too, a name starting with one
+    would be ours here, but a browser would not protect it, and other hosts of the domain could set it.
     """
     wanted, found = cookie.encode(), b""
     for name, value in headers:

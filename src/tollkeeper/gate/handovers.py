@@ -1,6 +1,6 @@
-"""Hand a login session over to a host that the login cookie does not reach.
+"""Carry a login session to a host that the login cookie does not reach.
 
-For one use within seconds, on one host, by the browser that was there before: the token alone is worth nothing.
+It works once, within seconds, on one host, in the browser that was there before: the token alone is worth nothing.
 """
 
 import hmac
@@ -14,19 +14,19 @@ from tollkeeper.storage import handovers
 from tollkeeper.storage.database import Database
 
 SECONDS = 30
-"""How long a handover holds: as long as a redirect takes on a slow line."""
+"""How long a handover is valid: as long as a redirect takes on a slow connection."""
 
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 _MARK = re.compile(r"[0-9a-f]{64}")
 
 
 def new_secret() -> str:
-    """256 random bits, as a token, or to be left in a browser."""
+    """256 random bits, as a token or as a browser's secret."""
     return secrets.token_urlsafe(32)
 
 
 def is_secret(text: str) -> bool:
-    """Whether this could be a secret of ours; nothing else is worth a look-up."""
+    """Whether this could be one of our secrets; nothing else is worth a look-up."""
     return _SECRET.fullmatch(text) is not None
 
 
@@ -36,9 +36,9 @@ def is_mark(text: str) -> bool:
 
 
 async def begin(database: Database, login_session_id: str, *, host: str, browser: str, now: int) -> str | None:
-    """Begin a handover to ``host``, for the browser whose secret has the hash ``browser``.
+    """Start a handover to ``host``, for the browser whose secret has the hash ``browser``.
 
-    Returns the token to send it there with; None when the login session has ended.
+    Returns the token for the redirect; None when the login session has ended.
     """
     token = new_secret()
     handover = Handover(login_session_id, host, browser, now + SECONDS)
@@ -48,7 +48,7 @@ async def begin(database: Database, login_session_id: str, *, host: str, browser
 async def redeem(database: Database, token: str, *, host: str, secret: str, now: int) -> tuple[str, int]:
     """Turn a handover into a login session of ``host``: its own token, and when it expires.
 
-    ``secret`` is what the browser was left at that host. Raises ``HandoverFailed``, and then has written nothing.
+    ``secret`` is what the browser received at that host. Raises ``HandoverFailed``, and then has written nothing.
     """
     if not is_secret(token) or not is_secret(secret):
         raise HandoverFailed("it has no token, or the browser kept no cookie")
@@ -72,7 +72,7 @@ async def redeem(database: Database, token: str, *, host: str, secret: str, now:
 
 
 def objection(handover: Handover, *, host: str, secret: str, now: int) -> str | None:
-    """Why a handover does not hold here, now and for this browser; None if it does."""
+    """Why a handover is not valid here, now and for this browser; None if it is."""
     if now >= handover.expires_at:
         return "it came too late"
     if host != handover.host:

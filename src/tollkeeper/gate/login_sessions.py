@@ -14,14 +14,14 @@ LIFETIME = 30 * 24 * 3600
 
 
 def digest(token: str) -> str:
-    """What is kept of a token. A fast hash is right for 256 random bits: there is nothing to guess."""
+    """What is stored of a token. A fast hash is right for 256 random bits: there is nothing to guess."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 
 async def issue(database: Database, identity: Identity, *, browser: str, now: int) -> tuple[Person, str]:
-    """Sign a browser in. Returns who that is, made if new, and the token for its cookie.
+    """Sign a browser in. Returns the person, created if new, and the token for its cookie.
 
-    It is always a new one, so none can be planted before.
+    The token is always new, so none can be planted in advance.
     """
     token = secrets.token_urlsafe(32)
     person = await database.write(_begin, identity, digest(token), browser, now)

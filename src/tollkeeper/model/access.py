@@ -1,4 +1,4 @@
-"""What that gives: verdicts, grants, and who holds what."""
+"""What purchases give: verdicts, grants, and who holds what."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ from tollkeeper.reasons import Reason
 
 
 def in_force(until: int | None, now: int) -> bool:
-    """Whether what lasts until a time (Unix seconds; None: for good) still does. The time itself is past the end."""
+    """Whether what lasts until a time (Unix seconds; None: for good) is in force. At the time itself it is over."""
     return until is None or until > now
 
 
@@ -19,19 +19,19 @@ class Verdict(StrEnum):
 
     GRANTED = "granted"
     PENDING = "pending"
-    """The first payment is on its way."""
+    """The first payment is being processed."""
     UNPAID = "unpaid"
     SUSPENDED = "suspended"
-    """Access is withheld for now, and comes back by itself: when a dispute is won, or what is owed is paid."""
+    """Access is withheld for now, and comes back automatically: when a dispute is won, or the amount due is paid."""
     REVOKED = "revoked"
-    """Access was taken back, for the money went back."""
+    """Access was taken back, because the money went back."""
     ENDED = "ended"
     """A subscription that is over."""
     QUARANTINED = "quarantined"
     UNCLAIMED = "unclaimed"
-    """Never ordered here, but it bears our mark or is for something that is sold here."""
+    """Never ordered here, but it carries our mark or is for something that is sold here."""
     UNRELATED = "unrelated"
-    """Another sale on the account, which nothing here is about."""
+    """Another sale on the account, which does not concern this site."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +43,11 @@ class Finding:
     reason: Reason
     product: str | None = None
     until: int | None = None
-    """When the access ends that it gives; None: never, or it gives none. The time may be past."""
+    """When the access that it gives ends; None: never, or it gives none. The time may be past."""
     line: Line | None = None
-    """What of a subscription sells the product."""
+    """The line of a subscription that sells the product."""
     remarks: tuple[Reason, ...] = ()
-    """What an operator should see to, although access does not depend on it."""
+    """What an operator should deal with, although access does not depend on it."""
 
 
 @dataclass(frozen=True, slots=True)

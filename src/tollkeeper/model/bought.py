@@ -1,4 +1,4 @@
-"""What was bought, as the provider tells it."""
+"""What was bought, as the provider reports it."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -36,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """What is common to a purchase and a subscription, as the provider tells it."""
+    """What a purchase and a subscription have in common, as the provider reports it."""
 
     source: str
     """The provider's id of the checkout session or the subscription: one grant per source, ever."""
@@ -48,7 +48,7 @@ class Named:
     email: str | None = None
     """The e-mail address that the buyer gave there: a hint for operators, never a proof of who it was."""
     customer_id: str | None = None
-    """The provider's id of the customer who bought it; None for a guest, of whom it keeps no record."""
+    """The provider's id of the customer who bought it; None for a guest, who has no record there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,36 +69,36 @@ class Purchase(Named):
 
     @property
     def checkout_id(self) -> str | None:
-        """The checkout session that was gone through for it."""
+        """The checkout session in which it was bought."""
         return self.source
 
     @property
     def bought_at(self) -> int:
-        """When it was paid, or else begun."""
+        """When it was paid, or otherwise started."""
         return self.paid_at or self.created_at
 
     @property
     def amount_back(self) -> int:
-        """How much of the buyer's money did not stay here: what was refunded, or all of it if the dispute was lost."""
+        """How much of the buyer's money went back: what was refunded, or all of it if the dispute was lost."""
         return self.amount_total if self.dispute is Dispute.LOST else self.amount_refunded
 
     @property
     def paid_back(self) -> bool:
-        """Whether nothing of the buyer's money stayed here: all of it went back, or none was asked for."""
+        """Whether none of the buyer's money is left: all of it went back, or none was due."""
         return self.amount_total <= self.amount_back
 
 
 class Bill(StrEnum):
-    """How far an invoice has come."""
+    """The state of an invoice."""
 
     DRAFT = "draft"
-    """It can still change, and nobody was asked to pay it."""
+    """It can still change, and nobody has been asked to pay it."""
     OPEN = "open"
-    """It is final, and no payment was tried yet."""
+    """It is final, and no payment has been attempted yet."""
     PROCESSING = "processing"
-    """A payment is on its way, as a bank debit is for days."""
+    """A payment is being processed, as a bank debit is for days."""
     FAILED = "failed"
-    """A payment was tried and did not succeed."""
+    """A payment was attempted and did not succeed."""
     PAID = "paid"
     VOID = "void"
     UNCOLLECTIBLE = "uncollectible"
@@ -107,31 +107,31 @@ class Bill(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invoice:
-    """One invoice of a subscription, with what became of its money."""
+    """One invoice of a subscription, and what happened to its money."""
 
     id: str
     bill: Bill
     starts: int
-    """When the time begins that it is for. Unix seconds, as all times."""
+    """The start of the time that it covers. Unix seconds, like all times."""
     ends: int
     created_at: int
     total: int
-    """What it asks for, in minor units; negative where it is a credit."""
+    """The amount, in minor units; negative for a credit."""
     paid: int = 0
     refunded: int = 0
     dispute: Dispute = Dispute.NONE
     due_at: int | None = None
-    """When it was to be paid: one that is charged by itself, as soon as it was final. None for a draft."""
+    """When it was due: one that is charged automatically, as soon as it was final. None for a draft."""
     paid_at: int | None = None
     trouble: str | None = None
-    """Why a draft does not become final by itself, in the provider's words."""
+    """Why a draft is not finalized automatically, in the provider's words."""
     reference: str | None = None
     """The provider's id of the payment that paid it."""
     receipt_url: str | None = None
 
     @property
     def back(self) -> int:
-        """How much of what was paid did not stay here: what was refunded, or all of it if the dispute was lost."""
+        """How much of what was paid went back: what was refunded, or all of it if the dispute was lost."""
         return self.paid if self.dispute is Dispute.LOST else self.refunded
 
 
@@ -141,7 +141,7 @@ def without_receipts(invoices: Iterable[Invoice]) -> tuple[Invoice, ...]:
 
 
 class SubscriptionStatus(StrEnum):
-    """How a subscription stands with the provider, in our own words, which each provider's own are mapped to.
+    """The provider's status of a subscription, in our own words, which each provider's own are mapped to.
 
     None of them says that the present period is paid: its invoices do.
     """
@@ -164,8 +164,8 @@ class SubscriptionStatus(StrEnum):
     """The provider uses a word that we do not know. It gives no access."""
 
 
-# Of several invoices for one period, the one that stands worst tells how the period stands. A void one is not asked
-# for, and pays for nothing.
+# Of several invoices for one period, the one in the worst state decides the state of the period. A void one is not
+# due, and pays for nothing.
 WORST_FIRST = (
     Bill.FAILED,
     Bill.UNCOLLECTIBLE,
@@ -177,15 +177,15 @@ WORST_FIRST = (
 )
 
 
-# The gravest last.
+# The most serious last.
 GRAVITY = (Dispute.NONE, Dispute.WARNING, Dispute.WON, Dispute.OPEN, Dispute.LOST)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription(Named):
-    """One subscription as it is now, with all its invoices. Its money is what they say.
+    """One subscription as it is now, with all its invoices. Its amounts come from the invoices.
 
-    What it was paid, refunded and disputed by is told of the present period.
+    Amounts paid, refunded and disputed are those of the current period.
     """
 
     standing: SubscriptionStatus
@@ -193,20 +193,20 @@ class Subscription(Named):
     period_start: int
     period_end: int
     invoices: tuple[Invoice, ...] = ()
-    """Newest first, those of earlier periods too."""
+    """Newest first, including those of earlier periods."""
     trial_end: int | None = None
     ends_at: int | None = None
-    """When it will end, or ended; None while it goes on."""
+    """When it will end, or ended; None while it continues."""
     collection_paused: bool = False
-    """Whether the seller asks for no payments at present."""
+    """Whether the seller has paused collection."""
     checkout_id: str | None = None
-    """The checkout session that was gone through for it, where the provider says so by now."""
+    """The checkout session in which it was bought, if the provider says so already."""
     ended_for: str | None = None
-    """The source of the purchase for which an end was last set by us: it gives for good what this gives."""
+    """The source of the purchase for which we last set an end: it gives for good what this gives."""
 
     @property
     def bought_at(self) -> int:
-        """When it was begun."""
+        """When it was started."""
         return self.created_at
 
     @property
@@ -216,27 +216,27 @@ class Subscription(Named):
 
     @property
     def present(self) -> tuple[Invoice, ...]:
-        """The invoices for the present period, without void ones in whose place there is another."""
+        """The invoices for the current period, without void ones that were replaced by another."""
         return without_replaced(self.asked)
 
     @property
     def asked(self) -> tuple[Invoice, ...]:
-        """All invoices for the present period."""
+        """All invoices for the current period."""
         return tuple(one for one in self.invoices if self.period_start <= one.starts < self.period_end)
 
     @property
     def earlier(self) -> tuple[Invoice, ...]:
-        """The invoices for what came before the present period."""
+        """The invoices for the time before the current period."""
         return tuple(one for one in self.invoices if one.starts < self.period_start)
 
     @property
     def bill(self) -> Bill:
-        """How far the money for the present period has come. Where no invoice tells of it yet, one is to come."""
+        """The state of the payment for the current period. If it has no invoice yet, one will come."""
         return min((one.bill for one in self.present), key=WORST_FIRST.index, default=Bill.DRAFT)
 
     @property
     def amount_total(self) -> int:
-        """What was paid for the present period."""
+        """What was paid for the current period."""
         return sum(one.paid for one in self.present)
 
     @property
@@ -246,17 +246,17 @@ class Subscription(Named):
 
     @property
     def amount_back(self) -> int:
-        """How much of that did not stay here."""
+        """How much of that went back."""
         return sum(one.back for one in self.present)
 
     @property
     def dispute(self) -> Dispute:
-        """The gravest dispute about the present period."""
+        """The most serious dispute about the current period."""
         return gravest(one.dispute for one in self.present)
 
     @property
     def reference(self) -> str | None:
-        """The payment for the present period."""
+        """The payment for the current period."""
         return next((one.reference for one in self.present if one.reference), None)
 
     @property
@@ -266,8 +266,8 @@ class Subscription(Named):
 
 
 def without_replaced(invoices: Collection[Invoice]) -> tuple[Invoice, ...]:
-    """Those of one period without void ones in whose place another was issued: one that asks for money or took some, or
-    is for all of their time. What is only credited for a change of plan pays for nothing.
+    """Those of one period without void ones that were replaced by another: one that asks for money or took some, or
+    covers all of their time. A mere credit for a change of plan pays for nothing.
 
     https://docs.stripe.com/api/invoices/void
     """
@@ -283,7 +283,7 @@ def _stands_for(other: Invoice, void: Invoice) -> bool:
 
 
 def gravest(disputes: Iterable[Dispute]) -> Dispute:
-    """The gravest of several disputes."""
+    """The most serious of several disputes."""
     return max(disputes, key=GRAVITY.index, default=Dispute.NONE)
 
 
@@ -299,7 +299,7 @@ class Snapshot:
     expired_checkouts: frozenset[str] = frozenset()
     """Checkout sessions of the customer that can no longer be paid."""
     subscriptions: tuple[Subscription, ...] = ()
-    """Those that are over, too."""
+    """Including those that are over."""
 
     @property
     def bought(self) -> tuple[Bought, ...]:

@@ -1,4 +1,4 @@
-"""What a provider tells of itself: hints, kept in the inbox."""
+"""What a provider sends unasked: hints, stored in the inbox."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from tollkeeper.model.orders import Realm
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A provider's message, reduced to a hint: what changed, never how. Payloads are not applied, so not kept."""
+    """A provider's message, reduced to a hint: what changed, never how. Payloads are not applied, so not stored."""
 
     realm: Realm
     id: str

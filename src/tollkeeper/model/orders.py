@@ -1,4 +1,4 @@
-"""Who buys: a person as a provider's customer, and what they mean to buy."""
+"""Who buys: a person as a provider's customer, and what they intend to buy."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -30,7 +30,7 @@ class Realm:
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """A provider's record of a person. A guest has none, and goes by the source of the one thing they bought."""
+    """A provider's record of a person. A guest has none, and is identified by the source of their one purchase."""
 
     id: int
     realm: Realm
@@ -39,7 +39,7 @@ class Customer:
 
 
 class OrderState(StrEnum):
-    """How far an intent to buy has come. At most one order per person and product is open."""
+    """The state of an intent to buy. At most one order per person and product is open."""
 
     OPEN = "open"
     COMPLETE = "complete"
@@ -68,9 +68,9 @@ class Order:
     recurring: bool = False
     """Whether it is for a subscription; then the amount is that of one period."""
     trial_days: int | None = None
-    """How long it is free to begin with; None: no trial was offered."""
+    """How many days are free at the start; None: no trial was offered."""
     trial_without_card: bool = False
     adopts: str | None = None
-    """What was bought elsewhere and an operator tied to the person: its source. None: it was ordered here."""
+    """The source of what was bought elsewhere and an operator assigned to the person. None: it was ordered here."""
     adoption: Reason | None = None
-    """Why the operator did, in their words."""
+    """The operator's note."""

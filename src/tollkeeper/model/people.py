@@ -1,11 +1,11 @@
-"""People, and how they are known."""
+"""People, and how they are identified."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who signs in. Known by identities, never by an e-mail address."""
+    """Somebody who signs in. Identified by identities, never by an e-mail address."""
 
     id: str
     name: str
@@ -15,9 +15,9 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What an issuer said about somebody: (issuer, subject) is who they are, the rest is for display.
+    """What an issuer said about somebody: (issuer, subject) identifies them, the rest is for display.
 
-    ``email`` is only ever an address that the issuer calls verified.
+    ``email`` is always an address that the issuer calls verified.
     """
 
     issuer: str
@@ -25,7 +25,7 @@ class Identity:
     name: str
     email: str | None
     dropped: str | None = None
-    """Why the address that the issuer told does not count, for the log; without the address."""
+    """Why the address that the issuer sent does not count, for the log; without the address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class LoginSession:
     created_at: int
     expires_at: int
     host: str = ""
-    """The one host where it counts; empty: wherever the login cookie goes."""
+    """The one host where it is valid; empty: everywhere the login cookie reaches."""
     parent_id: str | None = None
-    """The login session that was handed over to that host, with which this one ends."""
+    """The login session that was handed over to that host; this one ends with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +51,5 @@ class Handover:
     login_session_id: str
     host: str
     browser: str
-    """The SHA-256 (hexadecimal) of what the browser was left there to show that it is the same one."""
+    """The SHA-256 (hexadecimal) of the secret that the browser received there, which proves that it is the same one."""
     expires_at: int

@@ -8,29 +8,29 @@ from tollkeeper.errors import Obstacle
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the seller of a product decides about money that comes back, or never comes.
+    """What the seller of a product decides about refunds, disputes and missed payments.
 
-    A full refund and a lost dispute take access away whatever it says.
+    A full refund and a lost dispute always take access away.
     """
 
     refund_revokes_from: int = 100
     """The share of what was paid, in percent, from which refunds take access away."""
     dispute_suspends: bool = True
-    """Whether a dispute takes access away when it is opened, until it is won."""
+    """Whether an open dispute takes access away until it is won."""
     promotion_codes: bool = False
     """Whether buyers may use promotion codes, so that less than the price, or nothing, counts as paid."""
     earlier_dispute_counts: bool = True
-    """Whether a dispute about an earlier period of a subscription counts as one about the present period does."""
+    """Whether a dispute about an earlier period of a subscription counts like one about the current period."""
     grace_days: int = 7
-    """How long a subscription goes on giving access after a payment for its renewal has failed."""
+    """How long a subscription continues to give access after a renewal payment failed."""
     trial_grace_days: int = 0
     """The same for the first payment after a trial, or after a period that cost nothing."""
     trial_days: int = 0
-    """How long a subscription is free to begin with, once for each person."""
+    """How long a subscription is free at the start, once for each person."""
     trial_without_card: bool = False
     """Whether a trial begins without a card, and then ends unless the person adds one."""
     ends_subscription: bool = True
-    """Whether a subscription ends by itself, with its period, once all that it gives is bought for good with this."""
+    """Whether a subscription ends automatically, with its period, once this is bought for good and gives all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """What is sold. ``prices`` maps a provider's name to the price ids that unlock it, sold any more or not."""
+    """What is sold. ``prices`` maps a provider's name to the price ids that unlock it, still on sale or not."""
 
     key: str
     name: str
@@ -54,9 +54,9 @@ class Product:
     prices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     policy: Policy = Policy()
     on_sale: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Those of them that are offered, the usual one first; the first of ``prices`` alone where this says nothing."""
+    """Those that are on sale, the usual one first; if empty, only the first of ``prices``."""
     offers: tuple[Offer, ...] = ()
-    """What prices are made of when a provider's account is set up, the usual one first."""
+    """What prices are created from when a provider's account is set up, the usual one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +82,15 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class OffSale:
-    """What was to be bought when the provider refused it, and what stands in the way until somebody changes that.
+    """What the provider refused to sell, and the cause, which lasts until somebody changes something.
 
-    For whom and what that is so, ``obstacle.scope`` says: one price, everything, or one person.
+    ``obstacle.scope`` says what is affected: one price, everything, or one person.
     """
 
     product: str
     price_id: str
     person_id: str | None
-    """Set where it concerns that person alone."""
+    """Set if it affects only that person."""
     obstacle: Obstacle
     facts: Mapping[str, str]
     """``currency``: what the customer pays in; ``sold_in``: that of the price; ``permission``: what the key lacks."""

@@ -1,6 +1,6 @@
-"""Adoption: what was bought elsewhere on the account is tied to a person, and follows the provider from then on.
+"""Adoption: what was bought elsewhere on the account is assigned to a person, and follows the provider from then on.
 
-An order of our own says so, and the rules judge by it as by any other.
+An order of our own records it, and the rules apply to it as to any other.
 """
 
 import secrets
@@ -29,7 +29,7 @@ FREE = frozenset({Verdict.UNCLAIMED, Verdict.UNRELATED})
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """What was tied to whom, and what is found of it now. ``trouble``: the provider could not be asked, and why."""
+    """What was assigned to whom, and the finding now. ``trouble``: why the provider could not be asked."""
 
     whom: Found
     found: Noted
@@ -37,11 +37,11 @@ class Adopted:
 
 
 async def adopt(services: Services, who: str, payment: str, *, note: str, product: str | None = None) -> Adopted:
-    """Tie a purchase or subscription that nobody ordered here to a person.
+    """Assign a purchase or subscription that nobody ordered here to a person.
 
     ``payment`` is the id of the payment, of the subscription or of the checkout session. ``product`` is needed where
     the catalog does not know the price. Raises ``PersonUnclear``, ``NotDone`` with what stands in the way, and
-    ``ProviderUnavailable`` or ``ProviderRefused``; then nothing is tied.
+    ``ProviderUnavailable`` or ``ProviderRefused``; then nothing is assigned.
     """
     realm, evidence = await services.realm(), f"tollkeeper adopt: {note}"
     known = await services.database.read(findings.paid_by, realm, payment)
@@ -111,12 +111,12 @@ def _adopt(conn: Connection, who: str, order: Order, bought: Bought, payment: st
         raise NotDone(wording.paid_by_another(payment, customer.person_id))
     if not orders.adopt(conn, replace(order, person_id=person.id)):
         raise NotDone(wording.adopted_already(payment))
-    customers.set_checked(conn, customer.id, 0)  # the sweep sees to it at once, if the provider cannot be asked now
+    customers.set_checked(conn, customer.id, 0)  # the sweep handles it at once, if the provider cannot be asked now
     return whom, customer, found
 
 
 def _undecided(conn: Connection, order: Order, bought: Bought, payment: str) -> Noted:
-    """Nothing is given twice for one payment, and what was ordered here is not adopted."""
+    """Nothing is given twice for one payment, and orders made here are not adopted."""
     if (before := orders.adopting(conn, order.realm, bought.source)) is not None:
         raise NotDone(wording.adopted_already(payment, before))
     found = findings.held_still(conn, order.realm, bought.source)

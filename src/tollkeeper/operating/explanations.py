@@ -1,4 +1,4 @@
-"""Why one person may or may not use each feature: sentences that can be forwarded as they stand. No input or output."""
+"""Why one person may or may not use each feature: sentences that can be forwarded as they are. No I/O."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -24,7 +24,7 @@ from tollkeeper.wording.operators import sentence
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Everything that bears on what one person may use, in one mode, at one time. The newest comes first.
+    """Everything that affects what one person may use, in one mode, at one time. The newest comes first.
 
     ``payments`` is what the provider says now; where it could not be asked, what it said last, and then ``trouble``
     says why. ``unexplained`` are payments that gave no access, also those that somebody unknown made with the person's
@@ -54,7 +54,7 @@ class Explanation:
 
     @property
     def outdated(self) -> bool:
-        """Whether the provider says something else by now than what the grants say, and no operator withholds them."""
+        """Whether the provider now says something different from the grants, and no operator withholds them."""
         told = [one for one in self.payments if one.source not in self._withheld] if self.trouble is None else []
         given = {grant.source: grant for grant in self.grants if grant.in_force(self.now)}
         giving = {one.source: one for one in told if one.gives_access(self.now)}
@@ -138,7 +138,7 @@ def by_operator(grant: Grant) -> bool:
 
 
 def _obstacle(explained: Explanation, held: list[Grant], products: set[str]) -> str:
-    """What stands in the way, the weightiest first."""
+    """What prevents access, the most important first."""
     answered = {name for grant in explained.grants for name in (grant.source, grant.reference)}
     loose = [
         one
@@ -158,7 +158,7 @@ def _obstacle(explained: Explanation, held: list[Grant], products: set[str]) -> 
     )
 
 
-# What to add to the reason of each verdict, the weightiest first.
+# What to add to the reason of each verdict, the most important first.
 WAITING = {
     verdict: wording.NO_ACCESS_YET[verdict.value]
     for verdict in (Verdict.PENDING, Verdict.GRANTED, Verdict.QUARANTINED, Verdict.SUSPENDED)
@@ -175,7 +175,7 @@ def _first(payments: Iterable[Noted], endings: Mapping[Verdict, str]) -> str | N
 
 
 def _ended(explained: Explanation, held: list[Grant]) -> str:
-    """How the access that lasted longest came to its end."""
+    """How the access that lasted longest ended."""
     grant = max(held, key=lambda one: one.revoked_at or one.until or 0)
     given, ended_at = by_operator(grant), grant.revoked_at or grant.until or explained.now
     if grant.withheld is not None:
@@ -192,7 +192,7 @@ def _elsewhere(explained: Explanation) -> str | None:
 
 
 def _neighbours(payments: Iterable[Noted]) -> str | None:
-    """What the person bought of somebody else on the same account, and may be asking for."""
+    """What the person bought from somebody else on the same account, and may be asking about."""
     other = next((one for one in payments if one.verdict is Verdict.UNRELATED), None)
     return wording.paid_to_others(other) if other else None
 
@@ -243,12 +243,12 @@ def _without_access(one: Noted, catalog: Catalog, person_id: str) -> PaymentIssu
 
 
 def other_sale(one: Noted) -> PaymentIssue:
-    """A sale on the account that nothing here is about, so that there is nothing to do."""
+    """A sale on the account that does not concern this site, so there is nothing to do."""
     return _case(one, one.verdict.value, sentence(one.reason), "")
 
 
 def as_dismissed(one: PaymentIssue, why: Dismissal) -> PaymentIssue:
-    """The same, for whoever wants to see what was dismissed too."""
+    """The same, including what was dismissed."""
     return replace(one, dismissed=why.reason, remedy=wording.dismissed(one.payment, why))
 
 

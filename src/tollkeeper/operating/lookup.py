@@ -1,6 +1,6 @@
-"""Find the one person whom an operator means.
+"""Find the one person that an operator means.
 
-Who gets access or loses it is never found by a name, for anybody may choose theirs.
+Nobody gets or loses access by name, because people choose their names.
 """
 
 import difflib
@@ -34,7 +34,7 @@ class Found:
 
     @property
     def sentence(self) -> str:
-        """Whom an operator's word was about."""
+        """The person that an operator named."""
         signs_in = f"who signs in with {' and '.join(self.issuers)}" if self.issuers else "who cannot sign in any more"
         return printable(f"Found {self.person.name}, {self.person.id}, {signs_in}.")
 
@@ -42,7 +42,7 @@ class Found:
 def the_person(conn: Connection, who: str) -> Found:
     """The one person with this id, or this e-mail address as an issuer verified it.
 
-    Raises ``PersonUnclear`` for anything else, with those who may be meant.
+    Raises ``PersonUnclear`` for anything else, with suggestions.
     """
     found = _by_id_or_address(conn, who)
     if found is None:
@@ -51,7 +51,7 @@ def the_person(conn: Connection, who: str) -> Found:
 
 
 def somebody_called(conn: Connection, who: str) -> Found:
-    """The same for those who only want to read, and may say a whole name, if one person alone is called that."""
+    """The same for commands that only read: a full name is enough too, if only one person has it."""
     found = _by_id_or_address(conn, who)
     if found is None:
         found = _only(conn, people.called(conn, who, NAMED + 1), "are called that")
@@ -62,7 +62,7 @@ def somebody_called(conn: Connection, who: str) -> Found:
 
 def _by_id_or_address(conn: Connection, who: str) -> Found | None:
     if not who.isprintable():
-        raise PersonUnclear("That is nobody's id or e-mail address: it holds what cannot be printed.")
+        raise PersonUnclear("That is not an id or an e-mail address: it contains characters that cannot be printed.")
     known = people.find(conn, who)
     return _only(conn, (known,) if known else people.with_address(conn, who, NAMED + 1), "have that verified address")
 
@@ -77,7 +77,7 @@ def _nobody(conn: Connection, who: str, what: str) -> PersonUnclear:
     near = _near(conn, who)
     if not near:
         return PersonUnclear(f"Nobody here {what}. `tollkeeper people` lists everybody.")
-    meant = "Did you mean this person? Say so" if len(near) == 1 else "Did you mean one of these? Name them"
+    meant = "Did you mean this person? Name them" if len(near) == 1 else "Did you mean one of these? Name them"
     return PersonUnclear(f"Nobody here {what}. {meant} by id:\n{_listed(conn, near)}")
 
 
@@ -92,9 +92,9 @@ def _listed(conn: Connection, found: tuple[Person, ...]) -> str:
 
 
 def _near(conn: Connection, who: str) -> tuple[Person, ...]:
-    """Those whose name or address holds what was said, or else a part of it, or else is spelled nearly so.
+    """People whose name or address contains the text, or else a part of it, or else is spelled almost like it.
 
-    What may be an address is looked for among addresses alone.
+    What may be an address is looked for only among addresses.
     """
     for part in _parts(who):
         if found := people.search(conn, part, NAMED + 1):

@@ -1,4 +1,4 @@
-"""What an operator asks and does: who people are, why somebody may enter, what the provider says now, who else may."""
+"""What operators ask and do: who people are, why somebody has access, what the provider says now, giving access."""
 
 import difflib
 import secrets
@@ -68,7 +68,7 @@ def list_people(conn: Connection, query: str, live: bool, now: int, limit: int) 
 async def why(services: Services, who: str) -> Explanation:
     """Explain what a person may use. Changes nothing. Raises ``PersonUnclear``.
 
-    A provider that cannot be asked leaves an explanation from what is kept here.
+    If the provider cannot be asked, the explanation uses what is stored here.
     """
     kept = await services.database.read(_kept, who, services.mode, services.catalog, services.clock())
     try:
@@ -122,7 +122,7 @@ async def grant(
     if services.catalog.find(product) is None:
         raise NotDone(no_such_product(services.catalog, product))
     if until is not None and until <= now:
-        raise NotDone("That time is past.")
+        raise NotDone("That time is in the past.")
     given = Grant(
         id=0,
         person_id="",
@@ -154,7 +154,7 @@ def _explain(conn: Connection, mode: Mode, payment: str, now: int) -> None:
     found = findings.unexplained_payment(conn, mode, payment)
     if found is None:
         raise NotDone(nothing_to_grant_for(payment))
-    # Or the next purchase would lead to what was paid for this one.
+    # Otherwise the next purchase would lead to the page that was paid for this one.
     orders.close(conn, found.order_id or "", OrderState.COMPLETE, now)
 
 
@@ -167,7 +167,7 @@ def no_such_product(catalog: Catalog, product: str) -> str:
 
 
 async def revoke(services: Services, who: str, product: str, *, note: str) -> tuple[Found, tuple[Grant, ...]]:
-    """End every grant of a product that a person has now. What they paid for stays ended, whatever the provider says.
+    """End every grant of a product that a person has now. It stays ended, whatever the provider says.
 
     Asks no provider. Raises ``PersonUnclear``, and ``NotDone`` if there is nothing to end.
     """
@@ -225,7 +225,7 @@ def all_payments(conn: Connection, catalog: Catalog, mode: Mode, now: int, limit
 
 
 def dismiss(conn: Connection, catalog: Catalog, mode: Mode, payment: str, note: str, now: int) -> tuple[Noted, ...]:
-    """Take what there is to look at of a payment off the list, until something new is found of it.
+    """Take a payment off the list of those to look at, until something new is found about it.
 
     ``payment`` is an id that the list shows. Raises ``NotDone`` where there is nothing to look at.
     """
@@ -269,10 +269,10 @@ def restore(conn: Connection, mode: Mode, payment: str) -> None:
 
 
 async def end(services: Services, source: str, *, note: str, at_period_end: bool = False) -> Noted | None:
-    """End a subscription at the provider, at once or when what is paid runs out, and make access agree.
+    """End a subscription at the provider, at once or at the end of the paid period, and make access match.
 
-    Returns what is found of it now; None where it is nobody's here. Nothing is paid back. Raises ``NotDone`` where no
-    subscription that goes on is known by this id, and ``ProviderUnavailable`` or ``ProviderRefused``.
+    Returns the finding now; None if it is nobody's here. Nothing is refunded. Raises ``NotDone`` if no running
+    subscription has this id, and ``ProviderUnavailable`` or ``ProviderRefused``.
     """
     realm = await services.realm()
     known = await services.database.read(findings.called, realm, source)
@@ -292,12 +292,12 @@ def replay(conn: Connection, mode: Mode, ids: Collection[str], now: int) -> tupl
     due = events.replay(conn, mode, ids, now)
     missing = ", ".join(sorted(set(ids) - set(due)))
     if missing:
-        raise NoSuchEvent(f"Never kept, or ignored as of no concern: {missing}. Nothing is replayed.")
+        raise NoSuchEvent(f"Never stored, or ignored because they are not relevant: {missing}. Nothing is replayed.")
     return due
 
 
 async def reconcile_person(services: Services, who: str) -> Reconciliation:
-    """Ask the provider now what a person bought, and make their access agree.
+    """Ask the provider now what a person bought, and make their access match.
 
     Raises ``PersonUnclear``. Somebody who never began to buy is not known to the provider: nothing changes.
     """
@@ -313,10 +313,10 @@ async def reconcile_person(services: Services, who: str) -> Reconciliation:
 
 async def reconcile_everybody(services: Services) -> AsyncIterator[tuple[int, Reconciliation]]:
     """The same for every customer, one after the other; each comes with the number of customers there are. In the end,
-    what nobody known here bought is looked at again.
+    it looks again at what customers not known here bought.
 
-    One of whom the provider will not tell does not hold up the others. Raises ``ProviderUnavailable`` or
-    ``ProviderRefused`` when it does not even tell which account this is.
+    If the provider does not answer about one, the others continue. Raises ``ProviderUnavailable`` or
+    ``ProviderRefused`` if it does not even say which account this is.
     """
     realm = await services.realm()
     total = await services.database.read(customers.count, realm)

@@ -1,7 +1,7 @@
-"""Request heads are small, few at once, and arrive soon; and what an app can answer at once has no task of its own.
+"""Limits the size, number and time of request heads; and answers without a task what an app can answer at once.
 
-uvicorn bounds neither their size nor number nor time when httptools parses for it, and takes trailers for headers.
-And it makes a task of each request, and two messages of its answer, which for the gate would be most of the work.
+With httptools, uvicorn limits neither their size nor number nor time, and treats trailers as headers.
+It also creates a task for each request, and two messages for its answer, which for the gate would be most of the work.
 """
 
 import asyncio
@@ -30,12 +30,12 @@ class FastPath(Protocol):
     def at_once(self, target: bytes, headers: RawHeaders) -> RawHeaders | None:
         """From a request's target and headers to those of a 200 without a body; None to ask the app in the usual way.
 
-        It is called for a GET alone, in the event loop, and must not raise.
+        It is called only for a GET, in the event loop, and must not raise.
         """
 
 
 class BoundedHeads(HttpToolsProtocol):
-    """uvicorn's protocol, with an end to what strangers can make it keep.
+    """uvicorn's protocol, with limits on what clients can make it store.
 
     ``fast_path`` is the app, if it has one.
     """

@@ -40,9 +40,9 @@ def configure(level: int) -> None:
 
 
 def legible(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Words from outside, such as a path, without what could steer a terminal, hide text or begin a line of its own.
+    """Text from outside, such as a path, without anything that could control a terminal, hide text or start a new line.
 
-    In JSON, too: it escapes them, but whoever looks at it with a tool has them decoded again.
+    In JSON too: it escapes them, but tools that show JSON decode them again.
     """
     return {name: _legible(name, value) if isinstance(value, str) else value for name, value in event.items()}
 
@@ -53,17 +53,17 @@ def _legible(name: str, value: str) -> str:
 
 
 class Lenient:
-    """A stream that loses what it cannot write, as on a full disk. A log must not cost anybody an answer."""
+    """A stream that drops what it cannot write, as on a full disk. Logging must never prevent an answer."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> None:
-        """Write, if that can be done."""
+        """Write, if possible."""
         with suppress(OSError):
             self._stream.write(text)
 
     def flush(self) -> None:
-        """Let go of what is buffered, if that can be done."""
+        """Flush, if possible."""
         with suppress(OSError):
             self._stream.flush()

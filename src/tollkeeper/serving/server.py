@@ -15,8 +15,8 @@ from starlette.types import ASGIApp
 
 from tollkeeper.errors import TollkeeperError
 
-# How long requests under way may take to finish, in seconds. With the worker's own grace that is less than the ten
-# after which service managers commonly lose their patience.
+# How long requests in progress may take to finish, in seconds. With the worker's own grace that is less than the ten
+# seconds after which service managers commonly kill a process.
 GRACE = 5
 
 # How long after its start a server has imported what it will. Seconds.
@@ -36,7 +36,7 @@ class Listener:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take a port before anything else is set up. Raises ``CannotListen`` with words on what to do."""
+    """Take a port before anything else is set up. Raises ``CannotListen``, which says what to do."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # The protocol is named, or else asyncio does not recognise TCP, and answers wait 40 ms for Nagle's algorithm.
     taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -110,14 +110,14 @@ class Servers:
         await self._stop.wait()
 
     async def stop(self) -> None:
-        """Finish what is under way, newest server first."""
+        """Finish what is in progress, newest server first."""
         for server, task in reversed(self._running):
             server.should_exit = True
             await task
 
 
 def _protocol(app: ASGIApp) -> type[asyncio.Protocol] | Literal["auto"]:
-    """How to parse HTTP for an app: in C where that can be had, but never without bounds."""
+    """How to parse HTTP for an app: in C if available, but never without limits."""
     try:
         from tollkeeper.serving.heads import BoundedHeads, FastPath
     except ImportError:  # Windows: uvicorn then takes h11, which has bounds of its own

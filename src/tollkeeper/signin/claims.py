@@ -1,4 +1,4 @@
-"""PURE. What an issuer says about a person, made fit to keep and to show."""
+"""PURE. What an issuer says about a person, made safe to store and to show."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ def verified_email(claims: Mapping[str, Any]) -> str | None:
 
 
 def why_dropped(claims: Mapping[str, Any]) -> str | None:
-    """Why ``verified_email`` passes over an address; None if it does not, or if none is told."""
+    """Why ``verified_email`` ignores an address; None if it does not, or if there is none."""
     if not claims.get("email") or verified_email(claims) is not None:
         return None
     match claims.get("email_verified"):
@@ -56,7 +56,7 @@ def usable_email(value: object) -> str | None:
 
 
 def readable_name(*candidates: object) -> str | None:
-    """The first that leaves something to read, on one line, without controls and direction overrides."""
+    """The first text that leaves something to read, on one line, without control characters and direction overrides."""
     cleaned = (_clean(candidate) for candidate in candidates if isinstance(candidate, str))
     return next((name for name in cleaned if name), None)
 

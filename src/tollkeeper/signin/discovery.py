@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from tollkeeper.errors import SignInFailed
 
-# Symmetric ones would let whoever knows the client secret sign; "none" lets everybody.
+# Symmetric algorithms would let anyone who knows the client secret sign; "none" lets everybody.
 TRUSTED_ALGORITHMS = (
     *("RS256", "RS384", "RS512"),
     *("PS256", "PS384", "PS512"),
@@ -18,7 +18,7 @@ TRUSTED_ALGORITHMS = (
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """The parts of the document that sign-in uses; the rest is not kept."""
+    """The parts of the document that sign-in uses; the rest is not stored."""
 
     authorization_endpoint: str
     token_endpoint: str
@@ -58,7 +58,7 @@ def _endpoint(document: Mapping[str, Any], name: str, issuer: str) -> str:
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or " " in value:
         raise SignInFailed(f"the discovery document has no usable {name}")
     address = urlsplit(value)
-    # Plain http is for an issuer on one's own machine, which is plain http itself.
+    # Plain http is only for an issuer on one's own machine that itself uses plain http.
     if address.scheme not in {"https", urlsplit(issuer).scheme} or not address.hostname:
         raise SignInFailed(f"the discovery document has an unsafe {name}")
     return value

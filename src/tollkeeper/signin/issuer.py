@@ -1,4 +1,4 @@
-"""What is asked of an issuer, whichever kind it is."""
+"""The interface of an issuer of any kind."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

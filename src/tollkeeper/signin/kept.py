@@ -1,4 +1,4 @@
-"""A value from elsewhere that is kept for a while."""
+"""A cached value from elsewhere."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class Kept(Generic[T]):
-    """Fetched once for all who wait for it, and again once it is too old for who asks. A failure is not kept."""
+    """Fetched once for all callers that wait, and again once it is too old for a caller. Failures are not cached."""
 
     def __init__(self, fetch: Callable[[], Coroutine[Any, Any, T]], *, clock: Callable[[], int]) -> None:
         self._fetch = fetch
@@ -24,7 +24,7 @@ class Kept(Generic[T]):
                 return value
         if self._fetching is None:
             self._fetching = asyncio.create_task(self._refresh())
-        # Whoever gives up waiting must not take the value from the others.
+        # A caller that gives up waiting must not cancel the fetch for the others.
         return await asyncio.shield(self._fetching)
 
     async def _refresh(self) -> T:

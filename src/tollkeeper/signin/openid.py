@@ -47,7 +47,7 @@ class OpenIDIssuer:
         name, email, dropped = _name(claims), verified_email(claims), why_dropped(claims)
         if name is None or email is None:
             more = await self._userinfo(token, discovery, subject)
-            # An address counts by the verdict that came with it, so the two sets of claims are never mixed.
+            # An address counts by the email_verified that came with it, so the two sets of claims are never mixed.
             name, email, dropped = name or _name(more), email or verified_email(more), dropped or why_dropped(more)
         shown = name_or_greeting(name, email)
         return Identity(self._settings.issuer_url, subject, shown, email, None if email else dropped)
@@ -57,7 +57,7 @@ class OpenIDIssuer:
         if not isinstance(id_token, str):
             raise SignInFailed("the issuer sent no ID token")
         decoded = await self._verify_signature(id_token, discovery.algorithms)
-        # Of these Authlib demands only the presence, unless it is told the value.
+        # Authlib only requires that these are present, unless it is given the value.
         expected = {
             "iss": {"essential": True, "value": self._settings.issuer_url},
             "aud": {"essential": True, "value": self._settings.client_id},
@@ -99,7 +99,7 @@ class OpenIDIssuer:
 
 
 def _usable_key(entry: object) -> Key | None:
-    """One key of the set. One that is not understood is passed over, as RFC 7517 section 5 asks."""
+    """One key of the set. Unknown keys are ignored, as RFC 7517 section 5 requires."""
     if not isinstance(entry, dict):
         return None
     try:

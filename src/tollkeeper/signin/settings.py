@@ -26,7 +26,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("OIDC_ISSUER", issuer, "Sign in with any OpenID Connect issuer.", "https://id.example.com/realms/main"),
     Setting("OIDC_CLIENT_ID", token, "The client id at that issuer.", "tollkeeper"),
     Setting("OIDC_CLIENT_SECRET", token, "The secret that belongs to it.", "...", secret=True),
-    Setting("OIDC_NAME", text_, "Its name on the sign-in button. The issuer's host if left out.", "Example ID"),
+    Setting("OIDC_NAME", text_, "Its name on the sign-in button. By default the issuer's host.", "Example ID"),
     Setting(
         "OIDC_CLIENT_AUTH",
         matching("client_secret_basic|client_secret_post", "is neither client_secret_basic nor client_secret_post"),

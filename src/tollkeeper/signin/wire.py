@@ -1,4 +1,4 @@
-"""The way to an issuer: HTTP with bounds, the two OAuth requests, and one place where what fails gets our names.
+"""Requests to an issuer: HTTP with limits, the two OAuth requests, and one place that turns failures into our errors.
 
 Importing this takes a tenth of a second: Authlib, cryptography and the HTTP client come with it.
 """
@@ -20,8 +20,8 @@ from tollkeeper.signin.settings import IssuerSettings
 
 MAX_ANSWER_BYTES = 1024 * 1024
 
-# A connection that was idle for longer than two seconds is not used again. Servers close theirs after five seconds and
-# more; a request that meets one just closing would be a sign-in that failed.
+# A connection that was idle for longer than two seconds is not reused. Servers close theirs after five seconds or
+# more; a request on a connection that is just closing would be a failed sign-in.
 LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2)
 _HEADERS = {"Accept": "application/json", "User-Agent": "tollkeeper"}
 
@@ -83,7 +83,7 @@ class Wire:
     def failures_named(self) -> Iterator[None]:
         """Turns whatever fails into our errors, with reasons that hold no code, token or secret.
 
-        The cause is cut off on purpose: the messages of libraries may quote what they choked on.
+        The cause is dropped on purpose: the messages of libraries may quote the input that they failed on.
         """
         try:
             yield
@@ -97,7 +97,7 @@ class Wire:
             raise SignInFailed(f"the ID token is not to be trusted: {error.error}") from None
         except (httpx2.HTTPError, OSError) as error:  # TimeoutError is an OSError
             raise IssuerUnavailable(f"the issuer could not be reached: {type(error).__name__}") from None
-        except Exception as error:  # a hostile answer may trip any library in any way
+        except Exception as error:  # a hostile answer may make any library fail in any way
             raise SignInFailed(f"the issuer's answer could not be used: {type(error).__name__}") from None
 
     def _oauth(self, settings: IssuerSettings) -> Any:

@@ -13,7 +13,7 @@ FORMS = "Write sqlite:///path/to/file or postgresql://user:password@host/name."
 def parse(url: str) -> Path | URL:
     """The file of a SQLite address, or the address of a PostgreSQL database.
 
-    Raises ``StorageError`` for anything else; its words do not repeat the address, which may hold a password.
+    Raises ``StorageError`` for anything else; its message does not repeat the address, which may contain a password.
     """
     try:
         address = make_url(url)
@@ -22,7 +22,7 @@ def parse(url: str) -> Path | URL:
     match address.drivername:
         case "sqlite":
             return _file(address)
-        case "postgresql" | "postgres":  # the second as many hosting companies write it
+        case "postgresql" | "postgres":  # many hosting companies use the second form
             return address.set(drivername="postgresql+psycopg")
         case other:
             raise StorageError(f"A database of the kind {other!r} is not supported. {FORMS}")

@@ -28,7 +28,7 @@ class Entry:
 
 
 def record(conn: Connection, grant: Grant, change: str, *, evidence: str, now: int) -> None:
-    """Add a row: what became of this grant, and why. Call it in the transaction that changes the access."""
+    """Add a row: what happened to this grant, and why. Call it in the transaction that changes the access."""
     entry = {
         "at": now,
         "person_id": grant.person_id,

@@ -43,7 +43,7 @@ class AsJson(TypeDecorator[Any]):
     got: Callable[[Any], Any]
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        """See ``TypeDecorator``. Keys are sorted, so that the same is always the same text."""
+        """See ``TypeDecorator``. Keys are sorted, so that equal values are always the same text."""
         return None if value is None else json.dumps(type(self).put(value), sort_keys=True, ensure_ascii=False)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
@@ -52,7 +52,7 @@ class AsJson(TypeDecorator[Any]):
 
 
 def reason_to_json(reason: Reason) -> dict[str, Any]:
-    """A reason as it is kept, and told to programs."""
+    """A reason as it is stored, and shown to programs."""
     return {"code": reason.code.value, **reason.facts}
 
 
@@ -77,7 +77,7 @@ class ReasonColumn(AsJson):
 
 
 class Several(AsJson):
-    """Several of them; none at all is NULL, so that an index can hold just those that there are."""
+    """Several of them; an empty list is NULL, so that an index can hold only rows that have some."""
 
     cache_ok = True
 

@@ -1,4 +1,4 @@
-"""Customers: the provider's records of people, and the fence that keeps an older snapshot from overwriting a newer."""
+"""Customers: the provider's records of people, and the fence that stops older snapshots from replacing newer ones."""
 
 from itertools import takewhile
 from typing import Any
@@ -13,13 +13,13 @@ from tollkeeper.storage.tables import customers, findings, orders, people
 
 
 def of_person(conn: Connection, person_id: str, realm: Realm) -> Customer | None:
-    """The customer that a person is in a realm now."""
+    """A person's current customer in a realm."""
     row = conn.execute(_CURRENT, {**columns_of(realm), "person": person_id}).one_or_none()
     return _customer(row) if row else None
 
 
 def all_of_person(conn: Connection, person_id: str, realm: Realm) -> tuple[Customer, ...]:
-    """Every customer that a person is or was in a realm, the one of now first."""
+    """Every customer that a person has or had in a realm, the current one first."""
     rows = conn.execute(_ALL, {**columns_of(realm), "person": person_id})
     return tuple(_customer(row) for row in rows)
 
@@ -43,15 +43,15 @@ def of_finding(conn: Connection, realm: Realm, source: str) -> Customer | None:
 
 
 def claim_unchecked(conn: Connection, realm: Realm, now: int, period: int, lease: int) -> Customer | None:
-    """Whoever was not reconciled for the longest, if that is ``period`` seconds or more, and has bought or ordered.
+    """The customer who has waited longest to be reconciled, if ``period`` seconds or more, and who bought or ordered.
 
-    Nobody else gets them for ``lease`` seconds; if they are not reconciled by then, they are due again. Customers who
-    come first but have nothing to check are put off for a whole period, some at each call.
+    No other process gets them for ``lease`` seconds; if not reconciled by then, they are due again. Customers who
+    come first but have nothing to check are postponed by a whole period, some at each call.
     """
     rows = conn.execute(_OVERDUE, {**columns_of(realm), "since": now - period}).all()
     if not rows:
         return None
-    # A query of its own: joined to the first, PostgreSQL would read all findings to look at these few customers.
+    # A separate query: joined to the first, PostgreSQL would read all findings to look at these few customers.
     matter = set(conn.scalars(_MATTER, {"ids": [row.id for row in rows]}))
     passed = [row.id for row in takewhile(lambda row: row.id not in matter, rows)]
     if passed:
@@ -66,7 +66,7 @@ def claim_unchecked(conn: Connection, realm: Realm, now: int, period: int, lease
 # How many customers are looked at to find one to check.
 LOOKED_AT = 100
 
-# Orders count also by themselves: findings were not always kept. An expired one was never paid.
+# Orders alone count too: findings were not always stored. An expired one was never paid.
 _BOUGHT_OR_ORDERED = or_(
     exists().where(findings.c.customer_id == customers.c.id),
     exists().where(
@@ -76,7 +76,7 @@ _BOUGHT_OR_ORDERED = or_(
     ),
 )
 
-# Made once: the sweep asks for ever.
+# Built once: the sweep asks continuously.
 _OVERDUE = (
     select(customers)
     .where(in_realm(customers), customers.c.checked_at <= bindparam("since"))
@@ -89,7 +89,7 @@ _SET_CHECKED = update(customers).where(customers.c.id == bindparam("customer")).
 
 
 def set_checked(conn: Connection, customer_id: int, at: int) -> None:
-    """Say when a customer was last checked, which tells when they are due again. Unix seconds."""
+    """Store when a customer was last checked, which determines when they are due again. Unix seconds."""
     conn.execute(_SET_CHECKED, {"customer": customer_id, "at": at})
 
 
@@ -107,11 +107,11 @@ def count(conn: Connection, realm: Realm) -> int:
 def add(
     conn: Connection, person_id: str, realm: Realm, external_id: str, now: int, *, told: str | None = None
 ) -> Customer:
-    """Keep a new customer, of whom the provider was ``told`` this e-mail address.
+    """Store a new customer; ``told`` is the e-mail address that the provider was given.
 
-    Where the person or the provider's id has one already, that one is the answer.
+    If the person or the provider's id already has one, that one is returned.
 
-    So the answer may carry another ``external_id`` (the person's customer from before) or, if the provider's id is
+    So the result may have another ``external_id`` (the person's earlier customer) or, if the provider's id is
     already somebody else's, another ``person_id``.
     """
     conn.execute(
@@ -127,9 +127,9 @@ def add(
 
 
 def tie(conn: Connection, person: Person, realm: Realm, external_id: str, now: int, *, guest: bool) -> Customer:
-    """The customer with the provider's id, which becomes the person's unless it is somebody's already.
+    """The customer with the provider's id, which becomes the person's unless it already belongs to somebody.
 
-    They buy with it from now on if they were no customer yet. With a ``guest`` nobody can. The
+    The person buys with it from now on if they had no customer yet. Nobody can buy with a ``guest``. The
     provider has an e-mail address for it, and need not be told the person's until that changes.
     """
     for replaced_at in (now,) if guest else (None, now):
@@ -145,9 +145,9 @@ def tie(conn: Connection, person: Person, realm: Realm, external_id: str, now: i
 
 
 def replace(conn: Connection, customer: Customer, external_id: str, now: int, *, told: str | None = None) -> Customer:
-    """Give a person another record at the provider, for one that is gone; or the one they were given meanwhile.
+    """Give a person a new record at the provider, to replace one that is gone; or return the one given in the meantime.
 
-    ``told`` is the e-mail address that it was made with.
+    ``told`` is the e-mail address that it was created with.
     """
     conn.execute(
         update(customers)
@@ -158,7 +158,7 @@ def replace(conn: Connection, customer: Customer, external_id: str, now: int, *,
 
 
 def whose_address(conn: Connection, customer_id: int) -> tuple[Person, str | None] | None:
-    """Whose record a customer is, and the e-mail address that the provider was last told, whether it took it or not.
+    """Whose record a customer is, and the e-mail address that the provider was last sent, accepted or not.
 
     None if it has been replaced.
     """
@@ -167,7 +167,7 @@ def whose_address(conn: Connection, customer_id: int) -> tuple[Person, str | Non
 
 
 def set_told(conn: Connection, customer_id: int, before: str | None, told: str | None) -> bool:
-    """Note which address the provider was told, unless another than ``before`` was noted meanwhile."""
+    """Store which address the provider was sent, unless an address other than ``before`` was stored in the meantime."""
     known = (customers.c.id == customer_id, customers.c.told_email.is_not_distinct_from(before))
     return conn.execute(update(customers).where(*known).values(told_email=told)).rowcount == 1
 
@@ -179,16 +179,16 @@ def take_ticket(conn: Connection, customer_id: int) -> int:
 
 
 def pass_fence(conn: Connection, customer_id: int, ticket: int, now: int) -> bool:
-    """Whether what was fetched under this ticket may be written: nothing has been since the ticket was taken.
+    """Whether what was fetched with this ticket may be written: nothing was written since the ticket was taken.
 
-    Tickets tell who began first, not who read first. So all that are out when something is written no longer count;
-    whoever holds one asks again, for what they read may be the newer. When it may be written, the customer's row stays
+    Tickets show who began first, not who read first. So when something is written, all open tickets become invalid;
+    their holders ask again, because what they read may be newer. If it may be written, the customer's row stays
     locked until the transaction ends, so writers of one customer take turns.
     """
     return conn.execute(_PASS, {"customer": customer_id, "ticket": ticket, "now": now}).rowcount == 1
 
 
-# Made once, for whatever is bought or told of needs them.
+# Built once: every purchase and every event needs them.
 _EVER = select(customers).where(customers.c.person_id == bindparam("person"), in_realm(customers))
 _ALL = _EVER.order_by(customers.c.replaced_at.is_not(None), customers.c.id.desc())
 _CURRENT = _EVER.where(customers.c.replaced_at.is_(None))
@@ -217,9 +217,9 @@ _PASS = (
 
 
 def lock(conn: Connection, person_id: str) -> None:
-    """Have whoever reconciles one of a person's customers wait to write until the transaction ends, or wait for them.
+    """Make reconciles of a person's customers wait to write until the transaction ends, or wait for them.
 
-    Whoever changes grants by other means than a reconcile needs this: each would undo what the other does.
+    Code that changes grants in any other way than a reconcile needs this: otherwise each would undo the other's work.
     """
     conn.execute(
         select(customers.c.id).where(customers.c.person_id == person_id).order_by(customers.c.id).with_for_update()

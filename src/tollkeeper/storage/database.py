@@ -1,4 +1,4 @@
-"""The one seam to the database: functions go in, run in one transaction each, and what they return comes out."""
+"""The interface to the database: it runs functions, each in one transaction, and returns their results."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,9 +20,9 @@ T = TypeVar("T")
 class Database(Protocol):
     """SQLite or PostgreSQL.
 
-    Every method raises ``StorageBusy`` when the database does not answer in time, or cannot write now, and
-    ``StorageError`` when it was damaged or taken away. What a function raises rolls back its transaction and reaches
-    its caller, ``sqlalchemy.exc.IntegrityError`` among it.
+    Every method raises ``StorageBusy`` if the database does not answer in time, or cannot write now, and
+    ``StorageError`` if it was damaged or removed. An exception in a function rolls back its transaction and reaches
+    its caller, including ``sqlalchemy.exc.IntegrityError``.
     """
 
     @property
@@ -41,17 +41,17 @@ class Database(Protocol):
     async def find_visitor(self, token_hash: str, *, live: bool, now: int, host: str = "") -> Visitor | None:
         """The visitor whose login session has this token hash and has not expired, with what they hold at ``now``.
 
-        A login session counts at its own host alone, and at no ``host`` unless it is the first one.
+        A login session is valid only at its own host; without a ``host``, only an original login session is valid.
         """
         ...
 
     @property
     def find_at_once(self) -> "FindAtOnce | None":
-        """``find_visitor`` without waiting, in the event loop; None where the answer has to come over a network."""
+        """``find_visitor`` without waiting, in the event loop; None if the answer must come over a network."""
         ...
 
     async def close(self) -> None:
-        """Finish the writes that have begun, then let go of the database."""
+        """Finish the writes that have begun, then close the database."""
         ...
 
 
@@ -64,8 +64,8 @@ class FindAtOnce(Protocol):
 async def open_database(url: str) -> Database:
     """Open the database at ``sqlite:///path`` or ``postgresql://user:password@host/name``.
 
-    Raises ``StorageError``, with words on what to do, unless it is there, whole, and has the current schema;
-    ``StorageBusy`` when it does not answer.
+    Raises ``StorageError``, which says what to do, unless it exists, is undamaged, and has the current schema;
+    ``StorageBusy`` if it does not answer.
     """
     address = parse(url)
     await asyncio.to_thread(_require_current, url)

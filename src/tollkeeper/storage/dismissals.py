@@ -1,7 +1,7 @@
-"""Dismissals: what an operator has looked at, and wants to see no more.
+"""Dismissals: what an operator has looked at, and does not want to see any more.
 
-Each holds what there was to look at then. What is found anew of the same payment, another verdict, other remarks, is
-not covered by it, and so comes back by itself.
+Each stores what there was to look at then. It does not cover new findings on the same payment, such as another verdict
+or other remarks, so the payment comes back automatically.
 """
 
 from collections.abc import Collection, Iterable
@@ -20,7 +20,7 @@ from tollkeeper.storage.tables import dismissals, findings, grants
 
 @dataclass(frozen=True, slots=True)
 class Dismissal:
-    """That an operator dismissed something, why, and when (Unix seconds)."""
+    """An operator's dismissal: why, and when (Unix seconds)."""
 
     source: str
     reason: Reason
@@ -38,7 +38,7 @@ def dismissed_remarks() -> ColumnElement[bool]:
 
 
 def dismissed_surplus() -> ColumnElement[bool]:
-    """The condition that a grant was dismissed as one that buys its product once more than needed."""
+    """The condition that a grant was dismissed as one that pays twice for its product."""
     its = (findings.c.source == grants.c.source, same_realm(findings, grants), dismissals.c.product == grants.c.product)
     return exists().where(dismissals.c.finding_id == findings.c.id, *its)
 
@@ -58,7 +58,7 @@ def dismiss(
     remarks: tuple[Reason, ...],
     product: str | None,
 ) -> None:
-    """Dismiss what there is to look at of a purchase or subscription: its verdict, remarks, what was bought twice."""
+    """Dismiss everything to look at on a purchase or subscription: its verdict, its remarks, what was bought twice."""
     told = {"verdict": verdict, "remarks": remarks, "product": product, "reason": reason, "dismissed_at": now}
     fresh = insert_into(conn.dialect.name, dismissals)
     for finding in conn.scalars(select(findings.c.id).where(*_its(mode, [source]))):
@@ -68,7 +68,7 @@ def dismiss(
 
 
 def restore(conn: Connection, mode: Mode, payment: str) -> bool:
-    """Take back the dismissal of what has this payment's id, or this source. False when there is none."""
+    """Undo the dismissal of what has this payment id, or this source. False if there is none."""
     named = or_(findings.c.source == payment, findings.c.reference == payment)
     which = select(findings.c.id).where(in_mode(findings, mode), named)
     return conn.execute(delete(dismissals).where(dismissals.c.finding_id.in_(which))).rowcount > 0

@@ -1,4 +1,4 @@
-"""Events: the rows of the inbox. Every event is kept once, before it is acknowledged."""
+"""Events: the rows of the inbox. Every event is stored once, before it is acknowledged."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -30,10 +30,10 @@ from tollkeeper.storage.tables import customers, events, findings, grants
 
 IGNORED = "ignored"
 
-# How many events of nobody we know are claimed at once. Each may cost the provider a question.
+# How many events of unknown customers are claimed at once. Each may need a request to the provider.
 STRANGERS = 5
 
-# Among so many that came last is the newest, though they come in any order.
+# The newest event is among this many that arrived last, although they arrive in any order.
 LAST = 100
 
 
@@ -66,7 +66,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How many events wait, since when the oldest of them does (Unix seconds), and how many are parked."""
+    """How many events wait, since when the oldest has waited (Unix seconds), and how many are parked."""
 
     waiting: int
     waiting_since: int | None
@@ -74,12 +74,12 @@ class Backlog:
 
 
 def keep(conn: Connection, event: Event, now: int) -> bool:
-    """Keep an event: due at once if relevant, else as ignored. False when it was kept before."""
+    """Store an event: due at once if relevant, otherwise ignored. False if it was stored before."""
     return conn.scalar(_keeping(conn.dialect.name), _values(event, now)) is not None
 
 
 def keep_all(conn: Connection, told: Collection[Event], now: int) -> int:
-    """Keep events of one realm. Returns how many were not kept before."""
+    """Store events of one realm. Returns how many were new."""
     realm = next((event.realm for event in told), None)
     if realm is None:
         return 0
@@ -88,10 +88,10 @@ def keep_all(conn: Connection, told: Collection[Event], now: int) -> int:
 
 
 def claim(conn: Connection, realm: Realm, now: int, limit: int, lease: int) -> tuple[KeptEvent, ...]:
-    """Up to ``limit`` events that are due, longest due first; nobody else gets them for ``lease`` seconds.
+    """Up to ``limit`` due events, longest due first; no other process gets them for ``lease`` seconds.
 
-    Those of customers we know come first. Of others, of which an account that sells elsewhere too may have any
-    number, there are a few at a time. Whoever claims and then crashes leaves the event due again when the lease ends.
+    Those of known customers come first. Of the others, of which an account that also sells elsewhere may have any
+    number, a few are claimed at a time. If a process claims an event and crashes, it is due again when the lease ends.
     ``attempts`` counts this claim.
     """
     asked = {**columns_of(realm), "now": now}
@@ -104,14 +104,14 @@ def claim(conn: Connection, realm: Realm, now: int, limit: int, lease: int) -> t
 
 
 def handled(conn: Connection, ids: Collection[int], outcome: str, now: int) -> None:
-    """Mark events as dealt with, and what came of them."""
+    """Mark events as handled, with the result."""
     conn.execute(_HANDLED, {"ids": ids, "now": now, "what": outcome})
 
 
 def failed(conn: Connection, id: int, error: str, due_at: int | None) -> None:
-    """Keep why an event could not be dealt with, and when to try again; None parks it.
+    """Store why an event could not be handled, and when to retry; None parks it.
 
-    An event that another worker has handled meanwhile stays handled.
+    An event that another worker has handled in the meantime stays handled.
     """
     conn.execute(
         update(events).where(events.c.id == id, events.c.handled_at.is_(None)).values(error=error, due_at=due_at)
@@ -119,7 +119,7 @@ def failed(conn: Connection, id: int, error: str, due_at: int | None) -> None:
 
 
 def backlog(conn: Connection, mode: Mode) -> Backlog:
-    """What is not handled, at every account."""
+    """What is not handled, in all accounts."""
     waits = events.c.due_at.is_not(None)
     wanted = select(
         func.count().filter(waits).label("waiting"),
@@ -131,7 +131,7 @@ def backlog(conn: Connection, mode: Mode) -> Backlog:
 
 
 def newest(conn: Connection, mode: Mode, limit: int, *, failed: bool = False) -> tuple[Kept, ...]:
-    """The events kept last, newest first. ``failed``: only those that could not be handled so far."""
+    """The events stored last, newest first. ``failed``: only those that could not be handled so far."""
     wanted = select(events).where(in_mode(events, mode))
     if failed:
         wanted = wanted.where(_UNHANDLED)
@@ -139,7 +139,7 @@ def newest(conn: Connection, mode: Mode, limit: int, *, failed: bool = False) ->
 
 
 def of_person(conn: Connection, person_id: str, live: bool, limit: int) -> tuple[Kept, ...]:
-    """The events kept last that name the person's customer or one of their payments, newest first."""
+    """The events stored last that name the person's customer or one of their payments, newest first."""
     customer = exists().where(
         customers.c.person_id == person_id,
         customers.c.external_id == events.c.customer_id,
@@ -153,7 +153,7 @@ def of_person(conn: Connection, person_id: str, live: bool, limit: int) -> tuple
 
 
 def newest_created(conn: Connection, realm: Realm) -> int | None:
-    """When the newest of those that came last was made, by the provider's clock (Unix seconds). None: none came."""
+    """When the newest of the last events was created, by the provider's clock (Unix seconds). None: there is none."""
     newest: int | None = conn.scalar(_NEWEST, columns_of(realm))
     return newest
 
@@ -177,7 +177,7 @@ def _keeping(dialect: str) -> Executable:
     return insert_into(dialect, events).on_conflict_do_nothing().returning(events.c.id)
 
 
-# Made once: asked every few seconds by every process, mostly to no avail.
+# Built once: every process asks every few seconds, mostly without a result.
 _LAST = select(events.c.created_at).where(in_realm(events)).order_by(events.c.id.desc()).limit(LAST).subquery()
 _NEWEST = select(func.max(_LAST.c.created_at))
 _KNOWN = select(events.c.event_id).where(events.c.event_id.in_(bindparam("ids", expanding=True)), in_realm(events))

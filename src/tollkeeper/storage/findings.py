@@ -1,4 +1,4 @@
-"""Findings: what was last found of every purchase and subscription, so that money that gave no access can be listed."""
+"""Findings: the latest one of every purchase and subscription, so that money that gave no access can be listed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,22 +33,22 @@ from tollkeeper.storage.realms import columns_of, in_mode, in_realm, within
 from tollkeeper.storage.rows import from_row
 from tollkeeper.storage.tables import customers, findings, grants
 
-# How much goes by one id. A payment pays for one thing.
+# The most rows for one id. A payment pays for one thing.
 MOST_NAMED = 10
 
 UNEXPLAINED = (Verdict.UNCLAIMED, Verdict.QUARANTINED)
 
-# Subscriptions that go on by themselves when their period ends.
+# Subscriptions that renew automatically when their period ends.
 RENEWED = (SubscriptionStatus.TRIALING, SubscriptionStatus.ACTIVE)
 
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """One purchase or subscription, and what was last found of it. ``person_id`` is None where somebody unknown paid.
+    """One purchase or subscription with its latest finding. ``person_id`` is None if somebody unknown paid.
 
     ``amount`` and ``refunded`` are in minor units, times are Unix seconds (UTC). What follows ``found_at`` is told of
     subscriptions alone: how one stands, the price and quantity that sell the product, until when it gives access, when
-    its present period and its trial end, when it will end or ended itself, what an operator should see to, and its
+    its current period and its trial end, when it will end or ended itself, what an operator should deal with, and its
     invoices, newest first.
     """
 
@@ -82,25 +82,25 @@ class Noted:
 
     @property
     def payment(self) -> str:
-        """What a person would name it by: the payment's id, or that of the purchase where there was no payment.
+        """The id that a person would use for it: the payment's id, or that of the purchase if there was no payment.
 
-        A subscription has a payment for each period, and goes by its own id.
+        A subscription has a payment for each period, and is known by its own id.
         """
         return self.source if self.recurring else self.reference or self.source
 
     @property
     def renews_at(self) -> int | None:
-        """When a subscription is renewed next; None where it is not."""
+        """When a subscription is renewed next; None if it is not."""
         return self.period_end if self.ends_at is None and self.standing in RENEWED else None
 
     @property
     def unexplained(self) -> bool:
-        """Whether it is money that gave no access and was not paid back, or a subscription that will take some."""
+        """Whether it is money that gave no access and was not refunded, or a subscription that will take money."""
         return self.verdict in UNEXPLAINED and (self.recurring or self.refunded < self.amount)
 
     @property
     def earlier_invoices(self) -> tuple[Invoice, ...]:
-        """The invoices of a subscription for periods before the newest that an invoice tells of."""
+        """The invoices of a subscription for periods before the newest one that has an invoice."""
         newest = max((one.starts for one in self.invoices), default=0)
         return tuple(one for one in self.invoices if one.ends <= newest)
 
@@ -110,9 +110,9 @@ class Noted:
 
 
 def note(conn: Connection, customer: Customer, found: Iterable[Finding], now: int) -> tuple[Finding, ...]:
-    """Keep what was found of a customer at ``now`` (Unix seconds). What is written is fenced by the customer's tickets.
+    """Store the findings on a customer at ``now`` (Unix seconds). The customer's tickets fence what is written.
 
-    Returns those whose verdict is news, or what is remarked of them.
+    Returns those whose verdict or remarks are new.
     """
     wanted = {one.bought.source: (one, _values(one) | {"customer_id": customer.id}) for one in found}
     if not wanted:
@@ -127,10 +127,10 @@ def note(conn: Connection, customer: Customer, found: Iterable[Finding], now: in
 
 
 def note_of_stranger(conn: Connection, realm: Realm, found: Finding, asked_at: int) -> tuple[Finding, ...] | None:
-    """Keep what was found of what nobody known here bought. ``asked_at``: when the provider was asked (Unix seconds).
+    """Store the finding on a purchase by nobody known here. ``asked_at``: when the provider was asked (Unix seconds).
 
-    It never replaces what was asked for later, nor what was found of a customer. Returns it if it is news, or else
-    nothing; None if something else was found in the same second: then nobody knows which is newer, so ask again.
+    It never replaces a finding that was asked for later, nor one on a customer. Returns it if it is new, otherwise
+    nothing; None if something different was found in the same second: it is unknown which is newer, so ask again.
     """
     values, asked = _values(found) | {"customer_id": None}, {**columns_of(realm), "sources": [found.bought.source]}
     before = conn.execute(_KEPT, asked).one_or_none()
@@ -151,20 +151,20 @@ def source_of(conn: Connection, realm: Realm, reference: str) -> str | None:
 
 
 def called(conn: Connection, realm: Realm, source: str) -> Noted | None:
-    """What was last found of the purchase or subscription with this id."""
+    """The latest finding on the purchase or subscription with this id."""
     found = _listed(conn, _NOTED.where(findings.c.source == source, within(findings, realm)), 1)
     return found[0] if found else None
 
 
 def paid_by(conn: Connection, realm: Realm, payment: str) -> Noted | None:
-    """The purchase with this payment's id, or the purchase or subscription that goes by this id itself."""
+    """The purchase with this payment id, or the purchase or subscription with this id itself."""
     named = or_(findings.c.source == payment, findings.c.reference == payment)
     found = _listed(conn, _NOTED.where(named, within(findings, realm)), 1)
     return found[0] if found else None
 
 
 def named(conn: Connection, mode: Mode, payment: str) -> tuple[Noted, ...]:
-    """What has this payment's id, or goes by this id itself, at whatever account."""
+    """What has this payment id, or has this id itself, in any account."""
     either = or_(findings.c.source == payment, findings.c.reference == payment)
     return _listed(conn, _NOTED.where(in_mode(findings, mode), either), MOST_NAMED)
 
@@ -177,10 +177,10 @@ def held_still(conn: Connection, realm: Realm, source: str) -> Noted | None:
 
 
 def unexplained(conn: Connection, mode: Mode, limit: int, *, dismissed: bool = False) -> tuple[Noted, ...]:
-    """Payments that gave no access and were not paid back, newest first: unclaimed and quarantined ones. Subscriptions
+    """Payments that gave no access and were not refunded, newest first: unclaimed and quarantined ones. Subscriptions
     are among them until they are over.
 
-    One that an operator's grant names is explained, until that grant is revoked. With ``dismissed`` those alone that an
+    One that an operator's grant names is explained, until that grant is revoked. With ``dismissed`` only those that an
     operator has dismissed, else all others.
     """
     return _listed(conn, _unexplained(mode, dismissed), limit)
@@ -197,7 +197,7 @@ def unexplained_payment(conn: Connection, mode: Mode, payment: str) -> Noted | N
 
 
 def unrelated(conn: Connection, mode: Mode, limit: int) -> tuple[Noted, ...]:
-    """Other sales on the account, which nothing here is about, newest first."""
+    """Other sales on the account, which do not concern this site, newest first."""
     return _listed(conn, _NOTED.where(*_unrelated(mode)), limit)
 
 
@@ -213,7 +213,7 @@ def _unrelated(mode: Mode) -> tuple[ColumnElement[bool], ...]:
 
 
 def of_nobody(conn: Connection, realm: Realm, after: str, limit: int) -> tuple[Noted, ...]:
-    """What nobody known here bought and was not ordered here either, in the order of its source, after this one."""
+    """What people not known here bought and did not order here, ordered by source, after this one."""
     asked = (within(findings, realm), findings.c.customer_id.is_(None), findings.c.source > after)
     which = findings.c.verdict.in_([Verdict.UNCLAIMED, Verdict.UNRELATED])
     rows = conn.execute(_NOTED.where(*asked, which).order_by(findings.c.source).limit(limit))
@@ -221,7 +221,7 @@ def of_nobody(conn: Connection, realm: Realm, after: str, limit: int) -> tuple[N
 
 
 def unexplained_about(conn: Connection, mode: Mode, person: Person, limit: int) -> tuple[Noted, ...]:
-    """Those of a person, and those where somebody unknown gave the same e-mail address."""
+    """Those of a person, and those for which somebody unknown gave the same e-mail address."""
     unknown = and_(findings.c.customer_id.is_(None), func.lower(findings.c.email) == (person.email or "").lower())
     about = or_(customers.c.person_id == person.id, unknown if person.email else false())
     return _listed(conn, _unexplained(mode, False).where(about), limit)
@@ -230,9 +230,9 @@ def unexplained_about(conn: Connection, mode: Mode, person: Person, limit: int) 
 def remarked(
     conn: Connection, mode: Mode, limit: int, person_id: str | None = None, *, dismissed: bool = False
 ) -> tuple[Noted, ...]:
-    """Subscriptions with something for an operator to see to, newest first: of everybody, or of one person.
+    """Subscriptions with something for an operator to deal with, newest first: of everybody, or of one person.
 
-    With ``dismissed`` those alone of which that was dismissed, else all others.
+    With ``dismissed`` only those for which that was dismissed, otherwise all others.
     """
     of_whom = () if person_id is None else (customers.c.person_id == person_id,)
     about = (in_mode(findings, mode), findings.c.remarks.is_not(None))
@@ -240,7 +240,7 @@ def remarked(
 
 
 def running(conn: Connection, order: Order) -> bool:
-    """Whether the person has a subscription to what they order that is not over, and is not what came of this order.
+    """Whether the person has a running subscription to what they order, apart from the result of this order.
 
     Whether it gives access does not matter.
     """
@@ -261,12 +261,12 @@ def count_unexplained(conn: Connection, mode: Mode) -> dict[Verdict, int]:
 
 
 def of_person(conn: Connection, person_id: str, live: bool, limit: int) -> tuple[Noted, ...]:
-    """What was last found of a person's purchases, newest first."""
+    """The latest findings on a person's purchases, newest first."""
     return _listed(conn, _NOTED.where(findings.c.live == live, customers.c.person_id == person_id), limit)
 
 
 def noted(found: Finding, person_id: str, now: int) -> Noted:
-    """A finding of this moment in the shape in which it is kept."""
+    """A finding of this moment in the form in which it is stored."""
     values = _values(found)
     values["standing"] = found.bought.standing if isinstance(found.bought, Subscription) else None
     return Noted(**values | {"verdict": found.verdict, "person_id": person_id, "found_at": now})
@@ -274,7 +274,7 @@ def noted(found: Finding, person_id: str, now: int) -> Noted:
 
 @cache
 def _keeping(dialect: str, fenced: bool) -> Executable:
-    """What is not fenced by tickets replaces only what was asked for before, and nothing of a customer."""
+    """A finding without a ticket replaces only what was asked for earlier, and never a finding on a customer."""
     fresh = insert_into(dialect, findings)
     older = and_(findings.c.customer_id.is_(None), findings.c.found_at < fresh.excluded.found_at)
     keeping = fresh.on_conflict_do_update(
@@ -285,7 +285,7 @@ def _keeping(dialect: str, fenced: bool) -> Executable:
     return keeping if fenced else keeping.returning(findings.c.id)
 
 
-# Made once: every reconcile asks, and every purchase.
+# Built once: every reconcile and every purchase asks.
 _KEPT = select(findings).where(findings.c.source.in_(bindparam("sources", expanding=True)), in_realm(findings))
 _RUNNING = (
     select(findings.c.id)
@@ -335,12 +335,12 @@ def _values(found: Finding) -> dict[str, Any]:
         "quantity": line.quantity if line else None,
         "remarks": found.remarks,
         **(_terms(bought) if isinstance(bought, Subscription) else NO_TERMS),
-        # Of other people's sales no more is kept than is needed to count and list them.
+        # Of other sales, only what is needed to count and list them is stored.
         **({"invoices": ()} if found.verdict is Verdict.UNRELATED else {}),
     }
 
 
-# What is kept of a subscription alone.
+# What is stored only for a subscription.
 NO_TERMS = {"standing": None, "period_end": None, "ends_at": None, "trial_end": None, "invoices": ()}
 
 
@@ -355,7 +355,7 @@ def _terms(subscription: Subscription) -> dict[str, Any]:
 
 
 def _unexplained(mode: Mode, dismissed: bool | None = False) -> Select[Any]:
-    """``dismissed``: those alone, or none of those; None: either."""
+    """``dismissed``: only those, or none of those; None: either."""
     granted = exists().where(
         grants.c.provider != findings.c.provider,
         grants.c.live == findings.c.live,

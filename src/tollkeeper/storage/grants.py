@@ -24,12 +24,12 @@ def in_force(live: bool | ColumnElement[bool], now: int | ColumnElement[int]) ->
 
 
 def of_person(conn: Connection, person_id: str, realm: Realm) -> tuple[Grant, ...]:
-    """Every grant a person ever got in a realm, revoked ones too, newest first."""
+    """Every grant a person ever got in a realm, including revoked ones, newest first."""
     return _read(conn.execute(_OF_PERSON, {**columns_of(realm), "person": person_id}))
 
 
 def in_mode(conn: Connection, person_id: str, live: bool) -> tuple[Grant, ...]:
-    """Every grant a person ever got in a mode, from every account, revoked ones too, newest first."""
+    """Every grant a person ever got in a mode, from every account, including revoked ones, newest first."""
     return _all(conn, grants.c.person_id == person_id, grants.c.live == live)
 
 
@@ -57,9 +57,9 @@ def paid_beside(
     """Pairs of grants in force of one person, of which the second gives all that the first does: of everybody, newest
     first, or of one person. ``containing`` are the pairs of products of which the first unlocks what the second does.
 
-    Both were paid for; the second may be an operator's, for a payment. A subscription counts, on trial too, for it
-    will take money. What is held for good stands beside a subscription, never the other way round. With ``dismissed``
-    those alone of which an operator has dismissed the first, else all others.
+    Both were paid for; the second may be an operator's, for a payment. A subscription counts, even on trial, because it
+    will take money. A permanent grant can make a subscription superfluous, never the reverse. With ``dismissed``
+    only those whose first an operator has dismissed, otherwise all others.
     """
     asked: dict[str, Any] = {"live": live, "now": now, "person": person_id, "dismissed": dismissed}
     asked |= {"containing": sorted(containing) or [("", "")]}
@@ -75,7 +75,7 @@ def for_payment(conn: Connection, live: bool, payment: str) -> Grant | None:
 
 
 def products_held(conn: Connection, person_ids: Collection[str], live: bool, now: int) -> dict[str, tuple[str, ...]]:
-    """The products that each of these people holds now, in the order of the alphabet."""
+    """The products that each of these people holds now, in alphabetical order."""
     rows = conn.execute(
         select(grants.c.person_id, grants.c.product)
         .where(grants.c.person_id.in_(person_ids), in_force(live, now))
@@ -86,20 +86,20 @@ def products_held(conn: Connection, person_ids: Collection[str], live: bool, now
 
 
 def add(conn: Connection, grant: Grant) -> Grant:
-    """Keep a new grant; the answer carries the id that the database gave (the one passed in is not read).
+    """Store a new grant; the result has the id that the database assigned (the one passed in is not read).
 
-    Raises ``sqlalchemy.exc.IntegrityError`` when the source has given a grant before: one grant per source, ever.
+    Raises ``sqlalchemy.exc.IntegrityError`` if the source has given a grant before: one grant per source, ever.
     """
     written = to_row(grant, "id", "origin", **columns_of(grant.origin))
     return replace(grant, id=conn.execute(_ADD, written).scalar_one())
 
 
 def change(conn: Connection, grant: Grant) -> None:
-    """Keep what a grant gives now and how long, whether it is revoked or withheld, why, and what was paid for it."""
+    """Store what a grant gives now and how long, whether it is revoked or withheld, why, and what was paid for it."""
     conn.execute(_CHANGE, to_row(grant, "id", "person_id", "origin", "source", "since", grant=grant.id))
 
 
-# Made once, like all that is asked at each reconcile.
+# Built once, like all queries of a reconcile.
 _ADD = insert(grants).returning(grants.c.id)
 _CHANGE = update(grants).where(grants.c.id == bindparam("grant"))
 _NEWEST_FIRST = (grants.c.since.desc(), grants.c.id.desc())

@@ -8,7 +8,7 @@ from tollkeeper.storage.tables import handovers
 
 
 def add(conn: Connection, handover: Handover, token_hash: str) -> bool:
-    """Keep a handover under the SHA-256 (hexadecimal) of its token. False when its login session has ended."""
+    """Store a handover under the SHA-256 (hexadecimal) of its token. False if its login session has ended."""
     if login_sessions.held(conn, handover.login_session_id) is None:
         return False
     conn.execute(
@@ -24,7 +24,7 @@ def add(conn: Connection, handover: Handover, token_hash: str) -> bool:
 
 
 def find(conn: Connection, token_hash: str) -> Handover | None:
-    """The handover with this token hash, if it is still there; expired or not."""
+    """The handover with this token hash, if it still exists; expired or not."""
     columns = handovers.c
     row = conn.execute(
         select(columns.login_session_id, columns.host, columns.browser, columns.expires_at).where(

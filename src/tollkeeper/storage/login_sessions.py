@@ -16,7 +16,7 @@ COLUMNS = (
 
 
 def add(conn: Connection, session: LoginSession, token_hash: str) -> None:
-    """Keep a new login session under the SHA-256 (hexadecimal) of its token."""
+    """Store a new login session under the SHA-256 (hexadecimal) of its token."""
     conn.execute(
         insert(login_sessions).values(
             id=session.id,
@@ -33,11 +33,11 @@ def add(conn: Connection, session: LoginSession, token_hash: str) -> None:
 
 
 def held(conn: Connection, session_id: str) -> LoginSession | None:
-    """A login session, which nobody can end before this transaction does; expired or not."""
+    """A login session, locked so that nobody can end it before this transaction is over; expired or not."""
     rows = conn.execute(
         select(*COLUMNS, login_sessions.c.host, login_sessions.c.parent_id)
         .where(login_sessions.c.id == session_id)
-        .with_for_update(read=True, key_share=True)  # of which SQLite has no need: it has one writer
+        .with_for_update(read=True, key_share=True)  # SQLite does not need this: it has one writer
     )
     row = rows.one_or_none()
     return LoginSession(*row) if row else None

@@ -1,4 +1,4 @@
-"""Marks: the ids of our orders and people, by which what is bought is known to be ours."""
+"""Marks: the ids of our orders and people, which show that a purchase is ours."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from tollkeeper.storage.tables import orders, people
 
 
 def known(conn: Connection, bought: Iterable[Bought]) -> frozenset[str]:
-    """Those of the ids that these name which are orders or people here, whosever they are."""
+    """The ids named by these purchases that are orders or people here, no matter whose."""
     named = {id for one in bought for id in (one.order_id, one.person_id) if id is not None}
     return frozenset(conn.scalars(_KNOWN, {"named": list(named)})) if named else frozenset()
 

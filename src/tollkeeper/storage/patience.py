@@ -14,7 +14,7 @@ SECONDS = 10.0
 async def answer_of(work: "Future[T]", seconds: float = SECONDS) -> T:
     """The result of work in a thread. Raises ``StorageBusy`` when it takes longer.
 
-    Work that has not begun by then, or when the caller is cancelled, is never begun. Work that has begun goes on:
+    Work that has not begun by then, or when the caller is cancelled, never begins. Work that has begun continues:
     its outcome is then unknown to the caller, as it is after a broken connection.
     """
     try:

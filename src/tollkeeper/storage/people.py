@@ -13,7 +13,7 @@ from tollkeeper.storage.grants import products_held
 from tollkeeper.storage.tables import customers, findings, people
 from tollkeeper.storage.tables import identities as identities_table
 
-# As Unicode has them. A name that holds one may pass for an address, and no issuer has verified a name.
+# The variants in Unicode. A name that contains one may pass for an address, and no issuer has verified a name.
 AT_SIGNS = "@\N{SMALL COMMERCIAL AT}\N{FULLWIDTH COMMERCIAL AT}"
 
 # How many people with one address are looked at: there are as many as issuers that verified it.
@@ -24,7 +24,7 @@ SHARING = 20
 class Namesake:
     """Somebody else with the same verified address, the issuers they sign in with, and what they have in one mode.
 
-    ``holds`` are the products they hold now, ``pays_for`` those of subscriptions of theirs that are not over, whether
+    ``holds`` are the products they hold now, ``pays_for`` those of their running subscriptions, whether
     they give access or not.
     """
 
@@ -35,13 +35,13 @@ class Namesake:
 
 
 def person_of(conn: Connection, identity: Identity, *, new_id: str, now: int) -> Person:
-    """The person with this identity, with name and e-mail address as the issuer last said them; made if new.
+    """The person with this identity, with the latest name and e-mail address from the issuer; created if new.
 
     Their account cannot be deleted before this transaction ends.
     """
     known = _person_with(conn, identity)
     if known is None:
-        # Another browser of the same person may sign in for the first time at this moment: the first one wins.
+        # Another browser of the same person may be signing in for the first time right now: the first one wins.
         with suppress(IntegrityError), conn.begin_nested():
             return _add(conn, identity, new_id, now)
         known = _person_with(conn, identity)
@@ -76,7 +76,7 @@ def identities(conn: Connection, person_id: str) -> tuple[tuple[str, int], ...]:
 def search(conn: Connection, query: str, limit: int) -> tuple[Person, ...]:
     """People whose id, name or e-mail address contains the query, in any case; newest first.
 
-    A name that might pass for an address counts for nothing: whoever made it up is not who is looked for.
+    A name that might pass for an address is ignored: its owner is not the person who is wanted.
     """
     id, name, email = (
         column.icontains(query, autoescape=True) for column in (people.c.id, people.c.name, people.c.email)
@@ -89,12 +89,12 @@ def search(conn: Connection, query: str, limit: int) -> tuple[Person, ...]:
 def with_address(conn: Connection, address: str, limit: int) -> tuple[Person, ...]:
     """Everybody for whom an issuer verified this e-mail address, in any case; the oldest first."""
     rows = conn.execute(_WITH_ADDRESS.limit(limit), {"address": address})
-    # What else a database takes for the same letter, such as the sign for Kelvin for a K, is another address.
+    # An address with a character that databases treat as the same letter, such as the Kelvin sign for K, is different.
     return tuple(person for person in (Person(*row) for row in rows) if _plain(person.email) == _plain(address))
 
 
 def called(conn: Connection, name: str, limit: int) -> tuple[Person, ...]:
-    """Everybody whose whole name this is, in any case; the oldest first. Nobody is called by what may be an address."""
+    """Everybody with this full name, in any case; the oldest first. Names that may be addresses do not count."""
     if any(sign in name for sign in AT_SIGNS):
         return ()
     rows = conn.execute(_ELDEST.where(func.lower(people.c.name) == func.lower(name)).limit(limit))
@@ -104,7 +104,7 @@ def called(conn: Connection, name: str, limit: int) -> tuple[Person, ...]:
 def sharing_address(conn: Connection, person: Person, live: bool, now: int) -> tuple[Namesake, ...]:
     """The other people for whom another issuer verified the same address, the oldest first.
 
-    Nobody shares an address with somebody who has none that is verified.
+    A person without a verified address has no namesakes.
     """
     if person.email is None:
         return ()
@@ -135,7 +135,7 @@ def _paid_for(conn: Connection, person_ids: Collection[str], live: bool) -> dict
 
 
 def issuers_of(conn: Connection, person_ids: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """The issuers that each of these people signs in with, in the order of the alphabet."""
+    """The issuers that each of these people signs in with, in alphabetical order."""
     rows = conn.execute(
         select(identities_table.c.person_id, identities_table.c.issuer)
         .where(identities_table.c.person_id.in_(person_ids))
@@ -147,12 +147,12 @@ def issuers_of(conn: Connection, person_ids: Collection[str]) -> dict[str, tuple
 
 _PERSON = select(people.c.id, people.c.name, people.c.email, people.c.created_at)
 _ELDEST = _PERSON.order_by(people.c.created_at, people.c.id)
-# Made once: every page with offers asks.
+# Built once: every page with offers asks.
 _WITH_ADDRESS = _ELDEST.where(func.lower(people.c.email) == func.lower(bindparam("address", type_=people.c.email.type)))
 
 
 def _plain(address: str | None) -> bytes:
-    """An address by which it can be compared with others: in any case of the Latin letters."""
+    """An address in a form for comparison: ignoring the case of Latin letters."""
     return (address or "").encode().lower()
 
 
@@ -164,7 +164,7 @@ def _person_with(conn: Connection, identity: Identity) -> Person | None:
             identities_table.c.subject == identity.subject,
             people.c.erased_at.is_(None),
         )
-        .with_for_update(of=people, key_share=True)  # of which SQLite has no need: it has one writer
+        .with_for_update(of=people, key_share=True)  # SQLite does not need this: it has one writer
     ).one_or_none()
     return Person(*row) if row else None
 

@@ -26,7 +26,7 @@ GATE_CONNECTIONS = 4
 TRIES = 3
 CONNECT_SECONDS = 5
 GATE_SECONDS = 3
-# What is acknowledged is on disk, and nothing waits for ever: not a statement, not a lock, not a transaction whose
+# What is acknowledged is on disk, and nothing waits forever: not a statement, not a lock, not a transaction whose
 # process hangs, not a dead network.
 SERVER_SETTINGS = (
     "-c synchronous_commit=on -c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_session_timeout=30s"
@@ -38,7 +38,7 @@ TEMPORARY = (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)
 
 
 class Question(NamedTuple):
-    """Who has this login session? And what is answered."""
+    """A look-up of a login session, and its answer."""
 
     token_hash: str
     answer: "asyncio.Future[Visitor | None]"
@@ -80,7 +80,7 @@ class PostgresqlDatabase:
         return await self._run(self._writing, lambda conn: f(conn, *args, **kwargs))
 
     async def find_visitor(self, token_hash: str, *, live: bool, now: int, host: str = "") -> Visitor | None:
-        """The visitor with this login session. Whatever is asked in one turn of the event loop is one statement."""
+        """The visitor with this login session. All look-ups in one turn of the event loop are one statement."""
         loop = asyncio.get_running_loop()
         if not self._asked:
             loop.call_soon(self._ask)
@@ -104,7 +104,7 @@ class PostgresqlDatabase:
             task.add_done_callback(self._asking.discard)
 
     async def _answer(self, questions: "list[Question]", parameters: dict[str, Any]) -> None:
-        """Let everybody who asked know, whatever comes of it; but whoever has gone meanwhile."""
+        """Answer everybody who asked, whatever the result; except those who have gone in the meantime."""
         waiting = (question for question in questions if not question.answer.done())
         try:
             found = await self._find_all(parameters)
@@ -164,7 +164,7 @@ def _as_the_server_has_it(connection: "psycopg.Connection[Any] | None", record: 
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
-    """Tell what happened to the server in our own errors; leave alone those that say something about the query."""
+    """Turn errors of the server into our own; leave errors about the query alone."""
     try:
         yield
     except (PoolTimeout, CheckoutTimeout, TimeoutError) as error:
@@ -178,7 +178,7 @@ def clear_errors() -> Iterator[None]:
 
 
 def _settings(address: URL) -> dict[str, Any]:
-    """Our limits; what the address itself says wins."""
+    """Our limits; those in the address itself take precedence."""
     given = address.normalized_query
     limits = {name: value for name, value in CLIENT_LIMITS.items() if name not in given}
     return {**limits, "options": " ".join((SERVER_SETTINGS, *given.get("options", ())))}
@@ -193,19 +193,19 @@ def _gate_pool(using: Engine) -> "AsyncConnectionPool[psycopg.AsyncConnection[An
         max_size=GATE_CONNECTIONS,
         open=False,
         timeout=GATE_SECONDS,
-        # Giving up soon means that the next question connects afresh, instead of waiting out a long backoff.
+        # Giving up soon means that the next query connects again, instead of waiting for a long backoff.
         reconnect_timeout=GATE_SECONDS,
     )
 
 
 def _in_words(error: BaseException | None) -> str:
-    """What the server said, which never holds the password; only the first line, for the rest may hold values."""
+    """The server's message, which never contains the password; only the first line, as the rest may contain values."""
     said = str(error).strip().partition("\n")[0]
     return f"PostgreSQL cannot be used now: {said or type(error).__name__}"
 
 
 def _transact(using: Engine, function: Callable[[Connection], T]) -> T:
-    """Run a function in a transaction; the whole of it again when PostgreSQL asks for that (40001, 40P01)."""
+    """Run a function in a transaction; repeat all of it when PostgreSQL asks for that (40001, 40P01)."""
     for _ in range(TRIES - 1):
         try:
             with using.begin() as conn:
@@ -213,7 +213,7 @@ def _transact(using: Engine, function: Callable[[Connection], T]) -> T:
         except DBAPIError as error:
             if not isinstance(error.orig, RETRIED):
                 raise
-        # Long enough for the others to get through; at once, we would take their locks again before they wake.
+        # Long enough for the others to finish; with no delay, we would take their locks again before they wake.
         time.sleep(random.uniform(0.02, 0.1))  # noqa: S311
     with using.begin() as conn:
         return function(conn)

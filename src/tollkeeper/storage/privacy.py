@@ -1,4 +1,4 @@
-"""Everything that is kept about a person, to be shown to them; and the end of what need not be kept."""
+"""Everything that is stored about a person, to show them; and the deletion of what need not be kept."""
 
 from dataclasses import replace
 from typing import Any
@@ -25,10 +25,10 @@ from tollkeeper.storage.tables import (
     people,
 )
 
-# What is never shown, not even to whom it is about: who has it could pass for somebody, or for us.
+# Never shown, not even to the person it is about: anyone who has it could impersonate somebody, or us.
 SECRET = {"token_hash", "idempotency_key"}
 
-# How the fence and the sweep count is about us, not about the person.
+# The counters of the fence and the sweep are about us, not about the person.
 INNER = {"last_ticket", "written_ticket", "checked_at", "customer_id", "due_at", "attempts", "error"}
 
 ERASED_NAME = "Deleted account"
@@ -56,14 +56,14 @@ def everything_about(conn: Connection, person_id: str) -> dict[str, list[dict[st
 
 
 def erase(conn: Connection, person_id: str, now: int) -> None:
-    """Forget who a person is: identities, login sessions, name, e-mail addresses. What they hold ends.
+    """Delete who a person is: identities, login sessions, name, e-mail addresses. What they hold ends.
 
     What was ordered, paid and decided stays, about a person without a name. Nobody can sign in as them any more.
     """
     people_at_providers.lock(conn, person_id)
-    # First, and whoever is signing in as them is waited for: the login session of that ends too.
+    # First, and waiting for any sign-in in progress: that login session ends too.
     conn.execute(update(people).where(people.c.id == person_id).values(name=ERASED_NAME, email=None, erased_at=now))
-    for table in (login_sessions, identities, off_sale):  # with a login session end its handovers
+    for table in (login_sessions, identities, off_sale):  # handovers end with their login session
         conn.execute(delete(table).where(table.c.person_id == person_id))
     mine = select(customers.c.id).where(customers.c.person_id == person_id)
     conn.execute(update(findings).where(findings.c.customer_id.in_(mine)).values(email=None))
@@ -84,12 +84,12 @@ def is_erased(conn: Connection, person_id: str) -> bool:
     return conn.scalar(_ERASED_AT, {"person": person_id}) is not None
 
 
-# Made once: every reconcile asks.
+# Built once: every reconcile asks.
 _ERASED_AT = select(people.c.erased_at).where(people.c.id == bindparam("person"))
 
 
 def _end_grants(conn: Connection, person_id: str, now: int) -> None:
-    """End what gives access, and keep all of it from ever giving access again, whatever a provider says later."""
+    """End everything that gives access, and prevent it from ever giving access again, whatever a provider says."""
     for live in (True, False):
         for grant in in_mode(conn, person_id, live):
             if grant.in_force(now):

@@ -1,4 +1,4 @@
-"""How far a database's schema is from this version of the program. Asked at each start, so without Alembic."""
+"""Compares a database's schema with this version of the program. Runs at each start, so without Alembic."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from tollkeeper.errors import StorageError
 from tollkeeper.storage import sqlite
 from tollkeeper.storage.address import parse
 
-# A name of our own: a PostgreSQL database may be shared with an application that uses Alembic's.
+# Our own name: a PostgreSQL database may be shared with an application that uses Alembic's.
 VERSION_TABLE = "tollkeeper_revision"
 
 
@@ -27,7 +27,7 @@ class SchemaState(StrEnum):
 
 
 def state(url: str) -> SchemaState:
-    """How far the database is. Raises ``StorageError`` for a damaged or foreign file, ``StorageBusy`` for silence."""
+    """The state of the schema. Raises ``StorageError`` for a damaged or foreign file, ``StorageBusy`` on a time-out."""
     address = parse(url)
     if isinstance(address, Path):
         if not address.exists():
@@ -44,7 +44,7 @@ def state(url: str) -> SchemaState:
 
 @contextmanager
 def transaction(address: Path | URL, engine: Engine) -> Iterator[Connection]:
-    """One transaction on an engine that is let go afterwards. What goes wrong is told in our own errors."""
+    """One transaction on an engine that is closed afterwards. Failures become our own errors."""
     if isinstance(address, Path):
         clear_errors = sqlite.clear_errors(address)
     else:
@@ -59,7 +59,7 @@ def transaction(address: Path | URL, engine: Engine) -> Iterator[Connection]:
 
 
 def revision(conn: Connection) -> str | None:
-    """The revision that a database says it has. None: it has none of our tables."""
+    """The revision stored in a database. None: it has none of our tables."""
     if not inspect(conn).has_table(VERSION_TABLE):
         return None
     return conn.execute(select(column("version_num")).select_from(table(VERSION_TABLE))).scalar_one_or_none()

@@ -27,10 +27,10 @@ HEADER = b"SQLite format 3\x00"
 BUSY_TIMEOUT_MS = 5_000
 # The gate's connection is used in the event loop, so it must not wait long. In WAL mode a reader hardly ever waits.
 GATE_BUSY_TIMEOUT_MS = 100
-# Enough that of a million people only leaves of the indexes and rows are read, about six pages for each question. Not
-# mapped into memory: a file that is cut short, or a failing disk, would then end the process.
+# Enough that with a million people only leaves of the indexes and rows are read, about six pages for each query. Not
+# mapped into memory: a truncated file, or a failing disk, would then end the process.
 GATE_CACHE_KB = 16_000
-# Few, for reads share the interpreter; more than one, so that a long listing does not hold up a page.
+# Few, because reads share the interpreter; more than one, so that a long listing does not delay a page.
 READERS = 4
 
 TEMPORARY = {
@@ -78,11 +78,11 @@ class SqliteDatabase:
             return answer
 
     async def find_visitor(self, token_hash: str, *, live: bool, now: int, host: str = "") -> Visitor | None:
-        """The visitor with this login session; asked in the event loop itself, where it takes microseconds."""
+        """The visitor with this login session; queried in the event loop itself, where it takes microseconds."""
         return self.find_at_once(token_hash, live=live, now=now, host=host)
 
     def find_at_once(self, token_hash: str, *, live: bool, now: int, host: str = "") -> Visitor | None:
-        """The same without waiting. From within the event loop alone."""
+        """The same without waiting. Only from within the event loop."""
         parameters = {"token_hash": token_hash, "host": host, "live": live, "now": now}
         try:
             if not self._in_a_turn:
@@ -93,8 +93,8 @@ class SqliteDatabase:
                 raise
 
     def _begin_turn(self) -> None:
-        """Whatever is asked in one turn of the event loop shares one transaction and one look at the file, which
-        together take longer than a question.
+        """All queries in one turn of the event loop share one transaction and one check of the file, which
+        together take longer than a query.
 
         Still no answer is older than its question: what comes before the turn's end in the loop's queue was due when
         the transaction began.
@@ -116,10 +116,10 @@ class SqliteDatabase:
         return answer
 
     def _require_in_its_place(self) -> None:
-        """Let no answer out of a file that was moved, deleted or replaced: SQLite itself would never notice.
+        """Give no answer from a file that was moved, deleted or replaced: SQLite itself would never notice.
 
-        Looked at after the work is done, so that a write is acknowledged only if the next start will find it; and in
-        the thread that did it, which closing waits for: with the last connection the log beside the file goes away.
+        Checked after the work is done, so that a write is acknowledged only if the next start will find it; and in
+        the thread that did it, which closing waits for: the log next to the file is deleted with the last connection.
         """
         try:
             same = _identities(self._files) == self._opened
@@ -129,7 +129,7 @@ class SqliteDatabase:
             raise StorageError(f"The database {self._path} was taken away or replaced. Put it back, then restart.")
 
     async def close(self) -> None:
-        """Finish the writes that are queued, then let go of the file."""
+        """Finish the queued writes, then close the file."""
         self._gate.close()
         await asyncio.to_thread(self._close)
 
@@ -141,12 +141,12 @@ class SqliteDatabase:
 
 
 def _identities(files: tuple[str, ...]) -> list[tuple[int, int]]:
-    """Which files these names stand for at the moment. Raises ``OSError`` if one stands for none."""
+    """Which files these names refer to at the moment. Raises ``OSError`` if one refers to none."""
     return [(found.st_dev, found.st_ino) for found in map(os.stat, files)]
 
 
 def engine(path: Path, *, begin: str, read_only: bool = False) -> Engine:
-    """SQLAlchemy on an existing file, with transactions that begin as told."""
+    """SQLAlchemy on an existing file, with explicit transactions."""
     made = create_engine(
         "sqlite://",
         creator=partial(connect, path, read_only=read_only),
@@ -160,7 +160,7 @@ def engine(path: Path, *, begin: str, read_only: bool = False) -> Engine:
 
 
 def connect(path: Path, *, read_only: bool, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> sqlite3.Connection:
-    """Open an existing file, never make one; transactions are begun in SQL alone. May be used from any thread."""
+    """Open an existing file, never create one; transactions are begun only in SQL. May be used from any thread."""
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
     )
@@ -172,7 +172,7 @@ def connect(path: Path, *, read_only: bool, busy_timeout_ms: int = BUSY_TIMEOUT_
 
 
 def examine(path: Path) -> None:
-    """Raise ``StorageError`` unless the path is a whole SQLite database. Reads all of it, to find damage now."""
+    """Raise ``StorageError`` unless the path is an undamaged SQLite database. Reads all of it, to find damage now."""
     try:
         with path.open("rb") as file:
             header = file.read(len(HEADER))
@@ -195,7 +195,7 @@ REMEDY = "Restore it from a backup, or move it away and run `tollkeeper migrate`
 
 @contextmanager
 def clear_errors(path: Path) -> Iterator[None]:
-    """Tell what happened to the file in our own errors; leave alone those that say something about the query."""
+    """Turn errors of the file into our own; leave errors about the query alone."""
     try:
         yield
     except (sqlite3.Error, DBAPIError) as error:
@@ -208,9 +208,9 @@ def clear_errors(path: Path) -> Iterator[None]:
 
 
 def _result_codes(error: BaseException | None) -> Iterator[int]:
-    """SQLite's result codes of an error and of those it arose from, without the details in their higher bits.
+    """SQLite's result codes of an error and of its causes, without the details in their higher bits.
 
-    A full disk, for one, undoes the whole transaction; then the savepoint fails too, and hides the reason.
+    A full disk, for example, rolls back the whole transaction; then the savepoint fails too, and hides the cause.
     See https://www.sqlite.org/rescode.html.
     """
     while error is not None:

@@ -1,4 +1,4 @@
-"""Find the visitor: the hot query, asked for every request that a gate sees. One indexed statement."""
+"""Find the visitor: the hot query, run for every request that a gate sees. One indexed statement."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -57,7 +57,7 @@ def driver_sql(dialect: Dialect, statement: Select[Any] = VISITOR) -> str:
 
 
 def visitor_in(rows: Sequence[tuple[Any, ...]]) -> Visitor | None:
-    """The visitor that the statement's rows tell of: one row for each grant in force, or one without any."""
+    """The visitor in the statement's rows: one row for each grant in force, or one row without any."""
     if not rows:
         return None
     id, name, email, created_at, login_session_id, _, _ = rows[0]
@@ -65,7 +65,7 @@ def visitor_in(rows: Sequence[tuple[Any, ...]]) -> Visitor | None:
 
 
 def visitors_in(rows: Iterable[tuple[Any, ...]]) -> dict[str, Visitor | None]:
-    """The visitors that the rows for many tell of, by token hash."""
+    """The visitors in the rows for many, by token hash."""
     of_one: dict[str, list[tuple[Any, ...]]] = {}
     for *row, token_hash in rows:
         of_one.setdefault(token_hash, []).append(tuple(row))
@@ -73,7 +73,7 @@ def visitors_in(rows: Iterable[tuple[Any, ...]]) -> dict[str, Visitor | None]:
 
 
 def _holdings(rows: Sequence[tuple[Any, ...]]) -> tuple[Holding, ...]:
-    """One holding for each product, for as long as the longest of its grants (None: for good)."""
+    """One holding for each product, lasting as long as the longest of its grants (None: for good)."""
     longest: dict[str, int | None] = {}
     for *_, product, until in rows:
         if product is not None:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 GROUP_LIMIT = 200
 
-# On the driver itself: through SQLAlchemy a savepoint costs more than the insert inside it.
+# Directly on the driver: through SQLAlchemy a savepoint costs more than the insert inside it.
 SAVEPOINT = "SAVEPOINT job"
 UNDO = "ROLLBACK TO job"
 RELEASE = "RELEASE job"
@@ -32,20 +32,20 @@ class Job:
     error: BaseException | None = None
 
     def run(self, conn: Connection) -> None:
-        """Run under a savepoint, so that an error undoes this job alone. Raises what undoes the whole group."""
+        """Run under a savepoint, so that an error rolls back only this job. Raises what rolls back the whole group."""
         driver = _driver(conn)
         driver.execute(SAVEPOINT)
         try:
             self.result = self.function(conn)
         except BaseException as error:
-            if not driver.in_transaction:  # SQLite undid everything by itself, as it does when the disk is full
+            if not driver.in_transaction:  # SQLite rolled back everything itself, as it does when the disk is full
                 raise
             driver.execute(UNDO)
             self.error = error
         driver.execute(RELEASE)
 
     def settle(self) -> None:
-        """Answer, now that the outcome is on disk."""
+        """Deliver the result, now that it is on disk."""
         if self.error is None:
             self.answer.set_result(self.result)
         else:
@@ -55,7 +55,7 @@ class Job:
 class Writer:
     """Takes functions from any thread and runs them, in order, on the one connection that writes.
 
-    After each commit ``committed`` is called, in the writer's thread; what it raises is the answer to all of the group.
+    After each commit ``committed`` is called, in the writer's thread; what it raises is the result of the whole group.
     """
 
     def __init__(self, conn: Connection, committed: Callable[[], None]) -> None:
@@ -67,7 +67,7 @@ class Writer:
         self._thread.start()
 
     def submit(self, function: Callable[[Connection], Any]) -> "Future[Any]":
-        """Queue a function. Its answer comes after the commit; cancelled before it began, it is never run."""
+        """Queue a function. Its result comes after the commit; if cancelled before it began, it never runs."""
         if self._closed:
             raise RuntimeError("the database is closed")
         job = Job(function)
@@ -102,7 +102,7 @@ class Writer:
 
 
 def commit_together(conn: Connection, group: list[Job], committed: Callable[[], None]) -> None:
-    """Run and commit a group of jobs in one transaction, then answer them. If it fails as a whole, all hear so."""
+    """Run and commit a group of jobs in one transaction, then deliver the results. If it fails, all of them fail."""
     try:
         with conn.begin():
             for job in group:

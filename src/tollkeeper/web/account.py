@@ -1,4 +1,4 @@
-"""What I own, how it is paid for, and where I am signed in."""
+"""The account page: what a person owns, how it is paid for, and where they are signed in."""
 
 import asyncio
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ log = structlog.get_logger()
 
 @signed_in
 async def account(request: Request, visitor: Visitor) -> Response:
-    """``GET /account``. Nothing is asked of the provider but prices, which are kept."""
+    """``GET /account``. Asks the provider only for prices, which are cached."""
     site = site_of(request)
     now = site.services.clock()
     plans = await plans_of(site, visitor)
@@ -44,7 +44,7 @@ async def account(request: Request, visitor: Visitor) -> Response:
     sessions = await site.services.database.read(login_sessions.of_person, visitor.person.id, now)
     identities = await site.services.database.read(people.identities, visitor.person.id)
     gone = await taken_back(site, visitor)
-    # What is told already, above or below: it may have changed since the grants were read.
+    # What the page shows already, above or below: it may have changed since the grants were read.
     told = {plan.found.source for plan in plans} | {one.source for one in gone}
     given = await site.services.database.read(grants.in_mode, visitor.person.id, site.services.provider.live)
     receipts = {grant.source: grant.receipt_url for grant in given}
@@ -79,7 +79,7 @@ async def billing(request: Request, visitor: Visitor) -> Response:
         raise Refused(404, NOTHING_LEFT_TO_MANAGE) from error
     except ProviderRefused as error:
         log.error("no billing portal", reason=str(error), advice=error.advice or None)
-        raise Refused(409, BILLING_REFUSED, title="Billing does not open") from error
+        raise Refused(409, BILLING_REFUSED, title="Billing is unavailable") from error
     except ProviderUnavailable as error:
         log.warning("no billing portal", reason=str(error))
         raise Refused(503, BILLING_AWAY) from error
@@ -87,7 +87,7 @@ async def billing(request: Request, visitor: Visitor) -> Response:
 
 
 async def me(request: Request) -> Response:
-    """``GET /api/me``: who it is and what they may use, for the app's own front end. 200 for nobody, too."""
+    """``GET /api/me``: who it is and what they may use, for the app's front end. 200 even if nobody is signed in."""
     site = site_of(request)
     visitor = await visitor_of(request)
     base = site.config.base_url
@@ -107,7 +107,7 @@ async def me(request: Request) -> Response:
 
 
 def _readable_by(request: Request) -> dict[str, str]:
-    """Lets pages of gated hosts read the answer, and no others: https://fetch.spec.whatwg.org/#http-cors-protocol"""
+    """Lets only pages of gated hosts read the answer: https://fetch.spec.whatwg.org/#http-cors-protocol"""
     origin = request.headers.get("origin")
     if origin not in site_of(request).config.gated_origins:
         return {}
@@ -121,7 +121,7 @@ async def back_from_billing(request: Request, visitor: Visitor) -> Response:
     """
     site = site_of(request)
     limit(site.rates, LOOK_RATE, "look", visitor.person.id)
-    with suppress(ProviderUnavailable, ProviderRefused):  # then an event will tell
+    with suppress(ProviderUnavailable, ProviderRefused):  # then an event will report it
         realm = await site.services.realm()
         customer = await site.services.database.read(customers.of_person, visitor.person.id, realm)
         if customer is not None:
@@ -131,7 +131,7 @@ async def back_from_billing(request: Request, visitor: Visitor) -> Response:
 
 
 async def _paid_twice(site: Site, visitor: Visitor, now: int) -> dict[str, str]:
-    """What the visitor pays for although something else gives all of it, in words by its source."""
+    """What the visitor pays for although something else gives all of it, as sentences by source."""
     services = site.services
     where = (services.catalog.containing, services.provider.live, now, visitor.person.id)
     found = surplus(await services.database.read(grants.paid_beside, *where), services.catalog)
@@ -156,7 +156,7 @@ def _went_back(invoice: Invoice) -> bool:
 
 
 def _earlier(invoice: Invoice, currency: str) -> dict[str, object]:
-    """A payment for a period that is over, of which something went back."""
+    """A payment for a period that is over, part or all of which was returned."""
     return {"words": of_an_earlier_period(invoice, currency), "receipt_url": invoice.receipt_url}
 
 

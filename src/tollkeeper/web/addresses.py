@@ -27,7 +27,7 @@ def plain(client: Client) -> Client:
 
 
 def subscriber(client: Client) -> str:
-    """What to count a stranger's tries under: their address; of IPv6 the network, in which they can have any.
+    """The key to count a client's attempts under: the address; for IPv6 the network, as they can use any address in it.
 
     Such a network has 64 bits for its hosts (RFC 4291, section 2.5.4), and nobody is given less than one (RFC 6177).
     """

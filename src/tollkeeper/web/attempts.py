@@ -1,4 +1,4 @@
-"""Attempts to sign in, kept in the browser until it comes back: one cookie for each, for tabs may sign in at once."""
+"""Attempts to sign in, kept in the browser until it comes back: one cookie each, as tabs may sign in at once."""
 
 import re
 from hashlib import sha256
@@ -15,18 +15,18 @@ MOST = 8
 """How many attempts one browser keeps. The oldest make room."""
 
 SHORT = 256
-"""Characters of the longest page that stands in the attempt's own cookie. All of those are sent at once, and have to
-fit into 8 KiB, the longest header that common proxies take. A longer page has cookies of its own.
+"""Characters of the longest page that fits into the attempt's own cookie. All of those are sent at once, and must
+fit into 8 KiB, the longest header that common proxies accept. A longer page has its own cookies.
 """
 
 
 def mark_of(state: str) -> str:
-    """What tells a browser's attempts apart: by their states, which are 256 random bits each."""
+    """Tells a browser's attempts apart: by their states, which are 256 random bits each."""
     return sha256(state.encode()).hexdigest()[:16]
 
 
 def keep(request: Request, answer: Response, attempt: Attempt, page: str, visitor: Visitor | None) -> None:
-    """Have the browser bring an attempt along when it comes back, and with it the page it wants."""
+    """Have the browser send the attempt when it comes back, together with the page it wants."""
     site = site_of(request)
     _make_room(request, answer)
     mark = mark_of(attempt.secrets["state"])
@@ -44,7 +44,7 @@ def find(request: Request, state: str) -> Pending | None:
 
 
 def forget(request: Request, answer: Response, mark: str) -> None:
-    """Have the browser forget an attempt."""
+    """Delete an attempt from the browser."""
     cookies.attempt(site_of(request).config, mark).delete(answer)
 
 

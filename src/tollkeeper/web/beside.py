@@ -1,4 +1,4 @@
-"""What a visitor has that bears on what they want to buy, and the pages that say so before anything is paid."""
+"""What a visitor has that matters for what they want to buy, and the pages that say so before anything is paid."""
 
 from starlette.datastructures import FormData
 from starlette.responses import Response
@@ -16,7 +16,7 @@ from tollkeeper.wording import products as wording_products
 
 
 async def advice_for(site: Site, visitor: Visitor, product: Product, price_id: str) -> Advice:
-    """What becomes of the visitor's wish to buy this, by what is known here. Raises as ``PaymentProvider.price``."""
+    """The advice on the visitor's wish to buy this, from what is known here. Raises as ``PaymentProvider.price``."""
     services = site.services
     held = await services.database.read(grants.held, visitor.person.id, services.provider.live, services.clock())
     subscriptions = has(await plans_of(site, visitor))
@@ -28,7 +28,7 @@ async def advice_for(site: Site, visitor: Visitor, product: Product, price_id: s
 
 
 async def advice_of_now(site: Site, visitor: Visitor, product: Product, price_id: str) -> Advice:
-    """The same, by what the provider says: before somebody is kept from buying because of what they may not have any
+    """The same, from what the provider says now: before a purchase is refused because of what they may not have any
     more. Raises ``ProviderUnavailable`` or ``ProviderRefused``.
     """
     known = await advice_for(site, visitor, product, price_id)
@@ -39,7 +39,7 @@ async def advice_of_now(site: Site, visitor: Visitor, product: Product, price_id
 
 
 def was_told(form: FormData, advice: Advice) -> bool:
-    """Whether the buyer confirms what this tells, and not what was told when something else was so."""
+    """Whether the buyer confirms what this page says now, and not what it said before something changed."""
     return advice.course is Course.TELL and form.get("told") == advice.told
 
 
@@ -53,9 +53,9 @@ async def tell(
     wanted: str | None,
     confirmed: bool,
 ) -> Response:
-    """A page that says what the visitor has; where they may go on all the same, with a button for that.
+    """A page that says what the visitor has. If they may continue anyway, it has a button for that.
 
-    ``confirmed``: they were told what another account has before.
+    ``confirmed``: they have already confirmed what another account has.
     """
     plans = {one.found.source: one for one in await plans_of(site, visitor)}
     return site.pages.render(
@@ -74,7 +74,7 @@ async def tell(
 
 
 async def described(site: Site, product: Product, advice: Advice, one: Beside, plan: Plan) -> dict[str, object]:
-    """A subscription as these pages tell it."""
+    """A subscription as these pages show it."""
     other = site.services.catalog.find(one.has.product)
     features = other.unlocks if other else frozenset[str]()
     name = await name_shown(site, one.has.product)

@@ -1,6 +1,6 @@
-"""What an account with the visitor's address has already, but another sign-in: told before it is sold once more.
+"""What another account with the visitor's address already has, shown before the same thing is sold again.
 
-Of such an account nothing is told but by whom one signs in there, and which product it has.
+Only two facts about such an account are shown: its issuer, and which product it has.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from tollkeeper.web.site import Site
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """How one signs in to that account.
+    """How to sign in to that account.
 
     The issuer's name and, if one can still sign in there, its place in addresses.
     """
@@ -26,7 +26,7 @@ class Elsewhere:
 
 
 async def had_elsewhere(site: Site, visitor: Visitor) -> Mapping[str, tuple[Elsewhere, ...]]:
-    """The accounts that have a product, by its key. Of both, an issuer verified the address; else there are none."""
+    """The accounts that have a product, by its key. Issuers verified the address of both; otherwise there are none."""
     services = site.services
     found = await services.database.read(
         people.sharing_address, visitor.person, services.provider.live, services.clock()
@@ -53,7 +53,7 @@ def ask_first(
     price_id: str | None,
     wanted: str | None,
 ) -> Response:
-    """A page that says so, and from which the purchase goes on.
+    """A page that says so, and from which the purchase can continue.
 
     ``name`` is the product's as visitors see it, ``wanted`` the page that they first asked for.
     """

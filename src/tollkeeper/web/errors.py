@@ -1,4 +1,4 @@
-"""Errors to answers, in one place: a page for people, problem details (RFC 9457) for programs."""
+"""Turns errors into answers, in one place: a page for people, problem details (RFC 9457) for programs."""
 
 import logging
 from collections.abc import Mapping
@@ -49,7 +49,7 @@ DETAILS = {
     405: "This address cannot be used in this way.",
     408: "The request did not arrive in time. Please try again.",
     413: "The request was larger than we accept.",
-    500: "The fault is ours, and it has been written down. Please try again in a minute.",
+    500: "This is our fault, and it has been logged. Please try again in a minute.",
     503: "We cannot answer at the moment. Please try again in a minute.",
 }
 
@@ -63,10 +63,10 @@ class ErrorResponse:
 
 
 ERROR_RESPONSES: dict[type[Exception], ErrorResponse] = {
-    BadWebhook: ErrorResponse(400, "This is not an event that we can believe."),
-    SignInFailed: ErrorResponse(400, "Signing in did not work out. Please start again."),
+    BadWebhook: ErrorResponse(400, "We cannot verify that this event is genuine."),
+    SignInFailed: ErrorResponse(400, "Signing in failed. Please start again."),
     IssuerUnavailable: ErrorResponse(
-        503, "The sign-in service does not answer at the moment. Please try again in a minute."
+        503, "The sign-in service is not responding at the moment. Please try again in a minute."
     ),
     ProviderUnavailable: ErrorResponse(503, NO_ANSWER),
     ProviderRefused: ErrorResponse(503, REFUSED),
@@ -80,7 +80,7 @@ AFTER_A_MINUTE = {"Retry-After": "60"}
 # What a 401 has to say (RFC 9110, section 11.6.1).
 CHALLENGE = {"WWW-Authenticate": "Cookie"}
 
-# What no repeated request gets past, so that nobody is told when to come back.
+# Errors that repeating the request cannot fix, so no answer says when to come back.
 LASTING = (ProviderRefused,)
 
 
@@ -98,7 +98,7 @@ async def http_error(request: Request, error: Exception) -> Response:
 
 
 async def refused(request: Request, error: Exception) -> Response:
-    """Answer a request that is refused for what it is."""
+    """Answer a request that is refused."""
     assert isinstance(error, Refused)  # noqa: S101 - registered for nothing else
     headers = {401: CHALLENGE, 429: AFTER_A_MINUTE, 503: AFTER_A_MINUTE}.get(error.status)
     log.info("refused", status=error.status, reason=error.detail)
@@ -115,7 +115,7 @@ async def known(request: Request, error: Exception) -> Response:
 
 
 async def not_for_sale(request: Request, error: Exception) -> Response:
-    """409: the request is sound, but not in the state that what it is about is in now (RFC 9110, section 15.5.10).
+    """409: the request is valid, but conflicts with the current state (RFC 9110, section 15.5.10).
 
     Not 503, which would have browsers, programs and proxies try again. It is logged where it is found.
     """
@@ -125,7 +125,7 @@ async def not_for_sale(request: Request, error: Exception) -> Response:
 
 
 async def unexpected(request: Request, error: Exception) -> Response:
-    """Answer what nobody thought of. It is logged where it is caught, and nothing of it is shown."""
+    """Answer an unexpected error. It is logged where it is caught, and no detail of it is shown."""
     return answer(request, 500, DETAILS[500])
 
 

@@ -36,4 +36,4 @@ async def posted(request: Request, visitor: Visitor) -> FormData:
 def limit(rates: Rates, rate: str, *who: str) -> None:
     """Count one try against a rate such as ``30/minute``. Raises ``Refused`` (429)."""
     if not rates.hit(rate, *who):
-        raise Refused(429, "That was a lot of tries in a short time. Please wait a minute, then try again.")
+        raise Refused(429, "There were too many attempts in a short time. Please wait a minute, then try again.")

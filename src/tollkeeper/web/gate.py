@@ -4,8 +4,8 @@
 ``ForwardAuth``. ``/gate/auth-request`` is for nginx, whose ``auth_request`` understands 2xx, 401 and 403 alone. The
 gate matches no paths: the proxy names the feature.
 
-It is asked for each request to the app, most of them by somebody who may pass. So it is plain ASGI, works out for an
-allow only what that needs, and writes no line about an answer: the proxy's own log has one.
+It is asked about each request to the app, most of them from somebody who may pass. So it is plain ASGI, computes for an
+allow only what that needs, and logs no line about an answer: the proxy's own log has one.
 """
 
 import secrets
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 ALLOWED = [*Headers(NO_STORE).raw, (b"content-length", b"0")]
 
 # What stands in a header as it is: what RFC 9110, section 5.5, calls visible characters, and blanks. Not the percent
-# sign, so that whoever decodes gets back what was encoded.
+# sign, so that decoding gives back exactly what was encoded.
 AS_IT_IS = "".join(set(string.printable) - set(string.whitespace) - {"%"}) + " "
 
 RawResponse: TypeAlias = tuple[int, list[tuple[bytes, bytes]], bytes]
@@ -59,7 +59,7 @@ class AheadOfPages:
         self.site = site
         # With our path, and without it, as ``AtOurPath`` has it for pages.
         self.doors = {path + door: answer for door, answer in DOORS.items() for path in ("", config.path)}
-        # What a proxy asks, word for word. Written otherwise, it takes a little longer.
+        # What a proxy asks, literally. Any other spelling takes a little longer.
         self.usual = {
             query({"feature": feature})[1:].encode(): feature
             for product in config.products
@@ -86,7 +86,7 @@ class AheadOfPages:
     def at_once(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]] | None:
         """The headers of an allow (200, without a body), if that can be told without waiting.
 
-        None leaves it to the usual way, which says whatever there is to say: see ``tollkeeper.serving.heads``.
+        None leaves it to the normal path, which produces every other answer: see ``tollkeeper.serving.heads``.
         """
         feature = self.targets.get(target)
         if feature is None or self.some_apart:
@@ -94,7 +94,7 @@ class AheadOfPages:
         try:
             site = self.site()
             allowed = site.gate.allow_at_once(headers, feature)
-        except Exception:  # which the usual way will meet again, and tell of
+        except Exception:  # which the normal path will meet again, and report
             return None
         if allowed is None:
             return None
@@ -102,7 +102,7 @@ class AheadOfPages:
         return ALLOWED + identity(allowed)
 
     async def _answer(self, scope: Scope, site: Site, door: Callable[[Headers, Refusal], Response]) -> RawResponse:
-        """Only a decision lets anybody pass: whatever goes wrong on the way to one is answered by 503."""
+        """Only a decision lets anybody pass: any error on the way to one is answered with 503."""
         request_id = ""
         try:
             asked = scope["query_string"]
@@ -130,7 +130,7 @@ class AheadOfPages:
         return Headers(raw=self.trusted_headers(scope))
 
     def _refusal(self, decision: NotAllowed, feature: str, host: str, headers: Headers) -> tuple[Refusal, str]:
-        """What to tell whoever may not pass; and what to leave a browser at a host apart, or nothing."""
+        """The refusal for a visitor who may not pass; and the secret to set in a browser at a host apart, if any."""
         if isinstance(decision, Deny):
             log.warning("the gate is asked for a feature that nothing unlocks", feature=feature[:64])
         page = forwarded_page(headers, self.config)
@@ -147,11 +147,11 @@ class AheadOfPages:
 
 
 def sign_in_apart(refused: Refusal, headers: Headers, config: Config) -> tuple[Refusal, str]:
-    """What to tell whoever is not signed in at a host that the login cookie does not reach.
+    """The refusal for a visitor who is not signed in, at a host that the login cookie does not reach.
 
-    And what to leave their browser, to show that it is the same one when it comes back signed in.
+    And the secret to set in their browser, which proves that the same browser comes back signed in.
     """
-    if headers.get("x-forwarded-uri", "").startswith(handovers.PATH):  # they would come back here for ever
+    if headers.get("x-forwarded-uri", "").startswith(handovers.PATH):  # they would come back here in a loop
         log.error("the proxy asks the gate for an address that belongs to Tollkeeper", path=handovers.PATH)
         return replace(refused, status=403, detail="This address belongs to Tollkeeper.", remedy=None), ""
     secret = handovers.secret_of(headers.raw, config)
@@ -165,7 +165,7 @@ def the_feature(query_string: bytes) -> str:
 
 
 def by_itself(headers: Headers, refused: Refusal) -> Response:
-    """``/gate``: the answer that the proxy hands on. 302 for a browser; problem details for a program.
+    """``/gate``: the answer that the proxy passes on. 302 for a browser; problem details for a program.
 
     So is a guarded app's own, in the library.
     """
@@ -190,7 +190,7 @@ DOORS = {"/gate": by_itself, "/gate/auth-request": for_nginx}
 def identity(allowed: Allow) -> list[tuple[bytes, bytes]]:
     """Who may pass, in the headers that self-hosted apps understand.
 
-    Always all four, if need be empty: where one is missing, a proxy could leave the visitor's own in its place.
+    Always all four, even if empty: if one were missing, a proxy could leave the visitor's own in its place.
     """
     person = allowed.visitor.person
     return [
@@ -203,7 +203,7 @@ def identity(allowed: Allow) -> list[tuple[bytes, bytes]]:
 
 @lru_cache
 def groups(features: frozenset[str]) -> bytes:
-    """Features in the order of the alphabet. There are as many sets of them as ways to own what is sold: few."""
+    """Features in alphabetical order. There are only as many sets of them as combinations that people own: few."""
     return ",".join(sorted(features)).encode("latin-1")
 
 
@@ -215,7 +215,7 @@ def field_value(text: str) -> str:
 
 
 def forwarded_page(headers: Headers, config: Config) -> str | None:
-    """The page that the visitor asked the app for, by the word of our own proxy; its front page if it can't be that.
+    """The page that the visitor asked the app for, as our own proxy reports it; otherwise the host's front page.
 
     None where a browser may not be sent.
     """

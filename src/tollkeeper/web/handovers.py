@@ -1,4 +1,4 @@
-"""To hosts that the login cookie does not reach: the last step of the way there, and the first one there."""
+"""Handovers to hosts that the login cookie does not reach: the last step before that host, and the first step on it."""
 
 from collections.abc import Iterable
 from urllib.parse import urlencode, urlsplit
@@ -22,25 +22,25 @@ from tollkeeper.web.site import Site, site_of
 
 log = structlog.get_logger()
 
-# Where the proxies of such hosts hand requests on to us.
+# The address that the proxies of such hosts pass on to us.
 PATH = "/.tollkeeper/handover"
 
-# How often one person is handed over. Each time is a row.
+# How often one person may be handed over. Each handover is a row.
 RATE = "60/minute"
 
 # The address holds the token.
 GUARDED = NO_STORE | {"Referrer-Policy": "no-referrer"}
 
 FAILED = (
-    "You were not signed in here. It took too long, or your browser keeps no cookies for this site."
+    "You were not signed in here. It took too long, or your browser does not accept cookies from this site."
     " Please open the page that you wanted again."
 )
 
 
 def asked_host(headers: Headers, config: Config) -> str:
-    """The host asked for, by the word of our own proxy, if it is a gated one with login sessions of its own.
+    """The requested host, as our own proxy reports it, if it is a gated one with its own login sessions.
 
-    Otherwise empty. ``Host`` is not believed: anybody can write into it, and nothing takes it off.
+    Otherwise empty. ``Host`` is not trusted: anybody can set it, and nothing removes it.
     """
     said = headers.getlist("x-forwarded-host")
     address = f"https://{said[0]}" if len(said) == 1 else ""
@@ -54,13 +54,13 @@ def apart(page: str, config: Config) -> str | None:
 
 
 def secret_of(headers: Iterable[tuple[bytes, bytes]], config: Config) -> str:
-    """What this browser shows to be the same one later: what it was left before, or something new."""
+    """The secret that identifies this browser later: the one it has already, or a new one."""
     kept = cookies.handover_secret(config).read(headers)
     return kept if handovers.is_secret(kept) else handovers.new_secret()
 
 
 def in_a_tab(headers: Headers) -> bool:
-    """Whether a tab asks for its page, and not a script or a frame, so far as the browser says; no script can say so.
+    """Whether a tab asks for its page, and not a script or a frame, as far as the browser says; scripts can't fake it.
 
     https://www.w3.org/TR/fetch-metadata. A service worker that hands a tab's request on does so with no destination.
     """
@@ -71,7 +71,7 @@ def in_a_tab(headers: Headers) -> bool:
 async def onward(request: Request, visitor: Visitor, page: str) -> Response:
     """Send a visitor to a page, by a handover if it is on a host apart and their browser was there before.
 
-    One that was not is sent there by the gate, and comes back with ``browser``. Raises ``Refused`` (403) for a frame
+    Otherwise they go there first, and the gate sends them back with ``browser``. Raises ``Refused`` (403) for a frame
     and for scripts: what is in a frame is not seen, and the token might be bound to somebody else's browser.
     """
     site = site_of(request)
@@ -79,7 +79,7 @@ async def onward(request: Request, visitor: Visitor, page: str) -> Response:
     token = None
     if host and handovers.is_mark(browser):
         if not in_a_tab(request.headers):
-            raise Refused(403, "You can be signed in at that page only in a tab of its own.")
+            raise Refused(403, "You can sign in to that page only in a separate tab.")
         token = await _begin(request, site, visitor, host, browser)
     if token is None:
         return to_page(page, GUARDED)
@@ -98,9 +98,9 @@ async def enter(request: Request) -> Response:
     site = site_of(request)
     host = asked_host(request.headers, site.config)
     if not host:
-        raise Refused(404, "There is nobody to be signed in here.")
+        raise Refused(404, "Nobody can be signed in here.")
     answer = to_page(_page_on(host, request) or "/", GUARDED)
-    if await site.gate.visitor(request.headers.raw, host):  # another tab was faster, or this one went back
+    if await site.gate.visitor(request.headers.raw, host):  # another tab was faster, or the user went back
         return answer
     now, secret_cookie = site.services.clock(), cookies.handover_secret(site.config)
     token, secret = request.query_params.get("token", ""), secret_cookie.read(request.headers.raw)
@@ -110,7 +110,7 @@ async def enter(request: Request) -> Response:
         login, expires_at = await handovers.redeem(site.services.database, token, host=host, secret=secret, now=now)
     except HandoverFailed as failure:
         log.warning("handover failed", host=host, reason=failure.reason)
-        return PlainTextResponse(FAILED, 400, GUARDED)  # no page of ours: its style sheets are not on this host
+        return PlainTextResponse(FAILED, 400, GUARDED)  # not one of our pages: their style sheets are not on this host
     cookies.login_apart(site.config, expires_at - now).set(answer, login)
     secret_cookie.delete(answer)
     return answer

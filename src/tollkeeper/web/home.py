@@ -1,4 +1,4 @@
-"""The landing page, the page of prices, the protected example page, and what they are dressed in."""
+"""The landing page, the pricing page, the protected example page, and their colour and logo."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -30,7 +30,7 @@ async def landing(request: Request) -> Response:
 async def pricing(request: Request) -> Response:
     """``GET /pricing``: everything on sale, at every price.
 
-    ``feature`` shows only the products that unlock it; ``return_to`` is where it leads, once there is access.
+    ``feature`` shows only the products that unlock it; ``return_to`` is where the visitor goes once they have access.
     """
     site = site_of(request)
     visitor = await visitor_of(request)
@@ -74,7 +74,7 @@ async def shop(
 
 
 async def _has_open_checkout(site: Site, visitor: Visitor, offers: Sequence[OfferCard]) -> bool:
-    """Whether one of the buttons that are shown leads back to a checkout."""
+    """Whether one of the buttons shown leads back to an open checkout."""
     live = site.services.provider.live
     for offer in offers:
         if offer.buyable:
@@ -119,17 +119,17 @@ async def logo(request: Request) -> Response:
     """``GET /static/logo``: the operator's logo."""
     file = site_of(request).config.site.logo
     if file is None:
-        raise Refused(404, "This site has no logo of its own.")
+        raise Refused(404, "This site has no logo.")
     return FileResponse(file, headers={"Cache-Control": "max-age=300"})
 
 
 async def healthz(request: Request) -> Response:
-    """``GET /healthz``: the process answers."""
+    """``GET /healthz``: the process responds."""
     return PlainTextResponse("ok")
 
 
 async def readyz(request: Request) -> Response:
-    """``GET /readyz``: the database answers too."""
+    """``GET /readyz``: the database responds too."""
     site = site_of(request)
     await site.services.database.find_visitor("", live=site.services.provider.live, now=site.services.clock())
     return PlainTextResponse("ready")

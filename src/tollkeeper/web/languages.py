@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from tollkeeper.words import LANGUAGES
 
-# RFC 9110, section 12.5.4. More of them, or longer ones, nobody sets.
+# RFC 9110, section 12.5.4. Nobody sets more of them, or longer ones.
 WISH = re.compile(r"\s*([A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8}){0,3})\s*(?:;\s*q\s*=\s*([01](?:\.[0-9]{0,3})?)\s*)?")
 WISHES = 10
 

@@ -37,7 +37,7 @@ SYSTEMS = (
 
 
 async def login(request: Request) -> Response:
-    """``GET /login``: one issuer, straight there; several, a choice."""
+    """``GET /login``: with one issuer, redirect to it; with several, a choice."""
     site = site_of(request)
     wanted = wanted_page(site, request.query_params.get("return_to")) or site.config.front_page
     visitor = await visitor_of(request)
@@ -53,7 +53,7 @@ async def login(request: Request) -> Response:
 
 
 async def begin(request: Request) -> Response:
-    """``GET /login/{issuer}``: off to the issuer."""
+    """``GET /login/{issuer}``: redirect to the issuer."""
     return await _begin(request, request.path_params["issuer"])
 
 
@@ -69,13 +69,13 @@ async def _begin(request: Request, issuer_id: str) -> Response:
 
 
 def callback_url(site: Site, issuer_id: str) -> str:
-    """Where an issuer sends the browser back to. Each has its own, so that none can answer for another."""
+    """Where an issuer sends the browser back to. Each issuer has its own, so that none can answer for another."""
     return f"{site.config.base_url}/login/{issuer_id}/callback"
 
 
 def _known(site: Site, issuer_id: str) -> None:
     if issuer_id not in {issuer.id for issuer in site.config.issuers}:
-        raise Refused(404, "There is no such way to sign in here.")
+        raise Refused(404, "This way to sign in is not available here.")
 
 
 async def callback(request: Request) -> Response:
@@ -95,7 +95,7 @@ async def callback(request: Request) -> Response:
         log.warning("sign-in failed", issuer=issuer_id, reason=failure.reason)
         if not failure.denied and await visitor_of(request):  # by another tab, or by this one before it went back
             return go(request, "/")
-        title = "You did not sign in" if failure.denied else "Signing in did not work out"
+        title = "You did not sign in" if failure.denied else "Signing in failed"
         words = "You can start again from the front page."
         raise Refused(403 if failure.denied else 400, words, title=title) from failure
     answer = to_page(attempt.return_to)
@@ -105,7 +105,7 @@ async def callback(request: Request) -> Response:
 
 
 async def to_wanted(request: Request) -> Response:
-    """``GET /login/wanted/{mark}``: on to the page that somebody signed in for, if its address is a long one."""
+    """``GET /login/wanted/{mark}``: redirect to the page that somebody signed in for, if its address is long."""
     mark = request.path_params["mark"]
     if not re.fullmatch("[0-9a-f]{16}", mark):
         raise Refused(404, "There is no such page.")
@@ -115,7 +115,7 @@ async def to_wanted(request: Request) -> Response:
 
 
 async def _no_attempt(request: Request) -> Response:
-    """A second tab that comes back late, or a callback that was not begun in this browser: nobody is signed in."""
+    """A second tab that comes back late, or a callback that this browser did not start: nobody is signed in."""
     if await visitor_of(request):
         return go(request, "/")
     raise Refused(400, "This sign-in was not started in this browser, or took too long. Please start again.")
@@ -146,7 +146,7 @@ async def _sign_in(request: Request, answer: Response, identity: Identity, attem
 async def _by_another_tab(site: Site, visitor: Visitor, identity: Identity, attempt: Pending) -> bool:
     """Whether this very person was signed in since the attempt began.
 
-    To put a new login session in the place of that one would sign the other tab out while its page is being loaded.
+    Replacing that login session with a new one would sign the other tab out while its page is loading.
     """
     return visitor.login_session_id != attempt.login_session_id and await site.services.database.read(
         people.has_identity, visitor.person.id, identity
@@ -183,7 +183,7 @@ async def _logout(request: Request, visitor: Visitor) -> Response:
 
 
 def signed_out(request: Request, answer: Response | None = None) -> Response:
-    """An answer that takes the login cookie away; to the landing page, unless another one is given."""
+    """An answer that deletes the login cookie; a redirect to the landing page, unless another answer is given."""
     answer = answer or go(request, "/")
     cookies.login(site_of(request).config).delete(answer)
     return answer

@@ -14,7 +14,7 @@ from tollkeeper.web.site import site_of
 
 
 async def metrics(request: Request) -> Response:
-    """``GET /metrics``: for whoever sends ``Authorization: Bearer`` and a token of the settings (RFC 6750)."""
+    """``GET /metrics``: for clients that send ``Authorization: Bearer`` and a token from the settings (RFC 6750)."""
     site = site_of(request)
     if not is_allowed(request.headers.get("authorization", ""), site.config.metrics_tokens):
         return PlainTextResponse("Send a token.", 401, NO_STORE | {"WWW-Authenticate": 'Bearer realm="metrics"'})
@@ -30,7 +30,7 @@ def is_allowed(authorization: str, tokens: tuple[str, ...]) -> bool:
 
 
 async def _measure(services: Services) -> None:
-    """Bring up to date what is measured at the moment of asking. The provider is not asked."""
+    """Update what is measured at each scrape. Does not call the provider."""
     mode, now = services.mode, services.clock()
     backlog = await services.database.read(events.backlog, mode)
     read_until = await services.database.read(polls.read_until, mode)

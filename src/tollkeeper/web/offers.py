@@ -1,4 +1,4 @@
-"""What is on sale, as it is offered to one visitor: the same on the landing page and on the page of prices."""
+"""What is on sale for one visitor: the same on the landing page and on the pricing page."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,15 +30,15 @@ class Choice:
     price_id: str
     price: Price | None
     trial_days: int = 0
-    """How long it would be free for this visitor to begin with."""
+    """How many days it would be free at first for this visitor."""
     closed: str = ""
-    """Why this visitor cannot buy at it at the moment, in words; empty where they can."""
+    """Why this visitor cannot buy at this price at the moment, in words; empty if they can."""
     changes: str = ""
-    """Where it would change the plan of what they subscribe to: that, in words."""
+    """If it would change the plan of one of their subscriptions: that, in words."""
 
     @property
     def verb(self) -> str:
-        """What one does at this price."""
+        """The label of the button for this price."""
         if self.changes:
             return "Change plan"
         if self.trial_days:
@@ -59,7 +59,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class OfferCard:
-    """One product for one visitor: at which prices, or what they have of it already."""
+    """One product for one visitor: its prices, or what they have of it already."""
 
     key: str
     name: str
@@ -67,7 +67,7 @@ class OfferCard:
     choices: tuple[Choice, ...]
     owned: bool = False
     standing: str = ""
-    """What they have, in words; also where it gives no access, but must not be bought once more."""
+    """What they have, in words; also if it gives no access but must not be bought again."""
     to_mend: bool = False
     without_card: bool = False
     elsewhere: tuple[Elsewhere, ...] = ()
@@ -82,7 +82,7 @@ class OfferCard:
 
     @property
     def closed(self) -> str:
-        """Why this visitor cannot buy it at any price at the moment; empty where they can at one."""
+        """Why this visitor cannot buy it at any price at the moment; empty if they can at one."""
         return self.choices[0].closed if self.choices and all(choice.closed for choice in self.choices) else ""
 
     @property
@@ -93,7 +93,7 @@ class OfferCard:
 
 @dataclass(frozen=True, slots=True)
 class _Has:
-    """What one visitor has, as far as it bears on what they are offered. Of nobody: nothing."""
+    """What one visitor has, as far as it matters for what they are offered. Empty if nobody is signed in."""
 
     holdings: tuple[Holding, ...] = ()
     plans: tuple[Plan, ...] = ()
@@ -160,7 +160,7 @@ def closed_to(site: Site, known: Iterable[OffSale], product: Product, price_id: 
 
 
 def _advice(site: Site, product: Product, price: Price | None, mine: _Has) -> Advice:
-    """What would become of the wish to buy at a price. Of one that is not known nothing is said."""
+    """The advice on a purchase at a price; none if the price is unknown."""
     if price is None:
         return GO_ON
     for_good = [one.product for one in mine.holdings if one.until is None]
@@ -180,9 +180,9 @@ async def _choice(
 
 
 async def _held_otherwise(site: Site, advised: Iterable[Advice]) -> str:
-    """What to say of a product that something else gives in full, for good."""
+    """What to say about a product that something else gives in full, for good."""
     held = next((one.held for one in advised if one.held), None)
-    return f"You have all of this for good, with {await name_shown(site, held)}." if held else ""
+    return f"You have all of this for good with {await name_shown(site, held)}." if held else ""
 
 
 def _for_a_time(held: Iterable[Holding]) -> bool:
@@ -219,7 +219,7 @@ async def price_of(site: Site, product: Product) -> Price | None:
 
 
 async def name_shown(site: Site, key: str | None) -> str:
-    """A product under the name that visitors see, sold any more or not."""
+    """A product with the name that visitors see, whether or not it is still sold."""
     product = site.services.catalog.find(key or "")
     if product is None:
         return key or "A product"

@@ -1,4 +1,4 @@
-"""Another plan instead of a second subscription: what that costs, and off to where it is confirmed."""
+"""Another plan instead of a second subscription: what it costs, and the redirect to where it is confirmed."""
 
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The change that a visitor asks for, as it is in the request: of nothing in it is anything believed."""
+    """The change that a visitor asks for, as it is in the request: none of it is trusted."""
 
     product: Product
     price_id: str
@@ -39,7 +39,7 @@ class Wish:
 
 
 def page_of(product: Product, price_id: str, return_to: str | None) -> str:
-    """The address, below our own, of the page that tells what a change costs."""
+    """The path of the page that says what a change costs."""
     return _with_return(f"/purchase/change?product={quote(product.key)}&price={quote(price_id)}", "&", return_to)
 
 
@@ -99,7 +99,7 @@ def _changed(advice: Advice) -> Has:
 
 
 def _way_back(site: Site, return_to: str | None) -> str:
-    """By the page that brings the account up to date."""
+    """Through the page that updates the account."""
     longest = site.services.provider.facts.longest_return_url
     return _with_return(f"{site.config.base_url}/account/billing", "?", return_to, longest)
 
@@ -107,7 +107,7 @@ def _way_back(site: Site, return_to: str | None) -> str:
 async def _refused(
     request: Request, visitor: Visitor, wish: Wish, advice: Advice, refusal: ProviderRefused
 ) -> Response:
-    """The visitor is told what to do instead, and the operator what to mend."""
+    """Tell the visitor what to do instead, and the operator what to fix."""
     log.warning("no change of plan", reason=str(refusal), advice=refusal.advice or None, price=wish.price_id)
     return await _page(request, visitor, wish, advice, None)
 

@@ -1,4 +1,4 @@
-"""What became of a person's money, in plain words: from what was last found, so that no page waits for the provider."""
+"""What became of a person's money, in plain words: from the last findings, so that no page waits for the provider."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from tollkeeper.wording.visitors import for_visitor
 # The most purchases and subscriptions of one person that pages look at, newest first.
 LOOKED_AT = 100
 
-# Nothing of ours: those are for operators to look at, and no business of the page's.
+# Not this site's: operators look at those, and the page does not show them.
 UNTOLD = frozenset({Verdict.UNCLAIMED, Verdict.UNPAID, Verdict.UNRELATED})
 
-# What the buyer of a subscription can mend, with a card or a payment.
+# What the buyer of a subscription can fix, with a card or a payment.
 TO_MEND = frozenset(
     {
         Code.RENEWAL_FAILED,
@@ -30,13 +30,13 @@ TO_MEND = frozenset(
     }
 )
 
-# What was paid once and gives no access any more.
+# One-time payments that no longer give access.
 TAKEN_BACK = frozenset({Verdict.REVOKED, Verdict.SUSPENDED})
 
 
 @dataclass(frozen=True, slots=True)
 class PlanState:
-    """How a subscription stands: in a word or two, and in a sentence. ``to_mend``: it waits for its buyer."""
+    """The state of a subscription: in a word or two, and in a sentence. ``to_mend``: its buyer must act."""
 
     label: str
     words: str
@@ -45,7 +45,7 @@ class PlanState:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One subscription, and how it stands."""
+    """One subscription and its state."""
 
     found: Noted
     state: PlanState
@@ -54,7 +54,7 @@ class Plan:
 
 
 async def plans_of(site: Site, visitor: Visitor) -> tuple[Plan, ...]:
-    """The visitor's subscriptions, newest first; those that are over only where no newer one is for the same."""
+    """The visitor's subscriptions, newest first; those that are over only if no newer one is for the same product."""
     services = site.services
     found = await services.database.read(findings.of_person, visitor.person.id, services.provider.live, LOOKED_AT)
     recurring = [one for one in found if one.recurring and one.verdict not in UNTOLD]
@@ -95,7 +95,7 @@ class Lost:
 
 
 async def lost(site: Site, visitor: Visitor, plans: Iterable[Plan]) -> tuple[Lost, ...]:
-    """What the visitor had and has no longer, each product once; without what a page tells them to mend anyway."""
+    """What the visitor no longer has, each product once; without what a page asks them to fix anyway."""
     once = [(one.product, state_of(one, site.services.clock()).words) for one in await taken_back(site, visitor)]
     gone = [plan for plan in plans if not plan.gives_access and not plan.state.to_mend]
     told = once + [(plan.found.product, plan.state.words) for plan in gone]
@@ -105,7 +105,7 @@ async def lost(site: Site, visitor: Visitor, plans: Iterable[Plan]) -> tuple[Los
 
 
 def to_mend(plans: Iterable[Plan]) -> Plan | None:
-    """The subscription that a visitor has to be told of first, on whatever page."""
+    """The most urgent subscription to tell a visitor about, on any page."""
     return next((plan for plan in plans if plan.state.to_mend), None)
 
 
@@ -125,13 +125,13 @@ def _running(plan: Plan) -> Running:
 
 
 def state_of(one: Noted, now: int, *, cardless: bool = False) -> PlanState:
-    """How a subscription stands at ``now``. ``cardless``: its trial was begun without a card."""
+    """The state of a subscription at ``now``. ``cardless``: its trial was started without a card."""
     lapsed = one.verdict is Verdict.GRANTED and not one.gives_access(now)
     label, words = for_visitor(one.reason, until=one.until, lapsed=lapsed, cardless=cardless)
     return PlanState(label, words, one.reason.code in TO_MEND or bool(one.reason["credited"]))
 
 
 def trial_left(ordered: Iterable[Order], product: str) -> bool:
-    """Whether a trial can be had for a product: one for each person, but the checkout that offers it may be open."""
+    """Whether a product has a trial for this person: one per person, though the checkout that offers it may be open."""
     taken = [order for order in ordered if order.trial_days is not None and order.state != "expired"]
     return all(order.state == "open" and order.product == product for order in taken)

@@ -1,4 +1,4 @@
-"""What is kept about me, as a file; and an end to it."""
+"""What is stored about a person, as a file; and deleting it."""
 
 from contextlib import suppress
 from dataclasses import asdict
@@ -27,10 +27,10 @@ from tollkeeper.words import iso
 
 log = structlog.get_logger()
 
-# What is kept is read from everywhere, which takes longer than other pages.
+# This reads from everywhere, which takes longer than other pages.
 EXPORT_RATE = "10/minute"
 
-# Columns that hold times without being called so.
+# Columns that hold times although their names do not say so.
 TIMES = frozenset({"at", "since", "until", "period_end", "trial_end", "starts", "ends"})
 
 DELETION = "deletion of the account"
@@ -51,7 +51,7 @@ async def export(request: Request, visitor: Visitor) -> Response:
 
 
 def _told(name: str, value: object) -> object:
-    """A value as a stranger's program reads it: times in RFC 3339, reasons in words."""
+    """A value in a form that other programs can read: times in RFC 3339, reasons in words."""
     if isinstance(value, Reason):
         return sentence(value)
     if isinstance(value, tuple):
@@ -64,7 +64,7 @@ def _told(name: str, value: object) -> object:
 
 @signed_in
 async def before_deletion(request: Request, visitor: Visitor) -> Response:
-    """``GET /account/delete``: what it would mean."""
+    """``GET /account/delete``: what deleting the account would do."""
     return await _ask(request, visitor)
 
 
@@ -83,7 +83,7 @@ async def _ask(request: Request, visitor: Visitor, *, unconfirmed: bool = False)
 
 @signed_in
 async def delete(request: Request, visitor: Visitor) -> Response:
-    """``POST /account/delete``: ends what is running at the provider, then forgets the person; or neither."""
+    """``POST /account/delete``: end what is running at the provider, then delete the person's data; or do neither."""
     site = site_of(request)
     form = await posted(request, visitor)
     limit(site.rates, site.config.purchase_rate, "delete", visitor.person.id)
@@ -103,8 +103,8 @@ async def delete(request: Request, visitor: Visitor) -> Response:
 
 
 async def _end_everything(site: Site, visitor: Visitor) -> None:
-    """Nothing that the person has here can take money any more, and what is known of it is up to date. What they bought
-    of others on the same account is not ours to end.
+    """Make sure that nothing the person has here takes money any more, and update what is known. What they bought
+    from others on the same account is not ours to end.
 
     Raises ``ProviderUnavailable`` or ``ProviderRefused``. Trying again does no harm.
     """
@@ -119,7 +119,7 @@ async def _end_everything(site: Site, visitor: Visitor) -> None:
             done = await reconcile(services, customer, evidence=DELETION)
             running = [one.bought.source for one in done.findings if _takes_money(one)]
             for source in running:
-                with suppress(ProviderMissing):  # over meanwhile
+                with suppress(ProviderMissing):  # ended in the meantime
                     await services.provider.end_subscription(source, at_period_end=False)
             if running:
                 await reconcile(services, customer, evidence=DELETION)

@@ -1,4 +1,4 @@
-"""Buy: off to the hosted checkout page, and back. Nothing is granted on the word of a browser."""
+"""Buy: to the hosted checkout page, and back. Nothing is granted because a browser says so."""
 
 from collections.abc import Iterable
 
@@ -37,12 +37,12 @@ from tollkeeper.web.return_to import arrive, keep, kept, wanted_page
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import go, signed_in
 
-# The confirming page looks again after this many seconds: soon at first, then ever more slowly, for some payments take
+# The confirming page checks again after this many seconds: soon at first, then less often, as some payments take
 # days.
 LOOK_AGAIN = 3
 LOOK_AGAIN_AT_MOST = 300
 
-# Granted, too: where a reconcile that began later has the writing of it.
+# Includes granted: a reconcile that began later will write it.
 STILL_CONFIRMING = frozenset({Verdict.PENDING, Verdict.GRANTED})
 
 
@@ -87,7 +87,7 @@ def _to_what_they_have(site: Site, request: Request, wanted: str | None) -> Resp
 async def _beside(
     request: Request, visitor: Visitor, form: FormData, product: Product, price_id: str | None, wanted: str | None
 ) -> Response | None:
-    """The answer to whoever has something that bears on what they want to buy, and was not told so yet."""
+    """The answer to a visitor who has something that matters for what they want to buy, and has not been told yet."""
     site = site_of(request)
     price = price_id or site.services.catalog.price_on_sale(product)
     if price is None:
@@ -108,7 +108,7 @@ async def _beside(
 
 
 async def to_mend_first(site: Site, visitor: Visitor, product: Product) -> Response:
-    """Nobody subscribes twice: who has a subscription that gives no access is led to where it is mended, or ended."""
+    """Nobody subscribes twice: a visitor whose subscription gives no access is sent to fix or end it."""
     plans = await plans_of(site, visitor)
     return site.pages.render(
         "mend.html",
@@ -123,7 +123,7 @@ async def to_mend_first(site: Site, visitor: Visitor, product: Product) -> Respo
 async def success(request: Request, visitor: Visitor) -> Response:
     """``GET /purchase/success``: what the provider says became of the visitor's own order.
 
-    Whoever paid to see a page behind a gate is sent on to that.
+    A visitor who paid to see a page behind a gate is sent to that page.
     """
     site = site_of(request)
     order = await own_order(request, visitor)
@@ -150,7 +150,7 @@ async def _verdict(site: Site, order: Order) -> Verdict | None:
         return Verdict.PENDING
     found = done.of_order(order) if done else None
     if found is None and order.recurring and await _checkout_state(site, order) is CheckoutState.COMPLETE:
-        return Verdict.PENDING  # a subscription may be told of a little later
+        return Verdict.PENDING  # a subscription may be reported a little later
     return found.verdict if found else None
 
 
@@ -183,7 +183,7 @@ async def _done(request: Request, visitor: Visitor, order: Order, grant: Grant) 
 
 
 def confirming(request: Request, visitor: Visitor, order: Order) -> Response:
-    """Paid, as far as the buyer can tell, but not yet as far as the provider says. The page looks again by itself."""
+    """Paid, as far as the buyer can tell, but not yet according to the provider. The page keeps checking."""
     here = f"{request.url.path}?{request.url.query}"
     site = site_of(request)
     age = site.services.clock() - order.created_at
@@ -193,7 +193,7 @@ def confirming(request: Request, visitor: Visitor, order: Order) -> Response:
 
 @signed_in
 async def cancel(request: Request, visitor: Visitor) -> Response:
-    """``GET /purchase/cancel``: nothing was charged, and the same checkout is still open. Said only where it is so."""
+    """``GET /purchase/cancel``: nothing was charged, and the same checkout is still open. Shown only if true."""
     site = site_of(request)
     order = await own_order(request, visitor)
     product = site.services.catalog.find(order.product) if order else None
@@ -228,7 +228,7 @@ async def _checkout_state(site: Site, order: Order) -> CheckoutState | None:
 
 
 async def own_order(request: Request, visitor: Visitor) -> Order | None:
-    """The visitor's own order behind ``session_id``. Somebody else's and nobody's look the same from outside."""
+    """The visitor's own order for ``session_id``. Somebody else's order and no order look the same from outside."""
     site = site_of(request)
     given = request.query_params.getlist("session_id")
     if len(given) != 1 or not site.services.provider.facts.checkout_id.fullmatch(given[0]):

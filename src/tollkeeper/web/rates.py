@@ -1,4 +1,4 @@
-"""How often somebody may try something: counted in memory, for each process, over a sliding window."""
+"""Rate limits: attempts are counted in memory, per process, over a sliding window."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -8,10 +8,10 @@ if TYPE_CHECKING:
 
 
 class Rates:
-    """What counts tries. Its library is imported with the first one, for few processes ever see one soon."""
+    """Counts attempts. Its library is imported at the first one, because few processes need it soon."""
 
     def hit(self, rate: str, *who: str) -> bool:
-        """Count one try against a rate such as ``30/minute``; whether it was still within."""
+        """Count one attempt against a rate such as ``30/minute``; whether it was within the rate."""
         from limits import parse
 
         return self._limiter.hit(parse(rate), *who)
@@ -21,5 +21,5 @@ class Rates:
         from limits.storage import MemoryStorage
         from limits.strategies import SlidingWindowCounterRateLimiter
 
-        # Not the moving window, of which this storage never forgets a key.
+        # Not the moving window: with it, this storage never deletes a key.
         return SlidingWindowCounterRateLimiter(MemoryStorage())

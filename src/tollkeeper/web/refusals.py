@@ -1,4 +1,4 @@
-"""What to tell whoever may not pass: sign in, buy, or nothing that would help."""
+"""The answers to visitors who may not pass: sign in, buy, or nothing that would help."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,7 +20,7 @@ class Refusal:
     status: int
     detail: str
     remedy: str | None
-    """Where to send a browser; None where nothing helps."""
+    """Where to send a browser; None if nothing helps."""
     links: Mapping[str, str] = field(default_factory=dict)
     """What a program is told where something helps: the addresses to ``sign_in`` and to ``buy``."""
 
@@ -39,7 +39,7 @@ class Refusal:
 
 
 def refusal(decision: NotAllowed, *, sign_in: str, buy: str, nothing_helps: str = NOT_FOR_SALE) -> Refusal:
-    """What to tell of a decision that lets nobody in.
+    """The refusal for a decision that lets nobody in.
 
     ``sign_in`` and ``buy`` are where a browser goes to change that; ``nothing_helps`` is what to say where it cannot.
     """
@@ -66,6 +66,6 @@ def query(parameters: dict[str, str]) -> str:
 
 
 def is_navigation(headers: Headers) -> bool:
-    """Whether a person waits for a page. Browsers say so themselves (Fetch Metadata); of others, who accepts HTML."""
+    """Whether a person waits for a page. Browsers say so (Fetch Metadata); other clients if they accept HTML."""
     mode = headers.get("sec-fetch-mode")
     return mode == "navigate" if mode else "text/html" in headers.get("accept", "")

@@ -1,4 +1,4 @@
-"""The page that a visitor first asked for: kept in the browser while they sign in and pay, judged anew at each use."""
+"""The page that a visitor first asked for: kept in the browser while they sign in and pay, checked at each use."""
 
 from collections.abc import Iterable
 
@@ -26,7 +26,7 @@ def wanted_page(site: Site, address: object) -> str | None:
 
 
 def to_page(page: str, headers: dict[str, str] = NO_STORE) -> Response:
-    """Send the browser to a page that it may be sent to, in the very characters in which it was asked for."""
+    """Send the browser to a page that it may be sent to, with exactly the characters that it asked for."""
     return Response(status_code=303, headers={"Location": page} | headers)
 
 
@@ -43,9 +43,9 @@ def kept(request: Request, pieces: Iterable[Cookie]) -> str | None:
     for cookie in pieces:
         piece = cookie.read(request.headers.raw)
         text += piece
-        if piece.endswith(END):  # what follows is of a longer page before it
+        if piece.endswith(END):  # what follows belongs to an earlier, longer page
             return wanted_page(site_of(request), _decoded(text.removesuffix(END)))
-        if not piece:  # without which the others would be another page
+        if not piece:  # without it, the others would make a different page
             break
     return None
 
@@ -58,13 +58,13 @@ def _decoded(text: str) -> str | None:
 
 
 def arrive(page: str, pieces: Iterable[Cookie]) -> Response:
-    """Send the browser to a page, which it need not bring along any longer."""
+    """Send the browser to a page, and delete it from the browser."""
     answer = to_page(page)
     forget(answer, pieces)
     return answer
 
 
 def forget(answer: Response, pieces: Iterable[Cookie]) -> None:
-    """Have the browser forget the page that was kept."""
+    """Delete the page that was kept from the browser."""
     for cookie in pieces:
         cookie.delete(answer)

@@ -1,4 +1,4 @@
-"""What every page works with: the parts that ``app`` put together, found again from a request."""
+"""What every page works with: the parts that ``app`` put together, reachable from a request."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

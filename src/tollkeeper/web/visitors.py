@@ -36,7 +36,7 @@ def signed_in(page: VisitorPage) -> Page:
 
 
 def paid(feature: str) -> Callable[[VisitorPage], Page]:
-    """For pages that a feature opens. Whoever has not paid is sent to the landing page, where it is sold."""
+    """For pages that need a feature. Visitors who have not paid are sent to the landing page, where it is sold."""
 
     def guard(page: VisitorPage) -> Page:
         @wraps(page)

@@ -1,4 +1,4 @@
-"""The webhook door: signature, then inbox, then 2xx. Nothing is written before the signature holds."""
+"""The webhook endpoint: signature, then inbox, then 2xx. Nothing is written before the signature is verified."""
 
 import structlog
 from starlette.requests import Request
@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 
 async def receive(request: Request) -> Response:
-    """``POST /webhooks/{provider}``: keep an event. Answered only once it is on disk, and handled after that."""
+    """``POST /webhooks/{provider}``: store an event. Answered only once it is on disk, and handled after that."""
     site = site_of(request)
     body = await request.body()
     now = site.services.clock()

@@ -1,5 +1,5 @@
-"""PURE. The one place where reasons, with money and access in them, become sentences: for operators, the log, visitors.
+"""PURE. The one place where reasons about money and access become sentences: for operators, the log and visitors.
 
-A translation would touch this room and the templates. Each table is keyed by a reason's code; within, the first entry
-counts whose facts are all there (``""`` fits always). In a text ``{until:day}`` is a fact, written as a day.
+A translation would change only this package and the templates. Each table is keyed by a reason's code; within it, the
+first entry whose facts are all present is used (``""`` always fits). ``{until:day}`` is a fact, written as a day.
 """

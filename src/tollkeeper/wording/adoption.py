@@ -1,4 +1,4 @@
-"""PURE. What operators read who adopt payments or dismiss them: what stands in the way, and what to do instead."""
+"""PURE. What operators read when they adopt or dismiss payments: what prevents it, and what to do instead."""
 
 from tollkeeper.model.access import Grant, Verdict
 from tollkeeper.model.orders import Order
@@ -10,7 +10,7 @@ from tollkeeper.words import day
 
 def nothing_to_look_at(payment: str) -> str:
     """An id that an operator wants to dismiss."""
-    return f"There is nothing to look at about {payment}: `tollkeeper payments` lists what there is."
+    return f"{payment} is not a payment that needs a look: `tollkeeper payments` lists those."
 
 
 def nothing_to_restore(payment: str) -> str:
@@ -21,29 +21,29 @@ def nothing_to_restore(payment: str) -> str:
 def nothing_to_adopt(payment: str) -> str:
     """An id that an operator gave, of which the provider knows nothing."""
     return (
-        f"Nothing was bought by the id {payment}, as far as the provider tells. Give the id of the subscription or of"
-        " the checkout session."
+        f"The provider knows nothing that was bought under the id {payment}. Give the id of the subscription or of the"
+        " checkout session."
     )
 
 
 def several_lines(payment: str) -> str:
     """A purchase of several things at once, which no order of ours can be for."""
-    return f"{payment} paid for several things at once. Give access by: tollkeeper grant PERSON PRODUCT --note WHY"
+    return f"{payment} paid for several things at once. To give access: tollkeeper grant PERSON PRODUCT --note WHY"
 
 
 def other_product(price_id: str, product: str) -> str:
     """A product that the price does not sell."""
-    return f"Its price, {price_id}, sells {product}: leave --product out, or say that."
+    return f"Its price, {price_id}, sells {product}: leave out --product, or name that product."
 
 
 def product_to_say(price_id: str) -> str:
     """A price that the catalog does not know."""
-    return f"No product in the catalog has its price, {price_id}: say which it is with --product PRODUCT."
+    return f"No product in the catalog has its price, {price_id}: name the product with --product PRODUCT."
 
 
 def account_deleted(person: Person) -> str:
-    """Somebody who is no more."""
-    return f"{person.id} has deleted their account. Nothing can be tied to it."
+    """A person whose account was deleted."""
+    return f"{person.id} has deleted their account. Nothing can be assigned to it."
 
 
 def paid_by_another(payment: str, person_id: str) -> str:
@@ -52,7 +52,7 @@ def paid_by_another(payment: str, person_id: str) -> str:
 
 
 def adopted_already(payment: str, order: Order | None = None) -> str:
-    """What is tied to somebody."""
+    """A payment that is already adopted."""
     if order is None:
         return f"{payment} was adopted a moment ago."
     undo = f"tollkeeper revoke {order.person_id} {order.product} --note WHY"
@@ -76,6 +76,6 @@ def not_to_adopt(payment: str, one: Noted | None) -> str:
 
 
 def other_sales(count: int) -> str:
-    """How many sales on the account are none of this site's."""
+    """How many sales on the account do not concern this site."""
     sales = "1 other sale" if count == 1 else f"{count} other sales"
-    return f"Beside these, {sales} on the account, which nothing here is about: --all lists them."
+    return f"Not shown: {sales} on the account, unrelated to this site. To list them: --all."

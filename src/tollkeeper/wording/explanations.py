@@ -22,7 +22,7 @@ def allowed(name: str, feature: str, grant: Grant, *, by_operator: bool) -> str:
 
 
 def denied(name: str, feature: str, obstacle: str) -> str:
-    """Who may not, and what stands in the way."""
+    """Who may not, and why."""
     return stopped(f"{name} may not use {feature}, because {obstacle}")
 
 
@@ -39,7 +39,7 @@ def _note(reason: Reason) -> str:
 
 
 def origin(grant: Grant, by_operator: bool) -> str:
-    """Where a grant comes from. Of those that a provider's word gave, only subscriptions last until a time."""
+    """Where a grant comes from. Of the grants based on a payment, only those of subscriptions have an end."""
     if by_operator:
         return f"an operator's grant of {day(grant.since)}"
     if grant.until is not None:
@@ -78,17 +78,17 @@ def taken_away(grant: Grant, ended_at: int, reason: Reason) -> str:
 # What to add to a payment that gives no access yet, or none any more.
 NO_ACCESS_YET = {
     "pending": "; access begins when it succeeds",
-    "granted": ", but has not been taken into account yet",
+    "granted": ", but access has not been updated yet",
     "quarantined": ", and gives no access until somebody has looked at it",
-    "suspended": "; access begins when that is mended",
+    "suspended": "; access begins when that is fixed",
 }
 
 
-MONEY_GONE = "; none of that money is here any more"
+MONEY_GONE = "; all of that money has gone back"
 
 
 def obstacle(one: Noted, ending: str = "") -> str:
-    """A payment that gives no access, and why. What is said of a dispute tells already when access begins."""
+    """A payment that gives no access, and why. The text about a dispute already says when access begins."""
     ending = "" if one.reason.code is Code.DISPUTED else ending
     return f"{payment_of(one)} {clause(one.reason)}{ending}"
 
@@ -97,20 +97,20 @@ def paid_elsewhere(one: Noted) -> str:
     """The e-mail address on a payment is what somebody typed there."""
     return (
         f"nothing was paid for here: {payment_of(one)} was made with the same e-mail address, but through a payment"
-        " link or the like; it is unclaimed, since an address is no proof of who paid"
+        " link or something similar; it is unclaimed, because an address is no proof of who paid"
     )
 
 
 def paid_to_others(one: Noted) -> str:
-    """What was bought on the same account, of somebody else."""
+    """What was bought on the same account, from somebody else."""
     return f"nothing was paid for here: {obstacle(one)}"
 
 
 def adopted(order: Order, name: str) -> str:
-    """What was bought elsewhere and tied to a person."""
+    """What was bought elsewhere and assigned to a person."""
     what = f"{'Subscription' if order.recurring else 'Purchase'} {order.adopts}"
     note = _note(order.adoption) if order.adoption else ""
-    return stopped(f"{what} was not ordered here: an operator tied it to {name} on {day(order.created_at)}: {note}")
+    return stopped(f"{what} was not ordered here: an operator assigned it to {name} on {day(order.created_at)}: {note}")
 
 
 NOTHING_KNOWN = "no payment is known here, and the provider could not be asked"
@@ -140,23 +140,23 @@ def namesake(one: Namesake) -> str:
 
 
 def of_an_earlier_period(invoice: Invoice, currency: str) -> str:
-    """What became of the money for a period that is over; it does not change what the present one gives."""
+    """What became of the money for a period that is over; it does not change what the current one gives."""
     what = f"The payment of {money(invoice.paid, currency)} for the period from {day(invoice.starts)}"
     if invoice.refunded:
         how = "in full" if invoice.refunded >= invoice.paid else f"by {money(invoice.refunded, currency)}"
-        return f"{what} was refunded {how}; that period is over, and the present one is as before."
+        return f"{what} was refunded {how}; that period is over, and the current one is not affected."
     return f"{what} {DISPUTED_SINCE[invoice.dispute]}."
 
 
 def dismissed(payment: str, why: Dismissal) -> str:
-    """What an operator wants to see no more, and how they get it back."""
+    """What an operator dismissed, and how to undo that."""
     told = stopped(f"Dismissed on {day(why.dismissed_at)}: {_note(why.reason)}")
     return f"{told} To undo: tollkeeper payments restore {payment}"
 
 
 def nothing_to_grant_for(payment: str) -> str:
     """An id that an operator wants to grant something for."""
-    return f"{payment} is no payment that waits for somebody to look at it: `tollkeeper payments` lists those."
+    return f"{payment} is not a payment that needs a look: `tollkeeper payments` lists those."
 
 
 def ordered(product: str, amount: int, currency: str, state: OrderState, checkout_id: str | None) -> str:
@@ -179,26 +179,26 @@ def without_effect(types: Sequence[str]) -> str:
 def ended(source: str, found: Noted | None) -> str:
     """A subscription that an operator has had ended."""
     if found is None:
-        return f"Subscription {source} was ended at the provider. Nothing was paid back."
-    return f"Subscription {source}: {sentence(found.reason)} Nothing was paid back."
+        return f"Subscription {source} was ended at the provider. Nothing was refunded."
+    return f"Subscription {source}: {sentence(found.reason)} Nothing was refunded."
 
 
 def no_such_subscription(source: str) -> str:
     """An id that an operator gave."""
     known = "`tollkeeper why` lists a person's subscriptions."
-    return f"No subscription that goes on is known here by the id {source}. {known}"
+    return f"No running subscription with the id {source} is known here. {known}"
 
 
 def nothing_paid_back(grant: Grant) -> str:
-    """Money that is still here when an operator has ended the access that it paid for."""
+    """Money that was not refunded when an operator ended the access that it paid for."""
     paid = f"{grant.reference or grant.source} ({price(grant.amount, grant.currency)})"
-    return f"Nothing was paid back: refund {paid} at the provider, if it should be."
+    return f"Nothing was refunded: refund {paid} at the provider, if it should be."
 
 
 NO_CASES = "No payment needs a look."
 
 
-TOLD_NOW = "Payments, as the provider tells them"
+TOLD_NOW = "Payments, as the provider reports them"
 
 
-TOLD_LAST = "Payments, as they were told last"
+TOLD_LAST = "Payments, as the provider last reported them"

@@ -13,7 +13,7 @@ Variants = Mapping[str, tuple[str, str]]
 
 
 BILLS = {
-    Bill.DRAFT: "a draft, not asked for",
+    Bill.DRAFT: "a draft, payment not requested",
     Bill.OPEN: "not paid yet",
     Bill.PROCESSING: "being processed",
     Bill.FAILED: "payment failed",
@@ -24,7 +24,7 @@ BILLS = {
 
 
 DISPUTES = {
-    Dispute.WARNING: "inquired about by the bank",
+    Dispute.WARNING: "under inquiry by the bank",
     Dispute.OPEN: "disputed",
     Dispute.WON: "disputed, won",
     Dispute.LOST: "lost in a dispute",
@@ -32,15 +32,15 @@ DISPUTES = {
 
 
 DISPUTED_SINCE = {
-    Dispute.WARNING: "is inquired about by the buyer's bank; that changes nothing so far",
+    Dispute.WARNING: "is the subject of an inquiry by the buyer's bank; so far that changes nothing",
     Dispute.OPEN: "is disputed by the buyer's bank",
-    Dispute.WON: "was disputed by the buyer's bank, and that was won",
+    Dispute.WON: "was disputed by the buyer's bank, and the dispute was won",
     Dispute.LOST: "was taken back in a dispute",
 }
 
 
 def how_it_stands(invoice: Invoice) -> str:
-    """How far an invoice has come, what its bank says, and why a draft stays one."""
+    """The state of an invoice, what the bank says, and why a draft stays a draft."""
     parts = [BILLS[invoice.bill], DISPUTES.get(invoice.dispute), invoice.trouble]
     return "; ".join(part for part in parts if part)
 
@@ -62,9 +62,9 @@ FORMS: Mapping[str, Callable[[Any, Mapping[str, Any]], str]] = {
     "money": lambda fact, facts: money(fact, facts["currency"]),
     "ordered": lambda fact, facts: money(fact, facts["ordered_currency"]),
     "bill": lambda fact, facts: BILLS[Bill(fact)],
-    # What people or the provider wrote, without the full stop that the sentence has already.
+    # What people or the provider wrote, without the final full stop: the sentence has its own.
     "note": lambda fact, facts: str(fact).rstrip("."),
-    # And as the end of a sentence.
+    # The same at the end of a sentence.
     "stopped": lambda fact, facts: stopped(str(fact).rstrip(".")),
 }
 
@@ -80,7 +80,7 @@ def fitting(variants: Variants, facts: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def facts_of(reason: Reason) -> dict[str, Any]:
-    """How much of what was paid went back is rounded down."""
+    """The share that was refunded is rounded down."""
     facts: dict[str, Any] = dict(reason.facts)
     if facts.get("amount") and facts.get("refunded") is not None:
         facts["share"] = facts["refunded"] * 100 // facts["amount"] or "less than 1"
@@ -88,5 +88,5 @@ def facts_of(reason: Reason) -> dict[str, Any]:
 
 
 def stopped(words: str) -> str:
-    """A sentence with its full stop, unless what people wrote at its end has a mark already."""
+    """A sentence with its full stop, unless what people wrote at its end already has a mark."""
     return words if words.endswith(("?", "!")) else f"{words}."

@@ -1,4 +1,4 @@
-"""PURE. What cannot be sold at the moment, in words: to whoever wanted to buy it, and to operators."""
+"""PURE. What cannot be sold at the moment, in words: for its buyers, and for operators."""
 
 from collections.abc import Mapping
 
@@ -6,11 +6,11 @@ from tollkeeper.errors import Obstacle, Scope
 from tollkeeper.model.selling import OffSale
 from tollkeeper.words import iso, moment, printable
 
-# What stands in the way, as operators read it.
+# The cause, as operators read it.
 CAUSES = {
     Obstacle.PRICE_ARCHIVED: "Its price, or the product of that price, is archived.",
     Obstacle.PRICE_MISSING: "The account of the key has no such price in this mode.",
-    Obstacle.OTHER_CURRENCY: "They pay in another currency already, and a customer pays in one alone.",
+    Obstacle.OTHER_CURRENCY: "They already pay in another currency, and a customer can pay in only one.",
     Obstacle.CUSTOMER_REFUSED: "Something about this customer is not accepted.",
     Obstacle.ACCOUNT_INACTIVE: "The account may not take payments.",
     Obstacle.TAX_INACTIVE: "Tax is not set up in the account.",
@@ -18,7 +18,7 @@ CAUSES = {
     Obstacle.KEY_LIMITED: "The key lacks a permission.",
     Obstacle.OTHER: "The provider refuses.",
 }
-BY_ITSELF = "It is tried again every few minutes, and goes back on sale by itself."
+BY_ITSELF = "It is tried again every few minutes, and goes back on sale automatically."
 
 
 def title(obstacle: Obstacle) -> str:
@@ -52,9 +52,9 @@ def _other_currency(pays_in: str, sold_in: str) -> str:
 
 
 def cause(obstacle: Obstacle, facts: Mapping[str, str]) -> str:
-    """What is in the way, as operators read it."""
+    """The cause, as operators read it."""
     if "currency" in facts:
-        return f"They pay in {facts['currency'].upper()} already, and a customer pays in one currency alone."
+        return f"They already pay in {facts['currency'].upper()}, and a customer can pay in only one currency."
     if "permission" in facts:
         return f"The key lacks the permission {facts['permission']}."
     return CAUSES[obstacle]
@@ -64,14 +64,14 @@ def listed(found: OffSale, provider: str, remedies: Mapping[Obstacle, str]) -> s
     """One entry of a list for operators, in a few lines. ``provider`` is its name, ``remedies`` are its own."""
     scope = found.obstacle.scope
     what = "Everything" if scope is Scope.ACCOUNT else f"{found.product} at {found.price_id}"
-    whom = f", for {found.person_id} alone" if scope is Scope.PERSON else ""
+    whom = f", for {found.person_id} only" if scope is Scope.PERSON else ""
     advice = " ".join(filter(None, [cause(found.obstacle, found.facts), remedies.get(found.obstacle)]))
     said = f"\n  {provider} said: {found.told}" if found.told else ""
     return printable(f"{what}{whom}, off sale since {moment(found.since)}\n  {advice}{said}")
 
 
 def not_known(trouble: str) -> str:
-    """Why nobody can say what is off sale."""
+    """Why it is unknown what is off sale."""
     return f"What is off sale is not known: {trouble}"
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from tollkeeper.reasons import Code, Reason
 from tollkeeper.wording.forms import Variants, facts_of, filled, fitting, stopped
 
-# For operators: a sentence by itself, and the rest of one that begins with the payment or the subscription.
+# For operators: a complete sentence, and the rest of a sentence that begins with the payment or the subscription.
 OPERATORS: Mapping[Code, Variants] = {
     Code.PAID: {
         "free discount": (
@@ -23,14 +23,14 @@ OPERATORS: Mapping[Code, Variants] = {
     Code.NOT_PAID: {"": ("The payment did not succeed", "did not succeed")},
     Code.NOT_ASKED_FOR: {
         "": (
-            "No payment was asked for, though there was something to pay",
-            "was not asked for, though there was something to pay",
+            "No payment was requested, although an amount was due",
+            "was never requested, although an amount was due",
         )
     },
     Code.OTHER_REALM: {
         "": (
-            "The payment and the order are of different accounts or modes",
-            "and its order are of different accounts or modes",
+            "The payment and the order belong to different accounts or modes",
+            "and its order belong to different accounts or modes",
         )
     },
     Code.OTHER_PERSON: {"": ("The payment and the order name different people", "and its order name different people")},
@@ -56,8 +56,8 @@ OPERATORS: Mapping[Code, Variants] = {
     },
     Code.REFUNDED: {
         "part": (
-            "Refunded by {share} %, and access ends from {limit} % on",
-            "was refunded by {share} %, and access ends from {limit} % on",
+            "Refunded by {share} %, and access ends at {limit} %",
+            "was refunded by {share} %, and access ends at {limit} %",
         ),
         "": ("Refunded in full", "was refunded in full"),
     },
@@ -65,9 +65,12 @@ OPERATORS: Mapping[Code, Variants] = {
         "since": (
             "The payment for the period from {since:day} is disputed",
             "has an earlier payment, for the period from {since:day}, that is disputed by the buyer's bank, and gives"
-            " no access unless that is won",
+            " no access unless the dispute is won",
         ),
-        "": ("The payment is disputed", "is disputed by the buyer's bank, and gives no access unless that is won"),
+        "": (
+            "The payment is disputed",
+            "is disputed by the buyer's bank, and gives no access unless the dispute is won",
+        ),
     },
     Code.DISPUTE_LOST: {
         "since": (
@@ -111,18 +114,18 @@ OPERATORS: Mapping[Code, Variants] = {
     Code.TRIAL: {"": ("On trial until {until:day}", "is on trial until {until:day}")},
     Code.RENEWING: {
         "trial": (
-            "The trial ended on {since:day}, and the first payment is on its way; access lasts until {until:day}"
-            " without it",
+            "The trial ended on {since:day}, and the first payment is on its way; without it, access lasts"
+            " until {until:day}",
             "had its trial until {since:day}, and its first payment is on its way",
         ),
         "first": (
-            "It cost nothing until {since:day}, and the first payment is on its way; access lasts until {until:day}"
-            " without it",
+            "It cost nothing until {since:day}, and the first payment is on its way; without it, access lasts"
+            " until {until:day}",
             "cost nothing until {since:day}, and its first payment is on its way",
         ),
         "": (
-            "Renewed on {since:day}, and the payment for that is on its way; access lasts until {until:day} without it",
-            "was renewed on {since:day}, and the payment for that is on its way",
+            "Renewed on {since:day}, and its payment is on its way; without it, access lasts until {until:day}",
+            "was renewed on {since:day}, and its payment is on its way",
         ),
     },
     Code.RENEWAL_FAILED: {
@@ -159,27 +162,27 @@ OPERATORS: Mapping[Code, Variants] = {
     Code.FIRST_PAYMENT_FAILED: {"": ("Its first payment has failed", "was never paid: its first payment has failed")},
     Code.ON_HOLD: {
         "": (
-            "Its payments failed, and it is on hold until what is owed is paid",
-            "is on hold: its payments failed, and it stays so until what is owed is paid",
+            "Its payments failed, and it is on hold until the amount due is paid",
+            "is on hold: its payments failed, and it stays on hold until the amount due is paid",
         )
     },
     Code.NO_CARD: {
         "": (
-            "Its trial ended without a card, and it is on hold until there is one",
-            "is on hold: its trial ended without a card, and it stays so until there is one",
+            "Its trial ended without a card, and it is on hold until a card is added",
+            "is on hold: its trial ended without a card, and it stays on hold until a card is added",
         )
     },
     Code.ENDED: {"": ("Ended on {at:day}", "ended on {at:day}")},
     Code.NEVER_BEGUN: {
         "": (
-            "Its first payment was never made, and the time for it is over",
+            "Its first payment was not made in time",
             "was never paid: its first payment was not made in time",
         )
     },
     Code.ORDERED_ONCE: {
         "": (
-            "What was ordered is paid once, and this is a subscription",
-            "is no payment for what was ordered: that is paid once, and this is a subscription",
+            "The order was for a single payment, and this is a subscription",
+            "does not match its order: the order was for a single payment, and this is a subscription",
         )
     },
     Code.UNKNOWN_STANDING: {
@@ -203,8 +206,8 @@ OPERATORS: Mapping[Code, Variants] = {
     },
     Code.OTHER_PRICES: {
         "": (
-            "It has other prices beside, which give nothing here: {prices}",
-            "has other prices beside, which give nothing here: {prices}",
+            "It also has other prices, which give nothing here: {prices}",
+            "also has other prices, which give nothing here: {prices}",
         )
     },
     Code.NOT_FINALIZED: {
@@ -229,9 +232,9 @@ OPERATORS: Mapping[Code, Variants] = {
             "lost {amount:money} of the period from {since:day} to a dispute, and ends on {ends:day}",
         ),
         "lost": (
-            "The dispute about {amount:money} for the period from {since:day} was lost, and the subscription goes on"
-            " taking money",
-            "lost {amount:money} of the period from {since:day} to a dispute, and goes on taking money",
+            "The dispute about {amount:money} for the period from {since:day} was lost, and the subscription continues"
+            " to take money",
+            "lost {amount:money} of the period from {since:day} to a dispute, and continues to take money",
         ),
         "": (
             "The payment of {amount:money} for the period from {since:day} is disputed; access is kept, as set",
@@ -247,17 +250,17 @@ OPERATORS: Mapping[Code, Variants] = {
         "": ("Dismissed by an operator: {note:note}", "was dismissed by an operator: {note:note}")
     },
     Code.ACCOUNT_DELETED: {"": ("The account was deleted", "ended with the account, which was deleted")},
-    Code.WRITTEN: {"": ("{words:note}", "stands so: {words:note}")},
+    Code.WRITTEN: {"": ("{words:note}", "is recorded as follows: {words:note}")},
 }
 
 
-# What is added to a reason for access where these facts are there: what comes next, and what was overlooked.
+# What is added to a reason for access if these facts are present: what comes next, and what the policy tolerated.
 ADDED = {
     "ends": "; it ends on {ends:day}",
-    "ended_for": ", since all that it gives was bought for good ({ended_for})",
-    "paused": "; its payments are paused from then on",
-    "limit": "; {share} % refunded since, and access ends from {limit} % on",
-    "disputed": "; disputed by the buyer's bank, and access kept unless that is lost",
+    "ended_for": ", because everything it gives was bought for good ({ended_for})",
+    "paused": "; its payments are paused after that",
+    "limit": "; {share} % has been refunded since, and access ends at {limit} %",
+    "disputed": "; disputed by the buyer's bank, and access is kept unless the dispute is lost",
 }
 
 
@@ -283,7 +286,7 @@ def _for_operators(reason: Reason, which: int) -> str:
 
 
 def sentence(reason: Reason) -> str:
-    """A reason as a sentence by itself, for operators and the log."""
+    """A reason as a complete sentence, for operators and the log."""
     return stopped(_for_operators(reason, 0))
 
 

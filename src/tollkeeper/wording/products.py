@@ -1,4 +1,4 @@
-"""PURE. The part of the wording room about products that stand to each other: told before paying, and after."""
+"""PURE. Texts about related products, shown before paying and after."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,7 +12,7 @@ BOUGHT_TWICE = "bought twice"
 
 
 def why_surplus(one: Surplus) -> str:
-    """What was paid for twice."""
+    """Why something counts as paid for twice."""
     if one.grant.product == one.beside.product and one.later:
         return "An earlier payment for the same product still counts."
     how = "was bought for good" if one.beside.until is None else "is paid for as well"
@@ -23,14 +23,14 @@ def undo_surplus(one: Surplus) -> str:
     """What an operator can do about it."""
     recurring = one.grant.until is not None
     if recurring and not one.later:
-        return f"To charge for it no more: tollkeeper end {one.grant.source} --at-period-end --note WHY"
+        return f"To stop charging for it: tollkeeper end {one.grant.source} --at-period-end --note WHY"
     return f"{undo(recurring)} at the provider; access stays."
 
 
 def paid_twice(one: Surplus, beside: str) -> str:
-    """The same, for whoever pays. ``beside`` is the name of the product that gives all of it."""
+    """The same, for the person who pays. ``beside`` is the name of the product that gives all of it."""
     if one.grant.until is None:
-        return f"You had all of this already, with {beside}. Please write to us about this payment."
+        return f"You already had all of this with {beside}. Please write to us about this payment."
     end = "" if one.grant.reason["ends"] else " End this one under Manage billing: you keep your access."
     write = " Please write to us about what you have paid for it." if one.later else ""
     twice = f"{beside} gives you all of this as well"
@@ -46,48 +46,51 @@ OTHER_ACCOUNT = "No customer of this account has the subscription."
 
 
 def instead(one: Beside, other: str) -> str:
-    """What a change of plan would be, beside the button for it. ``other`` is what is subscribed to now."""
+    """What a change of plan would do, next to its button. ``other`` is the current subscription."""
     if one.relation is Relation.CONTAINED:
-        return f"You have all of this already, with {other}. You can change your plan to it."
+        return f"You already have all of this with {other}. You can still change your plan to it."
     return f"You subscribe to {other}: this changes your plan, so that you do not pay for both."
 
 
-# By how what is bought stands to the product of a subscription, and by what is so: the first entry that fits counts.
+# By the relation of what is bought to the product of a subscription, and by facts: the first entry that fits is used.
 BESIDE_ONCE: Mapping[Relation, Mapping[str, str]] = {
     Relation.CONTAINS: {
-        "ends": "{wanted} gives for good all that your subscription to {other} does. That ends on {ends:day} anyway.",
-        "to_mend ends_itself": "{wanted} gives for good all that your subscription to {other} does. Once it is paid,"
-        " that subscription ends by itself on {period_end:day}. What is owed for it may be collected until then.",
-        "same ends_itself": "You subscribe to {other}. Once you have paid for it for good, the subscription ends by"
-        " itself on {period_end:day}, and nothing more is charged for it.",
-        "ends_itself": "{wanted} gives for good all that your subscription to {other} does. Once it is paid, that"
-        " subscription ends by itself on {period_end:day}, and nothing more is charged for it.",
-        "": "{wanted} gives for good all that your subscription to {other} does. That subscription goes on all the"
-        " same: end it under Manage billing on your account, or you pay for both.",
+        "ends": "{wanted} gives for good everything that your subscription to {other} does. That subscription ends on"
+        " {ends:day} anyway.",
+        "to_mend ends_itself": "{wanted} gives for good everything that your subscription to {other} does. Once it is"
+        " paid, that subscription ends automatically on {period_end:day}. The amount due for it may be collected until"
+        " then.",
+        "same ends_itself": "You subscribe to {other}. Once you have paid for it for good, the subscription ends"
+        " automatically on {period_end:day}, and nothing more is charged for it.",
+        "ends_itself": "{wanted} gives for good everything that your subscription to {other} does. Once it is paid,"
+        " that subscription ends automatically on {period_end:day}, and nothing more is charged for it.",
+        "": "{wanted} gives for good everything that your subscription to {other} does. That subscription continues"
+        " anyway: end it under Manage billing on your account, or you pay for both.",
     },
     Relation.CONTAINED: {
-        "ends": "Your subscription to {other} gives you all of this already, until it ends on {ends:day}.",
-        "": "Your subscription to {other} gives you all of this already, and more. It goes on beside what you buy now.",
+        "ends": "Your subscription to {other} already gives you all of this, until it ends on {ends:day}.",
+        "": "Your subscription to {other} already gives you all of this, and more. It continues in addition to what you"
+        " buy now.",
     },
     Relation.OVERLAPS: {
-        "": "Your subscription to {other} gives you a part of this already ({shared}). It goes on beside what you buy"
-        " now.",
+        "": "Your subscription to {other} already gives you a part of this ({shared}). It continues in addition to what"
+        " you buy now.",
     },
 }
 BESIDE_SUBSCRIBING: Mapping[Relation, Mapping[str, str]] = {
     Relation.CONTAINS: {
-        "ends": "{wanted} gives all that your subscription to {other} does, which ends on {ends:day}. If you subscribe"
-        " now, you pay for both until then. To change your plan instead, let that subscription go on first, under"
+        "ends": "{wanted} gives everything that your subscription to {other} does, which ends on {ends:day}. If you"
+        " subscribe now, you pay for both until then. To change your plan instead, first resume that subscription under"
         " Manage billing on your account.",
-        "": "{wanted} gives all that your subscription to {other} does. If you subscribe, you pay for both.",
+        "": "{wanted} gives everything that your subscription to {other} does. If you subscribe, you pay for both.",
     },
     Relation.CONTAINED: {
-        "ends": "Your subscription to {other} gives you all of this already, until it ends on {ends:day}. If you"
+        "ends": "Your subscription to {other} already gives you all of this, until it ends on {ends:day}. If you"
         " subscribe now, you pay twice until then.",
-        "": "Your subscription to {other} gives you all of this already. If you subscribe, you pay twice.",
+        "": "Your subscription to {other} already gives you all of this. If you subscribe, you pay twice.",
     },
     Relation.OVERLAPS: {
-        "": "Your subscription to {other} gives you a part of this already ({shared}). If you subscribe, you pay for"
+        "": "Your subscription to {other} already gives you a part of this ({shared}). If you subscribe, you pay for"
         " both.",
     },
 }
@@ -96,7 +99,7 @@ BESIDE_SUBSCRIBING: Mapping[Relation, Mapping[str, str]] = {
 def beside(
     one: Beside, advice: Advice, *, wanted: str, other: str, period_end: int | None, shared: Iterable[str]
 ) -> str:
-    """What a subscription means for what is bought beside it. ``wanted`` and ``other`` are the products' names.
+    """What a subscription means for another purchase. ``wanted`` and ``other`` are the products' names.
 
     ``period_end`` is in Unix seconds; ``shared`` are the features that both unlock.
     """

@@ -10,8 +10,8 @@ UNKNOWN_PRICE_REMEDY = "Add the price to a product of the catalog, or change the
 REMEDIES = {
     Code.UNKNOWN_PRICE: UNKNOWN_PRICE_REMEDY,
     Code.OTHER_PRICES: UNKNOWN_PRICE_REMEDY,
-    Code.WRITTEN: UNKNOWN_PRICE_REMEDY,  # all that was remarked before there were codes
-    Code.NOT_FINALIZED: "Mend at the provider what it says, then have the invoice finalized there.",
+    Code.WRITTEN: UNKNOWN_PRICE_REMEDY,  # all remarks from before there were codes
+    Code.NOT_FINALIZED: "Fix the problem at the provider, then have the invoice finalized there.",
     Code.PAID_AFTER_END: "Refund it at the provider, or: tollkeeper grant {person} {product} --until DATE --note WHY",
     Code.SUBSCRIPTION_DISPUTED: "To end the subscription: tollkeeper end {source} --note WHY",
 }
@@ -33,8 +33,8 @@ def remedy(reason: Reason, *, person: str, product: str, source: str) -> str:
 
 
 def undo_or_give(one: Noted, person: str, product: str | None, likely: str) -> str:
-    """What an operator can do about money that gave no access: have it follow the provider; or, if it is not what was
-    ordered, grant something for it. ``likely`` is the product where none is known.
+    """What an operator can do about money that gave no access: adopt it; or, if it is not what was
+    ordered, grant something for it. ``likely`` is the product to suggest if none is known.
     """
     if one.verdict is Verdict.UNCLAIMED:
         which = "" if product else f" --product {likely}"
@@ -45,5 +45,5 @@ def undo_or_give(one: Noted, person: str, product: str | None, likely: str) -> s
 
 
 def undo(recurring: bool) -> str:
-    """What an operator can do about money that is to go back."""
+    """What an operator can do about money that should be refunded."""
     return "End and refund it" if recurring else "Refund it"

@@ -1,4 +1,4 @@
-"""Each reason in words for the visitor whom it is about."""
+"""Each reason in words for the visitor that it is about."""
 
 from collections.abc import Mapping
 
@@ -7,16 +7,16 @@ from tollkeeper.wording.forms import Variants, facts_of, filled, fitting
 from tollkeeper.wording.operators import sentence
 
 # For visitors: a word or two, and a sentence. ``lapsed``: it gives no access (any more), though it was granted.
-LOOK = ("No access", "We have to look at this payment ourselves. Please write to us.")
+LOOK = ("No access", "We need to check this payment ourselves. Please write to us.")
 
 
-LAPSED = ("No access", "It should have been renewed, but we heard nothing of that by {granted_until:day}.")
+LAPSED = ("No access", "It should have been renewed, but we had no news of a renewal by {granted_until:day}.")
 
 
 BOUGHT_FOR_GOOD = (
     "Ending",
-    "{kind} until {ends:day}, when it ends by itself, for you bought for good what it gives. Nothing more will be"
-    " charged.",
+    "{kind} until {ends:day}, when it ends automatically, because you bought for good what it gives. Nothing more"
+    " will be charged.",
 )
 
 
@@ -28,7 +28,9 @@ OVER = ("Ended", "Ended on {ends:day}.")
 
 VISITORS: Mapping[Code, Variants] = {
     Code.PAID: {"": ("Yours", "{sentence}")},
-    Code.PROCESSING: {"": ("Under way", "The payment is still being processed. Access arrives by itself.")},
+    Code.PROCESSING: {
+        "": ("Processing", "The payment is still being processed. You get access as soon as it succeeds.")
+    },
     Code.NOT_PAID: {"": ("Not paid", "The payment did not succeed, and nothing was charged.")},
     Code.REFUNDED: {
         "part": ("Refunded in part", "{refunded:money} of {amount:money} was refunded, so access ended."),
@@ -52,11 +54,11 @@ VISITORS: Mapping[Code, Variants] = {
     },
     Code.SUBSCRIBED: {
         "lapsed ends": OVER,
-        "lapsed paused": ("Paused", "It was paid until {until:day}. No payments are asked for since."),
+        "lapsed paused": ("Paused", "It was paid until {until:day}. No payments have been collected since."),
         "lapsed": LAPSED,
         "ended_for": BOUGHT_FOR_GOOD,
         "ends": CANCELED,
-        "paused": ("Paused", "Paid until {until:day}. No payments are asked for from then on."),
+        "paused": ("Paused", "Paid until {until:day}. No payments are collected after that."),
         "": ("Active", "Next payment on {until:day}."),
     },
     Code.TRIAL: {
@@ -66,13 +68,13 @@ VISITORS: Mapping[Code, Variants] = {
         "ends": CANCELED,
         "cardless": (
             "Free trial",
-            "Free until {until:day}. It goes on from then if you have added a card, and ends if not.",
+            "Free until {until:day}. It continues after that if you have added a card, and ends if not.",
         ),
         "": ("Free trial", "Free until {until:day}. First payment on {until:day}."),
     },
     Code.RENEWING: {
         "lapsed": LAPSED,
-        "": ("Active", "Your payment for the time from {since:day} on is on its way to us."),
+        "": ("Active", "Your payment for the period from {since:day} is on its way to us."),
     },
     Code.RENEWAL_FAILED: {
         "lapsed first": ("Payment failed", "Your first payment failed, and access ended on {granted_until:day}."),
@@ -87,16 +89,16 @@ VISITORS: Mapping[Code, Variants] = {
     Code.PERIOD_NOT_PAID: {
         "credited lapsed": ("Payment failed", "Your change of plan was not paid. Access ended on {granted_until:day}."),
         "credited": ("Payment failed", "Your change of plan was not paid. Access until {until:day}."),
-        "lapsed": ("Not paid", "The present period is not paid, and access ended on {granted_until:day}."),
-        "": ("Not paid", "The present period is not paid yet. Access until {until:day}."),
+        "lapsed": ("Not paid", "The current period is not paid, and access ended on {granted_until:day}."),
+        "": ("Not paid", "The current period is not paid yet. Access until {until:day}."),
     },
     Code.COLLECTION_PAUSED: {"": ("Paused", "Its payments are paused, and this period is not paid.")},
     Code.FIRST_PAYMENT_MISSING: {"": ("On hold", "Its first payment has not been made.")},
     Code.FIRST_PAYMENT_FAILED: {"": ("On hold", "Its first payment has failed.")},
-    Code.ON_HOLD: {"": ("On hold", "Its payments failed, and it is on hold until what is owed is paid.")},
-    Code.NO_CARD: {"": ("On hold", "Its trial ended without a card, and it is on hold until there is one.")},
+    Code.ON_HOLD: {"": ("On hold", "Its payments failed, and it is on hold until the amount due is paid.")},
+    Code.NO_CARD: {"": ("On hold", "Its trial ended without a card, and it is on hold until a card is added.")},
     Code.ENDED: {"": ("Ended", "Ended on {at:day}.")},
-    Code.NEVER_BEGUN: {"": ("Ended", "Its first payment was never made, and the time for it is over.")},
+    Code.NEVER_BEGUN: {"": ("Ended", "Its first payment was not made in time.")},
     Code.OPERATOR_GRANTED: {"": ("Yours", "Given to you by the people who run this site: {note:stopped}")},
     Code.OPERATOR_REVOKED: {"": ("No access", "Ended by the people who run this site. Please write to them.")},
     Code.ACCOUNT_DELETED: {"": ("Ended", "The account was deleted.")},
@@ -111,7 +113,7 @@ VISITORS: Mapping[Code, Variants] = {
 def for_visitor(
     reason: Reason, *, until: int | None = None, lapsed: bool = False, cardless: bool = False
 ) -> tuple[str, str]:
-    """A reason for whom it is about: in a word or two, and in a sentence.
+    """A reason for the visitor it is about: in a word or two, and in a sentence.
 
     ``until`` (Unix seconds) is when the access ends, or ended. ``lapsed``: it gives none, though it was granted.
     ``cardless``: a trial was begun without a card.

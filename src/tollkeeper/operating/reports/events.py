@@ -59,7 +59,7 @@ async def with_progress(asking: AsyncIterator[tuple[int, Reconciliation]]) -> As
 
 
 def reconciled_in_words(everything: Sequence[Reconciliation]) -> None:
-    """What changed, and of whom the provider could not be asked."""
+    """What changed, and about whom the provider could not be asked."""
     for done in everything:
         name = f"{done.person.name} ({done.person.id})"
         for entry in done.changes:

@@ -55,7 +55,7 @@ def listed_json(one: Listed) -> dict[str, Any]:
 
 
 def explanation_in_words(explained: Explanation, catalog: Catalog) -> None:
-    """The answers first, then what they rest on."""
+    """The answers first, then the evidence."""
     person = explained.person
     say(f"{person.name}  {person.email or 'no e-mail address'}  {person.id}")
     say(f"First here on {day(person.created_at)}; signs in with {', '.join(explained.issuers) or 'nothing'}.\n")
@@ -65,9 +65,9 @@ def explanation_in_words(explained: Explanation, catalog: Catalog) -> None:
         say(remark)
     say("")
     if explained.trouble is not None:
-        say(f"The provider could not be asked ({explained.trouble}), so this is what is kept here.\n", style="red")
+        say(f"The provider could not be asked ({explained.trouble}), so this is what is stored here.\n", style="red")
     if explained.outdated:
-        say(f"The provider says otherwise by now: run `tollkeeper reconcile {person.id}`.\n", style="red")
+        say(f"The provider now says something different: run `tollkeeper reconcile {person.id}`.\n", style="red")
     section("To look at", CASE_COLUMNS, [case_row(one) for one in cases_of(explained, catalog)])
     told = TOLD_NOW if explained.trouble is None else TOLD_LAST
     section(told, PAYMENT_COLUMNS, [_payment_row(one) for one in explained.payments])
@@ -247,7 +247,7 @@ def found_json(found: Found) -> dict[str, Any]:
 
 
 def revoked_in_words(found: Found, ended: Sequence[Grant]) -> None:
-    """Whom the command found, what they may use no longer, and which money is still here."""
+    """Whom the command found, what they may no longer use, and which money was not refunded."""
     person = found.person
     say(found.sentence)
     say(f"{person.name} ({person.id}) does not hold {ended[0].product} any more.")

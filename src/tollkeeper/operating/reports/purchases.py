@@ -72,14 +72,17 @@ def dismissed_in_json(done: Sequence[Noted], note: str) -> None:
 
 
 def adopted_in_words(done: Adopted) -> None:
-    """What was tied to whom, and what comes of it."""
+    """What was assigned to whom, and the result."""
     person, found = done.whom.person, done.found
     say(done.whom.sentence)
-    say(f"{found.payment} is tied to {person.name} ({person.id}), and follows the provider from now on.")
+    say(f"{found.payment} is assigned to {person.name} ({person.id}), and follows the provider from now on.")
     if done.trouble is None:
         say(f"{found.product or ''}: {found.verdict.value}. {sentence(found.reason)}")
     else:
-        say(f"The provider could not be asked ({done.trouble}). It will be again, or: tollkeeper reconcile {person.id}")
+        say(
+            f"The provider could not be asked ({done.trouble}). It will be asked again. To ask now:"
+            f" tollkeeper reconcile {person.id}"
+        )
 
 
 def adopted_in_json(done: Adopted) -> None:

@@ -9,16 +9,16 @@ DONE = {"make": "made", "change": "changed"}
 
 
 def set_up_in_words(done: SetUp, provider: ProviderKind, *, dry_run: bool) -> None:
-    """What was made, what to set, and what else to know."""
+    """What was created, what to set, and what else to know."""
     say(f"{provider.facts.title} account {done.account}, {'live' if done.live else 'test'} mode\n", style="bold")
     for step in done.steps:
         verb = f"would {step.action}" if dry_run else DONE[step.action]
         say(f"  {verb} {step.what}  {step.words}{'' if step.id is None else f'  {step.id}'}")
     if done.trouble is None:
-        say("" if done.steps else "Everything is there already: nothing was changed.\n", style="green")
+        say("" if done.steps else "Everything is already there: nothing was changed.\n", style="green")
     else:
         say(f"{done.trouble}\n", style="red")
-        say("Mend that, then say it again: what is made is found, and nothing is made twice.\n")
+        say("Fix that, then run the command again: it finds what was created, and creates nothing twice.\n")
     if dry_run and done.steps:
         say("Nothing was changed: this is what would be done without --dry-run.\n")
     for notice in done.notices:
@@ -34,7 +34,7 @@ def _settings_in_words(done: SetUp, provider: ProviderKind) -> None:
     for key, settings in changed.items():
         say("\n".join([f"[products.{key}]", *(f"{name} = {json.dumps(ids)}" for name, ids in settings.items()), ""]))
     if done.webhook_secret is not None:
-        say(f"In .env, or where you keep secrets. {provider.facts.title} tells this once:\n", style="bold")
+        say(f"In .env, or where you keep secrets. {provider.facts.title} shows this only once:\n", style="bold")
         say(f"{provider.webhook_secret}={done.webhook_secret}\n")
     if done.trouble is None and (changed or done.webhook_secret):
         say("Then: tollkeeper check")

@@ -19,7 +19,7 @@ WIDTH = 300
 
 def tell_more(more: bool) -> None:
     if more:
-        say("There are more: raise --limit, or ask for less.")
+        say("There are more: raise --limit, or narrow the search.")
 
 
 def section(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | None]]) -> None:

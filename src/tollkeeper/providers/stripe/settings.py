@@ -26,14 +26,14 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "STRIPE_PUBLIC",
         matching(r"pk_(?:test|live)_[A-Za-z0-9_]+", "is not a publishable key of Stripe"),
-        "Stripe's publishable key. Hosted checkout does without; if set, it must be in the mode of STRIPE_API_KEY.",
+        "Stripe's publishable key. Hosted checkout does not need it. If set, it must be in the mode of STRIPE_API_KEY.",
         "pk_test_...",
     ),
     Setting(
         "STRIPE_WEBHOOK_SECRET",
         matching(r"whsec_[A-Za-z0-9+/=_-]+", "is not a webhook secret, which starts with whsec_"),
         "Signing secrets of the webhook endpoint. Without one there is no webhook address, "
-        "and polling alone brings events.",
+        "and events arrive only by polling.",
         "whsec_...",
         many=True,
         secret=True,
@@ -41,7 +41,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "STRIPE_AUTOMATIC_TAX",
         flag,
-        "Let Stripe Tax compute tax at checkout. It must be turned on in Stripe's dashboard first.",
+        "Let Stripe Tax compute tax at checkout. Turn on Stripe Tax in Stripe's dashboard first.",
         "true",
         default="false",
     ),
