@@ -38,11 +38,11 @@ SETUP_EXAMPLES = "\n\n".join(
 
 LIVE_NOT_SAID = (
     "{key} is a live key: this would set up the account that takes real money. Add --live if you mean that,"
-    " with --dry-run to look first, or use a test key. Stripe was not called, and nothing was changed."
+    " with --dry-run to look first, or use a test key. The provider was not called, and nothing was changed."
 )
 
 
-NOT_LIVE = "You used --live, but {key} is a test key. Stripe was not called, and nothing was changed."
+NOT_LIVE = "You used --live, but {key} is a test key. The provider was not called, and nothing was changed."
 
 
 @app.command(epilog="Example: tollkeeper check --json")
@@ -157,7 +157,7 @@ def set_up_command(provider: ProviderKind) -> None:
         f"Create at {title} what tollkeeper.toml sells, and say which settings to use.",
         "Products, prices, the webhook endpoint, the billing portal's configuration.",
         "It uses what is there already: running it again changes nothing.",
-        f"Nothing is ever deleted or archived at {title}, nor written to disk here.",
+        f"It never deletes or archives anything at {title}, and writes nothing to disk here.",
     ]
     setup.command(provider.name, help="\n\n".join(about), epilog=SETUP_EXAMPLES.format(name=provider.name))(set_up)
 
