@@ -10,6 +10,7 @@ served.
 
 import asyncio
 import random as chance
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -91,8 +92,9 @@ class Budget:
             free_at = min(free_at, max(own, whole))
         return max(free_at, line.paused_until) - _now()
 
-    def refused(self, retry_after: float = 0) -> None:
-        """A request was answered with 429: begin no other for ``retry_after`` seconds, and some more.
+    def refused(self, retry_after: str = "") -> None:
+        """A request was answered with 429: begin no other for as many seconds as the ``Retry-After`` header says, and
+        some more. A date there (RFC 9110, section 10.2.3) counts as nothing: only proxies send one.
 
         That is anything up to a pause that doubles each time, background work's the longer one ("full jitter",
         https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
@@ -101,7 +103,7 @@ class Budget:
         first = now >= self._people.paused_until  # and not one more of those that were under way together
         jitter = self._random() if first else 0
         for line in (self._people, self._background):
-            line.paused_until = max(line.paused_until, now + min(retry_after, LONGEST) + jitter * line.pause)
+            line.paused_until = max(line.paused_until, now + min(_seconds(retry_after), LONGEST) + jitter * line.pause)
             if first:
                 line.pause = min(line.pause * 2, line.longest_pause)
 
@@ -118,3 +120,7 @@ def _free_at(begun: deque[float], share: int) -> float:
 
 def _now() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _seconds(retry_after: str) -> float:
+    return float(retry_after) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", retry_after) else 0

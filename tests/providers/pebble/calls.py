@@ -1,7 +1,6 @@
 """One call to Pebble's API within the budget and the time limit, and what its refusals mean."""
 
 import asyncio
-import re
 import time
 from typing import Any
 
@@ -79,7 +78,7 @@ class Calls:
             if answer.status_code != 429:
                 self._budget.answered()
                 return answer
-            self._budget.refused(_seconds(answer.headers.get("Retry-After", "")))
+            self._budget.refused(answer.headers.get("Retry-After", ""))
 
     async def _timed(self, call: str, told: dict[str, Any]) -> httpx2.Response:
         began, status = time.perf_counter(), None
@@ -92,10 +91,6 @@ class Calls:
 
     async def close(self) -> None:
         await self._http.aclose()
-
-
-def _seconds(retry_after: str) -> float:
-    return float(retry_after) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", retry_after) else 0
 
 
 def _read(answer: httpx2.Response) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The SDK's transport within a budget: every request takes its turn, and one that came too soon is made again."""
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -37,7 +36,7 @@ class Paced(stripe.HTTPClient):
             if answer[1] != 429:
                 self._budget.answered()
                 return answer
-            self._budget.refused(_seconds(answer[2].get("Retry-After", "")))
+            self._budget.refused(answer[2].get("Retry-After", ""))
 
     async def _timed(self, request: Awaitable[Answer]) -> Answer:
         began, status = time.perf_counter(), None
@@ -48,8 +47,3 @@ class Paced(stripe.HTTPClient):
         finally:
             self._asked(status, time.perf_counter() - began)
         return answer
-
-
-def _seconds(retry_after: str) -> float:
-    """Stripe gives seconds; a proxy may give a date (RFC 9110, 10.2.3), which is not worth its rules here."""
-    return float(retry_after) if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", retry_after) else 0
