@@ -172,7 +172,9 @@ async def _put_off(services: Services, kept: Iterable[KeptEvent], error: str) ->
 async def _outcome(services: Services, realm: Realm, subject: Subject, kept: Sequence[KeptEvent]) -> str:
     evidence = ", ".join(one.event.id for one in kept)
     if isinstance(subject, OfStranger):
-        found = await look_at(services, realm, subject.source, evidence=evidence)
-        return found.verdict.value if found else "no purchase"
+        for source in dict.fromkeys([*(one.event.object_id for one in kept), subject.source]):
+            if found := await look_at(services, realm, source, evidence=evidence):
+                return found.verdict.value
+        return "no purchase"
     done = await reconcile(services, subject.customer, evidence=evidence)
     return f"{done.changes} changed"
