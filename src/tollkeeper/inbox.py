@@ -153,7 +153,9 @@ async def _put_off(books: Books, kept: Iterable[KeptEvent], error: str) -> None:
 async def _outcome(books: Books, realm: Realm, subject: Customer | str, kept: Sequence[KeptEvent]) -> str:
     evidence = ", ".join(one.event.id for one in kept)
     if isinstance(subject, str):
-        found = await look_at(books, realm, subject, evidence=evidence)
-        return found.verdict.value if found else "no purchase"
+        for source in dict.fromkeys([*(one.event.object_id for one in kept), subject]):
+            if found := await look_at(books, realm, source, evidence=evidence):
+                return found.verdict.value
+        return "no purchase"
     done = await reconcile(books, subject, evidence=evidence)
     return f"{done.changes} changed"

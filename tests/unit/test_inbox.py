@@ -118,6 +118,16 @@ async def test_of_an_event_of_nobody_the_provider_is_asked_what_was_bought(
     assert (await rows(database))["evt_1"][:3] == (1000, "no purchase", None)
 
 
+async def test_what_an_event_is_about_is_asked_for_before_its_payment_and_once_for_all(database: Database) -> None:
+    """A refund may come before its payment is known here: then the payment leads to the purchase."""
+    for number, object_id in enumerate(("re_1", "cs_1")):
+        event = Event(REALM, f"evt_{number}", "refund.created", 1, object_id, "cus_of_nobody", True, "pi_1")
+        await database.write(events.keep, event, 1000)
+    provider = Provider()
+    await round_at(database, provider)
+    assert provider.asked == ["re_1", "cs_1", "pi_1"]
+
+
 async def test_an_event_claimed_by_a_process_that_died_is_claimed_again(database: Database) -> None:
     await with_customers(database, "cus_1")
     await keep(database, "evt_1", "cus_1")

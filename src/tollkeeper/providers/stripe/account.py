@@ -285,8 +285,9 @@ class StripeProvider:
             async with self._calling() as client:
                 if source.startswith("sub_"):
                     return await _subscription(client, source)
-                checkout = await _checkout_of(client, source) if source.startswith("pi_") else source
-                return await _gone_through(client, checkout) if checkout.startswith(CHECKOUT) else None
+                if source.startswith("pi_"):
+                    return await _paid_for(client, source)
+                return await _gone_through(client, source) if source.startswith(CHECKOUT) else None
         except ProviderMissing:
             return None
 
@@ -408,15 +409,18 @@ def advised(advice: str) -> Iterator[None]:
         raise
 
 
-async def _checkout_of(client: "stripe.StripeClient", payment: str) -> str:
-    """The checkout session that a payment was made in; empty if none. https://docs.stripe.com/api/checkout/sessions/list"""
-    found = await ask(client, "get", SESSIONS, payment_intent=payment)
-    return str(found["data"][0]["id"]) if found["data"] else ""
-
-
 async def _gone_through(client: "stripe.StripeClient", checkout_id: str) -> Purchase | Subscription | None:
     """What a checkout session led to. https://docs.stripe.com/api/checkout/sessions/retrieve"""
-    session = await ask(client, "get", path(SESSIONS, checkout_id), expand=list(BOUGHT))
+    return await _led_to(client, await ask(client, "get", path(SESSIONS, checkout_id), expand=list(BOUGHT)))
+
+
+async def _paid_for(client: "stripe.StripeClient", payment: str) -> Purchase | Subscription | None:
+    """What a payment was for, if it was made in a checkout. https://docs.stripe.com/api/checkout/sessions/list"""
+    found = await ask(client, "get", SESSIONS, payment_intent=payment, expand=[f"data.{part}" for part in BOUGHT])
+    return await _led_to(client, found["data"][0]) if found["data"] else None
+
+
+async def _led_to(client: "stripe.StripeClient", session: Mapping[str, Any]) -> Purchase | Subscription | None:
     if is_purchase(session):
         return await purchase_of(client, session)
     begun = session["subscription"] if (session["mode"], session["status"]) == ("subscription", "complete") else None
