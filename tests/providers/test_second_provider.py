@@ -304,8 +304,8 @@ def test_whoever_buys_it_all_for_good_has_their_subscription_ended(quick_shop: S
     browser = quick_shop.buyer_of("weekly")
     (one,) = quick_shop.world.pebble.memberships.values()
     told = quick_shop.order(browser, "for_good")
-    assert "Go on to pay" in told.text
-    page = browser.submit(told, "Go on to pay").headers["Location"]
+    assert "Continue to payment" in told.text
+    page = browser.submit(told, "Continue to payment").headers["Location"]
     browser.get(quick_shop.world.pay(page))
     assert eventually(lambda: one.over_at == one.ends)
     assert one.marks["ended_for"] == page.rsplit("/", 1)[1]
