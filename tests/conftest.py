@@ -86,7 +86,7 @@ def _is_long(item: pytest.Item) -> bool:
     if place.startswith(LONG):
         return True
     given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    return given.get("engine") == "postgresql" and not place.startswith(ABOUT_THE_DATABASE)
+    return "postgresql" in given.values() and not place.startswith(ABOUT_THE_DATABASE)
 
 
 def _rank(item: pytest.Item) -> int:

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -87,8 +88,9 @@ def is_for_people(text: str) -> bool:
     )
 
 
-def found() -> set[tuple[str, str]]:
-    return {(name, text) for name, tree in modules().items() for text in texts(tree) if is_for_people(text)}
+@cache
+def found() -> frozenset[tuple[str, str]]:
+    return frozenset((name, text) for name, tree in modules().items() for text in texts(tree) if is_for_people(text))
 
 
 def test_sentences_about_money_and_access_stand_in_the_wording_rooms_alone() -> None:
