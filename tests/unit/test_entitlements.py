@@ -748,6 +748,8 @@ def cases(draw: st.DrawFn) -> tuple[list[Purchase], dict[str, Order]]:
 buyers = st.builds(lambda realm, person: replace(CUSTOMER, realm=realm, person_id=person), realms, people)
 
 
+# The tables above reach every line. To note them here too would take ten times as long.
+@pytest.mark.no_cover
 @settings(max_examples=500)
 @given(case=cases(), customer=st.just(CUSTOMER) | buyers, policy=st.just(Policy()) | policies)
 @example(case=([PURCHASE], {"ord_1": ORDER}), customer=CUSTOMER, policy=Policy())

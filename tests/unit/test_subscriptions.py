@@ -757,6 +757,8 @@ def _moved(one: Invoice, now_disputed: Dispute, earlier: Dispute, back: int) -> 
     return replace(one, dispute=now_disputed, refunded=back)
 
 
+# The rows above reach every line. To note them here too would take ten times as long.
+@pytest.mark.no_cover
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("before", BEFORE)
 @pytest.mark.parametrize("present", PRESENT)
