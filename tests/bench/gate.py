@@ -294,9 +294,9 @@ def signed_events(number: int, count: int, secret: str) -> Iterator[str]:
 LAZY: Final = """
 import json, sys
 from pathlib import Path
-from tollkeeper import config
+from tollkeeper.config.load import load
 from tollkeeper.app import create_app
-create_app(config.load({}, Path()))
+create_app(load({}, Path()))
 print(json.dumps(sorted({"stripe", "authlib", "joserfc"} & sys.modules.keys())))
 """
 
