@@ -87,8 +87,6 @@ VISITORS: Mapping[Code, Variants] = {
         "": ("Payment failed", "Your change of plan was not paid. Access until {until:day}."),
     },
     Code.PERIOD_NOT_PAID: {
-        "credited lapsed": ("Payment failed", "Your change of plan was not paid. Access ended on {granted_until:day}."),
-        "credited": ("Payment failed", "Your change of plan was not paid. Access until {until:day}."),
         "lapsed": ("Not paid", "The current period is not paid, and access ended on {granted_until:day}."),
         "": ("Not paid", "The current period is not paid yet. Access until {until:day}."),
     },
