@@ -48,7 +48,12 @@ LONG = (
     "journeys/test_cards",
     "journeys/test_detours",
     "journeys/test_every_page",
+    "journeys/test_products",
+    "journeys/test_subscriptions",
     "journeys/test_tabs",
+    "proxies/test_in_a_browser",
+    "proxies/test_service_workers",
+    "sandbox/stripe/test_browser",
 )
 
 # What runs on PostgreSQL in the short lane too, since it is about the database itself. All else runs there in the long
