@@ -89,7 +89,7 @@ def debit(browser: Browser) -> None:
 
 def settled(site: Site) -> None:
     """Every event that has come is handled."""
-    eventually(lambda: all(row.handled_at for row in site.rows(events)))
+    eventually(lambda: all(row.handled_at for row in site.rows(events)), seconds=30)
 
 
 def sentence(site: Site, folder: Path, who: str) -> str:

@@ -304,7 +304,7 @@ def test_a11_a_changed_policy_acts_on_refunds_made_before_and_on_no_code_used_be
         complete_free(free, redeemed(free, checkout(free, "pro"), promotion_code(sandbox, 100)))
         refund(site, refunded, HALF)
         says(site, refunded, "Paid in full; 50 % has been refunded since, and access ends at 100 %.")
-        eventually(lambda: all(row.handled_at for row in site.rows(events)))
+        eventually(lambda: all(row.handled_at for row in site.rows(events)), seconds=30)
         assert refunded.enters()
         assert free.enters()
     toml.write_text(toml.read_text().replace("promotion_codes = true", "refund_revokes_from = 50"))
