@@ -214,6 +214,7 @@ def settings_for(app_url: str, sandbox: Account, database_url: str, **more: str)
     theirs = {
         "STRIPE_API_KEY": API_KEY,
         "STRIPE_API_BASE": sandbox.url,
+        "STRIPE_REQUESTS_PER_SECOND": "10000",  # a test that is about the limit sets it
         "STRIPE_WEBHOOK_SECRET": "" if "STRIPE_WEBHOOK_SECRET" in more else sandbox.webhook_secret(app_url),
         "PRODUCT_PRICE_ID": "" if "PRODUCT_PRICE_ID" in more else sandbox.price(),
     }

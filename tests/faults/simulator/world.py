@@ -43,7 +43,7 @@ from tollkeeper.model.people import Person
 from tollkeeper.operating import operators
 from tollkeeper.providers.budget import Budget
 from tollkeeper.providers.stripe.account import StripeProvider
-from tollkeeper.providers.stripe.facts import RATE
+from tollkeeper.providers.stripe.settings import RATE
 from tollkeeper.relations import surplus
 from tollkeeper.storage import customers, events, grants, polls, tables
 from tollkeeper_sandbox.stripe import StripeSandbox

@@ -13,7 +13,7 @@ from tollkeeper.settings.offers import NoOffer
 from tollkeeper.settings.parsers import flag, matching, origin
 
 # Requests a second.
-RATE = 50
+RATE = 1000
 
 FACTS = ProviderFacts(
     title="Pebble",

@@ -38,7 +38,7 @@ from tollkeeper.providers.stripe.events import (
     plain_id,
     verify,
 )
-from tollkeeper.providers.stripe.facts import FACTS, RATE
+from tollkeeper.providers.stripe.facts import FACTS
 from tollkeeper.providers.stripe.purchases import BOUGHT, checkout_of, is_purchase, price_of, purchase_of
 from tollkeeper.providers.stripe.settings import StripeSettings
 from tollkeeper.providers.stripe.setup_plan import PORTALS, portal_of
@@ -105,7 +105,7 @@ class StripeProvider:
         """
         self._settings = settings
         self._patience = patience
-        self._budget = budget or Budget(RATE)
+        self._budget = budget or Budget(settings.rate)
         self._asked = asked
         self._client: stripe.StripeClient | None = None
         self._http = http

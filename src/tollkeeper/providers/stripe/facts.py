@@ -5,11 +5,6 @@ import re
 from tollkeeper.errors import Obstacle
 from tollkeeper.providers.protocol import ProviderFacts
 
-# Stripe allows 100 requests a second in live mode and 25 in test mode, and 25 to any single endpoint in either mode
-# (https://docs.stripe.com/rate-limits). 20 is below the lowest of these, and five processes share one live account
-# without meeting its limit.
-RATE = 20
-
 FACTS = ProviderFacts(
     title="Stripe",
     # https://docs.stripe.com/payments/checkout/custom-success-page

@@ -8,11 +8,16 @@ from tollkeeper.errors import Fault
 from tollkeeper.model.selling import Offer
 from tollkeeper.settings import Setting
 from tollkeeper.settings.offers import NoOffer
-from tollkeeper.settings.parsers import flag, matching, origin
+from tollkeeper.settings.parsers import flag, matching, origin, whole
 from tollkeeper.words import DECIMALS
 
 CHECKOUT = "https://checkout.stripe.com"
 PORTAL = "https://billing.stripe.com"
+
+# Stripe allows 100 requests a second in live mode and 25 in test mode, and 25 to any single endpoint in either mode
+# (https://docs.stripe.com/rate-limits). 20 is below the lowest of these, and five processes share one live account
+# without meeting its limit.
+RATE = 20
 
 SETTINGS: tuple[Setting, ...] = (
     Setting(
@@ -58,6 +63,14 @@ SETTINGS: tuple[Setting, ...] = (
         "or https://checkout.stripe.com.",
         "https://checkout.example.com",
     ),
+    Setting(
+        "STRIPE_REQUESTS_PER_SECOND",
+        whole(2, 10_000),
+        "How many requests to Stripe each process may begin in one second. Stripe allows an account 100 in live mode "
+        "and 25 in test mode: lower it if you run more than five processes, raise it if Stripe raised your limit.",
+        "50",
+        default=str(RATE),
+    ),
 )
 
 # https://docs.stripe.com/currencies#presentment-currencies
@@ -94,6 +107,8 @@ class StripeSettings:
     api_base: str | None = None
     """Origin of another server that speaks Stripe's API; None for Stripe itself."""
     checkout_origin: str = CHECKOUT
+    rate: int = RATE
+    """How many requests may begin in one second."""
 
     @property
     def live(self) -> bool:
@@ -120,6 +135,7 @@ def read(values: Mapping[str, Any]) -> StripeSettings:
         automatic_tax=values["STRIPE_AUTOMATIC_TAX"],
         api_base=values["STRIPE_API_BASE"],
         checkout_origin=values["STRIPE_CHECKOUT_URL"] or values["STRIPE_API_BASE"] or CHECKOUT,
+        rate=values["STRIPE_REQUESTS_PER_SECOND"],
     )
 
 
