@@ -37,7 +37,8 @@ LONGEST = (
     "faults",
 )
 
-# The long lane, which `scripts/prove` runs: what takes minutes. The short lane, `scripts/test`, has all the rest.
+# The long lane, which `scripts/prove` runs: what takes minutes, what is mostly waiting, and what starts many processes
+# to show again what another test has shown. The short lane, `scripts/test`, has all the rest.
 LONG = (
     "faults/test_simulator_postgresql",
     "faults/test_simulator_sqlite",
@@ -54,11 +55,25 @@ LONG = (
     "proxies/test_in_a_browser",
     "proxies/test_service_workers",
     "sandbox/stripe/test_browser",
+    "faults/test_d_crash.py::test_d30_killed_in_the_middle_of_the_effect[sqlite-tollkeeper.storage.audit:record]",
+    "faults/test_d_crash.py::test_d31_",
+    "faults/test_e_provider.py::test_e36_people_who_wait",
+    "faults/test_e_provider.py::test_e37_",
+    "faults/test_f_database.py::test_f41_one_that_stays_busy",
+    "faults/test_f_database.py::test_f42_a_read_only_database",
+    "faults/test_k_subscriptions.py::test_k72_an_invoice_of_many_lines",
+    "faults/test_simulator.py::test_a_missing_rule_is_found",
+    "faults/test_simulator.py::test_a_plant_is_found",
+    "journeys/test_main_path.py::test_what_was_paid_outlives",
+    "proxies/test_section_l.py::test_l85_no_spelling_of_a_path_gets_past_its_feature[caddy]",
+    "test_demo.py::test_a_payment_whose_event_is_lost",
+    "test_demo.py::test_webhooks_follow",
+    "test_demo.py::test_when_time_is_moved",
 )
 
 # What runs on PostgreSQL in the short lane too, since it is about the database itself. All else runs there in the long
 # lane; and in the short one the simulator plays histories on both.
-ABOUT_THE_DATABASE = ("storage", "faults/test_c_", "faults/test_d_", "faults/test_f_", "faults/test_simulator")
+ABOUT_THE_DATABASE = ("storage", "faults/test_c_", "faults/test_f_", "faults/test_simulator")
 
 # Where it is noted which lines run: what must be covered in full is tested here. To note it makes a test take up to
 # three times as long.
@@ -66,12 +81,11 @@ COVERED = (
     "unit",
     "web",
     "storage",
-    "signin",
-    "providers",
     "library",
     "test_setup",
+    "providers/test_second_provider",
     "faults/test_b_",
-    "faults/test_f_",
+    "faults/test_f_database.py::test_f46_",
     "faults/test_h_",
     "faults/test_l_door",
 )
@@ -99,7 +113,8 @@ def _rank(item: pytest.Item) -> int:
 
 
 def _place(item: pytest.Item) -> str:
-    return item.path.relative_to(Path(__file__).parent).as_posix()
+    """The file below ``tests``, and the test."""
+    return f"{item.path.relative_to(Path(__file__).parent).as_posix()}::{item.name}"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -394,7 +394,9 @@ def test_k74_it_is_told_before_and_the_subscription_ends_by_itself(shop: Shop, t
     found = shop.sandbox.stripe.v1.subscriptions.retrieve(basic.id)
     assert found.cancel_at_period_end
     (row,) = rows_of_ending(shop, someone, basic.id)
-    assert (row.change, row.evidence.startswith("bought for good: cs_")) == ("shortened", True)
+    assert row.change == "shortened"
+    # The provider's event about it may have been handled first.
+    assert row.evidence.startswith(("bought for good: cs_", "evt_"))
     assert not [one for one in logs if one["event"] == "bought twice"]
     shop.pass_time(MONTH + 2 * HOUR)
     shop.sign_in_again(someone)

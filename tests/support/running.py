@@ -350,7 +350,7 @@ def newcomer(site: Site, name: str = "Nova Example") -> Browser:
     return browser
 
 
-def eventually(condition: Callable[[], T], seconds: float = 10) -> T:
+def eventually(condition: Callable[[], T], seconds: float = 30) -> T:
     """Wait until something holds."""
     end = time.monotonic() + seconds
     while not (found := condition()):
