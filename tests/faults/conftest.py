@@ -46,10 +46,13 @@ def leave_unpolled(database_url: str) -> None:
 
 
 NOBODYS_TURN = {
-    "sqlite": ["CREATE TRIGGER nobodys_turn BEFORE UPDATE ON polls BEGIN SELECT RAISE(IGNORE); END"],
+    "sqlite": [
+        f"CREATE TRIGGER nobodys_turn_to_{change} BEFORE {change} ON polls BEGIN SELECT RAISE(IGNORE); END"
+        for change in ("INSERT", "UPDATE")
+    ],
     "postgresql": [
         "CREATE FUNCTION nobodys_turn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$",
-        "CREATE TRIGGER nobodys_turn BEFORE UPDATE ON polls FOR EACH ROW EXECUTE FUNCTION nobodys_turn()",
+        "CREATE TRIGGER nobodys_turn BEFORE INSERT OR UPDATE ON polls FOR EACH ROW EXECUTE FUNCTION nobodys_turn()",
     ],
 }
 

@@ -1,6 +1,5 @@
 """What no event ever tells, the sweep finds out by asking (I6, I11; I60 for several processes)."""
 
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -9,33 +8,25 @@ import httpx2
 import pytest
 from sqlalchemy import Connection, update
 from structlog.testing import capture_logs
-from tests.faults.conftest import DAY, OpenSite
+from tests.faults.conftest import DAY, OpenSite, leave_unpolled
 from tests.support.running import Browser, Sandbox, Site, eventually, newcomer, running_sandbox, running_site
 
 from tollkeeper.billing.sweep import LEASE
 from tollkeeper.model.events import Event
 from tollkeeper.model.orders import Realm
-from tollkeeper.storage import events, polls
+from tollkeeper.storage import events
 from tollkeeper.storage.tables import audit, customers
 from tollkeeper.storage.tables import events as events_table
-from tollkeeper.storage.tables import polls as polls_table
 
 
 def realm_of(site: Site) -> Realm:
     return Realm("stripe", site.sandbox.stripe.v1.accounts.retrieve_current().id, live=False)
 
 
-def never_poll(site: Site) -> None:
-    """As if what happens from now on were older than all that the provider lists."""
-    eventually(lambda: site.rows(polls_table))
-    site.look(polls.claim, realm_of(site), int(time.time()) + 4000 * DAY, 0)
-
-
 @pytest.fixture
 def deaf(open_site: OpenSite) -> Any:
     """A site that hears of nothing: it has no webhook, and reads no list of events."""
     with open_site(STRIPE_WEBHOOK_SECRET="") as site:
-        never_poll(site)
         yield site
 
 
@@ -102,8 +93,8 @@ def swept(lines: list[Any]) -> Counter[str]:
 
 
 def test_e34_a_provider_that_does_not_tell_takes_nothing_away(database_url: str, tmp_path: Path) -> None:
+    leave_unpolled(database_url)
     with running_sandbox() as own, running_site(own, database_url, tmp_path, STRIPE_WEBHOOK_SECRET="") as site:
-        never_poll(site)
         payer = newcomer(site)
         payer.follow(payer.pay())
         assert payer.enters()

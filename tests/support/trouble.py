@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import LiteralString
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -60,8 +60,17 @@ def locked(database_url: str, mode: LiteralString = "SHARE") -> Iterator[None]:
             yield
     else:
         with psycopg.connect(database_url) as other:
-            other.execute(sql.SQL("LOCK TABLE {} IN {} MODE").format(sql.SQL(", ").join(TABLES), sql.SQL(mode)))
+            _lock(other, sql.SQL("LOCK TABLE {} IN {} MODE").format(sql.SQL(", ").join(TABLES), sql.SQL(mode)))
             yield
+
+
+def _lock(conn: "psycopg.Connection[Any]", locking: sql.Composed) -> None:
+    """Lock, again if the app was using the tables in another order."""
+    try:
+        conn.execute(locking)
+    except psycopg.errors.DeadlockDetected:
+        conn.rollback()
+        _lock(conn, locking)
 
 
 @contextmanager

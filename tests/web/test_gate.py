@@ -16,7 +16,7 @@ from tests.web.conftest import OpenSite
 from tests.web.test_headers import ALIKE, PUBLIC, BehindTls, cookies, flags
 
 from tollkeeper.gate.door import cookie_in
-from tollkeeper.web.gate import field_value
+from tollkeeper.web.gate import field_value, groups
 
 BROWSER = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Mode": "navigate"}
 PROGRAM = {"Accept": "application/json"}
@@ -87,6 +87,10 @@ def test_without_a_verified_address_the_header_is_empty(mall: Site) -> None:
     answer = ask(browser, "/gate")
     assert (answer.status_code, answer.headers["Remote-Groups"]) == (200, "dashboard,reports")
     assert answer.headers["Remote-Email"] == ""
+
+
+def test_groups_are_named_in_alphabetical_order() -> None:
+    assert groups(frozenset({"reports", "archive", "dashboard"})) == b"archive,dashboard,reports"
 
 
 @given(text=st.text(max_size=50))
