@@ -162,7 +162,7 @@ class AlreadyHeld(TollkeeperError):
     """The person holds the product, so there is nothing to buy."""
 
 
-class NeedsMending(TollkeeperError):
+class SubscriptionNeedsAction(TollkeeperError):
     """The person has a subscription to the product that is not over, but gives no access.
 
     It is to be mended, or ended, before there is anything to buy. ``product`` is the key of the product.

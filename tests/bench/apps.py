@@ -34,7 +34,7 @@ async def raw_hello(scope: Scope, receive: Receive, send: Send) -> None:
 async def serve(app: ASGIApp, port: int) -> None:
     servers = server.Servers()
     await servers.start(server.Listener(app, server.listen("127.0.0.1", port)))
-    await servers.until_told()
+    await servers.until_stopped()
     await servers.stop()
 
 

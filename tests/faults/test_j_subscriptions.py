@@ -10,7 +10,7 @@ from tests.faults.subscribing import DAY, GRACE, HOUR, RENEWED, WEEK, Shop, open
 from tollkeeper.billing.checkout import Completed
 from tollkeeper.billing.entitlements import LATE
 from tollkeeper.billing.sweep import sweep
-from tollkeeper.errors import AlreadyHeld, NeedsMending, Refused
+from tollkeeper.errors import AlreadyHeld, SubscriptionNeedsAction, Refused
 from tollkeeper.model.access import Verdict
 from tollkeeper.model.orders import OrderState
 from tollkeeper.operating import operators
@@ -60,7 +60,7 @@ async def test_j02_a_renewal_that_fails_leads_through_the_grace_to_suspension_un
     await shop.hear()
     assert (await shop.found(person)).until == failed.until
     assert await shop.held(person) == []
-    with pytest.raises(NeedsMending) as refused:
+    with pytest.raises(SubscriptionNeedsAction) as refused:
         await shop.page(person)
     assert refused.value.product == "pro"
     shop.world.let_renewals(subscription, succeed=True)
@@ -168,7 +168,7 @@ async def test_j07_what_goes_back_of_this_period_ends_access_until_the_next_is_p
     shop.world.refund(grant.reference, 900)
     await shop.hear()
     assert (await shop.held(person), (await shop.found(person)).verdict) == ([], Verdict.REVOKED)
-    with pytest.raises(NeedsMending):
+    with pytest.raises(SubscriptionNeedsAction):
         await shop.page(person)
     shop.world.pass_time(RENEWED)
     await shop.hear()
@@ -375,7 +375,7 @@ async def test_j13_what_an_operator_took_back_no_renewal_gives_again(shop: Shop)
     shop.world.pass_time(RENEWED)
     await shop.hear()
     assert (await shop.held(person), await shop.changes(person)) == ([], ["granted", "revoked"])
-    with pytest.raises(NeedsMending):
+    with pytest.raises(SubscriptionNeedsAction):
         await shop.page(person)
 
 

@@ -483,7 +483,7 @@ async def test_k78_of_two_who_tell_at_once_the_newer_address_stays(sandbox: Sand
         person = await becomes("old@example.com")
         external_id = await provider.create_customer(person)
         customer = await database.write(
-            customers.add, person.id, await services.realm(), external_id, 1, told="old@example.com"
+            customers.add, person.id, await services.realm(), external_id, 1, known_email="old@example.com"
         )
 
         async def another_process() -> None:

@@ -342,7 +342,7 @@ def test_l88_strangers_do_not_fill_the_log() -> None:
             scope = {"headers": [(b"x-forwarded-for", b"192.0.2.1")], "client": (f"198.51.100.{number}", 1)}
             assert trusted_headers(scope) == []
         assert trusted_headers({"headers": [(b"x-forwarded-for", b"192.0.2.1")], "client": None}) == []
-    assert [line["sent_by"] for line in lines] == [f"198.51.100.{n}" for n in range(1, TrustedHeaders.MOST_TOLD + 1)]
+    assert [line["sent_by"] for line in lines] == [f"198.51.100.{n}" for n in range(1, TrustedHeaders.MOST_LOGGED + 1)]
 
 
 @pytest.mark.parametrize(

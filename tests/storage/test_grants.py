@@ -38,7 +38,7 @@ CATALOG = Catalog(
 
 
 def bought_twice(conn: Connection, now: int, person_id: str | None = None) -> tuple[Grant, ...]:
-    pairs = grants.paid_beside(conn, CATALOG.containing, False, now, person_id)
+    pairs = grants.paid_pairs(conn, CATALOG.containing, False, now, person_id)
     return tuple(one.grant for one in surplus(pairs, CATALOG))
 
 
@@ -181,12 +181,12 @@ def test_what_another_product_gives_as_well_stands_beside_it(conn: Connection) -
     whole = keep_grant(conn, "ada", "sub_2", product="both", since=NOW + 1, until=NOW + DAY)
     keep_grant(conn, "ada", "cs_1", product="gone", since=NOW + 1)
     keep_grant(conn, "bob", "sub_3", product="both", until=NOW + DAY)
-    pairs = grants.paid_beside(conn, CATALOG.containing, False, NOW + 1)
+    pairs = grants.paid_pairs(conn, CATALOG.containing, False, NOW + 1)
     assert pairs == ((part, whole),)
-    assert grants.paid_beside(conn, (), False, NOW + 1) == ()
-    assert grants.paid_beside(conn, CATALOG.containing, False, NOW + 1, "bob") == ()
-    assert grants.paid_beside(conn, CATALOG.containing, True, NOW + 1) == ()
-    assert grants.paid_beside(conn, CATALOG.containing, False, NOW + DAY) == ()
+    assert grants.paid_pairs(conn, (), False, NOW + 1) == ()
+    assert grants.paid_pairs(conn, CATALOG.containing, False, NOW + 1, "bob") == ()
+    assert grants.paid_pairs(conn, CATALOG.containing, True, NOW + 1) == ()
+    assert grants.paid_pairs(conn, CATALOG.containing, False, NOW + DAY) == ()
 
 
 def test_what_an_order_led_to(conn: Connection) -> None:

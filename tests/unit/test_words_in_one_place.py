@@ -184,7 +184,7 @@ def test_whoever_takes_a_reason_apart_is_seen(code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["one.reason.code in TO_MEND", 'one.reason["note"]', 'path.startswith("/gate")', "reason in reasons"]
+    "code", ["one.reason.code in NEEDS_ACTION", 'one.reason["note"]', 'path.startswith("/gate")', "reason in reasons"]
 )
 def test_whoever_asks_for_a_code_or_a_fact_takes_nothing_apart(code: str) -> None:
     assert not list(parsing(ast.parse(code)))

@@ -481,12 +481,12 @@ STATES: list[tuple[Verdict, int | None, Reason, str, str, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("verdict", "until", "reason", "label", "words", "to_mend"), STATES)
+@pytest.mark.parametrize(("verdict", "until", "reason", "label", "words", "needs_action"), STATES)
 def test_every_state_in_words(
-    verdict: Verdict, until: int | None, reason: Reason, label: str, words: str, to_mend: bool
+    verdict: Verdict, until: int | None, reason: Reason, label: str, words: str, needs_action: bool
 ) -> None:
     state = state_of(replace(FOUND, verdict=verdict, until=until, reason=reason), NOW)
-    assert (state.label, state.words, state.to_mend) == (label, words, to_mend)
+    assert (state.label, state.words, state.needs_action) == (label, words, needs_action)
 
 
 def test_a_trial_without_a_card_says_how_it_goes_on() -> None:

@@ -17,7 +17,7 @@ from tollkeeper.errors import (
     AlreadyHeld,
     CustomerMissing,
     IdempotencyConflict,
-    NeedsMending,
+    SubscriptionNeedsAction,
     NotForSale,
     ProviderFailed,
     ProviderMissing,
@@ -63,7 +63,7 @@ class CheckoutService:
         """Find or create the page where this person pays for this product.
 
         ``price_id`` is one of the product's prices that are on sale; None: the one chosen before, or the usual one.
-        Raises ``AlreadyHeld``, ``NeedsMending``, ``NotForSale``, ``ProviderUnavailable`` (nothing is charged by trying
+        Raises ``AlreadyHeld``, ``SubscriptionNeedsAction``, ``NotForSale``, ``ProviderUnavailable`` (nothing is charged by trying
         again), ``Refused`` or ``StorageBusy``.
         """
         known = await self.see_that_it_is_sold(person, product, price_id)
@@ -71,7 +71,7 @@ class CheckoutService:
         try:
             try:
                 page = await self._page(person, product, price_id)
-            except NeedsMending:  # as far as we know: it may be mended, or over
+            except SubscriptionNeedsAction:  # as far as we know: it may be mended, or over
                 await reconcile_person(self.services, person.id, evidence="purchase beside a subscription")
                 page = await self._page(person, product, price_id)
         except PASSING as trouble:
@@ -109,7 +109,7 @@ class CheckoutService:
         except CustomerMissing:  # deleted at the provider
             external_id = await self.services.provider.create_customer(person, replacing=customer.external_id)
             renewed = await self.services.database.write(
-                customers.replace, customer, external_id, self.services.clock(), told=person.email
+                customers.replace, customer, external_id, self.services.clock(), known_email=person.email
             )
             return await self._page_of_customer(person, product, price_id, renewed)
 
@@ -148,7 +148,7 @@ class CheckoutService:
             return known
         external_id = await self.services.provider.create_customer(person)
         return await self.services.database.write(
-            customers.add, person.id, realm, external_id, self.services.clock(), told=person.email
+            customers.add, person.id, realm, external_id, self.services.clock(), known_email=person.email
         )
 
     def _on_sale(self, product: Product) -> tuple[str, ...]:
@@ -267,11 +267,11 @@ def _held(conn: Connection, order: Order, now: int) -> bool:
 
 
 def _allow(conn: Connection, order: Order, now: int) -> None:
-    """Nobody subscribes twice. Raises ``NeedsMending`` where another subscription to the product is not over, or
+    """Nobody subscribes twice. Raises ``SubscriptionNeedsAction`` where another subscription to the product is not over, or
     ``AlreadyHeld`` where that gives access.
     """
     if not order.recurring or not findings.running(conn, order):
         return
     if _held(conn, order, now):
         raise AlreadyHeld(order.product)
-    raise NeedsMending(order.product)
+    raise SubscriptionNeedsAction(order.product)

@@ -39,5 +39,5 @@ async def _tell(services: Services, customer: Customer) -> None:
             await services.provider.update_customer(customer, person)
         except ProviderMissing:  # the customer no longer exists
             log.info("address of nobody", customer=customer.external_id)
-        if await services.database.write(customers.set_told, customer.id, before, person.email):
+        if await services.database.write(customers.set_known_email, customer.id, before, person.email):
             return

@@ -549,9 +549,9 @@ def _to_be_ended(subscription: Subscription, policy: Policy) -> Iterator[Reason]
     that is open.
     """
     lost = _gravest(subscription.invoices, Dispute.LOST)
-    told = lost or (None if policy.earlier_dispute_counts else _disputed_earlier(subscription))
-    if told:
-        facts: dict[str, Fact] = {"invoice": told.id, "since": told.starts, "amount": told.paid}
+    remarked = lost or (None if policy.earlier_dispute_counts else _disputed_earlier(subscription))
+    if remarked:
+        facts: dict[str, Fact] = {"invoice": remarked.id, "since": remarked.starts, "amount": remarked.paid}
         facts |= {"currency": subscription.currency, "lost": bool(lost) or None, "ends": subscription.ends_at}
         yield because(Code.SUBSCRIPTION_DISPUTED, **facts)
 

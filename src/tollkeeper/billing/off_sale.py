@@ -22,7 +22,7 @@ A_PERSON_WAITS = 3600
 A_PERSON_IS_LISTED = 7 * 24 * 3600
 
 # The most that is stored of what a provider says.
-MOST_TOLD = 500
+MAX_LENGTH = 500
 
 
 async def known(services: Services, person_id: str | None) -> tuple[OffSale, ...]:
@@ -51,7 +51,7 @@ async def take_off(
     facts = refusal.facts | ({"sold_in": sold_in} if alone and sold_in else {})
     now = services.clock()
     found = OffSale(
-        product, price_id, person_id if alone else None, refusal.obstacle, facts, str(refusal)[:MOST_TOLD], now, now
+        product, price_id, person_id if alone else None, refusal.obstacle, facts, str(refusal)[:MAX_LENGTH], now, now
     )
     await _note(services, found)
     return NotForSale(product, found.obstacle, facts)
@@ -102,7 +102,7 @@ async def _note(services: Services, found: OffSale) -> None:
         scope=found.obstacle.scope.value,
         obstacle=found.obstacle.value,
         person=found.person_id,
-        reason=found.told,
+        reason=found.provider_message,
         advice=services.provider.facts.remedies.get(found.obstacle),
         **found.facts,
     )

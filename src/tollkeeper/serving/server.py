@@ -99,7 +99,7 @@ class Servers:
             raise TollkeeperError("The app could not start; see the log above.")
         self._running.append((server, task))
 
-    async def until_told(self) -> None:
+    async def until_stopped(self) -> None:
         """Wait for SIGINT or SIGTERM."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

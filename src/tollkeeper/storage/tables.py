@@ -335,7 +335,7 @@ off_sale = Table(
     Column("person_id", String(40), nullable=False, server_default=""),  # empty: it concerns everybody
     Column("obstacle", WordColumn(Obstacle, 40), nullable=False),
     Column("facts", FactsColumn, nullable=False),
-    Column("told", Text, nullable=False),  # what the provider said, in its own words
+    Column("told", Text, key="provider_message", nullable=False),  # in the provider's own words
     Column("since", BigInteger, nullable=False),
     Column("tried_at", BigInteger, nullable=False),
     UniqueConstraint("person_id", "price_id", "product", "provider", "live"),

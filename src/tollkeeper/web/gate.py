@@ -123,8 +123,8 @@ class AheadOfPages:
         except Exception:
             request_id = secrets.token_hex(8)
             log.exception("the gate cannot decide", request_id=request_id)
-        told = NO_STORE | {"Retry-After": "60", "X-Request-Id": request_id}
-        return self._carefully(PlainTextResponse(DETAILS[503], 503, told))
+        head = NO_STORE | {"Retry-After": "60", "X-Request-Id": request_id}
+        return self._carefully(PlainTextResponse(DETAILS[503], 503, head))
 
     def _believed(self, scope: Scope) -> Headers:
         return Headers(raw=self.trusted_headers(scope))
@@ -177,10 +177,10 @@ def for_nginx(headers: Headers, refused: Refusal) -> Response:
 
     ``Location`` is where nginx may send the browser. A program's answer has none.
     """
-    told = NO_STORE | refused.challenge
+    head = NO_STORE | refused.challenge
     if refused.remedy and is_navigation(headers):
-        told |= {"Location": refused.remedy}
-    return Response(status_code=401 if refused.status == 401 else 403, headers=told)
+        head |= {"Location": refused.remedy}
+    return Response(status_code=401 if refused.status == 401 else 403, headers=head)
 
 
 DOORS = {"/gate": by_itself, "/gate/auth-request": for_nginx}

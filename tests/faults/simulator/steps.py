@@ -63,7 +63,7 @@ CARD_FORM = {
 }
 DEBIT_FORM = {"email": "buyer@example.com", "account_holder": "A"}
 PAYMENT_DONE = (b"<h1>Payment done</h1>", b"<h1>Your trial has begun</h1>", b"<h1>You are subscribed</h1>")
-TOLD = re.compile(r'name="told" value="([^"]+)"')
+ACKNOWLEDGED = re.compile(r'name="acknowledged" value="([^"]+)"')
 HOSTED = re.compile(re.escape(SANDBOX) + r"/c/pay/(cs_test_[0-9a-f]+)")
 
 
@@ -97,9 +97,9 @@ async def _press(
     knew = world.checker.knowledge()
     try:
         answer = await world.browse(guest, "POST", "/purchase/checkout-session", **form)
-        told = TOLD.search(answer.body.decode())
+        told = ACKNOWLEDGED.search(answer.body.decode())
         if told and goes_on:
-            answer = await world.browse(guest, "POST", "/purchase/checkout-session", **form, told=told[1])
+            answer = await world.browse(guest, "POST", "/purchase/checkout-session", **form, acknowledged=told[1])
     except Gone:
         return None
     sent_to = HOSTED.fullmatch(answer.location)

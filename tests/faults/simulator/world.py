@@ -269,7 +269,7 @@ class World:
             lambda conn: [
                 pair
                 for guest in self.guests
-                for pair in grants.paid_beside(conn, catalog.containing, False, now, guest.id)
+                for pair in grants.paid_pairs(conn, catalog.containing, False, now, guest.id)
             ]
         )
         return frozenset(one.grant.source for one in surplus(pairs, catalog))

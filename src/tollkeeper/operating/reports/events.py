@@ -72,8 +72,8 @@ def reconciled_in_words(everything: Sequence[Reconciliation]) -> None:
 
 def reconciled_in_json(everything: Sequence[Reconciliation]) -> None:
     """The same for machines."""
-    told = [_reconciled(done) for done in everything]
-    print_json({"ok": all(one["trouble"] is None for one in told), "people": told})
+    reconciled = [_reconciled(done) for done in everything]
+    print_json({"ok": all(one["trouble"] is None for one in reconciled), "people": reconciled})
 
 
 def _reconciled(done: Reconciliation) -> dict[str, Any]:

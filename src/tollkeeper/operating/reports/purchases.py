@@ -48,8 +48,8 @@ def payments_in_json(
     unsold: Sequence[OffSale] = (),
 ) -> None:
     """The same for machines."""
-    told = {"payments": [case_json(one) for one in found], "more": more, "other_sales": other_sales_}
-    print_json(told | {"off_sale": [wording_off_sale.in_json(one, facts.remedies) for one in unsold]})
+    output = {"payments": [case_json(one) for one in found], "more": more, "other_sales": other_sales_}
+    print_json(output | {"off_sale": [wording_off_sale.in_json(one, facts.remedies) for one in unsold]})
 
 
 def off_sale_in_words(unsold: Sequence[OffSale], facts: ProviderFacts) -> None:

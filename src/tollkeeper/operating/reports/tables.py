@@ -62,8 +62,8 @@ def _console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=WIDTH)
 
 
-def print_json(told: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(told, indent=2) + "\n")
+def print_json(data: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(data, indent=2) + "\n")
 
 
 def iso_or_none(at: int | None) -> str | None:

@@ -33,11 +33,11 @@ def _of_endpoints(wanted: Wanted, found: Account) -> Iterator[str]:
             " STRIPE_WEBHOOK_SECRET: Stripe's list of events is read every 30 seconds, and does the same work."
         )
         return
-    there, beside, where = endpoint_of(wanted, found), endpoints_of(wanted, found), f"{wanted.dashboard}/webhooks"
+    there, same_address, where = endpoint_of(wanted, found), endpoints_of(wanted, found), f"{wanted.dashboard}/webhooks"
     if there is None:
         return
     if wanted.new_endpoint:
-        old = ", ".join(one["id"] for one in beside)
+        old = ", ".join(one["id"] for one in same_address)
         yield f"Once the new secret is set and the server runs with it, delete the older endpoint at {where}: {old}"
         return
     if not wanted.secret_known:
@@ -51,7 +51,7 @@ def _of_endpoints(wanted: Wanted, found: Account) -> Iterator[str]:
             f" {wanted.api_version}, and Stripe lets nobody change that. Say --new-endpoint to make another one, set"
             f" its secret, then delete this one at {where}."
         )
-    others = ", ".join(one["id"] for one in beside if one["id"] != there["id"])
+    others = ", ".join(one["id"] for one in same_address if one["id"] != there["id"])
     if others:
         yield f"There are more webhook endpoints with the same address, which could be deleted at {where}: {others}"
 
@@ -68,9 +68,9 @@ def _of_prices(wanted: Wanted, found: Account, placed: Sequence[Shelf]) -> Itera
         for price in shelf.kept:
             if price in by_id and by_id[price]["active"]:
                 offer = offer_of(by_id[price])
-                told = words(offer) if offer else "no plain amount"
+                described = words(offer) if offer else "no plain amount"
                 yield (
-                    f"{price} ({told}) of {shelf.product.key} is on sale no longer, and goes on unlocking for whoever"
+                    f"{price} ({described}) of {shelf.product.key} is on sale no longer, and goes on unlocking for whoever"
                     f" has it. It could be archived: {wanted.dashboard}/prices/{price}. Nobody loses by that."
                 )
 

@@ -23,7 +23,7 @@ PORTALS = "/v1/billing_portal/configurations"
 # https://docs.stripe.com/api/customer_portal/configurations/create
 MOST_PLANS = 10
 
-TOLD_OF_ENDPOINTS = {"enabled_events": "the events that matter", "disabled": "enabled again"}
+ENDPOINT_CHANGES = {"enabled_events": "the events that matter", "disabled": "enabled again"}
 
 Found = Mapping[str, Any]
 
@@ -185,11 +185,11 @@ def _price_calls(shelf: Shelf, found: Account) -> Iterator[Call]:
     for offer, price in shelf.on_sale:
         if offer is None:
             continue
-        told = f"{words(offer)} for {shelf.product.name}"
+        described = f"{words(offer)} for {shelf.product.name}"
         if price not in there:
-            yield Call("make", "price", told, "/v1/prices", _price_params(shelf, offer), price)
+            yield Call("make", "price", described, "/v1/prices", _price_params(shelf, offer), price)
         elif price in archived:
-            yield Call("change", "price", f"{told}: active", f"/v1/prices/{price}", {"active": True})
+            yield Call("change", "price", f"{described}: active", f"/v1/prices/{price}", {"active": True})
 
 
 def _price_params(shelf: Shelf, offer: Offer) -> dict[str, Any]:
@@ -214,13 +214,13 @@ def portal_calls(placed: Sequence[Shelf], found: Account) -> Iterator[Call]:
     features = _features(plans(placed, found))
     digest = hashlib.sha256(json.dumps(features, sort_keys=True).encode()).hexdigest()[:16]
     params = {"features": features, "metadata": {MARK: PORTAL, ASKED_FOR: digest}}
-    told = "cancel at the end of the period, mend the payment, invoices"
+    described = "cancel at the end of the period, fix the payment, invoices"
     if features["subscription_update"]["enabled"]:
-        told += ", change the plan"
+        described += ", change the plan"
     if there is None:
-        yield Call("make", "billing portal configuration", told, PORTALS, params)
+        yield Call("make", "billing portal configuration", described, PORTALS, params)
     elif there["metadata"].get(ASKED_FOR) != digest:
-        yield Call("change", "billing portal configuration", told, f"{PORTALS}/{there['id']}", params)
+        yield Call("change", "billing portal configuration", described, f"{PORTALS}/{there['id']}", params)
 
 
 def portal_of(portals: Iterable[Found]) -> Found | None:
@@ -289,8 +289,8 @@ def endpoint_calls(wanted: Wanted, found: Account) -> Iterator[Call]:
     if there["status"] != "enabled":
         changes["disabled"] = False
     if changes:
-        told = f"{wanted.webhook_url}: {', '.join(TOLD_OF_ENDPOINTS[name] for name in changes)}"
-        yield Call("change", "webhook endpoint", told, f"/v1/webhook_endpoints/{there['id']}", changes)
+        described = f"{wanted.webhook_url}: {', '.join(ENDPOINT_CHANGES[name] for name in changes)}"
+        yield Call("change", "webhook endpoint", described, f"/v1/webhook_endpoints/{there['id']}", changes)
 
 
 def endpoint_of(wanted: Wanted, found: Account) -> Found | None:

@@ -47,12 +47,12 @@ async def subscriptions_of(
     for _ in range(TRIES if found else 0):
         invoices = await _invoices(client, customer=customer)
         charges = await _charges(client, customer)
-        told = await together(_told(client, one, invoices, charges, checkouts.get(one["id"])) for one in found)
+        result = await together(_read(client, one, invoices, charges, checkouts.get(one["id"])) for one in found)
         if all(one["status"] in OVER for one in found):
-            return tuple(told)
+            return tuple(result)
         before, found = found, await _listed(client, customer)
         if [_facts(one) for one in found] == [_facts(one) for one in before]:
-            return tuple(told)
+            return tuple(result)
     if found:
         raise ProviderUnavailable("The subscriptions kept changing while they were asked for.")
     return ()
@@ -70,10 +70,10 @@ async def subscription_of(client: "stripe.StripeClient", found: dict[str, Any]) 
     """One subscription in our own words, whosever it is. https://docs.stripe.com/api/subscriptions/object"""
     found["items"]["data"] = await whole(client, found["items"])
     invoices = await _invoices(client, subscription=found["id"])
-    return await _told(client, found, invoices, await _charges(client, found["customer"]))
+    return await _read(client, found, invoices, await _charges(client, found["customer"]))
 
 
-async def _told(
+async def _read(
     client: "stripe.StripeClient",
     found: Mapping[str, Any],
     invoices: Iterable[Mapping[str, Any]],

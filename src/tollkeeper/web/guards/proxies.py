@@ -35,11 +35,11 @@ class TrustedHeaders:
     addresses that send such headers in vain are told of, once each: a stranger who is first must not hide a proxy.
     """
 
-    MOST_TOLD = 5
+    MOST_LOGGED = 5
 
     def __init__(self, trusted: tuple[Network, ...]) -> None:
         self._trusted = trusted
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def __call__(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
@@ -52,8 +52,8 @@ class TrustedHeaders:
         return [header for header in headers if not _forwarded(header)]
 
     def _tell(self, address: str) -> None:
-        if address not in self._told and len(self._told) < self.MOST_TOLD:
-            self._told.add(address)
+        if address not in self._reported and len(self._reported) < self.MOST_LOGGED:
+            self._reported.add(address)
             log.warning("not believed", header="X-Forwarded-...", sent_by=address, advice=NAME_YOUR_PROXY)
 
 
