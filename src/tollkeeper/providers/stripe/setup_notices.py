@@ -1,4 +1,4 @@
-"""PURE. What the operator should know of an account besides what is done to it."""
+"""PURE. What the operator should know about an account, apart from the steps of the setup."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,7 +17,7 @@ from tollkeeper.settings.offers import words
 
 
 def notices(wanted: Wanted, found: Account, placed: Sequence[Shelf]) -> tuple[str, ...]:
-    """Everything to be said, the most important first."""
+    """Yield all notices, the most important first."""
     return (
         *_of_endpoints(wanted, found),
         *_of_prices(wanted, found, placed),
