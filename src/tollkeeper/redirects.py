@@ -1,4 +1,4 @@
-"""PURE. May a browser be sent to this address?
+r"""PURE. May a browser be sent to this address?
 
 Browsers parse addresses by the WHATWG URL Standard, servers and libraries by RFC 3986. Open redirects exploit the
 differences: a browser drops tabs and newlines, and treats ``\`` as ``/``, ``。`` as a dot, ``%2e%2e`` as ``..``, and

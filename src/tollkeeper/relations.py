@@ -140,9 +140,7 @@ def advise(
 MOST_IMPORTANT_FIRST = (Relation.CONTAINED, Relation.CONTAINS, Relation.OVERLAPS)
 
 
-def _related(
-    wanted: Product, subscriptions: Iterable[HeldSubscription], catalog: Catalog
-) -> list[RelatedSubscription]:
+def _related(wanted: Product, subscriptions: Iterable[HeldSubscription], catalog: Catalog) -> list[RelatedSubscription]:
     products = ((one, catalog.find(one.product)) for one in subscriptions)
     found = [RelatedSubscription(one, relation(wanted, product)) for one, product in products if product is not None]
     related = [one for one in found if one.relation is not Relation.APART]

@@ -10,7 +10,7 @@ from tests.faults.subscribing import DAY, GRACE, HOUR, RENEWED, WEEK, Shop, open
 from tollkeeper.billing.checkout import Completed
 from tollkeeper.billing.entitlements import LATE
 from tollkeeper.billing.sweep import sweep
-from tollkeeper.errors import AlreadyHeld, SubscriptionNeedsAction, Refused
+from tollkeeper.errors import AlreadyHeld, Refused, SubscriptionNeedsAction
 from tollkeeper.model.access import Verdict
 from tollkeeper.model.orders import OrderState
 from tollkeeper.operating import operators

@@ -284,7 +284,9 @@ def test_k73_one_that_ends_is_told_of_and_only_who_confirms_that_goes_on(shop: S
     assert "If you subscribe now, you pay for both until then." in page.text
     assert open_pages(shop) == 0
     told = next(form.fields["acknowledged"] for form in forms(page) if "acknowledged" in form.fields)
-    again = post(shop, someone, "/purchase/checkout-session", product="pro", price=shop.prices["pro"], acknowledged=told + "x")
+    again = post(
+        shop, someone, "/purchase/checkout-session", product="pro", price=shop.prices["pro"], acknowledged=told + "x"
+    )
     assert again.status_code == 409
     told_to_pay(shop, someone, page)
     assert holds(shop, someone) == ["basic", "pro"]

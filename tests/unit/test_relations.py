@@ -16,7 +16,6 @@ from tollkeeper.model.selling import Policy, Product
 from tollkeeper.reasons import Code, because
 from tollkeeper.relations import (
     CAN_BE_ENDED,
-
     Course,
     Ending,
     Health,
@@ -87,7 +86,7 @@ def subscribed(product: Product, health: Health = WELL, ends_at: int | None = No
 
 
 @pytest.mark.parametrize(
-    ("wanted", "recurring", "for_good", "has", "course"),
+    ("wanted", "recurring", "for_good", "subscriptions", "course"),
     [
         (PRO, True, (), (), Course.GO_ON),
         (PRO, True, (), (subscribed(BASIC),), Course.CHANGE),
@@ -118,7 +117,11 @@ def subscribed(product: Product, health: Health = WELL, ends_at: int | None = No
     ],
 )
 def test_what_becomes_of_the_wish_to_buy(
-    wanted: Product, recurring: bool, for_good: tuple[str, ...], subscriptions: tuple[HeldSubscription, ...], course: Course
+    wanted: Product,
+    recurring: bool,
+    for_good: tuple[str, ...],
+    subscriptions: tuple[HeldSubscription, ...],
+    course: Course,
 ) -> None:
     advice = advise(wanted, recurring, for_good, subscriptions, CATALOG)
     assert advice.course is course

@@ -17,13 +17,13 @@ from tollkeeper.errors import (
     AlreadyHeld,
     CustomerMissing,
     IdempotencyConflict,
-    SubscriptionNeedsAction,
     NotForSale,
     ProviderFailed,
     ProviderMissing,
     ProviderRefused,
     ProviderUnavailable,
     Refused,
+    SubscriptionNeedsAction,
 )
 from tollkeeper.model.access import Finding, Verdict
 from tollkeeper.model.bought import Purchase

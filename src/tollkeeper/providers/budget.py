@@ -99,7 +99,9 @@ class Budget:
         https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
         """
         now = _now()
-        first = now >= self._people.paused_until  # but count only one of several requests that were sent at the same time
+        first = (
+            now >= self._people.paused_until
+        )  # but count only one of several requests that were sent at the same time
         jitter = self._random() if first else 0
         for line in (self._people, self._background):
             line.paused_until = max(line.paused_until, now + min(_seconds(retry_after), LONGEST) + jitter * line.pause)

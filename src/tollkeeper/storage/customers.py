@@ -144,7 +144,9 @@ def tie(conn: Connection, person: Person, realm: Realm, external_id: str, now: i
     raise LookupError("the customer was neither added nor there before")
 
 
-def replace(conn: Connection, customer: Customer, external_id: str, now: int, *, known_email: str | None = None) -> Customer:
+def replace(
+    conn: Connection, customer: Customer, external_id: str, now: int, *, known_email: str | None = None
+) -> Customer:
     """Give a person a new record at the provider, to replace one that is gone; or return the one given in the meantime.
 
     ``known_email`` is the e-mail address that it was created with.

@@ -63,7 +63,9 @@ def dismiss(
     fresh = insert_into(conn.dialect.name, dismissals)
     for finding in conn.scalars(select(findings.c.id).where(*_its(mode, [source]))):
         conn.execute(
-            fresh.values(finding_id=finding, **dismissal).on_conflict_do_update(index_elements=["finding_id"], set_=dismissal)
+            fresh.values(finding_id=finding, **dismissal).on_conflict_do_update(
+                index_elements=["finding_id"], set_=dismissal
+            )
         )
 
 

@@ -7,7 +7,7 @@ from tollkeeper import relations
 from tollkeeper.billing.reconcile import reconcile_person
 from tollkeeper.model.access import Visitor
 from tollkeeper.model.selling import Product
-from tollkeeper.relations import Advice, RelatedSubscription, Course
+from tollkeeper.relations import Advice, Course, RelatedSubscription
 from tollkeeper.storage import grants
 from tollkeeper.web.offers import name_shown
 from tollkeeper.web.plans import Plan, plans_of, running
@@ -77,7 +77,9 @@ async def before_paying(
     )
 
 
-async def described(site: Site, product: Product, advice: Advice, one: RelatedSubscription, plan: Plan) -> dict[str, object]:
+async def described(
+    site: Site, product: Product, advice: Advice, one: RelatedSubscription, plan: Plan
+) -> dict[str, object]:
     """Return what these pages show of a subscription."""
     other = site.services.catalog.find(one.subscription.product)
     features = other.unlocks if other else frozenset[str]()

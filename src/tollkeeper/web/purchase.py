@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from tollkeeper.billing import off_sale
 from tollkeeper.billing.checkout import Completed
-from tollkeeper.errors import AlreadyHeld, SubscriptionNeedsAction, ProviderRefused, ProviderUnavailable
+from tollkeeper.errors import AlreadyHeld, ProviderRefused, ProviderUnavailable, SubscriptionNeedsAction
 from tollkeeper.model.access import Grant, Verdict, Visitor
 from tollkeeper.model.orders import Order
 from tollkeeper.model.selling import Product
