@@ -149,8 +149,8 @@ def _related(wanted: Product, subscriptions: Iterable[HeldSubscription], catalog
 
 # After it was bought for good
 
-# The states in which a provider accepts that an end is set. A subscription whose first payment is missing ends by itself
-# unless the payment is made.
+# The states in which a provider accepts that an end is set. A subscription whose first payment is missing ends by
+# itself unless the payment is made.
 CAN_BE_ENDED = frozenset(
     {
         SubscriptionStatus.TRIALING,

@@ -28,13 +28,13 @@ def create_sandbox(
     clock: Callable[[], float] = time.time,
     one_clock: bool = False,
 ) -> Starlette:
-"""Create one ASGI app with the stand-ins for Stripe and for an OpenID Connect issuer.
+    """Create one ASGI app with the stand-ins for Stripe and for an OpenID Connect issuer.
 
     ``base_url`` is the address where browsers and the app reach it, without a path.
     ``folder`` keeps payments and the signing key over a restart (created if missing, with mode 0700);
     without it everything is kept in memory only. ``clock`` returns Unix seconds (UTC).
     ``state.now`` of the app returns the sandbox's time, which the control page can move ahead of ``clock``. An app that
-    uses that time needs ``one_clock``: then ID tokens and the signatures of webhooks have it, too, instead of ``clock``'s.
+    uses that time needs ``one_clock``: then ID tokens and webhook signatures have that time, too, not ``clock``'s.
     Webhooks are delivered while the app's lifespan runs.
     """
     from starlette.applications import Starlette

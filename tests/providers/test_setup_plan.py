@@ -175,7 +175,7 @@ def test_a_changed_offer_makes_a_price_and_keeps_the_old_ones_in_order() -> None
     assert shelf.kept == ("price_pro_500", "price_lost", "price_pro_700")
     assert shelf.settled({"tollkeeper/pro/2900-eur-once": "price_new"}).on_sale[0][1] == "price_new"
     words = told(wants, found)
-    assert "price_pro_500 (€5.00, once) of pro is on sale no longer" in words
+    assert "price_pro_500 (€5.00, once) of pro is no longer on sale" in words
     assert "price_lost of pro is not in this account" in words
     assert "price_pro_700" not in words
 

@@ -63,8 +63,8 @@ class CheckoutService:
         """Find or create the page where this person pays for this product.
 
         ``price_id`` is one of the product's prices that are on sale; None: the one chosen before, or the usual one.
-        Raises ``AlreadyHeld``, ``SubscriptionNeedsAction``, ``NotForSale``, ``ProviderUnavailable`` (nothing is charged by trying
-        again), ``Refused`` or ``StorageBusy``.
+        Raises ``AlreadyHeld``, ``SubscriptionNeedsAction``, ``NotForSale``, ``ProviderUnavailable`` (a new try charges
+        nothing), ``Refused`` or ``StorageBusy``.
         """
         known = await self.see_that_it_is_sold(person, product, price_id)
         chosen = self._chosen(product, price_id)
@@ -267,8 +267,10 @@ def _held(conn: Connection, order: Order, now: int) -> bool:
 
 
 def _allow(conn: Connection, order: Order, now: int) -> None:
-    """Nobody subscribes twice. Raises ``SubscriptionNeedsAction`` where another subscription to the product is not over, or
-    ``AlreadyHeld`` where that gives access.
+    """Check that the person does not subscribe twice.
+
+    Raises ``AlreadyHeld`` if another subscription to the product gives access, and ``SubscriptionNeedsAction`` if one
+    that is not over gives none.
     """
     if not order.recurring or not findings.running(conn, order):
         return

@@ -57,9 +57,9 @@ BEFORE_BUYING_ONCE: Mapping[Relation, Mapping[str, str]] = {
     Relation.CONTAINS: {
         "ends": "{wanted} gives for good everything that your subscription to {other} does. That subscription ends on"
         " {ends:day} anyway.",
-        "needs_action ends_itself": "{wanted} gives for good everything that your subscription to {other} does. Once it is"
-        " paid, that subscription ends automatically on {period_end:day}. The amount due for it may be collected until"
-        " then.",
+        "needs_action ends_itself": "{wanted} gives for good everything that your subscription to {other} does. Once it"
+        " is paid, that subscription ends automatically on {period_end:day}. The amount due for it may be collected"
+        " until then.",
         "same ends_itself": "You subscribe to {other}. Once you have paid for it for good, the subscription ends"
         " automatically on {period_end:day}, and nothing more is charged for it.",
         "ends_itself": "{wanted} gives for good everything that your subscription to {other} does. Once it is paid,"

@@ -193,7 +193,10 @@ class IdentityServer(AuthorizationServer):  # type: ignore[misc]
         self.register_client_auth_method("client_secret_basic", _authenticate_basic)
 
     def begin(self, parameters: dict[str, str]) -> Grant:
-        """Check an authorization request. Raises ``OAuth2Error``, with ``redirect_uri`` if the error may be sent there."""
+        """Check an authorization request.
+
+        Raises ``OAuth2Error``, with ``redirect_uri`` if the error may be sent there.
+        """
         grant: Grant = self.get_consent_grant(ProtocolRequest("GET", parameters))
         return grant
 

@@ -161,7 +161,10 @@ class Checker:
         )
 
     def _is_to_be_told(self, other: Offer, offer: Offer, entry: Entry, told: bool) -> bool:
-        """RelatedSubscription a subscription to another product that goes on. One that ends, or overlaps, is no more than told."""
+        """Return whether somebody should have been warned: they have a subscription to another product that continues.
+
+        One that ends or overlaps only causes a warning.
+        """
         if other.unlocks.isdisjoint(offer.unlocks) or (offer.recurring and other.product == offer.product):
             return False
         by_change = offer.recurring and (offer.gives_all_of(other) or other.gives_all_of(offer))

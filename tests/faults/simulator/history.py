@@ -190,14 +190,14 @@ SUBSCRIPTIONS: Steps = {
     "days_later": (3, {"days": one_of(1, 3, 7, 8, 31), "down": one_of(True, False)}),
     "period_ends": (4, {"which": WHICH, "after": one_of(-60, 60, 3700, 3700, 3700, 90_000)}),
     "fail": (1.5, {"which": WHICH}),
-    "mend": (1.5, {"which": WHICH, "pays": one_of(True, True, False)}),
+    "replace_card": (1.5, {"which": WHICH, "pays": one_of(True, True, False)}),
     "renewal_fails": (
         2.5,
         {
             "which": WHICH,
             "in_the_end": one_of("canceled", "unpaid", "past_due", "past_due"),
             "days": one_of(0, 1, 3, 9, 35),
-            "mended": one_of(True, False),
+            "fixed": one_of(True, False),
         },
     ),
     "end": (2.5, {"which": WHICH, "how": one_of("period end", "period end", "at once", "undo")}),

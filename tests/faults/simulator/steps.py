@@ -274,9 +274,9 @@ async def fail(world: World, which: int) -> None:
     await _control_subscription(world, which, "fail")
 
 
-async def mend(world: World, which: int, pays: bool) -> None:
+async def replace_card(world: World, which: int, pays: bool) -> None:
     """Another card, with which what is owed may be paid at once."""
-    await _control_subscription(world, which, "mend")
+    await _control_subscription(world, which, "replace-card")
     if pays:
         await owed(world, which, "pay")
 
@@ -286,8 +286,8 @@ async def _control_subscription(world: World, which: int, how: str) -> None:
         await world.post_to_stripe("POST", f"/control/subscriptions/{id_}/{how}", {})
 
 
-async def renewal_fails(world: World, which: int, in_the_end: str, days: int, mended: bool) -> None:
-    """The next payment is declined; days later it may be mended. After the last try to collect it the subscription is
+async def renewal_fails(world: World, which: int, in_the_end: str, days: int, fixed: bool) -> None:
+    """The next payment is declined; days later the card may be replaced. After the last attempt to collect it the subscription is
     what the seller has chosen.
     """
     await world.post_to_stripe("POST", "/control/unpaid", {"outcome": in_the_end})
@@ -296,8 +296,8 @@ async def renewal_fails(world: World, which: int, in_the_end: str, days: int, me
     await asyncio.sleep(world.luck.random() * 3)
     if days:
         await days_pass(world, days * DAY)
-    if mended:
-        await mend(world, which, pays=True)
+    if fixed:
+        await replace_card(world, which, pays=True)
 
 
 async def end(world: World, which: int, how: str) -> None:
@@ -579,7 +579,7 @@ ACTIONS: dict[str, Action] = {
     for action in (
         *(press, buy, pay, debit, redeem, come_back, come_back_with_nothing, cancel, look_in),
         *(refund, refund_ends, debit_ends, dispute, dispute_ends),
-        *(days_later, period_ends, fail, mend, renewal_fails, end, change_plan, pause, owed, by_hand),
+        *(days_later, period_ends, fail, replace_card, renewal_fails, end, change_plan, pause, owed, by_hand),
         *(change_often, let_off, drafts, finalize, by_debit, pay_late, dispute_earlier),
         *(expire, delete_customer, buy_by_link, neighbour_sells, adopt, pay_other_session, forge, hear_again),
         *(webhooks, wrong_mode, outage, stall, busy, crash, crash_soon, restart, second_worker),

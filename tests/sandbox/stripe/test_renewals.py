@@ -98,7 +98,7 @@ def test_a_mended_card_pays_at_the_next_try(stripe_sandbox: Running) -> None:
     assert act(stripe_sandbox, made, "fail").status_code == 200
     buyer.go(28 * DAY + HOUR)
     assert buyer.read(made).status == "past_due"
-    assert act(stripe_sandbox, made, "mend").json()["default_payment_method"]
+    assert act(stripe_sandbox, made, "replace-card").json()["default_payment_method"]
     buyer.go(3 * DAY)
     assert (buyer.read(made).status, buyer.invoices(made)[-1].attempt_count) == ("active", 2)
 

@@ -26,8 +26,8 @@ TAX_BEHAVIORS = frozenset({"inclusive", "exclusive"})
 # https://docs.stripe.com/payments/paymentintents/lifecycle
 UNDER_WAY = frozenset({"processing", "requires_action", "succeeded"})
 
-# https://docs.stripe.com/api/disputes/object#dispute_object-status. A dispute counts as lost if the money has gone back:
-# also during an appeal, and if it was returned to prevent a dispute.
+# https://docs.stripe.com/api/disputes/object#dispute_object-status. A dispute counts as lost if the money has gone
+# back: also during an appeal, and if it was returned to prevent a dispute.
 DISPUTES = {
     "warning_needs_response": Dispute.WARNING,
     "warning_under_review": Dispute.WARNING,

@@ -60,7 +60,7 @@ def _insert(form: Form, steps: list[str], value: str) -> None:
 
 
 def _index(items: Form, following: str) -> str:
-    """Return the index for ``[]``: ``a[][x]=1&a[][y]=2`` is one item with x and y; a repeated x starts the next item."""
+    """Return the index for ``[]``: ``a[][x]=1&a[][y]=2`` is one item with x and y; a repeated x starts another one."""
     last = items.get(str(len(items) - 1))
     continues = isinstance(last, dict) and following and following not in last
     return str(len(items) - 1 if continues else len(items))

@@ -50,7 +50,10 @@ class Answer:
 
 
 class Api:
-    """The API. ``begin`` opens a unit of work for a request id and an idempotency key; ``done`` is called after each."""
+    """The API.
+
+    ``begin`` opens a unit of work for a request id and an idempotency key; ``done`` is called after each.
+    """
 
     def __init__(self, begin: Callable[[str | None, str | None], Work], done: Callable[[], None]) -> None:
         self._begin = begin

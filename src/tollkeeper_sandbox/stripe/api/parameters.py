@@ -33,8 +33,8 @@ class Parameters:
     ``typed`` names the SDK's TypedDict as "module:class" below stripe.params; ``handled`` lists the
     dotted paths that the sandbox supports (a path covers everything below it); ``served`` limits the values
     of some of them. ``most`` is the documented maximum length in characters, or the maximum number of entries for a
-    path that ends with ``[]``. ``emptied`` are those that an empty value unsets according to the documentation, although the
-    type does not say so. Everything else that Stripe declares is refused by name.
+    path that ends with ``[]``. ``emptied`` are those that an empty value unsets according to the documentation,
+    although the type does not say so. Everything else that Stripe declares is refused by name.
     """
 
     typed: str

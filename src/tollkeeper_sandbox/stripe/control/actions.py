@@ -63,7 +63,10 @@ def _refused(request: Request, error: ApiError) -> Response:
 
 
 def _refund(work: Work, id_: str, form: Mapping[str, str]) -> JSON:
-    """Refund a payment. ``amount`` is as a person writes it, such as 5.00; without one, all that is left is refunded."""
+    """Refund a payment.
+
+    ``amount`` is as a person writes it, such as 5.00; without one, all that is left is refunded.
+    """
     charge = refunds.paid_charge(work, work.get("payment_intent", id_))
     params: JSON = {"charge": charge["id"], "reason": "requested_by_customer"}
     if written := form.get("amount", "").strip():
@@ -138,7 +141,7 @@ ACTIONS: dict[str, Action] = {
     "/control/invoices/{id}/uncollectible": _on_invoice(invoices.mark_uncollectible),
     "/control/subscriptions/{id}/renew": subscription_actions.renew,
     "/control/subscriptions/{id}/fail": subscription_actions.let_fail,
-    "/control/subscriptions/{id}/mend": subscription_actions.mend,
+    "/control/subscriptions/{id}/replace-card": subscription_actions.replace_card,
     "/control/subscriptions/{id}/debit": subscription_actions.debit,
     "/control/subscriptions/{id}/cancel": subscription_actions.cancel,
 }

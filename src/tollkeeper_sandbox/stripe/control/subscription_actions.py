@@ -17,7 +17,7 @@ GOOD_CARD = card_of(NAMED["visa"])
 MOVES = {
     "renew": "Go to just after the next renewal",
     "fail": "Let the next renewal fail",
-    "mend": "Replace the card by a good one",
+    "replace-card": "Replace the card by a good one",
     "debit": "Pay by bank debit from now on",
     "cancel": "Cancel at once",
 }
@@ -61,7 +61,7 @@ def _method_of(work: Work, subscription: JSON) -> JSON | None:
     return work.ledger.find(known) if known else None
 
 
-def mend(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:
+def replace_card(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:
     """Replace the card by a good one. What is owed is collected from it at the next attempt."""
     subscription = subscriptions.live(work, id_)
     work = work.on_clock_of(subscription)

@@ -15,7 +15,10 @@ def ahead(ledger: Ledger) -> int:
 
 
 def move(ledger: Ledger, given: Any) -> None:
-    """Move the clock to ``{"ahead": seconds}`` after the real time. Raises a 400 for anything else, and to move back."""
+    """Move the clock to ``{"ahead": seconds}`` after the real time.
+
+    Raises a 400 for anything else, and to move back.
+    """
     if not isinstance(given, dict) or given.keys() != {"ahead"}:
         raise invalid('Say how far: {"ahead": seconds}.', "ahead")
     seconds = given["ahead"]

@@ -53,8 +53,9 @@ class Deliveries:
         signing_clock: Callable[[], float],
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        """Create the loop. ``clock`` decides what is due, and may be moved; signatures use ``signing_clock``, which is not.
+        """Create the loop.
 
+        ``clock`` decides what is due, and may be moved. Signatures use ``signing_clock``, which is not moved.
         ``transport`` carries the posts; by default the network.
         """
         self._ledger = ledger

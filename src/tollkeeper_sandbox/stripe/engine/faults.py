@@ -34,8 +34,9 @@ SETTINGS = {**CALLS, **EVENTS}
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault. ``method``, ``path`` and ``event`` are patterns with ``*``; ``times`` is how often it is still left, None means always.
+    """One fault. ``method``, ``path`` and ``event`` are patterns with ``*``.
 
+    ``times`` is how often the fault still happens; None means always.
     ``after`` lets the call do its work first, so that its caller cannot know the result. ``seconds`` is the length of a
     hang or a delay, the time to collect events whose order is reversed, or the value of ``Retry-After``.
     """

@@ -45,7 +45,7 @@ def lister(
 
 
 def _check_customer(work: Work, params: Params) -> None:
-    """Check that a customer exists or existed (https://docs.stripe.com/api/charges/list): a deleted one has a history."""
+    """Check that a customer exists, or was deleted and so has a history. https://docs.stripe.com/api/charges/list"""
     if "customer" in params and work.ledger.find(params["customer"], "customer") is None:
         raise no_such("customer", params["customer"], param="customer", status=400)
 

@@ -1,4 +1,7 @@
-"""Lists inside objects have at most ten entries (https://docs.stripe.com/api/pagination). Clients read the rest by page."""
+"""Lists inside objects have at most ten entries (https://docs.stripe.com/api/pagination).
+
+Clients read the rest by page.
+"""
 
 from typing import Any
 

@@ -14,7 +14,10 @@ NEVER, AS_TESTED = "never", ""
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. ``values`` are those of its ``field``, which may also be a whole number of seconds if it is one of ``seconds``."""
+    """One setting.
+
+    ``values`` are those of its ``field``, which may also be a whole number of seconds if it is one of ``seconds``.
+    """
 
     field: str
     default: str
