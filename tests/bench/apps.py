@@ -1,4 +1,4 @@
-"""What the gate is compared with: the least that an app can do, on our own server.
+"""The minimal apps that the gate is compared with, on our own server.
 
 ``python -m tests.bench.apps starlette 8000`` serves one of them.
 """

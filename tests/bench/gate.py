@@ -1,4 +1,4 @@
-"""Measure how fast the gate is: against the least that an app can do, in one run, taking turns."""
+"""Measure how fast the gate is, compared with a minimal app, in one run and in turns."""
 
 import json
 import statistics
@@ -77,7 +77,7 @@ class Target:
 
 @dataclass
 class Findings:
-    """What was measured: load by case and round, other figures by name, and how all that compares with the targets."""
+    """The results: load by case and round, other figures by name, and their comparison with the targets."""
 
     loads: dict[str, list[Load]] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
@@ -254,7 +254,7 @@ def grown(process: Process, folder: Path, url: str, people: int, requests: int) 
 
 
 def imported_size(module: str) -> float:
-    """How many MB a module takes, beside what our own imports bring already."""
+    """Return how many MB a module takes, in addition to what our own imports already load."""
     script = "import tollkeeper.app, {}; print(open('/proc/self/status').read())"
     sizes = [
         resident(subprocess.run([sys.executable, "-c", script.format(name)], capture_output=True, text=True).stdout)

@@ -1,4 +1,4 @@
-"""Load from ``wrk``: who asks is chosen anew for each request, so that nothing is measured that a cache would do."""
+"""Load from ``wrk``: each request comes from another random person, so that no cache is measured."""
 
 import json
 import os
@@ -79,7 +79,7 @@ class Load:
 
 
 def require_wrk() -> None:
-    """Stop with words on what to install, where it is missing."""
+    """Stop with a message on what to install if it is missing."""
     if shutil.which("wrk") is None:
         raise SystemExit(WRK_MISSING)
 

@@ -21,8 +21,8 @@ def test_glossary_knows_every_noun_of_the_model() -> None:
         for name, cls in inspect.getmembers(room, inspect.isclass)
         if cls.__module__ == room.__name__
     }
-    told = set(re.findall(r"`(\w+)`", text_of("docs/glossary.md")))
-    assert nouns - told == set()
+    reported = set(re.findall(r"`(\w+)`", text_of("docs/glossary.md")))
+    assert nouns - reported == set()
 
 
 def rooms() -> list[str]:
@@ -36,7 +36,7 @@ def test_architecture_knows_every_room() -> None:
     assert set(rooms()) == inside - {"__init__"}
 
 
-def test_rooms_are_told_in_the_order_of_their_layers() -> None:
+def test_parts_are_listed_in_the_order_of_their_layers() -> None:
     contracts = ConfigParser()
     contracts.read(ROOT / ".importlinter")
     layers = contracts["importlinter:contract:layers"]["layers"].split()
@@ -50,6 +50,6 @@ def test_architecture_knows_every_family_of_pages() -> None:
 
 
 def test_architecture_knows_every_folder_of_tests() -> None:
-    told = text_of("docs/architecture.md").partition("## The tests")[2]
+    reported = text_of("docs/architecture.md").partition("## The tests")[2]
     folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("**/*.py"))}
-    assert {f"{name}/" for name in folders} - set(first_cells(told)) == set()
+    assert {f"{name}/" for name in folders} - set(first_cells(reported)) == set()

@@ -20,7 +20,7 @@ TOKEN: Final = "tollkeeper"
 
 
 class ShopCloses(Exception):
-    """The load has ended, and with it everybody's patience."""
+    """The load has ended, so nobody waits any longer."""
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Buyer:
 
 @dataclass
 class Load:
-    """Browsers that buy at the same time, without a pause, until told to stop; and whom they brought."""
+    """Browsers that buy at the same time, without a pause, until they are stopped; and the buyers they brought."""
 
     site_url: str
     account: Account

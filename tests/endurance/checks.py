@@ -27,7 +27,7 @@ FOLLOWS: Final[Mapping[str | None, frozenset[str]]] = {
 
 @dataclass(frozen=True)
 class Charge:
-    """A payment that succeeded, as the sandbox tells it. Money in minor units."""
+    """A payment that succeeded, according to the sandbox. Amounts are in minor units."""
 
     payment: str
     email: str
@@ -88,10 +88,10 @@ def wrong_audit(grants: Iterable[Any], audit: Iterable[Any]) -> Iterator[str]:
         changes[row.source].append(row.change)
     held = {row.source: row.revoked_at is None for row in grants}
     for source in held.keys() | changes.keys():
-        told = changes[source]
-        in_order = all(after in FOLLOWS[before] for before, after in zip([None, *told], told, strict=False))
-        if not told or not in_order or (told[-1] != "revoked") != held.get(source):
-            yield f"the grant of {source} {_state(held.get(source))}, and its audit says {told}"
+        reported = changes[source]
+        in_order = all(after in FOLLOWS[before] for before, after in zip([None, *reported], reported, strict=False))
+        if not reported or not in_order or (reported[-1] != "revoked") != held.get(source):
+            yield f"the grant of {source} {_state(held.get(source))}, and its audit says {reported}"
 
 
 def _state(held: bool | None) -> str:

@@ -25,14 +25,14 @@ from tests.support.running import look
 
 from tollkeeper.storage.tables import audit, events, grants, orders
 
-# So often the app dies before its first answer, else at most so long after it. A start is how long starts mostly take,
-# so that a slow machine gets as much done in a life as a fast one.
+# How often the app dies before its first response, and otherwise how long after it at most. The unit is the time that a
+# start usually takes, so that a slow machine gets as much done in a life as a fast one.
 DIES_EARLY: Final = 0.2
 LONGEST_LIFE: Final = 2  # starts
 
 BROWSERS: Final = 6
 
-# What the provider tries again an hour later is tried now, once the app stays up. Seconds.
+# Deliveries that the provider would retry an hour later are retried at once when the app stays up. Seconds.
 AHEAD: Final = 3600
 DRAINED_WITHIN: Final = 180
 
@@ -155,7 +155,7 @@ def examine(shop: Shop) -> list[str]:
 
 
 def _look_at_sqlite(shop: Shop) -> tuple[Tables, list[str]]:
-    """Looks at a copy of the two files that matter: to open them would mend what the app has to mend."""
+    """Look at a copy of the two files that matter: opening the files would repair what the app has to repair."""
     copy = shop.folder / "copy.db"
     for suffix in ("", "-wal"):
         file = Path(f"{shop.folder / SQLITE_FILE}{suffix}")

@@ -1,4 +1,4 @@
-"""Measure how soon a payment opens the door, and how soon a refund closes it: ``scripts/latency``."""
+"""Measure how soon a payment gives access, and how soon a refund ends it: ``scripts/latency``."""
 
 import argparse
 import math
@@ -19,8 +19,8 @@ from tollkeeper.billing.inbox import POLL_INTERVAL
 from tollkeeper.storage.tables import events
 
 # The bounds, in seconds.
-TOLD: Final = 5
-NOT_TOLD: Final = 120
+WITH_WEBHOOKS: Final = 5
+WITHOUT_WEBHOOKS: Final = 120
 AFTER_AN_OUTAGE: Final = 60
 
 OUTAGE: Final = 60  # seconds
@@ -55,7 +55,7 @@ class Checkout:
 
     def is_refused(self, since: float) -> float:
         """Seconds from a moment until the dashboard sends them away."""
-        return seconds_until(lambda: self.browser.get("/dashboard").is_redirect, since, TOLD)
+        return seconds_until(lambda: self.browser.get("/dashboard").is_redirect, since, WITH_WEBHOOKS)
 
 
 def seconds_until(condition: Callable[[], bool], since: float, bound: float) -> float:
@@ -93,7 +93,7 @@ def members(shop: Shop, count: int) -> Iterator[tuple[Checkout, str]]:
 def webhooks_on(purchases: int) -> list[float]:
     """From each payment until access; no browser comes back to the success page."""
     with serving_shop() as shop:
-        return [buyer.enters(buyer.pay(), TOLD) for buyer in buyers(shop, purchases)]
+        return [buyer.enters(buyer.pay(), WITH_WEBHOOKS) for buyer in buyers(shop, purchases)]
 
 
 def webhooks_off() -> list[float]:
@@ -101,7 +101,7 @@ def webhooks_off() -> list[float]:
 
     def buy(buyer: Checkout, moment: float) -> float:
         time.sleep(moment * POLL_INTERVAL)
-        return buyer.enters(buyer.pay(), NOT_TOLD)
+        return buyer.enters(buyer.pay(), WITHOUT_WEBHOOKS)
 
     with serving_shop(STRIPE_WEBHOOK_SECRET="") as shop:
         return _all_at_once(buy, list(buyers(shop, len(MOMENTS))), MOMENTS)
@@ -202,22 +202,22 @@ class Part:
 def quick_parts(purchases: int, revocations: int = 10) -> dict[str, Part]:
     """What takes as long as people need to click."""
     return {
-        "webhooks_on": Part(lambda: webhooks_on(purchases), TOLD, 0.99),
-        "refunded": Part(lambda: refunded(revocations), TOLD),
-        "dispute_lost": Part(lambda: dispute_lost(revocations), TOLD),
+        "webhooks_on": Part(lambda: webhooks_on(purchases), WITH_WEBHOOKS, 0.99),
+        "refunded": Part(lambda: refunded(revocations), WITH_WEBHOOKS),
+        "dispute_lost": Part(lambda: dispute_lost(revocations), WITH_WEBHOOKS),
     }
 
 
 # What takes minutes, of which most is waiting.
 SLOW_PARTS: Final = {
-    "webhooks_off": Part(webhooks_off, NOT_TOLD),
+    "webhooks_off": Part(webhooks_off, WITHOUT_WEBHOOKS),
     "provider_failing": Part(provider_failing, AFTER_AN_OUTAGE),
     "provider_killed": Part(provider_killed, AFTER_AN_OUTAGE),
 }
 
 
 def measured(parts: Mapping[str, Part], say: Callable[[str], None]) -> Outcome:
-    """Measure one part after the other. ``say`` is told which one it is."""
+    """Measure one part after the other, and print with ``say`` which one it is."""
     figures: dict[str, Mapping[str, float]] = {}
     wrong: list[str] = []
     for name, part in parts.items():

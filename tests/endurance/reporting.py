@@ -1,4 +1,4 @@
-"""What the scripts say in the end: figures, and what is wrong."""
+"""The results that the scripts print: figures and errors."""
 
 import json
 import sys

@@ -45,7 +45,7 @@ class Shop:
 
 @contextmanager
 def open_shop(engine: str, **settings: str) -> Iterator[Shop]:
-    """A shop with nobody in it. ``settings`` are those of the app beside the usual ones. Leaves nothing behind."""
+    """An empty shop. ``settings`` are the app's additional settings. Everything is removed at the end."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="tollkeeper-")))
         database_url = stack.enter_context(DATABASES[engine](folder))
@@ -65,7 +65,7 @@ def payment_of(account: Account, page: httpx2.Response) -> str:
 
 
 def use_control_page(account: Account, path: str, **form: str) -> str:
-    """Send one of the forms of the sandbox's control page. Answers the id of what it made or changed."""
+    """Send one of the forms of the sandbox's control page. Return the id of the object it created or changed."""
     answer = client().post(f"{account.url}/control/{path}", data=form).raise_for_status()
     return str(answer.json()["id"])
 

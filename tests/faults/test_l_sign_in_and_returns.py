@@ -83,7 +83,7 @@ ALL = pytest.mark.parametrize("uri", WANTED.values(), ids=WANTED.keys())
 
 
 def ask_gate(browser: Browser, uri: str) -> httpx2.Response:
-    """What a proxy is told about a browser that wants this page."""
+    """What the gate tells a proxy about a browser that requests this page."""
     said = {"X-Forwarded-Proto": "http", "X-Forwarded-Host": HOST, "X-Forwarded-Uri": uri}
     headers = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"} | said
     return browser.client.get(f"{browser.site}/gate", params={"feature": "dashboard"}, headers=headers)

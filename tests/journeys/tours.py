@@ -202,10 +202,10 @@ def from_trial_to_deletion(visit: Lobby, shop: Shop) -> Stops:
     shop.let_card("pm_card_chargeCustomerFail")
     shop.pass_time(14 * DAY + 2 * HOUR)
     eventually(lambda: shop.subscription().status == "past_due")
-    yield from _to_mend(someone, shop)
+    yield from _failed_renewal(someone, shop)
 
 
-def _to_mend(someone: Visitor, shop: Shop) -> Stops:
+def _failed_renewal(someone: Visitor, shop: Shop) -> Stops:
     someone.reads_in_the_end("/account", "Payment failed")
     yield "account, payment failed", someone.page
     someone.open()
@@ -289,7 +289,7 @@ def only_product_off_sale(visit: Lobby, archive: Callable[[], object]) -> Stops:
 
 
 def beside_each_other(visit: Lobby, shop: Shop) -> Stops:
-    """Products that contain each other: the plan changed, told of before paying, bought for good, paid for twice."""
+    """Products that contain each other: a change of plan, the page before paying, a purchase for good, a double payment."""
     someone = visit()
     someone.forgive("409 ")
     someone.sign_in()

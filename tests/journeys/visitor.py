@@ -1,4 +1,4 @@
-"""A visitor at a real browser, who sees pages by what is written on them and knows nothing else."""
+"""A visitor with a real browser, who finds everything by the text on the pages."""
 
 import re
 import secrets
@@ -42,7 +42,7 @@ def checkout_id(checkout: str) -> str:
 
 @dataclass
 class Visitor:
-    """One browser with its own cookies. ``complaints`` are what its console and its network had to say."""
+    """One browser with its own cookies. ``complaints`` are the errors in its console and network log."""
 
     site: str
     context: BrowserContext
@@ -174,11 +174,11 @@ class Visitor:
     def reads_in_the_end(self, path: str, words: str) -> None:
         """A page, as soon as what the provider sent has arrived."""
 
-        def told() -> bool:
+        def has_arrived() -> bool:
             self.open(path)
             return self.page.get_by_text(words).first.is_visible()
 
-        eventually(told, seconds=PATIENCE_MS / 1000)
+        eventually(has_arrived, seconds=PATIENCE_MS / 1000)
 
     def send(self, path: str, **fields: str) -> None:
         """Send a form as from a page that was opened before, with what was on it then."""
@@ -220,7 +220,7 @@ class Visitor:
 
 
 class Lobby:
-    """Lets visitors in, and in the end sends them home and hears what their browsers complained of.
+    """Creates visitors, and at the end closes their browsers and collects their errors.
 
     ``bypass_csp`` lets a test put a script into their pages, which the pages' own policy forbids.
     """

@@ -70,14 +70,14 @@ def answering(found: dict[str, Any], disputes: Sequence[str] = (), lines: Sequen
     """A server that gives one answer, whatever is asked; and knows no subscriptions. ``disputes`` are the statuses of
     those that it lists for the charge of ``found``, ``lines`` what comes after those that a session holds.
     """
-    told: dict[str, Sequence[Any]] = {"subscriptions": (), "line_items": lines}
+    reported: dict[str, Sequence[Any]] = {"subscriptions": (), "line_items": lines}
 
     async def answer(request: Request) -> Response:
         name = request.url.path.rsplit("/", 1)[-1]
         if name == "disputes":
             assert request.query_params["charge"].startswith("ch_")
             return JSONResponse(listing([{"id": f"dp_{at}", "status": one} for at, one in enumerate(disputes)]))
-        return JSONResponse(listing(told[name]) if name in told else found)
+        return JSONResponse(listing(reported[name]) if name in reported else found)
 
     with serving(Starlette(routes=[Route("/{any:path}", answer)])) as address:
         yield address
@@ -210,7 +210,7 @@ async def test_other_modes_and_states_are_no_purchases(
     assert await purchases_after(world, paid_session, lambda session: session.update(facts)) == ()
 
 
-async def test_a_discount_is_told(world: StripeWorld, paid_session: dict[str, Any]) -> None:
+async def test_a_discount_is_reported(world: StripeWorld, paid_session: dict[str, Any]) -> None:
     (found,) = await purchases_after(
         world, paid_session, lambda session: session["total_details"].update(amount_discount=500)
     )

@@ -280,16 +280,21 @@ class StripeWorld:
         return self.sandbox.webhook_secret(url)
 
     def set_tax(self, active: bool) -> None:
-        told = {"active": "yes" if active else "no"}
-        assert Browser(self.sandbox.url).client.post(f"{self.sandbox.url}/control/tax", data=told).status_code == 303
+        reported = {"active": "yes" if active else "no"}
+        assert (
+            Browser(self.sandbox.url).client.post(f"{self.sandbox.url}/control/tax", data=reported).status_code == 303
+        )
 
-    def set(self, name: str, **told: str) -> None:
+    def set(self, name: str, **reported: str) -> None:
         """What the account's owner sets at Stripe."""
-        self.press(f"/control/{name}", **told)
+        self.press(f"/control/{name}", **reported)
 
-    def press(self, path: str, **told: str) -> None:
+    def press(self, path: str, **reported: str) -> None:
         """A button of the sandbox's control page."""
-        assert Browser(self.sandbox.url).client.post(f"{self.sandbox.url}{path}", data=told).status_code in {200, 303}
+        assert Browser(self.sandbox.url).client.post(f"{self.sandbox.url}{path}", data=reported).status_code in {
+            200,
+            303,
+        }
 
     def now(self) -> int:
         return self.sandbox.clock()
@@ -409,9 +414,9 @@ class PebbleWorld:
         buyer = Browser(self.pebble.url)
         hosted = buyer.get(page)
         asked = forms(hosted)[0].fields
-        told = {"card": card, "mail": "buyer@example.com", "code": code or ""}
+        reported = {"card": card, "mail": "buyer@example.com", "code": code or ""}
         button = next(button for button in ("Complete order", "Subscribe", "Pay") if button in hosted.text)
-        return buyer.submit(hosted, button, **{name: value for name, value in told.items() if name in asked})
+        return buyer.submit(hosted, button, **{name: value for name, value in reported.items() if name in asked})
 
     def promotion_code(self, percent: int) -> str:
         with self.pebble.open() as ledger:

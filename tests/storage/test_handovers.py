@@ -60,7 +60,7 @@ def test_the_account_shows_a_browser_once(conn: Connection) -> None:
 
 
 @pytest.mark.parametrize("everywhere", [False, True])
-def test_whoever_signs_out_is_signed_out_on_every_host(conn: Connection, everywhere: bool) -> None:
+def test_anybody_who_signs_out_is_signed_out_on_every_host(conn: Connection, everywhere: bool) -> None:
     parent = sign_in(conn)
     assert redeemed(conn, keep_handover(conn, parent.id, "h" * 64))
     pending = keep_handover(conn, parent.id, "p" * 64)

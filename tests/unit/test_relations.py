@@ -140,7 +140,7 @@ def test_what_has_most_to_do_with_it_comes_first() -> None:
     assert advise(BASIC, True, (), (*subscriptions, subscribed(PRO)), CATALOG).related[0].relation is Relation.CONTAINED
 
 
-def test_what_was_told_is_confirmed_only_where_the_same_would_be_told() -> None:
+def test_a_confirmation_counts_only_for_the_same_advice() -> None:
     ways = [
         advise(PRO, False, (), (one,), CATALOG).confirmation
         for one in (subscribed(BASIC), subscribed(NEWS), replace(subscribed(BASIC), source="sub_2"))
@@ -303,7 +303,7 @@ def test_of_two_at_most_one_is_paid_for_twice() -> None:
             assert both.count(True) <= 1, (one, other)
 
 
-def test_each_is_told_once() -> None:
+def test_each_is_listed_once() -> None:
     small = grant("basic", "sub_1", NOW, LATER)
     others = (grant("pro", "cs_1", LATER), grant("stingy", "cs_2", LATER + 1))
     assert surplus([(small, one) for one in others], CATALOG) == (Surplus(small, others[0]),)

@@ -36,8 +36,8 @@ def main() -> int:
 
 def replay(history: History, engine: str) -> int:
     """Play one history, and say how it ends."""
-    told = ", ".join(f"{name} {getattr(history, name)}" for name in ("sells", "webhooks", "calls", "workers"))
-    say(f"{history.seed}: {told}")
+    reported = ", ".join(f"{name} {getattr(history, name)}" for name in ("sells", "webhooks", "calls", "workers"))
+    say(f"{history.seed}: {reported}")
     for number, step in enumerate(history.steps):
         say(f"{number:4} {step.do} {step.given or ''} then {step.wait} s")
     with quiet(), new_store(engine) as store:
@@ -53,7 +53,7 @@ def campaign(given: argparse.Namespace) -> int:
     for figures in playing(given.engine, given.seed, numbers, given.jobs, not given.no_shrinking):
         total.add(figures)
         for found in figures.found:
-            say("\n" + found.told(given.folder))
+            say("\n" + found.report(given.folder))
         progress(total, given.histories, began)
     tell(total, given, time.monotonic() - began)
     return 1 if total.found else 0

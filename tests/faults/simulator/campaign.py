@@ -36,7 +36,7 @@ class Found:
     words: str
     history: History
 
-    def told(self, folder: Path | None = None) -> str:
+    def report(self, folder: Path | None = None) -> str:
         """Keep the short one in a file, and say what is wrong and how to see it again."""
         seed = self.history.seed.replace("/", "-")
         path = (folder or Path(gettempdir())) / f"history-{self.engine}-{seed}.json"

@@ -77,8 +77,8 @@ MATTERS = (
 # For how long Stripe lists an event.
 LISTED = 30 * DAY
 
-# What operators are told of subscriptions, apart from prices that the catalog does not know.
-TOLD_OF_SUBSCRIPTIONS = ("paid after the end", "not finalized", "disputed")
+# What operators see listed about subscriptions, apart from prices that the catalog does not know.
+LISTED_OF_SUBSCRIPTIONS = ("paid after the end", "not finalized", "disputed")
 
 
 class Checker:
@@ -114,7 +114,7 @@ class Checker:
         """Of each source, the version that the app's knowledge of it must have reached by now."""
         return {source.id: source.known for source in self.sources.values()}
 
-    def hand(self, session: str, person: str, offer: Offer, knew: Mapping[str, int], told: bool = False) -> None:
+    def hand(self, session: str, person: str, offer: Offer, knew: Mapping[str, int], fact: bool = False) -> None:
         """Somebody pressed the button when the app ``knew`` so much, and was sent to this page. They may have been
         ``told`` first what they have, and gone on.
         """
@@ -131,7 +131,9 @@ class Checker:
         for source in self.sources.values():
             if source.person == person and self._goes_on(source, offer.product, session, knew.get(source.id, 0)):
                 raise Violation("I4", f"{person} was sent to {session} although {source.id} is not over")
-            if source.person == person and self._stands_beside(source, offer, session, knew.get(source.id, 0), told):
+            if source.person == person and self._should_have_been_stopped(
+                source, offer, session, knew.get(source.id, 0), fact
+            ):
                 raise Violation("I4", f"{person} was sent to {session}, {offer.product}, beside {source.id}")
         self.handed[session] = Handed(session, person, offer, self._facts.sessions[session].order)
         if not offer.recurring:
@@ -143,7 +145,7 @@ class Checker:
         earlier, later = sorted((one, another), key=self._facts.made.__getitem__)
         return self._facts.over.get(earlier, self._facts.version + 1) > self._facts.made[later]
 
-    def _stands_beside(self, source: Source, offer: Offer, session: str, known: int, told: bool) -> bool:
+    def _should_have_been_stopped(self, source: Source, offer: Offer, session: str, known: int, fact: bool) -> bool:
         """Whether somebody should have been told first that they have this, or been kept from buying, at every moment
         that the app can have gone by: docs/decisions/0021-products-that-contain-each-other.md.
 
@@ -157,10 +159,10 @@ class Checker:
             return all(key and self._by_product[key].gives_all_of(offer) for key in products)
         others = [self._by_product.get(entry.sells or "") for entry in alive]
         return all(
-            other and self._is_to_be_told(other, offer, entry, told) for other, entry in zip(others, alive, strict=True)
+            other and self._needs_warning(other, offer, entry, fact) for other, entry in zip(others, alive, strict=True)
         )
 
-    def _is_to_be_told(self, other: Offer, offer: Offer, entry: Entry, told: bool) -> bool:
+    def _needs_warning(self, other: Offer, offer: Offer, entry: Entry, fact: bool) -> bool:
         """Return whether somebody should have been warned: they have a subscription to another product that continues.
 
         One that ends or overlaps only causes a warning.
@@ -168,14 +170,14 @@ class Checker:
         if other.unlocks.isdisjoint(offer.unlocks) or (offer.recurring and other.product == offer.product):
             return False
         by_change = offer.recurring and (offer.gives_all_of(other) or other.gives_all_of(offer))
-        return not told or (by_change and not entry.ends)
+        return not fact or (by_change and not entry.ends)
 
     def _goes_on(self, source: Source, product: str, session: str, known: int) -> bool:
         """Whether a subscription of another order sold this product, and was not over, at every moment that the app can
         have gone by.
         """
-        told = self._facts.subscriptions.get(source.id)
-        if told is None or told.order == self._facts.sessions[session].order:
+        fact = self._facts.subscriptions.get(source.id)
+        if fact is None or fact.order == self._facts.sessions[session].order:
             return False
         first = max(known, source.born)
         return {entry.sells for entry in source.alive(first, max(first, self._facts.made[session]))} == {product}
@@ -196,13 +198,13 @@ class Checker:
 
         One made by hand counts as soon as the app knows the customer, whom Stripe may have made without an answer.
         """
-        told = self._facts.subscriptions[id_]
-        page = next((page for page in self.handed.values() if page.offer.recurring and page.order == told.order), None)
-        whose = self._tied.get(told.customer) or self._facts.customers.get(told.customer)
-        if page is None or {told.person, whose} != {page.person}:
+        fact = self._facts.subscriptions[id_]
+        page = next((page for page in self.handed.values() if page.offer.recurring and page.order == fact.order), None)
+        whose = self._tied.get(fact.customer) or self._facts.customers.get(fact.customer)
+        if page is None or {fact.person, whose} != {page.person}:
             return
         of_page = self._came_of_a_page(id_)
-        if not of_page and not self._store.look(CUSTOMER, self._account, told.customer)[0][0]:
+        if not of_page and not self._store.look(CUSTOMER, self._account, fact.customer)[0][0]:
             return
         source = Source(id_, page.person, page.offer.product, born=self._facts.made[id_] if of_page else 0)
         self.sources[id_] = source
@@ -213,23 +215,23 @@ class Checker:
 
     def _entry(self, source: Source) -> Entry:
         version = self._facts.version
-        told = self._facts.subscriptions.get(source.id)
-        if told is None:
+        fact = self._facts.subscriptions.get(source.id)
+        if fact is None:
             session = self._facts.sessions[source.id]
             return Entry(version, {"": of_session(self._facts, session, self._offer_of(source, session))})
-        if told.over:
+        if fact.over:
             return Entry(version, {"": NOTHING})
-        sells = self._sells(source, told)
+        sells = self._sells(source, fact)
         if sells is not None:
             worths = {"": of_subscription(self._facts, source.id, self._recurring[sells])}
         else:
             worths = {key: of_subscription(self._facts, source.id, offer) for key, offer in self._recurring.items()}
-        return Entry(version, worths, sells or "as before", told.ends is not None)
+        return Entry(version, worths, sells or "as before", fact.ends is not None)
 
-    def _sells(self, source: Source, told: SubscriptionFact) -> str | None:
+    def _sells(self, source: Source, fact: SubscriptionFact) -> str | None:
         """The product of its first price that is known, or of the price that an operator said the product of."""
-        sold = sold_by(told, self._by_price)
-        return source.ordered if sold is None and source.agreed in told.prices else sold
+        sold = sold_by(fact, self._by_price)
+        return source.ordered if sold is None and source.agreed in fact.prices else sold
 
     def _offer_of(self, source: Source, session: SessionFact) -> Offer:
         """What was ordered. What was adopted is taken as it was found."""
@@ -268,8 +270,11 @@ class Checker:
 
     def sources_of(self, session: str) -> list[str]:
         """What may come of a page: itself, or the subscriptions that name its order."""
-        page, told = self.handed.get(session), self._facts.subscriptions
-        return [session, *(id_ for id_ in self.sources if id_ in told and page and told[id_].order == page.order)]
+        page, fact = self.handed.get(session), self._facts.subscriptions
+        return [
+            session,
+            *(id_ for id_ in self.sources if id_ in fact and page and fact[id_].order == page.order),
+        ]
 
     # What the app makes of it
 
@@ -284,7 +289,7 @@ class Checker:
             return False
         self._looked_at = rows
         before, now, audited = self.grants, self._time(), self._new_in_audit()
-        self.grants = {source: Held(*told) for source, *told, _reason in rows}
+        self.grants = {source: Held(*fact) for source, *fact, _reason in rows}
         for id_, held in self.grants.items():
             had = before.get(id_)
             self._check_audit(id_, had, held, audited.get(id_, ()), now)
@@ -296,9 +301,9 @@ class Checker:
     def _new_in_audit(self) -> dict[str, list[Audited]]:
         """What was written into it since the last look, by source."""
         found: dict[str, list[Audited]] = {}
-        for id_, source, *told in self._store.look(AUDIT, self._account, self._audited):
+        for id_, source, *fact in self._store.look(AUDIT, self._account, self._audited):
             self._audited = id_
-            found.setdefault(source, []).append(Audited(*told))
+            found.setdefault(source, []).append(Audited(*fact))
         return found
 
     def _check_audit(self, id_: str, had: Held | None, held: Held, audited: Sequence[Audited], now: float) -> None:
@@ -369,7 +374,7 @@ class Checker:
             event = self._facts.events.get(id_)
             if event is not None and event.type.startswith(MATTERS):
                 for source in self.sources.values():
-                    if self._is_about(event, source) and self._facts.told[id_] > source.tied:
+                    if self._is_about(event, source) and self._facts.announced[id_] > source.tied:
                         self._acted_on(id_, source)
 
     def _is_about(self, event: EventFact, source: Source) -> bool:
@@ -381,7 +386,7 @@ class Checker:
         return not event.about.isdisjoint((*pages, *self._facts.payments(source.id)))
 
     def _acted_on(self, id_: str, source: Source) -> None:
-        source.known = max(source.known, self._facts.told[id_])
+        source.known = max(source.known, self._facts.announced[id_])
         now, held = self._time(), self.grants.get(source.id)
         worth = held.worth(now) if held else None
         if not source.learn(worth, held.product if held else source.ordered, now, exactly=True):
@@ -415,8 +420,8 @@ class Checker:
             if ended is None or bought is None or ended.person != bought.person or not self._gave_all_of(bought, ended):
                 raise Violation("I4", f"{id_} was ended for {purchase}, which must not end it")
         for source in self.sources.values():
-            told = self._facts.subscriptions.get(source.id)
-            if told is None or told.over or told.ends is not None or not self._has_begun(source.id):
+            fact = self._facts.subscriptions.get(source.id)
+            if fact is None or fact.over or fact.ends is not None or not self._has_begun(source.id):
                 continue
             for_good = [bought for bought in self.sources.values() if self._is_for_good(bought, source)]
             if for_good and all(self._is_to_end(source, bought) for bought in for_good):
@@ -437,8 +442,8 @@ class Checker:
         if bought.person != source.person or bought.id not in self._facts.sessions:
             return False
         worth, held = self._grant_worth(bought), self.grants.get(source.id)
-        told = self._facts.subscriptions[source.id]
-        sold = self._sells(source, told) or (held.product if held else source.ordered)
+        fact = self._facts.subscriptions[source.id]
+        sold = self._sells(source, fact) or (held.product if held else source.ordered)
         return worth is not None and self._by_product[worth[0]].gives_all_of(self._by_product[sold])
 
     def _is_to_end(self, source: Source, bought: Source) -> bool:
@@ -450,22 +455,26 @@ class Checker:
         """I4: where somebody pays for the same twice all the same, what is superfluous is flagged, and nothing else."""
         paid = [one for source in self.sources.values() if (one := self._paid(source))]
         for one in paid:
-            beside = [other for other in paid if other != one and other.stands_beside(one)]
+            beside = [other for other in paid if other != one and other.overlaps_in_time(one)]
             others = {other.id for other in beside}
             alike = {other.id for other in beside if other.is_like(one)}
-            must = any(one.is_superfluous_beside(other) for other in beside) or bool(alike - flagged)
-            may = any(one.may_be_superfluous_beside(other) for other in beside)
+            must = any(one.is_superfluous_with(other) for other in beside) or bool(alike - flagged)
+            may = any(one.may_be_superfluous_with(other) for other in beside)
             # Of those that are alike one is not, unless something else makes it so.
             one_too_many = one.id in flagged and others == alike and alike <= flagged
             if one_too_many or (one.id in flagged and not may) or (one.id not in flagged and must):
                 raise Violation("I4", f"{one.id} stands beside {sorted(others)}, flagged: {sorted(flagged)}")
 
     def _paid(self, source: Source) -> Paid | None:
-        worth, told = self._grant_worth(source), self._facts.subscriptions.get(source.id)
-        if worth is None or (told is None and not self._facts.sessions[source.id].total):
+        worth, fact = self._grant_worth(source), self._facts.subscriptions.get(source.id)
+        if worth is None or (fact is None and not self._facts.sessions[source.id].total):
             return None
         return Paid(
-            source.id, source.person, self._by_product[worth[0]], told is None, told is None or told.ends is None
+            source.id,
+            source.person,
+            self._by_product[worth[0]],
+            fact is None,
+            fact is None or fact.ends is None,
         )
 
     def _strangers(self, cases: frozenset[tuple[str, str]]) -> None:
@@ -483,8 +492,8 @@ class Checker:
             if event.type.startswith(MATTERS) and id_ not in kept
         ]
         for id_, right, names in self._elsewhere(known):
-            is_told = not listed.isdisjoint(names)
-            if is_told != right and not any(about & names for about in unheard):
+            is_listed = not listed.isdisjoint(names)
+            if is_listed != right and not any(about & names for about in unheard):
                 raise Violation("I5", f"{id_} should {'' if right else 'not '}be listed for operators")
 
     def _elsewhere(self, known: set[str]) -> Iterator[tuple[str, bool, set[str]]]:
@@ -497,14 +506,14 @@ class Checker:
                     self._is_ours(known, prices, session) and self._is_here(session),
                     {id_, session.payment_intent or id_},
                 )
-        for id_, told in self._facts.subscriptions.items():
+        for id_, fact in self._facts.subscriptions.items():
             if id_ in self.sources:
                 continue
-            runs = not told.over and told.status != "incomplete"
-            yield id_, runs and self._is_ours(known, told.prices, told), {id_}
+            runs = not fact.over and fact.status != "incomplete"
+            yield id_, runs and self._is_ours(known, fact.prices, fact), {id_}
 
-    def _is_ours(self, known: set[str], prices: Sequence[str], told: SessionFact | SubscriptionFact) -> bool:
-        return not {told.order, told.person}.isdisjoint(known) or not self._by_price.keys().isdisjoint(prices)
+    def _is_ours(self, known: set[str], prices: Sequence[str], fact: SessionFact | SubscriptionFact) -> bool:
+        return not {fact.order, fact.person}.isdisjoint(known) or not self._by_price.keys().isdisjoint(prices)
 
     def _is_here(self, session: SessionFact) -> bool:
         """Whether it was paid, and not all of that went back."""
@@ -515,20 +524,20 @@ class Checker:
         return session.payment_status == "paid" and back < paid and not lost
 
     def listed(self, cases: frozenset[tuple[str, str]]) -> None:
-        """I5: of each subscription that was ordered here, operators are told what they should see to, and nothing else.
+        """I5: for each subscription that was ordered here, operators see exactly what they should deal with.
 
         ``cases`` are what is listed, each by the subscription and its kind.
         """
         for source in self.sources.values():
             if source.id in self._facts.subscriptions and not self._is_unheard_of(source):
-                told = {kind for id_, kind in cases if id_ == source.id and kind in TOLD_OF_SUBSCRIPTIONS}
-                if told != (right := self._to_see_to(source)):
-                    raise Violation("I5", f"of {source.id} operators are told {told}, and should be told {set(right)}")
+                fact = {kind for id_, kind in cases if id_ == source.id and kind in LISTED_OF_SUBSCRIPTIONS}
+                if fact != (right := self._to_see_to(source)):
+                    raise Violation("I5", f"of {source.id} operators are told {fact}, and should be told {set(right)}")
         self._strangers(cases)
 
     def _to_see_to(self, source: Source) -> frozenset[str]:
-        told, held = self._facts.subscriptions[source.id], self.grants.get(source.id)
-        sells = self._sells(source, told) or (held.product if held else source.ordered)
+        fact, held = self._facts.subscriptions[source.id], self.grants.get(source.id)
+        sells = self._sells(source, fact) or (held.product if held else source.ordered)
         return to_see_to(self._facts, source.id, self._recurring[sells])
 
     def _grant_worth(self, source: Source) -> Worth:
@@ -574,16 +583,16 @@ class Checker:
 
         What its next renewal tells will be heard.
         """
-        told = self._facts.subscriptions.get(source.id)
-        if told is None or self._came_of_a_page(source.id):
+        fact = self._facts.subscriptions.get(source.id)
+        if fact is None or self._came_of_a_page(source.id):
             return False
         kept = {row[0] for row in self._store.look(EVENTS, self._account)}
         heard = any(source.id in self._facts.events[id_].about for id_ in kept & self._facts.events.keys())
-        return not heard and bool(self._store.look(UNASKED, self._account, told.customer)[0][0])
+        return not heard and bool(self._store.look(UNASKED, self._account, fact.customer)[0][0])
 
     def _trials(self) -> None:
         """I4: one for each person, whatever the product."""
-        on_trial = [id_ for id_, told in self._facts.subscriptions.items() if told.trial and id_ in self.sources]
+        on_trial = [id_ for id_, fact in self._facts.subscriptions.items() if fact.trial and id_ in self.sources]
         for person, times in Counter(self.sources[id_].person for id_ in on_trial if self._came_of_a_page(id_)).items():
             if times > 1:
                 raise Violation("I4", f"{person} was given {times} trials")

@@ -45,8 +45,8 @@ class History:
 
 def load(path: Path) -> History:
     """A history from its file."""
-    told = json.loads(path.read_text())
-    return History(**told | {"steps": tuple(Step(**step) for step in told["steps"])})
+    reported = json.loads(path.read_text())
+    return History(**reported | {"steps": tuple(Step(**step) for step in reported["steps"])})
 
 
 def generate(seed: int | str, number: int, steps: int = STEPS) -> History:
@@ -240,7 +240,7 @@ SUBSCRIPTIONS: Steps = {
         },
     ),
 }
-# Where products contain each other, buyers are told what they have before they pay, and some go on.
+# If products contain each other, buyers are shown what they have before they pay, and some continue.
 CHOSEN = {"product": up_to(4), "goes_on": one_of(True, True, False)}
 RELATED: Steps = SUBSCRIPTIONS | {
     name: (often, SUBSCRIPTIONS[name][1] | CHOSEN) for name, often in (("press", 3.0), ("buy", 12.0))

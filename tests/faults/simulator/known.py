@@ -62,7 +62,7 @@ class Source:
     born: int = 0
     """The version that the app must ask for before it opens another page."""
     tied: int = 0
-    """The version in which an operator adopted it: what was told before that was no news of a customer of ours."""
+    """The version in which an operator adopted it: events before that were not about a customer of ours."""
     agreed: str | None = None
     """The price that it had then, of which the operator said what product that is."""
 
@@ -142,7 +142,7 @@ class Paid:
     for_good: bool
     renewed: bool
 
-    def stands_beside(self, other: "Paid") -> bool:
+    def overlaps_in_time(self, other: "Paid") -> bool:
         """Whether the same person has it, and it gives all that the other does."""
         return self.person == other.person and self.offer.gives_all_of(other.offer)
 
@@ -150,11 +150,11 @@ class Paid:
         """Whether only the time tells which of the two is superfluous: the later one."""
         return self.for_good == other.for_good and self.offer.unlocks == other.offer.unlocks
 
-    def is_superfluous_beside(self, other: "Paid") -> bool:
+    def is_superfluous_with(self, other: "Paid") -> bool:
         """A subscription is that takes money though the other gives as much for good, or more and is renewed."""
         return not self.for_good and self.renewed and not self.is_like(other) and other.renewed
 
-    def may_be_superfluous_beside(self, other: "Paid") -> bool:
+    def may_be_superfluous_with(self, other: "Paid") -> bool:
         """Where it was bought later too: what ends, and what is for good beside more that is."""
         return other.for_good or (not self.for_good and (other.renewed or self.is_like(other)))
 

@@ -122,7 +122,7 @@ class Facts:
     links: dict[str, tuple[str, str, str]] = field(default_factory=dict)
     """Which invoice which payment pays, and whether it has."""
     events: dict[str, EventFact] = field(default_factory=dict)
-    told: dict[str, int] = field(default_factory=dict)
+    announced: dict[str, int] = field(default_factory=dict)
     """The version in which each event was made."""
     made: dict[str, int] = field(default_factory=dict)
     """The version in which each checkout session was made, and each subscription."""
@@ -140,7 +140,7 @@ class Facts:
         self.version += 1
         for kind, id_, _fact in facts:
             if kind == "events":
-                self.told.setdefault(id_, self.version)
+                self.announced.setdefault(id_, self.version)
             elif kind in {"sessions", "subscriptions"}:
                 self.made.setdefault(id_, self.version)
         for id_ in self.sessions:
@@ -148,14 +148,14 @@ class Facts:
                 self.over[id_] = self.version
         self.changed()
 
-    def _note_period(self, id_: str, told: SubscriptionFact) -> None:
-        known, is_trial = self.periods.setdefault(id_, []), told.status == "trialing"
-        if not known or known[-1].start != told.start:
-            known.append(Period(told.start, is_trial))
+    def _note_period(self, id_: str, reported: SubscriptionFact) -> None:
+        known, is_trial = self.periods.setdefault(id_, []), reported.status == "trialing"
+        if not known or known[-1].start != reported.start:
+            known.append(Period(reported.start, is_trial))
         elif is_trial:
-            known[-1] = Period(told.start, is_trial)
-        if told.ended_for is not None:
-            self.ended_for.add((id_, told.ended_for))
+            known[-1] = Period(reported.start, is_trial)
+        if reported.ended_for is not None:
+            self.ended_for.add((id_, reported.ended_for))
 
     def bills(self, subscription: str) -> dict[str, InvoiceFact]:
         """The invoices of a subscription, oldest first."""

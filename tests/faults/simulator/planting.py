@@ -92,10 +92,10 @@ def hunt(plant: Plant, engine: str, most: int, seed: int, *, anew: bool = False)
     begin = [] if known is None else [str(known)]
     try:
         with planted(plant) as copy:
-            told = json.loads(_played(copy, "--look", engine, str(most), str(seed), *begin))
+            reported = json.loads(_played(copy, "--look", engine, str(most), str(seed), *begin))
     except subprocess.CalledProcessError as error:  # the patch does not fit, or the app does not even start with it
-        told = {"histories": 0, "invariant": "", "words": error.stderr.strip().rpartition("\n")[2]}
-    return Hunt(plant, told["histories"], told["invariant"], told["words"], time.monotonic() - began)
+        reported = {"histories": 0, "invariant": "", "words": error.stderr.strip().rpartition("\n")[2]}
+    return Hunt(plant, reported["histories"], reported["invariant"], reported["words"], time.monotonic() - began)
 
 
 def _played(copy: Path, *arguments: str) -> str:

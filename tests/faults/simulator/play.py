@@ -77,7 +77,7 @@ async def _play(history: History, store: Store) -> Outcome:
 async def _settle(world: World) -> None:
     """Trouble stops and the app is started afresh. The clock moves on to when it polls next, then waits for it.
 
-    What becomes of a subscription's invoice may be told by no event, so there the clock moves on to the next sweep.
+    There may be no event about the fate of a subscription's invoice, so the clock moves on to the next sweep.
     """
     world.weather.calm = True
     world.sandbox.ledger.run("DELETE FROM faults")

@@ -88,7 +88,7 @@ async def _press(
 ) -> str | None:
     """Press the button at one of its prices, or at another in each tab. Answers the page that it led to, if any.
 
-    Whoever is told first what they have may go on all the same.
+    Somebody who is first shown what they already have may continue all the same.
     """
     offer = world.offers[product]
     prices = (offer.price, *offer.others)
@@ -97,15 +97,15 @@ async def _press(
     knew = world.checker.knowledge()
     try:
         answer = await world.browse(guest, "POST", "/purchase/checkout-session", **form)
-        told = ACKNOWLEDGED.search(answer.body.decode())
-        if told and goes_on:
-            answer = await world.browse(guest, "POST", "/purchase/checkout-session", **form, acknowledged=told[1])
+        fact = ACKNOWLEDGED.search(answer.body.decode())
+        if fact and goes_on:
+            answer = await world.browse(guest, "POST", "/purchase/checkout-session", **form, acknowledged=fact[1])
     except Gone:
         return None
     sent_to = HOSTED.fullmatch(answer.location)
     if sent_to is None:
         return None
-    world.check(world.checker.hand, sent_to[1], guest.id, offer, knew, told is not None)
+    world.check(world.checker.hand, sent_to[1], guest.id, offer, knew, fact is not None)
     return sent_to[1]
 
 
@@ -193,7 +193,7 @@ async def _success(world: World, guest: Guest, session: str) -> None:
 
 
 def _check_success(world: World, guest: Guest, session: str, answer: Answer, held: bool) -> None:
-    """ "Payment done" is said of one's own payment alone; of all others nothing is told."""
+    """ "Payment done" is shown only for one's own payment; nothing is shown about any other."""
     if any(words in answer.body for words in PAYMENT_DONE) and not held:
         raise Violation("I9", f"{guest.id} was told that {session} is paid")
     known = world.checker.handed.get(session)
@@ -260,7 +260,7 @@ async def dispute_ends(world: World, which: int, how: str) -> None:
 
 def subscription(world: World, which: int) -> str | None:
     """One that is not over."""
-    return nth([id_ for id_, told in world.facts.subscriptions.items() if not told.over], which)
+    return nth([id_ for id_, fact in world.facts.subscriptions.items() if not fact.over], which)
 
 
 async def period_ends(world: World, which: int, after: int) -> None:
@@ -287,8 +287,8 @@ async def _control_subscription(world: World, which: int, how: str) -> None:
 
 
 async def renewal_fails(world: World, which: int, in_the_end: str, days: int, fixed: bool) -> None:
-    """The next payment is declined; days later the card may be replaced. After the last attempt to collect it the subscription is
-    what the seller has chosen.
+    """The next payment is declined; days later the card may be replaced. After the last attempt to collect it, the
+    subscription has the status that the seller has chosen.
     """
     await world.post_to_stripe("POST", "/control/unpaid", {"outcome": in_the_end})
     await fail(world, which)
@@ -474,9 +474,9 @@ async def neighbour_sells(world: World, who: int, how: str) -> None:
 async def adopt(world: World, who: int, which: int) -> None:
     """An operator ties to a person what was bought elsewhere on the account. The app may not let them."""
     sessions, subscriptions = world.facts.sessions, world.facts.subscriptions
-    bought = [id_ for id_, told in sessions.items() if told.status == "complete" and id_ not in world.checker.handed]
+    bought = [id_ for id_, fact in sessions.items() if fact.status == "complete" and id_ not in world.checker.handed]
     found = [id_ for id_ in bought if not (sessions[id_].order or "").startswith("ord_")]
-    found += [id_ for id_, told in subscriptions.items() if told.order is None]
+    found += [id_ for id_, fact in subscriptions.items() if fact.order is None]
     if (id_ := nth(found, which)) is None:
         return
     recurring = id_ in subscriptions
@@ -502,10 +502,10 @@ async def pay_other_session(world: World, which: int, lie: str, refunded: bool) 
     one = nth(handed(world), which)
     if one is None:
         return
-    told = await world.call("GET", f"/v1/checkout/sessions/{one.session}")
-    form = {"mode": "payment", "success_url": f"{SANDBOX}/", "client_reference_id": told["client_reference_id"]}
-    form |= {f"metadata[{name}]": value for name, value in told["metadata"].items()}
-    form |= {"customer": told["customer"], "line_items[0][price]": one.offer.price, "line_items[0][quantity]": "1"}
+    fact = await world.call("GET", f"/v1/checkout/sessions/{one.session}")
+    form = {"mode": "payment", "success_url": f"{SANDBOX}/", "client_reference_id": fact["client_reference_id"]}
+    form |= {f"metadata[{name}]": value for name, value in fact["metadata"].items()}
+    form |= {"customer": fact["customer"], "line_items[0][price]": one.offer.price, "line_items[0][quantity]": "1"}
     made = await world.call("POST", "/v1/checkout/sessions", **await _lying(world, one, form, lie))
     if "id" in made:
         await _pay(world, made["id"], "pays")
@@ -555,7 +555,7 @@ async def ask_at_once(world: World, which: int, tabs: int, operator: bool, secon
     """A buyer, who may have paid just now, and an operator ask about the same customer while Stripe is slow, and
     meanwhile the money moves. Or nobody asks but the app itself, which has heard of the payment.
 
-    Whoever asked first may be told last, and may be told what is true no more.
+    The first to ask may be answered last, with something that is no longer true.
     """
     if (one := nth(handed(world), which)) is None:
         return

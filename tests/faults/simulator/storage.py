@@ -186,7 +186,7 @@ class Process:
         return self.died.done()
 
     def kill(self) -> None:
-        """As by SIGKILL: nothing is flushed, nobody is told."""
+        """Stop as after SIGKILL: nothing is flushed, and nobody is informed."""
         if not self.dead:
             self.died.set_result(None)
 
@@ -201,7 +201,7 @@ class Process:
 
 
 class ProcessDatabase:
-    """A ``Database`` as one simulated process sees it. ``written`` is told of every function that wrote."""
+    """A ``Database`` as one simulated process sees it. ``written`` is called after every function that wrote."""
 
     def __init__(self, store: Store, process: Process, written: Callable[[Callable[..., Any]], None]) -> None:
         self._store = store

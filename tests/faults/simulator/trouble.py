@@ -74,8 +74,8 @@ async def wrong_mode(world: World) -> None:
     await _control(world, "POST", "/control/faults", {"effect": "wrong_mode", "times": 1})
 
 
-async def _control(world: World, method: str, path: str, told: Any = None) -> None:
-    await ask(world.stripe, method, path, ((b"content-type", b"application/json"),), json.dumps(told).encode())
+async def _control(world: World, method: str, path: str, reported: Any = None) -> None:
+    await ask(world.stripe, method, path, ((b"content-type", b"application/json"),), json.dumps(reported).encode())
 
 
 async def outage(world: World, kind: str, seconds: float) -> None:
@@ -120,7 +120,7 @@ async def _start_later(world: World, worker: int, seconds: float) -> None:
 
 
 async def restart(world: World, worker: int) -> None:
-    """As told to: work under way is finished first."""
+    """Stop on request: work in progress is finished first."""
     if (running := world.running[worker]) is not None and not running.process.dead:
         running.stop()
         world.running[worker] = None

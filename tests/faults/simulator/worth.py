@@ -12,7 +12,8 @@ from typing import NamedTuple
 from tests.faults.simulator.ledger import Facts, InvoiceFact, SessionFact, SubscriptionFact
 
 DAY = 24 * 3600
-# How long a renewal may be late; a draft become final, in time and told late; a payment be on its way.
+# How long a renewal may be late; how long a draft may take to become final, in time or announced late; how long a
+# payment may be in progress.
 LATE = DAY
 ASKED_WITHIN = 3 * DAY + LATE
 PAID_WITHIN = 14 * DAY
@@ -107,9 +108,9 @@ def _disputed(facts: Facts, charges: set[str | None], offer: Offer) -> frozenset
     return frozenset({"revoked"} if "lost" in disputes else {"suspended"} if is_open else ())
 
 
-def sold_by(told: SubscriptionFact, offers: Mapping[str, Offer]) -> str | None:
+def sold_by(reported: SubscriptionFact, offers: Mapping[str, Offer]) -> str | None:
     """The product that a subscription sells: of the first price that is known. ``offers`` are those of each price."""
-    return next((offers[price].product for price in told.prices if price in offers), None)
+    return next((offers[price].product for price in reported.prices if price in offers), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,19 +149,19 @@ class Stretch:
 
 def of_subscription(facts: Facts, id_: str, offer: Offer) -> Judged:
     """What a subscription gives that sells this."""
-    told = facts.subscriptions[id_]
-    if told.over:
+    reported = facts.subscriptions[id_]
+    if reported.over:
         return NOTHING
     *before, now = _stretches(facts, id_)
     ends = set(_taken_back(facts, _charges(facts, now.bills), offer))
     if offer.earlier_dispute_counts:
         ends |= _disputed(facts, _charges(facts, (bill for one in before for bill in one.bills)), offer)
-    lasts = _lasts(facts, told, before, now, offer)
-    if lasts is None or told.status not in {"trialing", "active", "past_due"}:
+    lasts = _lasts(facts, reported, before, now, offer)
+    if lasts is None or reported.status not in {"trialing", "active", "past_due"}:
         ends.add("suspended")
     if lasts is None or ends:
         return Judged(None, frozenset(ends))
-    return Judged((offer.product, lasts if told.ends is None else min(lasts, told.ends)))
+    return Judged((offer.product, lasts if reported.ends is None else min(lasts, reported.ends)))
 
 
 def _stretches(facts: Facts, id_: str) -> list[Stretch]:
@@ -179,19 +180,19 @@ def _charges(facts: Facts, bills: Iterable[InvoiceFact]) -> set[str | None]:
     return {facts.intents[payment][1] for payment in paid}
 
 
-def _lasts(facts: Facts, told: SubscriptionFact, before: list[Stretch], now: Stretch, offer: Offer) -> int | None:
+def _lasts(facts: Facts, reported: SubscriptionFact, before: list[Stretch], now: Stretch, offer: Offer) -> int | None:
     """Until when its invoices say, whatever becomes of the money; None: it gives nothing."""
     credited = _only_credited(now, before)
     if now.settled and not credited:
-        return told.end if told.paused else told.end + LATE
+        return reported.end if reported.paused else reported.end + LATE
     every = [bill for one in (*before, now) for bill in one.bills]
     begun = any(one.trial for one in before) or any(bill.status == "paid" for bill in every)
-    waited_for = [_waited_for(facts, bill) for bill in now.owed] if now.bills else [told.start + ASKED_WITHIN]
+    waited_for = [_waited_for(facts, bill) for bill in now.owed] if now.bills else [reported.start + ASKED_WITHIN]
     with_the_bank = bool(now.owed) and all(_on_its_way(facts, bill) for bill in now.owed)
-    if not begun or (told.paused and not with_the_bank):
+    if not begun or (reported.paused and not with_the_bank):
         return None
     missed = _missed([*before, now])
-    since = min((_due(bill) for bill in missed), default=told.start)
+    since = min((_due(bill) for bill in missed), default=reported.start)
     first = not any(bill.status == "paid" and bill.total > 0 for bill in every)
     grace = since + (offer.trial_grace_days if first else offer.grace_days) * DAY
     return max(grace, min(waited_for)) if not credited and all(bill in now.bills for bill in missed) else grace
@@ -242,19 +243,19 @@ def _due(bill: InvoiceFact) -> int:
 
 
 def to_see_to(facts: Facts, id_: str, offer: Offer) -> frozenset[str]:
-    """What an operator is told of a subscription, by the kinds of docs/commands.md: money that came when it was over,
-    a renewal that does not become final by itself, a dispute that was lost or is only to be told while it goes on.
+    """What an operator sees about a subscription, by the kinds in docs/commands.md: money that came after its end, a
+    renewal that is not finalized automatically, a dispute that was lost or is only reported while it is open.
     """
-    told, bills = facts.subscriptions[id_], list(facts.bills(id_).values())
-    if told.over:
-        late = any(_stays_here(facts, bill) for bill in bills if (bill.paid_at or 0) > (told.ended or 0))
+    reported, bills = facts.subscriptions[id_], list(facts.bills(id_).values())
+    if reported.over:
+        late = any(_stays_here(facts, bill) for bill in bills if (bill.paid_at or 0) > (reported.ended or 0))
         return frozenset({"paid after the end"} if late else ())
     *before, _ = _stretches(facts, id_)
     of_before = _charges(facts, (bill for one in before for bill in one.bills))
     told_only = replace(offer, dispute_suspends=not offer.earlier_dispute_counts)
     lost = "revoked" in _disputed(facts, _charges(facts, bills), offer)
     disputed = lost or (not offer.earlier_dispute_counts and "suspended" in _disputed(facts, of_before, told_only))
-    stuck = not told.paused and any(bill.stays for bill in bills)
+    stuck = not reported.paused and any(bill.stays for bill in bills)
     return frozenset({*(["disputed"] if disputed else ()), *(["not finalized"] if stuck else ())})
 
 

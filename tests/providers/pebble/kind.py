@@ -41,7 +41,7 @@ async def set_up(
 
 
 class _Work:
-    """What is done one after the other; on a dry run it is only told."""
+    """The steps, one after the other; a dry run only reports them."""
 
     def __init__(self, ask: Calls, dry_run: bool, plans: dict[str, str]) -> None:
         self._ask = ask

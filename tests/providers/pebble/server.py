@@ -68,10 +68,10 @@ def _payment(ledger: Ledger, payment: Payment | None) -> Told | None:
 
 
 def _membership(ledger: Ledger, one: Membership) -> Told:
-    told = {name: value for name, value in asdict(one).items() if name not in {"plan", "buyer", "count", "card"}}
+    reported = {name: value for name, value in asdict(one).items() if name not in {"plan", "buyer", "count", "card"}}
     bills = [{**asdict(bill), "payment": _payment(ledger, bill.payment)} for bill in one.bills]
     who = {"buyer": one.buyer.id, "mail": one.buyer.mail}
-    return told | who | {"goods": [one.plan.id, one.count], "money": one.plan.money, "bills": bills}
+    return reported | who | {"goods": [one.plan.id, one.count], "money": one.plan.money, "bills": bills}
 
 
 def _story(ledger: Ledger, buyer: str) -> Told:
@@ -134,13 +134,13 @@ API: dict[str, Callable[..., Told]] = {
     "shop": lambda ledger: {"shop": ledger.shop},
     "plan": lambda ledger, plan: asdict(ledger.plan(plan)),
     "plans": lambda ledger: {"plans": [asdict(one) for one in ledger.plans.values()]},
-    "add_plan": lambda ledger, **told: asdict(ledger.add_plan(**told)),
-    "meet_buyer": lambda ledger, **told: {"buyer": ledger.meet(**told).id},
+    "add_plan": lambda ledger, **reported: asdict(ledger.add_plan(**reported)),
+    "meet_buyer": lambda ledger, **reported: {"buyer": ledger.meet(**reported).id},
     "write_to_buyer": _write,
     "story": _story,
     "trace": _trace,
     "payer": lambda ledger, payment: {"buyer": ledger.payment(payment).buyer},
-    "make_page": lambda ledger, **told: _page(ledger, ledger.make_page(**told)),
+    "make_page": lambda ledger, **reported: _page(ledger, ledger.make_page(**reported)),
     "page": lambda ledger, page: _page(ledger, ledger.page(page)),
     "shut_page": lambda ledger, page: _page(ledger, ledger.shut(page)),
     "find_page": _find_page,
@@ -169,12 +169,12 @@ class _Server:
         )
 
     async def answer(self, request: Request) -> Response:
-        told = await request.json()
+        reported = await request.json()
         try:
             if request.headers.get("Pebble-Key") != self.ledger.key:
                 raise Wrong("bad_key", f"{request.headers.get('Pebble-Key')} is no key of this shop.")
             with self.ledger.open() as ledger:
-                return JSONResponse(API[request.path_params["call"]](ledger, **told))
+                return JSONResponse(API[request.path_params["call"]](ledger, **reported))
         except Wrong as error:
             return JSONResponse({"wrong": error.word, "words": str(error)}, 401 if error.word == "bad_key" else 422)
 

@@ -47,8 +47,8 @@ class Subscriber:
         values: Any = {"invoice_settings": {"default_payment_method": f"pm_card_{name}"}}
         self.sandbox.sdk.v1.customers.update(self.customer, values)
 
-    def told(self, subscription: Any, *prefixes: str) -> list[tuple[str, int]]:
-        """What the events say about a subscription and its invoices, and when, counted from the start."""
+    def events_about(self, subscription: Any, *prefixes: str) -> list[tuple[str, int]]:
+        """Return the events about a subscription and its invoices, with their times, counted from the start."""
         ids = {subscription.id, *(one.id for one in self.invoices(subscription))}
         events: list[Any] = []
         for event in self.sandbox.sdk.v1.events.list({"limit": 100}).auto_paging_iter():

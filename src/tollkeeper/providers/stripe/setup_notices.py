@@ -83,7 +83,7 @@ def _of_products(wanted: Wanted, found: Account) -> Iterator[str]:
         if key and key not in keys and one["active"]:
             yield (
                 f"Stripe product {one['id']} was created for {key}, which is not in tollkeeper.toml. People who have it"
-                f" cannot use it while it is missing there. If it is no longer sold, you can archive the Stripe product."
+                " cannot use it while it is missing there. If it is no longer sold, you can archive the Stripe product."
             )
 
 
