@@ -141,7 +141,7 @@ def _unchecked(conn: Any, now: int) -> bool:
 # 75: neighbours
 
 
-async def test_k75_a_refund_in_the_second_of_its_payment_is_seen_in_whatever_order_they_are_reported(
+async def test_k75_a_refund_in_the_second_of_its_payment_is_seen_in_any_order(
     shop: Shop,
 ) -> None:
     realm, (session, payment) = await shop.services.realm(), by_link(shop, shop.once)

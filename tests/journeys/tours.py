@@ -289,7 +289,7 @@ def only_product_off_sale(visit: Lobby, archive: Callable[[], object]) -> Stops:
 
 
 def beside_each_other(visit: Lobby, shop: Shop) -> Stops:
-    """Products that contain each other: a change of plan, the page before paying, a purchase for good, a double payment."""
+    """Products that contain each other: a change of plan, a warning, a purchase for good, a double payment."""
     someone = visit()
     someone.forgive("409 ")
     someone.sign_in()

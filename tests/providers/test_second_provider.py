@@ -389,7 +389,7 @@ def test_where_no_provider_is_set_that_is_the_one_fault(tmp_path: Path, price: s
 
 def test_a_site_sells_through_one_provider(tmp_path: Path) -> None:
     (fault,) = faults_of(tmp_path, **OURS, **THEIRS, PRODUCT_PRICE_ID=PLAN)
-    assert fault.startswith("PEBBLE_KEY: is set beside STRIPE_API_KEY, and a site sells through one provider")
+    assert fault.startswith("PEBBLE_KEY: is set together with STRIPE_API_KEY, but a site sells through one provider")
 
 
 def test_the_price_of_another_provider_sells_nothing_here(tmp_path: Path) -> None:

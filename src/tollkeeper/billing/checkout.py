@@ -71,7 +71,7 @@ class CheckoutService:
         try:
             try:
                 page = await self._page(person, product, price_id)
-            except SubscriptionNeedsAction:  # as far as we know: it may be mended, or over
+            except SubscriptionNeedsAction:  # as far as we know: it may be fixed or over by now
                 await reconcile_person(self.services, person.id, evidence="purchase beside a subscription")
                 page = await self._page(person, product, price_id)
         except PASSING as trouble:
@@ -116,7 +116,7 @@ class CheckoutService:
     async def _page_of_customer(
         self, person: Person, product: Product, price_id: str | None, customer: Customer
     ) -> Hosted | Completed:
-        # An order that is finished makes room for one new one, and so does an order for another choice.
+        # After an order that is finished, or that is for another choice, one new order is opened.
         for _ in range(3):
             order = await self._open_order(person, product, price_id, customer.realm)
             checkout = await self._checkout(order, customer)
@@ -220,7 +220,7 @@ class CheckoutService:
         await self.services.database.write(orders.give_up, order.id, checkout_id, self.services.clock())
 
     async def _holds_good(self, order: Order) -> bool:
-        """Whether a completed checkout still stands: paid, or about to be. Reconciles first."""
+        """Return whether a completed checkout is still valid: paid, or about to be. Reconciles first."""
         done = await self.settle(order, "purchase of what was paid already")
         found = done.of_order(order) if done else None
         if found is not None and _needs_a_look(found):

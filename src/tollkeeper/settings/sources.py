@@ -45,7 +45,7 @@ def _read_env_file(known: Mapping[str, Setting], path: Path, faults: list[Fault]
         if binding.key is not None and binding.value is not None:
             found[binding.key] = binding.value
         elif binding.key is not None or binding.error:
-            faults.append(Fault(f"{path.name}, line {binding.original.line}", "is not NAME=value", "Mend or remove it"))
+            faults.append(Fault(f"{path.name}, line {binding.original.line}", "is not NAME=value", "Fix or remove it"))
     faults += [_unknown(name, name, known, path.name) for name in found if name not in known]
     return _texts(known, found)
 
@@ -66,7 +66,7 @@ def _read_toml(known: Mapping[str, Setting], path: Path, faults: list[Fault]) ->
     try:
         content = tomllib.loads(_read(path, faults))
     except tomllib.TOMLDecodeError as error:
-        faults.append(Fault(path.name, f"is not TOML: {error}", "Mend that line"))
+        faults.append(Fault(path.name, f"is not TOML: {error}", "Fix that line"))
         return {}, {}
     tables = content.pop("products", {})
     if not isinstance(tables, dict):
@@ -111,7 +111,7 @@ def _unknown(variable: str, name: str, names: Iterable[str], place: str) -> Faul
     by_lower = {each.lower(): each for each in names}
     close = difflib.get_close_matches(name.lower(), by_lower, n=1)
     remedy = f"Did you mean {by_lower[close[0]]}?" if close else "Remove it; docs/settings.md lists what there is"
-    return Fault(variable, f"is not a setting, but stands in {place}", remedy)
+    return Fault(variable, f"is set in {place}, but there is no such setting", remedy)
 
 
 def _near_misses(known: Mapping[str, Setting], environ: Mapping[str, str]) -> Iterator[Fault]:

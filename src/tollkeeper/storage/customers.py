@@ -130,7 +130,7 @@ def tie(conn: Connection, person: Person, realm: Realm, external_id: str, now: i
     """The customer with the provider's id, which becomes the person's unless it already belongs to somebody.
 
     The person buys with it from now on if they had no customer yet. Nobody can buy with a ``guest``. The
-    provider has an e-mail address for it, and need not be told the person's until that changes.
+    provider has an e-mail address for it, so the person's is not sent until it changes.
     """
     for replaced_at in (now,) if guest else (None, now):
         conn.execute(

@@ -115,7 +115,7 @@ class PostgresqlDatabase:
             for question in waiting:
                 question.answer.set_result(found.get(question.token_hash))
         finally:
-            for question in waiting:  # told to stop
+            for question in waiting:  # stopping
                 question.answer.cancel()
 
     async def _find_all(self, parameters: dict[str, Any]) -> dict[str, Visitor | None]:

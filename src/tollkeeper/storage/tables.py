@@ -121,7 +121,7 @@ customers = Table(
     Column("written_ticket", BigInteger, nullable=False, server_default=text("0")),
     # When another became the one to buy with, as after the provider deleted this one; what it paid for still counts.
     Column("replaced_at", BigInteger),
-    Column("told_email", Text),  # the address that the provider was last told, taken or not; empty: none
+    Column("told_email", Text),  # the address that the provider was last sent, accepted or not; empty: none
     Column(
         "checked_at", BigInteger, nullable=False, server_default=text("0")
     ),  # when last reconciled, or claimed for it

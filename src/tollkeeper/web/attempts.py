@@ -12,7 +12,7 @@ from tollkeeper.web import cookies, return_to
 from tollkeeper.web.site import site_of
 
 MOST = 8
-"""How many attempts one browser keeps. The oldest make room."""
+"""How many attempts one browser keeps. The oldest are dropped."""
 
 SHORT = 256
 """Characters of the longest page that fits into the attempt's own cookie. All of those are sent at once, and must

@@ -91,7 +91,7 @@ def attempt(config: Config, mark: str) -> Cookie:
 
 
 def resting_place(config: Config, mark: str) -> str:
-    """The path where a browser is told of the long page that it signed in for."""
+    """The path of the cookies with a long address to return to after signing in."""
     return f"{config.path}/login/wanted/{mark}"
 
 

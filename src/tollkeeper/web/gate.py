@@ -38,8 +38,8 @@ log = structlog.get_logger()
 
 ALLOWED = [*Headers(NO_STORE).raw, (b"content-length", b"0")]
 
-# What stands in a header as it is: what RFC 9110, section 5.5, calls visible characters, and blanks. Not the percent
-# sign, so that decoding gives back exactly what was encoded.
+# The characters that a header contains unencoded: the visible ones of RFC 9110, section 5.5, and blanks. Not the
+# percent sign, so that decoding returns exactly what was encoded.
 AS_IT_IS = "".join(set(string.printable) - set(string.whitespace) - {"%"}) + " "
 
 RawResponse: TypeAlias = tuple[int, list[tuple[bytes, bytes]], bytes]
@@ -84,7 +84,7 @@ class AheadOfPages:
         await send({"type": "http.response.body", "body": body})
 
     def at_once(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]] | None:
-        """The headers of an allow (200, without a body), if that can be told without waiting.
+        """Return the headers of an allow (200, without a body), if that can be decided without waiting.
 
         None leaves it to the normal path, which produces every other answer: see ``tollkeeper.serving.heads``.
         """

@@ -296,10 +296,10 @@ def endpoint_calls(wanted: Wanted, found: Account) -> Iterator[Call]:
 def endpoint_of(wanted: Wanted, found: Account) -> Found | None:
     """Return the webhook endpoint with our address; of several, the one that fits best."""
 
-    def unfit(one: Found) -> tuple[bool, bool, int]:
+    def mismatches(one: Found) -> tuple[bool, bool, int]:
         return one["api_version"] != wanted.api_version, one["status"] != "enabled", -one["created"]
 
-    return min(endpoints_of(wanted, found), key=unfit, default=None)
+    return min(endpoints_of(wanted, found), key=mismatches, default=None)
 
 
 def endpoints_of(wanted: Wanted, found: Account) -> list[Found]:

@@ -32,7 +32,8 @@ class TrustedHeaders:
     """A request's headers, without ``X-Forwarded-…`` unless one of our proxies sent it.
 
     A proxy that the settings do not name makes all its visitors one, and the gate forget their pages. So the first few
-    addresses that send such headers in vain are told of, once each: a stranger who is first must not hide a proxy.
+    addresses that send such headers without being trusted are logged, once each: a stranger who comes first must not
+    hide a proxy.
     """
 
     MOST_LOGGED = 5
