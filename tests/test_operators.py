@@ -1,4 +1,4 @@
-"""The operators' commands, beside a running server, on each database."""
+"""The operators' commands, next to a running server, on each database."""
 
 import json
 import re

@@ -1,6 +1,6 @@
-"""What `tollkeeper why` says of people whose money is at the edges: sentences that can be forwarded as they stand.
+"""What `tollkeeper why` says about unusual payments: sentences that can be forwarded unchanged.
 
-The texts of docs/why.md are made of these: `scripts/test tests/test_why.py -s` prints them.
+The texts in docs/why.md come from these tests: `scripts/test tests/test_why.py -s` prints them.
 """
 
 import re

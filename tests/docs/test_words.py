@@ -1,4 +1,4 @@
-"""The glossary and the architecture know every noun and every room."""
+"""The glossary lists every noun, and the architecture every part."""
 
 import inspect
 import re
@@ -26,7 +26,7 @@ def test_glossary_knows_every_noun_of_the_model() -> None:
 
 
 def rooms() -> list[str]:
-    """The rooms in the architecture's table of the house, from top to bottom."""
+    """The parts in the architecture's table, from top to bottom."""
     house = text_of("docs/architecture.md").partition("## The packages")[2].partition("### Where to start")[0]
     return [cell.removesuffix(".py").removesuffix("/") for cell in first_cells(house)]
 

@@ -71,7 +71,7 @@ def wrong_charges(buyers: Iterable[Buyer], made: Iterable[Charge]) -> Iterator[s
 
 
 def wrong_access(buyers: Iterable[Buyer], made: Iterable[Charge], inside: set[str]) -> Iterator[str]:
-    """Who has a payment that stands is in; nobody else is. ``inside`` holds e-mail addresses."""
+    """People with a valid payment have access; nobody else has. ``inside`` has e-mail addresses."""
     payments: dict[str, list[Charge]] = defaultdict(list)
     for charge in made:
         payments[charge.email].append(charge)

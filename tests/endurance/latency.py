@@ -44,7 +44,7 @@ class Checkout:
     page: httpx2.Response
 
     def pay(self) -> float:
-        """Pay, and close the tab before the way back. Answers the moment when the hosted page said that it worked."""
+        """Pay, and close the tab before returning. Returns the time when the hosted page confirmed the payment."""
         answer = self.browser.pay(self.page)
         assert answer.is_redirect, answer.text
         return time.monotonic()

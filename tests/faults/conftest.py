@@ -1,4 +1,4 @@
-"""Sites that the tests of a module share, once on each engine; each test brings people of its own."""
+"""Sites that the tests of a module share, once on each engine; each test uses people of its own."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager

@@ -36,7 +36,7 @@ def buyer(shop: Site) -> Browser:
 
 
 def checkouts(site: Site, browser: Browser) -> list[Session]:
-    """Every checkout session that the provider has for whoever is signed in there."""
+    """Every checkout session at the provider of the person who is signed in there."""
     return [
         session
         for customer in site.rows_of(browser, customers)

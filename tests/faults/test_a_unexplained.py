@@ -1,4 +1,4 @@
-"""A5, A7 and A10: money that opens no door, or pays for the same again, is refused, kept and shown to operators."""
+"""A5, A7 and A10: money that gives no access, or pays for the same again, is refused, stored and shown to operators."""
 
 import json
 from collections.abc import Sequence

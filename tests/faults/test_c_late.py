@@ -1,4 +1,4 @@
-"""C22, C23: events in the wrong order, and old ones that come late, end in the state that the provider tells."""
+"""C22, C23: events in the wrong order, and old ones that come late, end in the state that the provider reports."""
 
 import itertools
 from collections.abc import Sequence

@@ -145,7 +145,7 @@ def assert_members_go_on_and_nothing_is_acknowledged(
 
 
 def assert_nothing_was_lost(app: Installation, sandbox: Sandbox, buyer: Browser) -> None:
-    """Once there is room, the provider's next try is taken, and handled."""
+    """Once there is space, the provider's next attempt is accepted and handled."""
     sandbox.clock.ahead = 60
     eventually(buyer.enters)
     eventually(lambda: undelivered(sandbox) == 0)
@@ -185,7 +185,7 @@ def whole(folder: Path) -> dict[str, bytes]:
 
 
 def refused_to_serve(app: Installation) -> str:
-    """Try to serve. What is said instead."""
+    """Try to serve, and return the error output."""
     before = whole(app.folder)
     ended = run("serve", f"--port={app.port}", folder=app.folder)
     assert (ended.returncode, ended.stdout) == (1, "")

@@ -1,4 +1,4 @@
-"""The success and cancel addresses, opened with checkout sessions that were not paid, or not by whoever opens them."""
+"""The success and cancel addresses, opened with checkout sessions that were not paid, or belong to somebody else."""
 
 import secrets
 from collections.abc import Callable

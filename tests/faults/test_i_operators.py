@@ -1,4 +1,4 @@
-"""I56 to I58: other sites' forms, secrets in logs, and settings that must not be served."""
+"""I56 to I58: other sites' forms, secrets in logs, and settings with which the app must not start."""
 
 import re
 import secrets

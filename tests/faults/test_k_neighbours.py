@@ -1,4 +1,4 @@
-"""K75 and K76: other people's sales on the account, and what was bought elsewhere but is for somebody here."""
+"""K75 and K76: unrelated sales on the account, and purchases made elsewhere for somebody here."""
 
 import asyncio
 import re
@@ -71,7 +71,7 @@ async def sentence(shop: Shop, person: Person, feature: str = "reports") -> str:
 
 
 async def finding_of(shop: Shop, source: str) -> Noted:
-    """What was last found of something, whoever bought it."""
+    """The latest finding on something, no matter who bought it."""
     found = await shop.services.database.read(findings.called, await shop.services.realm(), source)
     assert found is not None
     return found

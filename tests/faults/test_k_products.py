@@ -1,4 +1,4 @@
-"""K73 and K74: products that contain each other, and what is bought for good beside a running subscription."""
+"""K73 and K74: products that contain each other, and purchases for good during a subscription."""
 
 import json
 import re

@@ -93,7 +93,7 @@ def measured(site: Site) -> dict[str, float]:
 
 
 def checked(site: Site, *options: str) -> str:
-    """What `tollkeeper check` says beside the running app."""
+    """The output of `tollkeeper check` while the app runs."""
     command = [sys.executable, "-m", "tollkeeper", "check", *options]
     done = subprocess.run(
         command,
@@ -349,7 +349,7 @@ SECOND = "You already pay in USD here, and this is sold in EUR."
 
 
 def subscribe_in_dollars(site: Site, sandbox: Sandbox, buyer: Browser) -> str:
-    """By hand, beside what is sold here. Answers the subscription's id."""
+    """Create a subscription by hand, independent of what is sold here. Returns its id."""
     (customer,) = site.rows_of(buyer, customers)
     price = sandbox.price(500, "usd", name="Support", interval="month")
     method = sandbox.stripe.v1.payment_methods.attach("pm_card_visa", {"customer": customer.external_id})

@@ -1,4 +1,4 @@
-"""K: a subscription's money at the edges: conversions, drafts, what is written off, late money, earlier periods."""
+"""K: edge cases of a subscription's money: ended trials, drafts, written-off invoices, late money, earlier periods."""
 
 from collections.abc import AsyncIterator
 from typing import Any

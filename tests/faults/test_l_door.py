@@ -1,4 +1,4 @@
-"""L82 to L88 at the door itself. Behind real proxies, and in a real browser: ``tests/proxies``."""
+"""L82 to L88 at the gate itself. Behind real proxies, and in a real browser: ``tests/proxies``."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""L89 to L91: every page comes back unharmed, an app's own handlers lose no redirect, and tabs sign in at once."""
+"""L89 to L91: visitors return to the exact page, an app's own handlers lose no redirect, and tabs sign in together."""
 
 import secrets
 import time

@@ -1,4 +1,4 @@
-"""The simulator itself: the same history is the same each time, its checker sees what is wrong, and it shrinks."""
+"""The simulator itself: a history always plays the same way, the checker finds errors, and histories are shortened."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -64,7 +64,7 @@ def test_buying_opens_and_refunding_closes(store: Store) -> None:
 
 
 def test_a05_a_checkout_made_elsewhere_in_an_orders_name_leaves_the_order_as_it_is(store: Store) -> None:
-    """Found by the simulator: paid back, it closed the order, and a second page was opened beside the first."""
+    """Found by the simulator: after a refund it closed the order, and a second page was opened next to the first."""
     press = Step("press", 2.0, 1, {"who": 0, "product": 0, "tabs": 1})
     lie = Step("pay_other_session", 1.0, 1, {"which": 0, "lie": "product", "refunded": False})
     assert play(of(press, lie, replace(REFUND, wait=3.0), press), store).violation is None
@@ -190,7 +190,7 @@ def worth(since: int, of: Worth) -> Entry:
     ],
 )
 def test_what_the_app_knows_only_grows(seen: list[Worth], possible: bool) -> None:
-    """A payment that was good from 10 to 20: whoever has seen it taken back must not go by older data again."""
+    """A payment that was valid from 10 to 20: after its refund has been seen, older data must not be used again."""
     entries = [worth(0, None), worth(10, GOOD), worth(20, None)]
     source = Source("cs_1", "per_1", "pro", entries)
     assert all(source.learn(held, "pro", now=50) for held in seen) is possible
@@ -243,13 +243,13 @@ TRIED = START + HOUR  # a draft becomes final after an hour, and is tried then
 
 @dataclass(frozen=True)
 class Of:
-    """An invoice that stands so. ``at`` is when its time begins, in seconds from the present period's start."""
+    """An invoice in this state. ``at`` is when its period begins, in seconds from the start of the current one."""
 
     status: str
     at: int = 0
     total: int = 500
     charge: str | None = None
-    """How its payment stands."""
+    """The state of its payment."""
     tried: bool = True
     stays: bool = False
 

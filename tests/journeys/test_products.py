@@ -18,7 +18,7 @@ def shop(sqlite_url: str, tmp_path: Path) -> Iterator[Shop]:
 
 
 def charges(shop: Shop) -> list[int]:
-    """Oldest first."""
+    """Return all of them, oldest first."""
     return [one.amount for one in reversed(shop.sandbox.stripe.v1.charges.list({"limit": 100}).data)]
 
 

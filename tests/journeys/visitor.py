@@ -172,7 +172,7 @@ class Visitor:
         self.sees(product)
 
     def reads_in_the_end(self, path: str, words: str) -> None:
-        """A page, as soon as what the provider sent has arrived."""
+        """Wait until a page has these words, after the provider's events have arrived."""
 
         def has_arrived() -> bool:
             self.open(path)

@@ -1,4 +1,4 @@
-"""A provider that only this folder knows sells in the real app: nothing else knows one by name, or by its ways."""
+"""A provider that only this folder knows sells in the real app: nothing else depends on a certain provider."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -83,7 +83,7 @@ class Shop:
         return browser.client.post(f"{self.site.url}{form.action}", data=form.fields, headers={"Origin": self.site.url})
 
     def buy(self, browser: Browser, price: str) -> httpx2.Response:
-        """From the page of prices to the page that says how it ended."""
+        """Buy from the page of prices. Returns the page after payment."""
         return browser.follow(browser.get(self.world.pay(self.order(browser, price).headers["Location"])))
 
     def buyer_of(self, price: str) -> Browser:

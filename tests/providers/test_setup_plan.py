@@ -1,4 +1,4 @@
-"""What an account lacks, as a table: what is there and what is wanted -> the calls, and what else is to be said."""
+"""The setup of an account, as a table: what exists and what is wanted -> the calls and the notices."""
 
 from dataclasses import replace
 from typing import Any
@@ -193,7 +193,7 @@ def test_of_several_products_with_our_mark_the_oldest_on_sale_is_ours() -> None:
 
 
 def test_a_product_that_is_sold_no_longer_is_reported() -> None:
-    assert "was made for basic" in notices_of(wanted(product("pro", ONCE)), Account([stripe_product("basic")]))
+    assert "was created for basic" in notices_of(wanted(product("pro", ONCE)), Account([stripe_product("basic")]))
 
 
 def test_a_product_without_offers_is_left_alone_but_its_plans_can_be_changed_to() -> None:

@@ -1,4 +1,4 @@
-"""How Stripe's objects become our own words, states that the sandbox cannot reach among them."""
+"""How Stripe's objects become our own types, including states that the sandbox cannot reach."""
 
 import copy
 import json
@@ -176,7 +176,7 @@ async def test_a11_the_gravest_dispute_counts(
 async def test_k72_more_lines_than_a_session_holds_are_read_to_their_end(
     world: StripeWorld, paid_session: dict[str, Any]
 ) -> None:
-    """Whoever bought more than was ordered bought something else, wherever in the list it stands."""
+    """A purchase with more than was ordered is another purchase, wherever the extra line is in the list."""
 
     def change(session: dict[str, Any]) -> None:
         session["line_items"] |= {"has_more": True}

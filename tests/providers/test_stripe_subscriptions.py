@@ -1,4 +1,4 @@
-"""How Stripe's subscriptions, invoices and charges become our own words, where the sandbox does not go."""
+"""How Stripe's subscriptions, invoices and charges become our own types, in states that the sandbox cannot reach."""
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -281,7 +281,7 @@ async def test_an_invoice_stands_as_its_status_and_its_last_charge_say(
     assert ([invoice.bill for invoice in one.invoices], one.bill) == ([expected], expected)
 
 
-# The invoices of a subscription -> how the present period stands
+# The invoices of a subscription -> the state of the current period
 BEFORE = invoice("in_0", start=START - MONTH, intents=["pi_0"])
 PERIODS: dict[str, tuple[Listing, Bill]] = {
     "void, and made anew": ([invoice(), invoice("in_0", "void", intents=())], Bill.PAID),
@@ -417,7 +417,7 @@ async def test_a_draft_says_what_keeps_it_from_becoming_final(
     ("lines", "starts", "ends"),
     [
         ([line(START, END)], START, END),
-        # What was left over from a change in the period before stands on it too.
+        # It also has what was left over from a change in the period before.
         ([line(START - DAY, START, "il_1"), line(START - DAY, START, "il_2"), line(START, END, "il_3")], START, END),
         ([line(START, END, "il_1"), line(START - DAY, START, "il_2")], START, END),
         ([line(LATER, END, "il_1"), line(LATER, END, "il_2")], LATER, END),  # a change in the middle of a period

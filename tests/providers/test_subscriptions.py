@@ -1,4 +1,4 @@
-"""What every payment provider must tell of subscriptions, whoever it is: their whole life, as a snapshot shows it."""
+"""What every payment provider must report about subscriptions: their whole life, as a snapshot shows it."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace

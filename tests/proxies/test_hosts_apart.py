@@ -1,4 +1,4 @@
-"""A host of another domain, with and without a cookie that the rest share: the same way in, and no other."""
+"""A host of another domain, with and without a cookie shared by the others: the same way in, and no other."""
 
 import itertools
 import json

@@ -115,7 +115,7 @@ def test_l83_nor_from_what_the_gate_and_our_pages_are_told(proxy: Proxy, hop: st
 
 @pytest.mark.parametrize("name", sorted(PROXIES))
 def test_l83_nor_from_what_our_own_pages_are_told(name: str, third_party: ThirdParty, tmp_path: Path) -> None:
-    """Whoever could take their address off would count as the proxy, and use up what all others share."""
+    """A client that could remove its address would count as the proxy, and use up the rate that all others share."""
     ours = f"127.0.0.1:{third_party.port}"  # which tells what Tollkeeper would see
     with running_proxy(name, tmp_path / "proxy", ours, ours) as proxy:
         for host, path in ((PAY, "/login/oidc"), (APART, "/.tollkeeper/handover?token=a")):

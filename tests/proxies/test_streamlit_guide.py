@@ -1,4 +1,4 @@
-"""The guide for Streamlit and Gradio: what these frameworks need passes Caddy, for payers alone."""
+"""The guide for Streamlit and Gradio: Caddy passes what these frameworks need, but only for people who have paid."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""From the page first asked for through sign-in and payment to that page, through real proxies."""
+"""From the first request for a page through sign-in and payment back to that page, through real proxies."""
 
 import json
 import secrets

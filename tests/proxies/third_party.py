@@ -37,7 +37,7 @@ class ThirdParty:
     trailers: list[str] = field(default_factory=list)
     """What came after the body of the last request."""
     go_on: threading.Event = field(default_factory=threading.Event)
-    """Until this is set, its stream has said one word alone."""
+    """Until this is set, its stream has sent only one word."""
 
 
 class Handler(BaseHTTPRequestHandler):

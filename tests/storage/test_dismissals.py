@@ -1,4 +1,4 @@
-"""What an operator dismissed is as it was found then; what is adopted; and which ids are ours."""
+"""Dismissals with the finding of that time, adoptions, and which ids are ours."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""A handover is redeemed once, however many try at once, and ends with the login session that it hands over."""
+"""A handover is redeemed once, however many requests try, and ends with the login session that it hands over."""
 
 import asyncio
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The schema: made whole or not at all, by one at a time, and never by an older program than wrote it."""
+"""The schema: created completely or not at all, by one process at a time, and never by an older program."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What is particular to PostgreSQL: a server that restarts, and transactions that it asks to run again."""
+"""Special cases of PostgreSQL: a server that restarts, and transactions that must be repeated."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""What is left of a person whose account was deleted: what was ordered, paid and decided, and no access."""
+"""What remains of a person whose account was deleted: orders, payments and decisions, but no access."""
 
 import pytest
 from sqlalchemy import Connection

@@ -1,4 +1,4 @@
-"""The hot query says what the plain ones say, and never reads a whole table."""
+"""The fast query returns the same as the plain ones, and never reads a whole table."""
 
 import asyncio
 import re

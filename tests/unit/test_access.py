@@ -1,4 +1,4 @@
-"""May this visitor use this feature? Every visitor, feature, time and catalog against every decision."""
+"""Whether a visitor may use a feature: every combination of visitor, feature, time and catalog."""
 
 import pytest
 from hypothesis import given

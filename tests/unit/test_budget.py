@@ -1,4 +1,4 @@
-"""How fast a provider may be asked, in virtual time."""
+"""How fast a provider may be called, in virtual time."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Settings: what they become, every fault at once, and documents that agree with the table."""
+"""Settings: their values, all faults at once, and documents that agree with the table."""
 
 import ipaddress
 import re

@@ -1,4 +1,4 @@
-"""Offers in a seller's words: every form there is, and what could be meant in two ways."""
+"""Offers as sellers write them: every syntax, and ambiguous texts."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Where a browser may be sent: a corpus, and a judge who reads addresses as browsers do."""
+"""Where a browser may be sent: a corpus, and a judge that parses addresses as browsers do."""
 
 import ipaddress
 import random

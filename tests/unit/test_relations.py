@@ -1,4 +1,4 @@
-"""How products stand to each other, as tables."""
+"""How products relate to each other, as tables."""
 
 from dataclasses import replace
 from itertools import product as each

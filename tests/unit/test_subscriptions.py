@@ -1,4 +1,4 @@
-"""What subscriptions entitle to: readable rows, and every combination against a judge of its own."""
+"""What subscriptions give access to: readable rows, and every combination against an independent judge."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Every reason there can be, in words: for operators, for the log, for visitors."""
+"""Every possible reason as text: for operators, for the log, for visitors."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What people read about money and access stands in the wording rooms alone, and nobody reads it back."""
+"""Texts about money and access are only in the wording package, and no code parses them."""
 
 import ast
 import re

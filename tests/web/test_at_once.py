@@ -1,4 +1,4 @@
-"""What is answered at once, before there is a task for it, says the very same as the usual way, and in its turn."""
+"""Responses that are sent before a task is created are the same as on the usual way, and in the right order."""
 
 import re
 import socket

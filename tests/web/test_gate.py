@@ -1,4 +1,4 @@
-"""The gate and ``/api/me``, asked as a proxy asks: who gets which answer, and where browsers are sent."""
+"""The gate and ``/api/me``, called as a proxy does: who gets which response, and where browsers are redirected."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What is kept about somebody, as a file; and what is left of them once they have deleted their account."""
+"""The export of everything stored about a person, and what remains after they delete their account."""
 
 import json
 from collections.abc import Iterator

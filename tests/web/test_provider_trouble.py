@@ -1,4 +1,4 @@
-"""The provider is away, or refuses: visitors hear that nothing was charged, and members notice nothing."""
+"""The provider is down or refuses: visitors read that nothing was charged, and members notice nothing."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Buyers whom trouble at the provider once kept from buying, and strangers who could once take what is ours."""
+"""Bugs that were found in a review: buyers whom an error at the provider stopped, and attacks by strangers."""
 
 import gc
 import re

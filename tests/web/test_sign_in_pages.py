@@ -1,4 +1,4 @@
-"""Login, logout, and what a page does with somebody who is not signed in or has not paid."""
+"""Login, logout, and what a page does if somebody is not signed in or has not paid."""
 
 from urllib.parse import parse_qs, urlsplit
 

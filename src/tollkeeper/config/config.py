@@ -107,8 +107,8 @@ class Config:
 
 NO_PROXY = Fault(
     "TRUSTED_PROXIES",
-    "PUBLIC_URL is https, which Tollkeeper does not speak itself. So there is a proxy, but none is trusted. All visitors"
-    " then count as one for SIGN_IN_RATE, and the gate cannot see which page or host was requested.",
+    "PUBLIC_URL is https, which Tollkeeper does not speak itself. So there is a proxy, but none is trusted. All"
+    " visitors then count as one for SIGN_IN_RATE, and the gate cannot see which page or host was requested.",
     "Set it to the address that the proxy's requests come from, such as 127.0.0.1.",
 )
 

@@ -27,7 +27,11 @@ def products_of(
     one = "PRODUCT_PRICE_ID" in texts
     if tables and one:
         faults.append(
-            Fault("PRODUCT_PRICE_ID", "is set together with [products]", "Move the price into a product, or remove [products]")
+            Fault(
+                "PRODUCT_PRICE_ID",
+                "is set together with [products]",
+                "Move the price into a product, or remove [products]",
+            )
         )
     if not tables and not one:
         remedy = "Set it to the id of a price, or write [products.KEY] in tollkeeper.toml"

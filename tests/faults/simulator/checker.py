@@ -1,6 +1,6 @@
-"""Whether the app gives everybody what the sandbox's ledger says, and who was sent to which checkout page.
+"""Checks that the app gives everybody what the sandbox's ledger says, and who was sent to which checkout page.
 
-Knows nothing of how the app decides: it imports none of its rooms, reads its tables with SQL of its own, and has the
+Independent of how the app decides: it imports none of its modules, reads its tables with SQL of its own, and has the
 policy from the words of the documentation. The invariants I1 to I9 are those of the design.
 """
 

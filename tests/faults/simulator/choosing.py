@@ -1,4 +1,4 @@
-"""Which of the things that there are by then a step means: the newest is 0."""
+"""Which of the existing objects a step refers to: the newest is 0."""
 
 from collections.abc import Sequence
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""A history as data: what somebody does, one step after the other. Any part of one is a history again."""
+"""A history as data: a list of steps. Any part of a history is a valid history."""
 
 import json
 from collections.abc import Callable
@@ -126,7 +126,7 @@ ALWAYS: Steps = {
     "crash_soon": (1.1, {"worker": up_to(2), "after": up_to(16), "restart": one_of(0.1, 1.0, 5.0)}),
     "restart": (0.3, {"worker": up_to(2)}),
     "second_worker": (0.3, {}),
-    # Time, and whoever looks after it all
+    # Time, and the operator
     "let_pass": (1.2, {"seconds": one_of(31, 31, 40, 200)}),
     "hours_later": (0.5, {"hours": one_of(1, 2, 23, 25, 96)}),
     "reconcile": (0.6, {"who": WHO}),

@@ -155,7 +155,7 @@ class Paid:
         return not self.for_good and self.renewed and not self.is_like(other) and other.renewed
 
     def may_be_superfluous_with(self, other: "Paid") -> bool:
-        """Where it was bought later too: what ends, and what is for good beside more that is."""
+        """Also if it was bought later: something that ends, and something for good next to more that is for good."""
         return other.for_good or (not self.for_good and (other.renewed or self.is_like(other)))
 
 

@@ -1,4 +1,4 @@
-"""The truth, as the sandbox's ledger has it: who paid what, with every change of it numbered.
+"""The truth according to the sandbox's ledger: who paid what, with every change numbered.
 
 Knows nothing of the app. Watches what the sandbox commits, reduced to the few facts that decide who has paid.
 """
@@ -36,7 +36,7 @@ class SessionFact:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionFact:
-    """A subscription: how it stands, whom and what it names, and the period that it is in."""
+    """A subscription: its status, whom and what it names, and its current period."""
 
     status: str
     customer: str

@@ -1,4 +1,4 @@
-"""Prove the checker: plant a mistake in a copy of the app, and play histories until it is found. `scripts/plant`."""
+"""Test the checker: plant a mistake in a copy of the app, and play histories until it is found. `scripts/plant`."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""Play a history: take its steps, then stop all trouble, and see whether everything comes right."""
+"""Play a history: take its steps, then stop all faults, and check that everything ends up correct."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""What every shop begins with: its settings, and what its seller set up at Stripe. Made once in a process."""
+"""The initial state of every shop: its settings, and its account at Stripe. Created once in a process."""
 
 import asyncio
 import atexit

@@ -1,4 +1,4 @@
-"""Make a failing history short: leave out whatever it fails without (delta debugging, Zeller and Hildebrandt 2002)."""
+"""Shorten a failing history: leave out everything that is not needed (delta debugging, Zeller and Hildebrandt 2002)."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What each step does to the world. A step that makes no sense by then does nothing."""
+"""The effect of each step. A step that makes no sense at that point does nothing."""
 
 import asyncio
 import re
@@ -539,7 +539,7 @@ async def _lying(world: World, one: Handed, form: dict[str, str], lie: str) -> d
     return form | {"line_items[0][price]": price["id"]}
 
 
-# Whoever looks after it all
+# The operator
 
 
 async def reconcile(world: World, who: int) -> None:
@@ -559,7 +559,7 @@ async def ask_at_once(world: World, which: int, tabs: int, operator: bool, secon
     """
     if (one := nth(handed(world), which)) is None:
         return
-    await stall(world, seconds, tabs + operator + 1, "either")  # those below, and whoever hears what happened
+    await stall(world, seconds, tabs + operator + 1, "either")  # those below, and the ones that receive the events
     await _pay(world, one.session, "pays")
     for _ in range(tabs):
         world.spawn(_success(world, guest_of(world, one), one.session))

@@ -191,7 +191,7 @@ class Process:
             self.died.set_result(None)
 
     async def step(self) -> None:
-        """A place at which it may be killed. Whoever was stops here for good."""
+        """A point at which the process may be killed. If so, it stops here for good."""
         if self.dies_in is not None:
             self.dies_in -= 1
             if self.dies_in < 0:

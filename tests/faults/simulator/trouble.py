@@ -1,4 +1,4 @@
-"""What goes wrong, and how time passes: the steps that are nobody's own doing."""
+"""The steps that nobody takes: faults, and the passing of time."""
 
 import asyncio
 import hashlib
@@ -136,7 +136,7 @@ async def second_worker(world: World) -> None:
         world.spawn(world.start_process(1))
 
 
-# Time, and whoever looks after it all
+# Time, and the operator
 
 
 async def let_pass(world: World, seconds: int) -> None:

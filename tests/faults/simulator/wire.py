@@ -1,4 +1,4 @@
-"""The wires between browsers, app and sandbox: calls in process that can be slow, fail, or go unanswered."""
+"""The connections between browsers, app and sandbox: calls in process that can be slow, fail, or get no response."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, MutableMapping

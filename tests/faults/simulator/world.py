@@ -283,7 +283,7 @@ class World:
     # Calls
 
     def spawn(self, work: Any) -> None:
-        """Let something go on beside the steps."""
+        """Let something run at the same time as the steps."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)

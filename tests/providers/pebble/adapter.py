@@ -1,4 +1,4 @@
-"""One shop at Pebble, as the house asks for it; what Pebble tells, in our own words."""
+"""One shop at Pebble as a ``PaymentProvider``, with Pebble's objects in our own types."""
 
 import hmac
 import json

@@ -1,4 +1,4 @@
-"""Pebble as a list of providers has it."""
+"""Pebble's entry in a list of providers."""
 
 from tests.providers.pebble.adapter import PebbleProvider
 from tests.providers.pebble.calls import Calls

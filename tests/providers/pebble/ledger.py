@@ -1,4 +1,4 @@
-"""The books of Pebble, an invented payment provider: what is in them, and what becomes of it as time goes by.
+"""The ledger of Pebble, an invented payment provider: its content, and how it changes over time.
 
 It does what any provider does, and does it in ways of its own: it tells all of a buyer in one answer, finds things by
 the names that sellers give them, makes no bill for a trial, charges a dearer plan's difference at once, and counts a
@@ -69,7 +69,7 @@ class Payment:
     at: int
     back: int = 0
     fight: str = "none"
-    """How a dispute about it stands."""
+    """The state of a dispute about it."""
 
 
 @dataclass

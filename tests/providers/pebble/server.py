@@ -1,4 +1,4 @@
-"""Pebble's servers: the API that sellers' programs call, the pages that buyers see, and the news that it sends out."""
+"""Pebble's servers: the API that sellers' programs call, the pages that buyers see, and the events that it sends."""
 
 import hmac
 import json

@@ -1,4 +1,4 @@
-"""How to reach a shop at Pebble, and what is so of every shop there."""
+"""How to reach a shop at Pebble, and the properties that all shops there share."""
 
 import re
 from collections.abc import Iterator, Mapping

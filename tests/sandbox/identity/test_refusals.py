@@ -1,4 +1,4 @@
-"""What the issuer refuses, and how it says so: to the client if its address can be trusted, else on a page."""
+"""What the issuer refuses, and how: by a redirect to the client if its address can be trusted, otherwise on a page."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""A payment method that tells later: SEPA Direct Debit."""
+"""A payment method whose result comes later: SEPA Direct Debit."""
 
 import html
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""The hosted page as a browser without scripts meets it."""
+"""The hosted page in a browser without scripts."""
 
 import html
 import re

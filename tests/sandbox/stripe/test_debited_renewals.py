@@ -1,4 +1,4 @@
-"""Renewals that are paid by bank debit: open for days while the bank thinks, then paid or not."""
+"""Renewals that are paid by bank debit: open for days until the bank answers, then paid or not."""
 
 from collections.abc import Iterator
 from typing import Any

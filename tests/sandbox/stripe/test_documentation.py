@@ -1,4 +1,4 @@
-"""``docs/sandbox.md`` tells what there is, and its commands work in the order in which it gives them."""
+"""``docs/sandbox.md`` is complete, and its commands work in the order in which it lists them."""
 
 import re
 import shutil

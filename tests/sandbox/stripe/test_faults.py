@@ -1,4 +1,4 @@
-"""Faults that are asked for, and the clock that is moved: through the control API, seen by the SDK and a merchant."""
+"""Requested faults and the moved clock, set through the control API, and seen by the SDK and a merchant."""
 
 import json
 import time

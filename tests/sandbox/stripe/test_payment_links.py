@@ -1,4 +1,4 @@
-"""Payment Links: each visit makes a checkout session that no app has made."""
+"""Payment Links: each visit creates a checkout session that no app has created."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What time brings: renewals, tries to collect what could not be, and the same ledger however time is moved."""
+"""Scheduled changes: renewals, repeated attempts to collect, and the same ledger however time is moved."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Checkout in subscription mode: what its page says, what cards do, and the subscription that comes of it."""
+"""Checkout in subscription mode: its page, the test cards, and the subscription that it creates."""
 
 from typing import Any
 

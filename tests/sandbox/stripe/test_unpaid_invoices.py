@@ -1,4 +1,4 @@
-"""Invoices that nobody pays: voided, written off, drafts of a pause; and the money that comes for them after all."""
+"""Unpaid invoices: voided, written off, drafts of a pause; and late payments for them."""
 
 from typing import Any
 
@@ -100,7 +100,7 @@ def test_an_older_debt_does_not_decide_how_a_subscription_stands(stripe_sandbox:
 
 
 def test_a_vain_try_to_pay_an_old_debt_changes_nothing(stripe_sandbox: Running) -> None:
-    """A renewal was never paid, the next one is: the subscription stands well, whatever becomes of the first."""
+    """A renewal was never paid, but the next one is: the subscription is active, whatever happens to the first."""
     setting = f"{stripe_sandbox.url}/control/unpaid"
     stripe_sandbox.browser.post(setting, data={"outcome": "past_due"})
     buyer, made, invoice = failed(stripe_sandbox)
