@@ -19,7 +19,7 @@ async def hello(request: Request) -> Response:
 
 
 async def raw_hello(scope: Scope, receive: Receive, send: Send) -> None:
-    """The same without a framework."""
+    """Respond like the other one, without a framework."""
     if scope["type"] == "lifespan":
         await receive()
         await send({"type": "lifespan.startup.complete"})

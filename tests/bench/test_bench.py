@@ -1,4 +1,4 @@
-"""A short run of ``scripts/bench gate`` with few people, so that it cannot rot. How fast it is here says nothing."""
+"""A short run of ``scripts/bench gate`` with few people, so that it keeps working. Its figures mean nothing."""
 
 import io
 import json

@@ -24,9 +24,15 @@ WITHOUT_WEBHOOKS: Final = 120
 AFTER_AN_OUTAGE: Final = 60
 
 OUTAGE: Final = 60  # seconds
-MOMENTS: Final = (0.0, 0.25, 0.5, 0.75, 0.95)  # when people pay, in parts of an outage or of the time between two polls
+MOMENTS: Final = (
+    0.0,
+    0.25,
+    0.5,
+    0.75,
+    0.95,
+)  # when people pay, as a fraction of an outage or of the time between two polls
 
-# Access lasts until a dispute is lost, so that it is the loss that ends it.
+# Access continues until a dispute is lost, so that only the loss ends it.
 KEEPING: Final = """
 [products.dashboard]
 name = "Flying lessons"
@@ -50,11 +56,11 @@ class Checkout:
         return time.monotonic()
 
     def enters(self, since: float, bound: float) -> float:
-        """Seconds from a moment until the dashboard opens."""
+        """Return the seconds from a moment until the dashboard opens."""
         return seconds_until(self.browser.enters, since, bound)
 
     def is_refused(self, since: float) -> float:
-        """Seconds from a moment until the dashboard sends them away."""
+        """Return the seconds from a moment until the dashboard refuses them."""
         return seconds_until(lambda: self.browser.get("/dashboard").is_redirect, since, WITH_WEBHOOKS)
 
 
@@ -67,7 +73,7 @@ def seconds_until(condition: Callable[[], bool], since: float, bound: float) -> 
 
 @contextmanager
 def serving_shop(prepare: Callable[[Shop], None] = lambda shop: None, **settings: str) -> Iterator[Shop]:
-    """A shop whose app is up."""
+    """Open a shop whose app is running."""
     with open_shop("sqlite", **settings) as shop:
         prepare(shop)
         with shop.app.serving():
@@ -230,18 +236,18 @@ def measured(parts: Mapping[str, Part], say: Callable[[str], None]) -> Outcome:
 
 
 def _figures(seconds: Sequence[float], bound: int) -> dict[str, float]:
-    """In seconds, but for the count."""
+    """Return the figures in seconds, except for the count."""
     quantiles = {name: round(quantile(seconds, share), 3) for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1))}
     return {"count": len(seconds), **quantiles, "bound": bound}
 
 
 def quantile(seconds: Sequence[float], share: float) -> float:
-    """The smallest of these that so large a share of them does not exceed."""
+    """Return the smallest value that this share of the values does not exceed."""
     return sorted(seconds)[math.ceil(share * len(seconds)) - 1]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command. Ends with status 1 if a bound was missed."""
+    """Run the command. Ends with status 1 if a limit was missed."""
     parser = argparse.ArgumentParser(prog="scripts/latency", description=__doc__)
     parser.add_argument("--purchases", type=int, default=200, help="how many with webhooks on (200)")
     parser.add_argument("--json", action="store_true", help="answer in JSON, for machines")

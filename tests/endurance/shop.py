@@ -19,12 +19,12 @@ from tests.support.webhooks import client
 ENGINES = ("sqlite", "postgresql")
 SQLITE_FILE = "tollkeeper.db"
 STOPS = (signal.SIGINT, signal.SIGTERM)
-RATE = "100000/minute"  # everybody comes from one address here
+RATE = "100000/minute"  # all requests come from one address here
 
 
 @dataclass
 class Shop:
-    """What is there before the app is served: its folder, its installation, and the sandbox behind it."""
+    """A shop before the app is served: its folder, its installation, and its sandbox."""
 
     engine: str
     folder: Path
@@ -34,12 +34,12 @@ class Shop:
 
     @property
     def sandbox_port(self) -> int:
-        """Where the sandbox listens."""
+        """The sandbox's port."""
         return int(self.account.url.rpartition(":")[2])
 
     @property
     def ledger(self) -> Path:
-        """The sandbox's own file: what it sent, and how that was answered."""
+        """The sandbox's file with what it sent and the responses."""
         return self.folder / "sandbox" / "ledger.sqlite3"
 
 

@@ -1,4 +1,4 @@
-"""Somebody who wants more than they subscribe to, and then has it for good: one payment for each thing, never two."""
+"""Somebody changes to a bigger plan, and then buys it for good: they never pay twice for the same."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -49,7 +49,7 @@ TOPICS = frozenset(
     }
 )
 
-# A seal is believed for 300 s, and clocks may differ by 60 s.
+# A signature is accepted for 300 s, and clocks may differ by 60 s.
 OLDEST_SEAL = 300
 CLOCK_DIFFERENCE = 60
 SEAL = re.compile(r"([0-9]{1,12}):([0-9a-f]{128})")
@@ -58,7 +58,7 @@ NEWS = {"id": str, "topic": str, "at": int, "about": str, "shop": str, "real": b
 
 
 class PebbleProvider:
-    """A ``PaymentProvider`` over one shop at Pebble."""
+    """The ``PaymentProvider`` for one shop at Pebble."""
 
     name = "pebble"
     facts = FACTS
@@ -90,7 +90,7 @@ class PebbleProvider:
         return Price(found["id"], found["minor"], found["money"], found["title"], found["every"])
 
     async def create_customer(self, person: Person, replacing: str | None = None) -> str:
-        """Pebble knows buyers by our name for them, and one that is gone no more."""
+        """See ``PaymentProvider``. Pebble finds buyers by our name for them, unless they were deleted."""
         try:
             reported = await self._ask("meet_buyer", label=person.id, title=person.name, mail=person.email)
         except EmailRefused:
@@ -116,7 +116,7 @@ class PebbleProvider:
         return _checkout(await self._ask("make_page", **reported))
 
     def _page(self, price_id: str, returns: ReturnAddresses) -> dict[str, Any]:
-        """A page for nobody."""
+        """Create a page for nobody."""
         addresses = {"success": returns.success, "cancel": returns.cancel}
         nothing: dict[str, Any] = {"once": None, "count": 1, "buyer": None, "marks": {}}
         terms = {"codes": False, "free_days": 0, "cardless": False, "taxed": self._settings.tax}
@@ -137,7 +137,7 @@ class PebbleProvider:
         return _checkout(found) if found else None
 
     async def snapshot(self, customer: Customer) -> Snapshot:
-        """A guest goes by the page where they paid."""
+        """See ``PaymentProvider``. A guest is identified by the page where they paid."""
         if FACTS.checkout_id.fullmatch(customer.external_id):
             found = await self.bought(customer.external_id)
             if not isinstance(found, Purchase):
@@ -269,7 +269,7 @@ def _invoice(bill: Told) -> Invoice:
 
 
 def _verify(headers: Headers, body: bytes, secrets: Sequence[str], now: int) -> None:
-    """Check the seal against every secret, and its time against the clock, both ways."""
+    """Check the signature against every secret, and that its time is neither too old nor in the future."""
     seals = [SEAL.fullmatch(value) for name, value in headers if name.lower() == "pebble-signature"]
     if len(seals) != 1 or seals[0] is None:
         raise BadWebhook("there must be one Pebble-Signature header")

@@ -19,10 +19,10 @@ from tollkeeper.errors import (
 from tollkeeper.providers.budget import Budget, in_background
 from tollkeeper.providers.protocol import Asked
 
-# The longest that one request may take, and that a visitor waits for a definite answer. Seconds.
+# The time limit of one request, and the longest that a visitor waits for a definite answer. Seconds.
 PATIENCE = 10
 
-# How many times as long background work waits for one, since it lets everybody pass.
+# How many times longer background work waits for an answer, because it lets all visitors go first.
 BACKGROUND_PATIENCE = 6
 
 REFUSALS: dict[str, tuple[type[ProviderRefused], Obstacle]] = {
@@ -42,7 +42,7 @@ LOOK = "Look for it in the shop that PEBBLE_KEY belongs to."
 
 
 class Calls:
-    """Asks one shop."""
+    """Calls to one shop."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Calls:
         return _read(answer)
 
     async def _paced(self, call: str, reported: dict[str, Any]) -> httpx2.Response:
-        """Ask until it is not too soon."""
+        """Repeat the call until the rate allows it."""
         while True:
             await self._budget.turn()
             answer = await self._timed(call, reported)
@@ -94,7 +94,7 @@ class Calls:
 
 
 def _read(answer: httpx2.Response) -> dict[str, Any]:
-    """A definite answer is JSON: what was asked for, or a refusal with a word that we know."""
+    """Read a response. A definite one is JSON: the result, or a refusal with a known code."""
     try:
         reported = answer.json()
     except ValueError:
@@ -108,7 +108,7 @@ def _read(answer: httpx2.Response) -> dict[str, Any]:
 
 def _refusal(reported: dict[str, Any]) -> ProviderRefused:
     kind, obstacle = REFUSALS[reported["wrong"]]
-    # What it says of a key holds the key.
+    # Its message about a key contains the key.
     words = "Pebble did not accept the key." if obstacle is Obstacle.KEY_REFUSED else str(reported["words"])
     advice = FACTS.remedies.get(obstacle, LOOK if issubclass(kind, ProviderMissing) else "")
     return kind(words, advice, obstacle=obstacle)

@@ -18,7 +18,7 @@ def open_account(settings: PebbleSettings, asked: Asked) -> PaymentProvider:
 async def set_up(
     settings: PebbleSettings, base_url: str, products: tuple[Product, ...], *, dry_run: bool, new_endpoint: bool
 ) -> SetUp:
-    """See ``SetUpAccount``. Pebble knows a plan by our name for it."""
+    """See ``SetUpAccount``. Pebble finds a plan by our name for it."""
     ask = Calls(settings)
     try:
         shop = (await ask("shop"))["shop"]

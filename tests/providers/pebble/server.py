@@ -75,7 +75,7 @@ def _membership(ledger: Ledger, one: Membership) -> Told:
 
 
 def _story(ledger: Ledger, buyer: str) -> Told:
-    """All that somebody ever bought, those who are gone too."""
+    """Return everything that somebody ever bought, even if they were deleted."""
     if buyer not in ledger.buyers:
         raise Wrong("no_buyer", "There is no such buyer.")
     return {
@@ -85,7 +85,7 @@ def _story(ledger: Ledger, buyer: str) -> Told:
 
 
 def _trace(ledger: Ledger, id: str) -> Told:
-    """What was bought, by its own id or that of a page or a payment."""
+    """Return what was bought, by its own id or that of a page or a payment."""
     of = ledger.payments[id].of if id in ledger.payments else id
     page = ledger.pages.get(of)
     membership = ledger.memberships.get((page.membership if page else of) or "")
@@ -178,7 +178,7 @@ class _Server:
         except Wrong as error:
             return JSONResponse({"wrong": error.word, "words": str(error)}, 401 if error.word == "bad_key" else 422)
 
-    # What buyers see
+    # The pages for buyers
 
     async def show_page(self, request: Request) -> Response:
         with self.ledger.open() as ledger:
@@ -204,7 +204,7 @@ class _Server:
         return RedirectResponse(page.success.replace(PLACEHOLDER, page.id), 303)
 
     async def show_desk(self, request: Request) -> Response:
-        """One change to agree to; or everything that can be ended, and the card for it."""
+        """Return the page to confirm a change, or the one to end memberships and replace the card."""
         with self.ledger.open() as ledger:
             desk = _desk(ledger, request)
             back = f'<a href="{escape(desk.back)}">Back</a>'
@@ -243,7 +243,7 @@ def _desk(ledger: Ledger, request: Request) -> Desk:
 
 
 def _mine(ledger: Ledger, desk: Desk) -> list[Membership]:
-    """What goes on of the buyer's."""
+    """Return the buyer's memberships that are not over."""
     return [one for one in ledger.memberships.values() if one.buyer is desk.buyer and one.state in GOING]
 
 
@@ -259,17 +259,17 @@ def _form(button: str, *fields: str) -> str:
     return f'<form method="post">{"".join(fields)}<button>{escape(button)}</button></form>'
 
 
-# News
+# Events
 
 
 def signature(secret: str, body: bytes, at: int) -> str:
-    """When it was sealed, and what only those can make who know the secret."""
+    """Return the time and the signature, which only somebody with the secret can compute."""
     seal = hmac.digest(secret.encode(), b"%d\n%b" % (at, body), "sha512")
     return f"{at}:{seal.hex()}"
 
 
 def _send_news(ledger: Ledger) -> None:
-    """Each once: what does not arrive is in the list."""
+    """Send each event once. What does not arrive can be read in the list."""
     with httpx2.Client(timeout=5) as http:
         while (one := ledger.outbox.get()) is not None:
             for url, secret in list(ledger.endpoints.items()):

@@ -88,6 +88,6 @@ def faults(values: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def check_offer(offer: Offer) -> None:
-    """Raises ``NoOffer`` for what no plan can be made of."""
+    """Raise ``NoOffer`` if no plan can be created from an offer."""
     if offer.interval_count > 1:
         raise NoOffer("is for several periods at once", "Pebble takes money by the day, week, month or year")
