@@ -148,7 +148,7 @@ class SubscriptionStatus(StrEnum):
 
     TRIALING = "trialing"
     ACTIVE = "active"
-    """It goes on."""
+    """It continues."""
     PAST_DUE = "past_due"
     """A payment for it has failed, and is tried again."""
     UNPAID = "unpaid"

@@ -125,7 +125,7 @@ class PostgresqlDatabase:
                 try:
                     return await self._look_up(parameters)
                 except psycopg.OperationalError:
-                    # After a restart of the server every connection is dead: replace them all, and ask once more.
+                    # After a restart of the server every connection is dead: replace them all, and ask again.
                     await self._gate.check()
                     return await self._look_up(parameters)
 

@@ -47,7 +47,7 @@ RawResponse: TypeAlias = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 class AheadOfPages:
-    """Answers the two addresses of the gate, by any method, and leaves all others to the pages."""
+    """Responds at the two addresses of the gate, to any method, and passes all other requests to the pages."""
 
     def __init__(
         self, pages: ASGIApp, config: Config, trusted_headers: TrustedHeaders, site: Callable[[], Site]
