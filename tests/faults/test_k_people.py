@@ -258,7 +258,7 @@ def keep_subscription(site: Site, person: Person, verdict: Verdict) -> None:
     site.look(lambda conn: conn.execute(findings.insert().values(columns_of(realm) | values)))
 
 
-UNTOLD: dict[str, tuple[str | None, str, dict[str, Any]]] = {
+NOT_WARNED: dict[str, tuple[str | None, str, dict[str, Any]]] = {
     "the visitor's address is not verified": ("alice@example.com", "", {}),
     "the other's address is not verified": (None, "yes", {}),
     "it is another address": ("alice@example.org", "yes", {}),
@@ -269,9 +269,9 @@ UNTOLD: dict[str, tuple[str | None, str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("case", UNTOLD)
+@pytest.mark.parametrize("case", NOT_WARNED)
 def test_k77_nothing_is_said(site: Site, case: str) -> None:
-    email, verified, grant = UNTOLD[case]
+    email, verified, grant = NOT_WARNED[case]
     owning_twin(site, email, **grant)
     browser = signed_in(site, "Alice Example", "alice@example.com", verified)
     for path in ("/", "/pricing"):

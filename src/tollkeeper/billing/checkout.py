@@ -66,7 +66,7 @@ class CheckoutService:
         Raises ``AlreadyHeld``, ``SubscriptionNeedsAction``, ``NotForSale``, ``ProviderUnavailable`` (a new try charges
         nothing), ``Refused`` or ``StorageBusy``.
         """
-        known = await self.see_that_it_is_sold(person, product, price_id)
+        known = await self.check_it_is_sold(person, product, price_id)
         chosen = self._chosen(product, price_id)
         try:
             try:
@@ -83,7 +83,7 @@ class CheckoutService:
                 await off_sale.put_back(self.services, one)
         return page
 
-    async def see_that_it_is_sold(
+    async def check_it_is_sold(
         self, person: Person, product: Product, price_id: str | None = None
     ) -> tuple[OffSale, ...]:
         """Check whether this person can buy this at this price, as far as is known. Returns what is off sale for them.

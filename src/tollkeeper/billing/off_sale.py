@@ -32,14 +32,14 @@ async def known(services: Services, person_id: str | None) -> tuple[OffSale, ...
 
 def in_the_way(known: Iterable[OffSale], product: str, price_id: str | None, now: int) -> OffSale | None:
     """What prevents somebody from buying this at this price now."""
-    return next((one for one in known if _concerns(one, product, price_id) and _stands(one, now)), None)
+    return next((one for one in known if _concerns(one, product, price_id) and _still_applies(one, now)), None)
 
 
 def _concerns(one: OffSale, product: str, price_id: str | None) -> bool:
     return one.obstacle.scope is Scope.ACCOUNT or (one.product, one.price_id) == (product, price_id)
 
 
-def _stands(one: OffSale, now: int) -> bool:
+def _still_applies(one: OffSale, now: int) -> bool:
     return one.person_id is None or one.tried_at > now - A_PERSON_WAITS
 
 

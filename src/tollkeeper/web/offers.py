@@ -189,7 +189,7 @@ def _for_a_time(held: Iterable[Holding]) -> bool:
     return all(one.until is not None for one in held)
 
 
-async def can_be_had_for_good(site: Site, product: Product, price_id: str | None, held: Iterable[Holding]) -> bool:
+async def can_be_bought_for_good(site: Site, product: Product, price_id: str | None, held: Iterable[Holding]) -> bool:
     """Whether somebody who holds a product for a time can buy it for good at this price, or at the usual one."""
     price = await price_by_id(site, price_id) if price_id else await price_of(site, product)
     return _for_a_time(held) and price is not None and not price.recurring

@@ -16,7 +16,7 @@ from tollkeeper.wording.visitors import for_visitor
 LOOKED_AT = 100
 
 # Not this site's: operators look at those, and the page does not show them.
-UNTOLD = frozenset({Verdict.UNCLAIMED, Verdict.UNPAID, Verdict.UNRELATED})
+NOT_SHOWN = frozenset({Verdict.UNCLAIMED, Verdict.UNPAID, Verdict.UNRELATED})
 
 # What the buyer of a subscription can fix, with a card or a payment.
 NEEDS_ACTION = frozenset(
@@ -57,7 +57,7 @@ async def plans_of(site: Site, visitor: Visitor) -> tuple[Plan, ...]:
     """The visitor's subscriptions, newest first; those that are over only if no newer one is for the same product."""
     services = site.services
     found = await services.database.read(findings.of_person, visitor.person.id, services.provider.live, LOOKED_AT)
-    recurring = [one for one in found if one.recurring and one.verdict not in UNTOLD]
+    recurring = [one for one in found if one.recurring and one.verdict not in NOT_SHOWN]
     if not recurring:
         return ()
     ordered = await services.database.read(orders.in_mode, visitor.person.id, services.provider.live)

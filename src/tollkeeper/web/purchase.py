@@ -22,7 +22,7 @@ from tollkeeper.web.forms import LOOK_RATE, limit, posted
 from tollkeeper.web.languages import language_of
 from tollkeeper.web.offers import (
     Choice,
-    can_be_had_for_good,
+    can_be_bought_for_good,
     chosen,
     closed_to,
     name_of,
@@ -55,9 +55,9 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     price_id = price_chosen(site, product, form.get("price"))
     wanted = wanted_page(site, form.get("return_to"))
     held = [one for one in visitor.holdings if one.product == product.key]
-    if held and not await can_be_had_for_good(site, product, price_id, held):
+    if held and not await can_be_bought_for_good(site, product, price_id, held):
         return _to_what_they_have(site, request, wanted)
-    await site.checkout_service.see_that_it_is_sold(visitor.person, product, price_id)
+    await site.checkout_service.check_it_is_sold(visitor.person, product, price_id)
     had = (await had_elsewhere(site, visitor)).get(product.key)
     if had and form.get("confirmed") != "yes":
         name = await name_shown(site, product.key)

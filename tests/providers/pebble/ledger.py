@@ -216,7 +216,7 @@ class Ledger:
     def add_plan(self, title: str, minor: int, money: str, every: str | None = None, label: str | None = None) -> Plan:
         made = Plan(new_id("plan"), title, minor, money, every, label)
         self.plans[made.id] = made
-        self._tell("plan.added", made.id)
+        self._emit("plan.added", made.id)
         return made
 
     def plan(self, id: str) -> Plan:
@@ -230,7 +230,7 @@ class Ledger:
         _check_mail(mail)
         made = Buyer(new_id("buyer"), label, title, mail)
         self.buyers[made.id] = made
-        self._tell("buyer.met", made.id, made.id)
+        self._emit("buyer.met", made.id, made.id)
         return made
 
     def buyer(self, id: str) -> Buyer:
@@ -277,7 +277,7 @@ class Ledger:
         page = self.page(id)
         if page.state == "waiting":
             page.state = "shut"
-            self._tell("page.shut", page.id, _id_of(page.buyer))
+            self._emit("page.shut", page.id, _id_of(page.buyer))
         return page
 
     def pay(self, id: str, card: str, mail: str | None, code: str = "") -> Page:
@@ -297,7 +297,7 @@ class Ledger:
             page.membership = self._join_by(page, card).id
         elif minor := page.asked - page.off + page.tax:
             page.payment = self._payment(page.id, _id_of(page.buyer), minor, self.now())
-        self._tell("page.used", page.id, _id_of(page.buyer))
+        self._emit("page.used", page.id, _id_of(page.buyer))
         return page
 
     # Memberships
@@ -310,7 +310,7 @@ class Ledger:
         ends = now + (free_days * DAY or PERIODS[plan.every or ""])
         one = Membership(new_id("member"), buyer, plan, card, now, now, ends, **of)
         self.memberships[one.id] = one
-        self._tell("membership.began", one.id, buyer.id)
+        self._emit("membership.began", one.id, buyer.id)
         if free_days:
             one.state, one.trial_ends = "trialing", ends
         else:
@@ -336,12 +336,12 @@ class Ledger:
         if at_once:
             self._end(one, self.now())
         else:
-            self._tell("membership.changed", id, one.buyer.id)
+            self._emit("membership.changed", id, one.buyer.id)
 
     def quiet(self, id: str, becomes: str | None) -> None:
         """Pause or resume the collection of payments. ``becomes`` is what happens to bills in the meantime."""
         self.membership(id).quiet = becomes
-        self._tell("membership.changed", id, self.memberships[id].buyer.id)
+        self._emit("membership.changed", id, self.memberships[id].buyer.id)
 
     def quote(self, id: str, plan_id: str) -> int:
         """Return what a change of plan costs at once: the difference for the remaining days of the period."""
@@ -361,7 +361,7 @@ class Ledger:
         if minor:
             one.bills.insert(0, Bill(new_id("bill"), now, one.ends, now, minor, None, due_at=now))
             self._take(one, one.bills[0], now)
-        self._tell("membership.changed", id, one.buyer.id)
+        self._emit("membership.changed", id, one.buyer.id)
 
     def give_card(self, id: str, card: str) -> None:
         """Replace the card. If it is good, what is owed is charged at once."""
@@ -386,11 +386,11 @@ class Ledger:
             one.state = "active" if one.state == "trialing" else one.state
             one.starts, one.ends = at, at + PERIODS[one.plan.every or ""]
             self._bill(one, at).final_at = at + HOUR
-            self._tell("membership.changed", one.id, one.buyer.id, at=at)
+            self._emit("membership.changed", one.id, one.buyer.id, at=at)
 
     def _end(self, one: Membership, at: int) -> None:
         one.state, one.over_at = "canceled", at
-        self._tell("membership.ended", one.id, one.buyer.id, at=at)
+        self._emit("membership.ended", one.id, one.buyer.id, at=at)
 
     def _bill(self, one: Membership, at: int, off: int = 0) -> Bill:
         minor = one.plan.minor * one.count - off
@@ -402,12 +402,12 @@ class Ledger:
         bill.final_at = None
         if one.quiet is not None:
             bill.state = one.quiet
-            self._tell("bill.unasked", one.id, one.buyer.id, at=at)
+            self._emit("bill.unasked", one.id, one.buyer.id, at=at)
             return
         bill.due_at = at
         if bill.minor and one.card in {None, BAD_CARD}:
             bill.state, one.state = "failed", "past_due"
-            self._tell("bill.failed", one.id, one.buyer.id, at=at)
+            self._emit("bill.failed", one.id, one.buyer.id, at=at)
         else:
             self._take(one, bill, at)
 
@@ -417,7 +417,7 @@ class Ledger:
             bill.payment = self._payment(one.id, one.buyer.id, bill.minor, at)
         if one.state == "past_due" and not any(other.state == "failed" for other in one.bills):
             one.state = "active"
-        self._tell("bill.paid", one.id, one.buyer.id, bill.payment, at)
+        self._emit("bill.paid", one.id, one.buyer.id, bill.payment, at)
 
     # Money
 
@@ -427,18 +427,18 @@ class Ledger:
     def give_back(self, id: str, minor: int) -> None:
         payment = self.payment(id)
         payment.back += minor
-        self._tell("payment.back", payment.of, payment.buyer, payment)
+        self._emit("payment.back", payment.of, payment.buyer, payment)
 
     def fight(self, id: str) -> None:
         """Let the buyer's bank dispute a payment. The dispute names no customer."""
         payment = self.payment(id)
         payment.fight = "open"
-        self._tell("payment.fought", payment.of, None, payment)
+        self._emit("payment.fought", payment.of, None, payment)
 
     def _payment(self, of: str, buyer: str | None, minor: int, at: int) -> Payment:
         made = Payment(new_id("pay"), of, buyer, minor, at)
         self.payments[made.id] = made
-        self._tell("payment.made", of, buyer, made, at)
+        self._emit("payment.made", of, buyer, made, at)
         return made
 
     # Events
@@ -459,7 +459,7 @@ class Ledger:
                 found.append(one)
         return found, None
 
-    def _tell(
+    def _emit(
         self, topic: str, about: str, buyer: str | None = None, payment: Payment | None = None, at: int | None = None
     ) -> None:
         made = News(new_id("news"), topic, at or self.now(), about, buyer, _id_of(payment), self.shop)

@@ -18,12 +18,12 @@ from tollkeeper.operating.explanations import (
 )
 from tollkeeper.operating.lookup import Found
 from tollkeeper.operating.operators import Listed
-from tollkeeper.operating.reports.tables import iso_or_none, print_json, print_table, say, section, tell_more
+from tollkeeper.operating.reports.tables import iso_or_none, mention_more, print_json, print_table, say, section
 from tollkeeper.reasons import Reason
 from tollkeeper.storage.columns import reason_to_json
 from tollkeeper.storage.findings import Noted
 from tollkeeper.wording.explanations import PAYMENTS_LAST_SEEN, PAYMENTS_NOW, nothing_paid_back
-from tollkeeper.wording.forms import how_it_stands
+from tollkeeper.wording.forms import invoice_state
 from tollkeeper.wording.operators import sentence
 from tollkeeper.words import day, iso, moment, money, price
 
@@ -35,7 +35,7 @@ def people_in_words(listed: Sequence[Listed], more: bool) -> None:
         for one in listed
     ]
     print_table(("id", "name", "e-mail", "signs in with", "holds"), rows)
-    tell_more(more)
+    mention_more(more)
 
 
 def people_in_json(listed: Sequence[Listed], more: bool) -> None:
@@ -113,7 +113,7 @@ def _payment_row(one: Noted) -> tuple[str, ...]:
 def _invoice_row(one: Invoice, currency: str) -> tuple[str, ...]:
     refunded = money(one.refunded, currency) if one.refunded else ""
     when = (iso(one.starts), iso(one.ends))
-    return (*when, one.id, one.reference or "", money(one.total, currency), refunded, how_it_stands(one))
+    return (*when, one.id, one.reference or "", money(one.total, currency), refunded, invoice_state(one))
 
 
 def _grant_row(grant: Grant) -> tuple[str, ...]:

@@ -49,10 +49,10 @@ class TrustedHeaders:
         address = address_of(scope["client"])
         if address is not None and any(address in network for network in self._trusted):
             return headers
-        self._tell(str(address or "unknown"))
+        self._report(str(address or "unknown"))
         return [header for header in headers if not _forwarded(header)]
 
-    def _tell(self, address: str) -> None:
+    def _report(self, address: str) -> None:
         if address not in self._reported and len(self._reported) < self.MOST_LOGGED:
             self._reported.add(address)
             log.warning("not believed", header="X-Forwarded-...", sent_by=address, advice=NAME_YOUR_PROXY)
