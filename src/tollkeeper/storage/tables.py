@@ -322,8 +322,8 @@ polls = Table(
     PrimaryKeyConstraint("provider", "account", "live"),
 )
 
-# What the provider refuses to sell. By mode alone, not by account: where the key is refused, nobody tells which account
-# it is. Nothing is matched by it, and what is over is deleted.
+# What the provider refuses to sell. By mode alone, not by account, because the account is unknown if the key is
+# refused. Nothing is matched by it, and what is over is deleted.
 off_sale = Table(
     "off_sale",
     metadata,
