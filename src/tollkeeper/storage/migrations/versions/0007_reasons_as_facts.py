@@ -43,7 +43,7 @@ def upgrade() -> None:
     for statement in aside:
         op.execute(statement)
     for name in ("grants", "findings", "audit"):
-        _rewrite(name, "reason", _told(sa.column("reason")))
+        _rewrite(name, "reason", _as_reason(sa.column("reason")))
     for statement in back:
         op.execute(statement)
     _rewrite("grants", "withheld", _withheld(sa.column("withheld")))
@@ -80,8 +80,8 @@ def _written(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
     return _object("written", "words", column)
 
 
-def _told(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    """Split off what operators wrote after our own text."""
+def _as_reason(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """Return the reason for a stored sentence, with an operator's note as a fact of its own."""
     cases = [
         (column.startswith(start), _object(code, "note", sa.func.substr(column, len(start) + 1)))
         for code, start in OPERATORS.items()
