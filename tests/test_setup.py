@@ -173,7 +173,7 @@ def test_a_changed_offer_makes_a_price_and_the_old_one_keeps_unlocking(seller: S
     listed = changed["settings"]["products"]["pro"]
     assert listed["stripe"] == [changed["steps"][0]["id"], monthly]
     assert listed["stripe_also"] == [yearly]
-    assert any(monthly in notice and "archived" in notice for notice in changed["notices"])
+    assert any(monthly in notice and "archive" in notice for notice in changed["notices"])
     assert all(price["active"] for price in seller.account()["prices"])
     seller.pastes(seller.says().stdout)
     assert "tollkeeper.toml" not in seller.says(STRIPE_WEBHOOK_SECRET="whsec_known").stdout
