@@ -182,7 +182,7 @@ def gate_cases(engine: str, site: Site, process: Process) -> list[Case]:
 
 
 def take_turns(cases: Sequence[Case], folder: Path, options: Options, found: Findings, say: Say) -> None:
-    """Measure each case for some seconds, and repeat the round, so that disturbances of the machine affect all cases."""
+    """Measure each case for some seconds, and repeat the round, so that disturbances affect all cases alike."""
     for case in cases:
         require_answer(case)
     for number in range(options.rounds):

@@ -81,7 +81,7 @@ class Run:
         self.wrong += examine(self.shop)
 
     def recover(self) -> None:
-        """Start the app for the last time, wait until everything is handled, and compare who has access with who paid."""
+        """Start the app a last time, wait until everything is handled, and compare who has access with who paid."""
         with self.shop.app.serving(**self.plan.last):
             httpx2.post(f"{self.load.account.url}/control/clock", json={"ahead": AHEAD}).raise_for_status()
             self.wrong += self._undrained()

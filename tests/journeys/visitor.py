@@ -145,7 +145,7 @@ class Visitor:
         self.sees(f"Hello, {self.name}")
 
     def purchase(self, product: str = "The Flying Machine") -> str:
-        """Go from the landing page, or another page that sells one thing, to the hosted checkout. Returns its address."""
+        """Go from the landing page, or another with one product, to the hosted checkout. Returns its address."""
         self.purchase_button.click()
         self.sees(product)
         return self.page.url

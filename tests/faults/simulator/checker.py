@@ -141,7 +141,7 @@ class Checker:
         self.ledger_changed()
 
     def _both(self, one: str, another: str) -> bool:
-        """Return whether the later of two pages was created while the earlier one could be paid, or was paid for good."""
+        """Return whether the later page was created while the earlier one could be paid, or was paid for good."""
         earlier, later = sorted((one, another), key=self._facts.made.__getitem__)
         return self._facts.over.get(earlier, self._facts.version + 1) > self._facts.made[later]
 

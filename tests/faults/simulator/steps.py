@@ -329,7 +329,7 @@ async def change_often(world: World, which: int, times: int) -> None:
 
 
 def _price(world: World, price: int | str, prices: Sequence[str] | None = None) -> str:
-    """Return a price from these, or from all that are on sale by subscription, or one that the catalog does not know."""
+    """Return a price from these, or from all on sale by subscription, or one that the catalog does not know."""
     on_sale = prices or [one for offer in world.offers if offer.recurring for one in (offer.price, *offer.others)]
     return on_sale[price % len(on_sale)] if isinstance(price, int) else world.premises.unknown_price
 
