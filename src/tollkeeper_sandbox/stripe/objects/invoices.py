@@ -311,11 +311,11 @@ def _debited(work: Work, invoice: JSON, payment: JSON, method: JSON, *, automati
     return invoice
 
 
-def _kept(work: Work, invoice: JSON, *told: str) -> JSON:
+def _kept(work: Work, invoice: JSON, *event_types: str) -> JSON:
     """Store the invoice, and emit events of these types, and one about its changes."""
     before = work.get(KIND, invoice["id"])
     work.ledger.save(invoice)
-    for type_ in told:
+    for type_ in event_types:
         work.emit(type_, invoice)
     if previous := {name: before[name] for name, value in invoice.items() if value != before[name]}:
         work.emit("invoice.updated", invoice, previous)
