@@ -1,4 +1,4 @@
-"""A Django app, guarded as a whole. Whoever gets through has paid, and Django is told who it is."""
+"""A Django app, guarded as a whole. Every visitor it sees has paid, and Django learns who they are from headers."""
 
 import os
 

@@ -16,7 +16,7 @@ Payer = Annotated[Visitor, Depends(tollkeeper.require("dashboard"))]
 
 @app.get("/", response_class=HTMLResponse)
 async def front(request: Request) -> str:
-    """For everybody; says something else to whoever has signed in."""
+    """For everybody; shows something else to visitors who are signed in."""
     visitor = await tollkeeper.visitor(request)
     features = ", ".join(sorted(tollkeeper.features(visitor))) or "nothing yet"
     return f"You may use: {features}" if visitor else f'<a href="{tollkeeper.path}/login?return_to=/">Sign in</a>'
@@ -24,13 +24,13 @@ async def front(request: Request) -> str:
 
 @app.get("/reports")
 async def reports(payer: Payer) -> dict[str, str]:
-    """For whoever has paid."""
+    """Only for visitors who have paid."""
     return {"reports for": payer.person.name}
 
 
 @app.websocket("/feed")
 async def feed(websocket: WebSocket, payer: Payer) -> None:
-    """For whoever has paid, too."""
+    """Only for visitors who have paid, too."""
     await websocket.accept()
     await websocket.send_text(f"news for {payer.person.name}")
     await websocket.close()

@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
-# To read all authorities takes each of thousands of HTTP clients 25 ms, and no test trusts any of them.
+# Reading all certificate authorities takes each of thousands of HTTP clients 25 ms, and no test trusts any of them.
 os.environ.pop("SSL_CERT_FILE", None)
 os.environ["SSL_CERT_DIR"] = os.devnull
 
@@ -23,7 +23,7 @@ from tests.support.running import Sandbox, Site, running_sandbox, running_site
 from tollkeeper.storage.database import Database, open_database
 from tollkeeper.storage.migrate import migrate
 
-# What takes longest begins first, so that at the end no process is left alone with it. The rest keeps its order.
+# The longest tests begin first, so that at the end no process is left alone with one. The rest keeps its order.
 LONGEST = (
     "faults/test_simulator_postgresql",
     "faults/test_simulator_sqlite",
@@ -75,12 +75,12 @@ LONG = (
     "test_demo.py::test_when_time_is_moved",
 )
 
-# What runs on PostgreSQL in the short lane too, since it is about the database itself. All else runs there in the long
-# lane; and in the short one the simulator plays histories on both.
+# What runs on PostgreSQL in the short lane, too, because it is about the database itself. Everything else runs there in
+# the long lane. In the short lane, the simulator plays histories on both engines.
 ABOUT_THE_DATABASE = ("storage", "faults/test_c_", "faults/test_f_", "faults/test_simulator")
 
-# Where it is noted which lines run: what must be covered in full is tested here. To note it makes a test take up to
-# three times as long.
+# Where coverage is recorded: these tests cover the modules that must be covered in full. Recording makes a test up to
+# three times slower.
 COVERED = (
     "unit",
     "web",
@@ -97,7 +97,7 @@ COVERED = (
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks come before pytest chooses by them."""
+    """Set the marks before pytest selects tests by them."""
     for item in items:
         if _is_long(item):
             item.add_marker(pytest.mark.long)
@@ -124,7 +124,7 @@ def _place(item: pytest.Item) -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Note lines only where that matters, fixtures included."""
+    """Record coverage only where it matters, including fixtures."""
     coverage = item.config.pluginmanager.getplugin("_cov")
     controller = coverage.cov_controller if coverage else None
     if controller is None or item.get_closest_marker("no_cover") or _place(item).startswith(COVERED):
@@ -201,7 +201,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgresql() -> Cluster:
-    """A running PostgreSQL with a migrated template. Shared by all tests: whoever stops one makes one of their own."""
+    """A running PostgreSQL with a migrated template. All tests share it; a test that stops a server starts its own."""
     try:
         return shared_cluster()
     except Unavailable as reason:
@@ -212,9 +212,9 @@ def postgresql() -> Cluster:
 
 @pytest.fixture(scope="module")
 def sandbox() -> Iterator[Sandbox]:
-    """One sandbox for the tests of a module that only buy; tests that break it make their own.
+    """One sandbox for the tests of a module that only buy; tests that break it start their own.
 
-    Not one for all: each site asks about whatever happened there lately.
+    It is not shared by all modules, because each site asks about everything that happened there recently.
     """
     with running_sandbox() as sandbox:
         yield sandbox

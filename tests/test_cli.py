@@ -90,10 +90,10 @@ def test_check_names_every_fault_to_machines(tmp_path: Path) -> None:
     write(tmp_path, SOUND | {"SECRET_KEY": "", "STRIPE_API_KEY": "pk_test_1"})
     ended = run("check", "--json", folder=tmp_path)
     assert ended.returncode == 1
-    told = json.loads(ended.stdout)
-    assert told["ok"] is False
-    assert {fault["variable"] for fault in told["faults"]} == {"SECRET_KEY", "STRIPE_API_KEY"}
-    assert all(fault["problem"] and fault["remedy"] for fault in told["faults"])
+    reported = json.loads(ended.stdout)
+    assert reported["ok"] is False
+    assert {fault["variable"] for fault in reported["faults"]} == {"SECRET_KEY", "STRIPE_API_KEY"}
+    assert all(fault["problem"] and fault["remedy"] for fault in reported["faults"])
 
 
 def test_settings_may_live_in_another_folder(tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_serve_says_clearly_that_the_port_is_taken(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_serve_does_not_make_a_database_beside_a_broken_one(tmp_path: Path) -> None:
+def test_serve_does_not_make_a_database_next_to_a_broken_one(tmp_path: Path) -> None:
     write(tmp_path, SOUND | {"DATABASE_URL": "sqlite:///broken.sqlite3"})
     (tmp_path / "broken.sqlite3").write_bytes(b"this is not a database")
     ended = run("serve", f"--port={free_port()}", folder=tmp_path)

@@ -84,8 +84,8 @@ def test_when_time_is_moved_all_pages_agree(tmp_path: Path, port: int) -> None:
         assert (start <= moved < end) == inside
         assert browser.get("/gate", feature="hangar").status_code == (200 if inside else 302)
         assert browser.enters() == inside
-        told = browser.get("/api/me").json()["features"]
-        untils = {datetime.fromisoformat(one["until"]).timestamp() for one in told}
+        reported = browser.get("/api/me").json()["features"]
+        untils = {datetime.fromisoformat(one["until"]).timestamp() for one in reported}
         assert all(end <= until <= end + 24 * 3600 for until in untils)
         assert bool(untils) == inside
 

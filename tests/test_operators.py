@@ -1,4 +1,4 @@
-"""The operators' commands, beside a running server, on each database."""
+"""The operators' commands, next to a running server, on each database."""
 
 import json
 import re
@@ -49,7 +49,7 @@ def ask(site: Site, folder: Path, *arguments: str, **settings: str) -> subproces
     return ended
 
 
-def told(site: Site, folder: Path, *arguments: str, **settings: str) -> Any:
+def output_of(site: Site, folder: Path, *arguments: str, **settings: str) -> Any:
     ended = ask(site, folder, *arguments, "--json", **settings)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
@@ -93,7 +93,7 @@ def settled(site: Site) -> None:
 
 
 def sentence(site: Site, folder: Path, who: str) -> str:
-    explained = told(site, folder, "why", who)
+    explained = output_of(site, folder, "why", who)
     (feature,) = explained["features"]
     assert feature["feature"] == "dashboard"
     assert feature["allowed"] is (" may use " in feature["why"])
@@ -123,7 +123,7 @@ def test_why_explains_six_people(site: Site, tmp_path: Path) -> None:
     refund(site, payment_of(site, refunded))
     dispute(site, payment_of(site, disputed))
     payment = pay_by_link(site, "lena@example.com")
-    told(site, tmp_path, "grant", "greta@example.com", "dashboard", "--for=30d", "--note=Won it in the raffle.")
+    output_of(site, tmp_path, "grant", "greta@example.com", "dashboard", "--for=30d", "--note=Won it in the raffle.")
     eventually(lambda: not refunded.enters() and not disputed.enters())
     settled(site)
     expected = {
@@ -149,7 +149,7 @@ def test_why_explains_six_people(site: Site, tmp_path: Path) -> None:
     assert granted.enters()
     assert not pending.enters()
     assert not by_link.enters()
-    (odd,) = told(site, tmp_path, "why", "Lena Link")["to_look_at"]
+    (odd,) = output_of(site, tmp_path, "why", "Lena Link")["to_look_at"]
     assert (odd["what"], odd["payment"], odd["person"]) == ("unclaimed", payment, None)
     assert re.search(rf"tollkeeper adopt per_\w+ {payment} --note WHY", odd["what_to_do"])
     assert odd["what_to_do"] in ask(site, tmp_path, "why", "Lena Link").stdout
@@ -161,7 +161,7 @@ def test_why_tells_what_happened_in_order_with_its_evidence(site: Site, tmp_path
     refund(site, payment)
     eventually(lambda: not browser.enters())
     settled(site)
-    explained = told(site, tmp_path, "why", "Rita Refund")
+    explained = output_of(site, tmp_path, "why", "Rita Refund")
     history = explained["history"]
     assert [one["at"] for one in history] == sorted(one["at"] for one in history)
     assert history[0]["kind"] == "order"
@@ -192,7 +192,7 @@ def test_why_goes_by_id_too_and_names_namesakes(site: Site, tmp_path: Path) -> N
     assert "Several people" in ended.stderr
     assert "\x1b" not in ended.stderr
     ids = re.findall(r"^  (\S+)  U", ended.stderr, re.MULTILINE)
-    assert [told(site, tmp_path, "why", id)["person"]["name"][:4] for id in ids] == ["Una ", "Ulla"]
+    assert [output_of(site, tmp_path, "why", id)["person"]["name"][:4] for id in ids] == ["Una ", "Ulla"]
     assert "\x1b" not in ask(site, tmp_path, "why", "per_2").stdout
 
 
@@ -206,7 +206,7 @@ def test_somebody_unknown_is_an_error(site: Site, tmp_path: Path, command: str) 
 def test_why_explains_from_what_is_kept_while_the_provider_is_away(site: Site, tmp_path: Path) -> None:
     payer(site, "Alice Example")
     away = {"STRIPE_API_BASE": f"http://127.0.0.1:{free_port()}"}
-    explained = told(site, tmp_path, "why", "Alice Example", **away)
+    explained = output_of(site, tmp_path, "why", "Alice Example", **away)
     assert explained["features"][0]["allowed"]
     assert explained["trouble"]
     assert [one["verdict"] for one in explained["payments"]] == ["granted"]
@@ -218,10 +218,10 @@ def test_reconcile_says_what_it_changed_and_then_that_nothing_is_left(site: Site
     settled(site)
     forget_the_grant(site)
     assert not browser.enters()
-    explained = told(site, tmp_path, "why", "Alice Example")
+    explained = output_of(site, tmp_path, "why", "Alice Example")
     assert explained["outdated"]
     assert "reconcile" in ask(site, tmp_path, "why", "Alice Example").stdout
-    done = told(site, tmp_path, "reconcile", "alice@example.com")
+    done = output_of(site, tmp_path, "reconcile", "alice@example.com")
     assert [change["change"] for change in done["people"][0]["changes"]] == ["restored"]
     assert browser.enters()
     assert site.rows(audit)[-1].evidence == "tollkeeper reconcile"
@@ -238,7 +238,7 @@ def test_reconcile_asks_about_everybody(site: Site, tmp_path: Path) -> None:
     ended = ask(site, tmp_path, "reconcile", "--all")
     assert ended.returncode == 0
     assert ended.stdout.count("dashboard restored. Paid in full.") == 2
-    assert told(site, tmp_path, "reconcile", "--all") == {"ok": True, "people": []}
+    assert output_of(site, tmp_path, "reconcile", "--all") == {"ok": True, "people": []}
 
 
 def forget_the_grant(site: Site) -> None:
@@ -275,7 +275,9 @@ def changes(site: Site, browser: Browser) -> list[tuple[str, str]]:
 def test_an_operator_grants_and_revokes_at_once(site: Site, tmp_path: Path) -> None:
     browser = newcomer(site, "Greta Granted")
     stale = browser.get("/")
-    given = told(site, tmp_path, "grant", "greta@example.com", "dashboard", "--note=Won  it\nin the raffle")["granted"]
+    given = output_of(site, tmp_path, "grant", "greta@example.com", "dashboard", "--note=Won  it\nin the raffle")[
+        "granted"
+    ]
     assert browser.enters()
     assert (given["from"], given["until"], given["amount"], given["payment"]) == ("operator", None, None, None)
     assert given["reason"] == "Granted by an operator: Won it in the raffle."
@@ -295,8 +297,8 @@ def test_an_operator_grants_and_revokes_at_once(site: Site, tmp_path: Path) -> N
 
 def test_a_grant_ends_when_it_was_told_to(site: Site, tmp_path: Path) -> None:
     hour, year = newcomer(site, "Holly Hour"), newcomer(site, "Yves Year")
-    told(site, tmp_path, "grant", "holly@example.com", "dashboard", "--for=1h", "--note=A look")
-    given = told(site, tmp_path, "grant", "yves@example.com", "dashboard", "--until=2099-12-31", "--note=A year")[
+    output_of(site, tmp_path, "grant", "holly@example.com", "dashboard", "--for=1h", "--note=A look")
+    given = output_of(site, tmp_path, "grant", "yves@example.com", "dashboard", "--until=2099-12-31", "--note=A year")[
         "granted"
     ]
     assert given["until"] == "2099-12-31T23:59:59Z"
@@ -335,7 +337,7 @@ def test_what_an_operator_revoked_comes_back_by_buying_again_alone(
     settings = {name: value for name, value in site.settings.items() if name not in own}
     with running_site(sandbox, database_url, tmp_path, **settings) as site:
         again = newcomer(site, "Sam Shared")
-        told(site, tmp_path, "reconcile", "--all")
+        output_of(site, tmp_path, "reconcile", "--all")
         assert not again.enters()
         again.follow(again.pay())
         assert again.enters()
@@ -347,13 +349,13 @@ def test_a_revoked_payment_stays_so_when_its_dispute_is_won(site: Site, tmp_path
     payment = payment_of(site, browser)
     dispute(site, payment)
     eventually(lambda: not browser.enters())
-    told(site, tmp_path, "grant", "dora@example.com", "dashboard", "--note=Until we know")
-    told(site, tmp_path, "revoke", "dora@example.com", "dashboard", "--note=Enough")
+    output_of(site, tmp_path, "grant", "dora@example.com", "dashboard", "--note=Until we know")
+    output_of(site, tmp_path, "revoke", "dora@example.com", "dashboard", "--note=Enough")
     (disputed,) = site.sandbox.stripe.v1.disputes.list({"payment_intent": payment}).data
     site.sandbox.stripe.v1.disputes.update(disputed.id, {"evidence": {"uncategorized_text": "winning_evidence"}})
     eventually(lambda: any(row.type == "charge.dispute.closed" for row in site.rows(events)))
     settled(site)
-    assert told(site, tmp_path, "why", "Dora Dispute")["payments"][0]["verdict"] == "granted"
+    assert output_of(site, tmp_path, "why", "Dora Dispute")["payments"][0]["verdict"] == "granted"
     assert not browser.enters()
     assert "Enough" in sentence(site, tmp_path, "Dora Dispute")
 
@@ -383,15 +385,15 @@ def test_what_is_granted_for_a_payment_is_granted_once(site: Site, tmp_path: Pat
     browser = newcomer(site, "Otto Other")
     payment = pay_by_link(site, "lena@example.com")
     give = ("dashboard", f"--payment={payment}", "--note=Paid by a link")
-    told(site, tmp_path, "grant", "otto@example.com", *give)
+    output_of(site, tmp_path, "grant", "otto@example.com", *give)
     assert ask(site, tmp_path, "payments").stdout == "No payment needs a look.\n"
     assert ask(site, tmp_path, "grant", "lena@example.com", *give).returncode == 1
-    told(site, tmp_path, "revoke", "otto@example.com", "dashboard", "--note=It was Lena")
+    output_of(site, tmp_path, "revoke", "otto@example.com", "dashboard", "--note=It was Lena")
     assert not browser.enters()
-    assert [one["payment"] for one in told(site, tmp_path, "payments")["payments"]] == [payment]
-    told(site, tmp_path, "grant", "lena@example.com", *give)
-    assert told(site, tmp_path, "why", "Lena Link")["grants"][0]["payment"] == payment
-    assert told(site, tmp_path, "payments", "--limit=1") == {
+    assert [one["payment"] for one in output_of(site, tmp_path, "payments")["payments"]] == [payment]
+    output_of(site, tmp_path, "grant", "lena@example.com", *give)
+    assert output_of(site, tmp_path, "why", "Lena Link")["grants"][0]["payment"] == payment
+    assert output_of(site, tmp_path, "payments", "--limit=1") == {
         "payments": [],
         "more": False,
         "other_sales": 0,
@@ -409,11 +411,11 @@ def test_why_and_reconcile_ask_about_every_customer_that_somebody_was(site: Site
     browser.follow(browser.pay())
     assert browser.enters()
     settled(site)
-    explained = told(site, tmp_path, "why", "Rita Refund")
+    explained = output_of(site, tmp_path, "why", "Rita Refund")
     assert [one["verdict"] for one in explained["payments"]] == ["granted", "revoked"]
     assert explained["payments"][1]["payment"] == first
     forget_the_grant(site)
-    ended = told(site, tmp_path, "reconcile", "rita@example.com")
+    ended = output_of(site, tmp_path, "reconcile", "rita@example.com")
     assert [one["change"] for one in ended["people"][0]["changes"]] == ["restored"]
     assert browser.enters()
 
@@ -422,8 +424,8 @@ def test_people_tells_who_they_are_and_what_they_hold(site: Site, tmp_path: Path
     payer(site, "Alice Example")
     newcomer(site, "Nora Never")
     newcomer(site, "Greta Granted")
-    told(site, tmp_path, "grant", "greta@example.com", "dashboard", "--note=A gift")
-    listed = told(site, tmp_path, "people")
+    output_of(site, tmp_path, "grant", "greta@example.com", "dashboard", "--note=A gift")
+    listed = output_of(site, tmp_path, "people")
     assert not listed["more"]
     assert {one["name"]: (one["email"], one["holds"]) for one in listed["people"]} == {
         "Alice Example": ("alice@example.com", ["dashboard"]),
@@ -434,8 +436,8 @@ def test_people_tells_who_they_are_and_what_they_hold(site: Site, tmp_path: Path
     shown = ask(site, tmp_path, "people", "ALICE@").stdout
     assert "Alice Example" in shown
     assert "Nora" not in shown
-    assert told(site, tmp_path, "people", "%")["people"] == []
-    few = told(site, tmp_path, "people", "--limit=1")
+    assert output_of(site, tmp_path, "people", "%")["people"] == []
+    few = output_of(site, tmp_path, "people", "--limit=1")
     assert (len(few["people"]), few["more"]) == (1, True)
     assert "There are more" in ask(site, tmp_path, "people", "--limit=1").stdout
 
@@ -449,13 +451,13 @@ def park_ours(site: Site) -> None:
 def test_events_tells_which_failed_and_replay_has_them_handled(site: Site, tmp_path: Path) -> None:
     payer(site, "Alice Example")
     settled(site)
-    assert told(site, tmp_path, "events", "--failed") == {"events": [], "more": False}
+    assert output_of(site, tmp_path, "events", "--failed") == {"events": [], "more": False}
     park_ours(site)
-    parked = told(site, tmp_path, "events", "--failed")["events"]
+    parked = output_of(site, tmp_path, "events", "--failed")["events"]
     assert parked
     assert {one["state"] for one in parked} == {"parked"}
     assert "parked: it would not" in ask(site, tmp_path, "events", "--failed").stdout
-    assert told(site, tmp_path, "replay", "--failed") == {"replayed": sorted(one["id"] for one in parked)}
+    assert output_of(site, tmp_path, "replay", "--failed") == {"replayed": sorted(one["id"] for one in parked)}
     settled(site)
     known = {row.event_id: row for row in site.rows(events)}
     assert all(known[one["id"]].handled_at and known[one["id"]].attempts == 1 for one in parked)
@@ -465,11 +467,11 @@ def test_replay_takes_ids_and_replays_none_if_one_is_unknown(site: Site, tmp_pat
     payer(site, "Alice Example")
     settled(site)
     park_ours(site)
-    one = told(site, tmp_path, "events", "--failed")["events"][0]["id"]
+    one = output_of(site, tmp_path, "events", "--failed")["events"][0]["id"]
     refused = ask(site, tmp_path, "replay", one, "evt_unknown")
     assert refused.returncode == 1
     assert "evt_unknown" in refused.stderr
-    assert one in {event["id"] for event in told(site, tmp_path, "events", "--failed")["events"]}
+    assert one in {event["id"] for event in output_of(site, tmp_path, "events", "--failed")["events"]}
     assert "1 event(s) due again" in ask(site, tmp_path, "replay", one).stdout
     eventually(lambda: next(row for row in site.rows(events) if row.event_id == one).handled_at)
 

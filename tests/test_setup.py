@@ -78,7 +78,7 @@ class Seller:
         assert self.files() == before
         return ended
 
-    def told(self, *options: str, **settings: str) -> Any:
+    def set_up(self, *options: str, **settings: str) -> Any:
         ended = self.says("--json", *options, **settings)
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return json.loads(ended.stdout)
@@ -112,7 +112,7 @@ class Seller:
 
 def test_the_first_run_makes_all_and_the_second_changes_nothing(seller: Seller) -> None:
     seller.sells(PRO + ONCE)
-    first = seller.told()
+    first = seller.set_up()
     assert [(step["action"], step["what"]) for step in first["steps"]] == [
         *[("make", what) for what in ("product", "price", "price", "product", "price")],
         ("make", "billing portal configuration"),
@@ -120,7 +120,7 @@ def test_the_first_run_makes_all_and_the_second_changes_nothing(seller: Seller) 
     ]
     assert first["settings"]["STRIPE_WEBHOOK_SECRET"].startswith("whsec_")
     made = seller.account()
-    second = seller.told(STRIPE_WEBHOOK_SECRET=first["settings"].pop("STRIPE_WEBHOOK_SECRET"))
+    second = seller.set_up(STRIPE_WEBHOOK_SECRET=first["settings"].pop("STRIPE_WEBHOOK_SECRET"))
     assert (second["steps"], second["notices"]) == ([], [])
     assert second["settings"] == first["settings"]
     assert seller.account() == made
@@ -128,7 +128,7 @@ def test_the_first_run_makes_all_and_the_second_changes_nothing(seller: Seller) 
 
 def test_what_is_made_is_what_was_wished_for(seller: Seller) -> None:
     seller.sells(PRO)
-    listed = seller.told()["settings"]["products"]["pro"]
+    listed = seller.set_up()["settings"]["products"]["pro"]
     account = seller.account()
     (product,) = account["products"]
     assert (product["name"], product["metadata"]) == ("Pro", {"tollkeeper": "pro"})
@@ -149,12 +149,12 @@ def test_what_is_made_is_what_was_wished_for(seller: Seller) -> None:
 def test_a_dry_run_changes_nothing_and_tells_what_would_be_done(seller: Seller) -> None:
     seller.sells(PRO)
     before = seller.account()
-    dry = seller.told("--dry-run")
+    dry = seller.set_up("--dry-run")
     assert seller.account() == before
     assert dry["settings"] == {"products": {}}
     assert all(step["id"] is None for step in dry["steps"])
     assert "would make price  €9.99 per month for Pro" in seller.says("--dry-run").stdout
-    assert [step["words"] for step in seller.told()["steps"]] == [step["words"] for step in dry["steps"]]
+    assert [step["words"] for step in seller.set_up()["steps"]] == [step["words"] for step in dry["steps"]]
     assert "nothing was changed" in seller.says("--dry-run").stdout
 
 
@@ -164,7 +164,7 @@ def test_a_changed_offer_makes_a_price_and_the_old_one_keeps_unlocking(seller: S
     seller.pastes(shown)
     (old,) = config.load_wishes(seller.settings, seller.folder, STRIPE).products
     seller.sells((seller.folder / "tollkeeper.toml").read_text("utf-8").replace("9.99 EUR", "12 EUR"))
-    changed = seller.told()
+    changed = seller.set_up()
     assert [(step["action"], step["what"]) for step in changed["steps"]] == [
         ("make", "price"),
         ("change", "billing portal configuration"),
@@ -173,7 +173,7 @@ def test_a_changed_offer_makes_a_price_and_the_old_one_keeps_unlocking(seller: S
     listed = changed["settings"]["products"]["pro"]
     assert listed["stripe"] == [changed["steps"][0]["id"], monthly]
     assert listed["stripe_also"] == [yearly]
-    assert any(monthly in notice and "archived" in notice for notice in changed["notices"])
+    assert any(monthly in notice and "archive" in notice for notice in changed["notices"])
     assert all(price["active"] for price in seller.account()["prices"])
     seller.pastes(seller.says().stdout)
     assert "tollkeeper.toml" not in seller.says(STRIPE_WEBHOOK_SECRET="whsec_known").stdout
@@ -182,62 +182,62 @@ def test_a_changed_offer_makes_a_price_and_the_old_one_keeps_unlocking(seller: S
 def test_what_a_seller_lost_is_found_again(seller: Seller) -> None:
     """Without any price in the settings, the old one is known by what Stripe keeps."""
     seller.sells(ONCE)
-    (old,) = seller.told()["settings"]["products"]["once"]["stripe"]
+    (old,) = seller.set_up()["settings"]["products"]["once"]["stripe"]
     seller.sells(ONCE.replace("19 EUR", "29 EUR"))
-    new, *kept = seller.told()["settings"]["products"]["once"]["stripe"]
+    new, *kept = seller.set_up()["settings"]["products"]["once"]["stripe"]
     assert kept == [old]
     assert new != old
 
 
-def test_whoever_sells_no_subscriptions_any_more_keeps_one_portal_for_those_there_are(seller: Seller) -> None:
+def test_anybody_who_sells_no_subscriptions_any_more_keeps_one_portal_for_those_there_are(seller: Seller) -> None:
     seller.sells(PRO)
-    seller.told()
+    seller.set_up()
     seller.sells(PRO.replace('"9.99 EUR per month", "99 EUR per year"', '"49 EUR"'))
-    changed = seller.told()
+    changed = seller.set_up()
     assert [step["what"] for step in changed["steps"]] == ["price", "billing portal configuration"]
     assert len(changed["settings"]["products"]["pro"]["stripe"]) == 3
-    assert seller.told()["steps"] == []
+    assert seller.set_up()["steps"] == []
     (portal,) = seller.account()["portals"]
     assert not portal["features"]["subscription_update"]["enabled"]
 
 
-def test_what_was_changed_by_hand_is_mended(seller: Seller) -> None:
+def test_what_was_changed_by_hand_is_fixed(seller: Seller) -> None:
     seller.sells(ONCE)
-    seller.told()
+    seller.set_up()
     (endpoint,), (price,), (product,) = (seller.account()[name] for name in ("endpoints", "prices", "products"))
     v1 = seller.sandbox.stripe.v1
     v1.webhook_endpoints.update(endpoint["id"], {"enabled_events": ["*"], "disabled": True})
     v1.prices.update(price["id"], {"active": False})
     v1.products.update(product["id"], {"name": "Walking lessons"})
-    assert [(step["action"], step["id"]) for step in seller.told()["steps"]] == [
+    assert [(step["action"], step["id"]) for step in seller.set_up()["steps"]] == [
         ("change", product["id"]),
         ("change", price["id"]),
         ("change", endpoint["id"]),
     ]
     assert seller.account()["endpoints"] == [endpoint]
-    assert seller.told()["steps"] == []
+    assert seller.set_up()["steps"] == []
 
 
-def test_an_endpoint_of_another_version_is_told_of_and_replaced_when_asked(seller: Seller) -> None:
+def test_an_endpoint_of_another_version_is_reported_and_replaced_when_asked(seller: Seller) -> None:
     seller.sells(ONCE)
     url = f"{PUBLIC_URL}/webhooks/stripe"
     old = seller.sandbox.stripe.v1.webhook_endpoints.create({"url": url, "enabled_events": ["charge.refunded"]})
-    told = seller.told(STRIPE_WEBHOOK_SECRET=str(old.secret))
-    assert old.id in told["notices"][0]
-    assert "--new-endpoint" in told["notices"][0]
-    assert "STRIPE_WEBHOOK_SECRET" not in told["settings"]
-    replaced = seller.told("--new-endpoint", STRIPE_WEBHOOK_SECRET=str(old.secret))
+    set_up = seller.set_up(STRIPE_WEBHOOK_SECRET=str(old.secret))
+    assert old.id in set_up["notices"][0]
+    assert "--new-endpoint" in set_up["notices"][0]
+    assert "STRIPE_WEBHOOK_SECRET" not in set_up["settings"]
+    replaced = seller.set_up("--new-endpoint", STRIPE_WEBHOOK_SECRET=str(old.secret))
     (step,) = replaced["steps"]
     assert (step["what"], step["id"] != old.id) == ("webhook endpoint", True)
     assert replaced["settings"]["STRIPE_WEBHOOK_SECRET"] != old.secret
-    after = seller.told(STRIPE_WEBHOOK_SECRET=replaced["settings"]["STRIPE_WEBHOOK_SECRET"])
+    after = seller.set_up(STRIPE_WEBHOOK_SECRET=replaced["settings"]["STRIPE_WEBHOOK_SECRET"])
     assert after["steps"] == []
     assert [old.id in notice and "could be deleted" in notice for notice in after["notices"]] == [True]
 
 
-def test_a_lost_secret_is_told_of_and_replaced_when_asked(seller: Seller) -> None:
+def test_a_lost_secret_is_reported_and_replaced_when_asked(seller: Seller) -> None:
     seller.sells(ONCE)
-    lost = seller.told()["settings"]["STRIPE_WEBHOOK_SECRET"]
+    lost = seller.set_up()["settings"]["STRIPE_WEBHOOK_SECRET"]
     again = seller.says()
     assert lost not in again.stdout
     assert "STRIPE_WEBHOOK_SECRET is not set" in again.stdout
@@ -287,16 +287,16 @@ def test_the_app_opens_the_portal_that_was_made(seller: Seller) -> None:
         return [portal["configuration"] for portal in made]
 
     asyncio.run(open_portal())
-    portal = next(step["id"] for step in seller.told()["steps"] if "portal" in step["what"])
+    portal = next(step["id"] for step in seller.set_up()["steps"] if "portal" in step["what"])
     asyncio.run(open_portal())
     assert [configuration == portal for configuration in used()] == [False, True]
 
 
 def test_a_price_of_one_product_needs_no_products(seller: Seller) -> None:
     """The webhook endpoint is set up for those whose only price was made by hand."""
-    told = seller.told(PRODUCT_PRICE_ID=seller.sandbox.price())
-    assert [step["what"] for step in told["steps"]] == ["webhook endpoint"]
-    assert told["settings"]["products"] == {}
+    set_up = seller.set_up(PRODUCT_PRICE_ID=seller.sandbox.price())
+    assert [step["what"] for step in set_up["steps"]] == ["webhook endpoint"]
+    assert set_up["settings"]["products"] == {}
 
 
 def test_a_live_key_has_to_be_meant(seller: Seller) -> None:
@@ -309,7 +309,7 @@ def test_a_live_key_has_to_be_meant(seller: Seller) -> None:
     assert seller.account()["products"] == []
 
 
-def test_all_faults_are_told_at_once_and_none_that_setting_up_does_not_need(seller: Seller) -> None:
+def test_all_faults_are_reported_at_once_and_none_that_setting_up_does_not_need(seller: Seller) -> None:
     seller.sells('[products.pro]\nname = "Pro"\nunlocks = ["dashboard"]\noffers = ["9,99 EUR", "1 EUR", "1.00 EUR"]')
     ended = seller.says("--json", PUBLIC_URL="ftp://example.com")
     assert ended.returncode == 1
@@ -322,7 +322,7 @@ WITHOUT_OFFERS = ["", '[products.pro]\nname = "Pro"\nunlocks = ["dashboard"]\n']
 
 
 @pytest.mark.parametrize("toml", WITHOUT_OFFERS)
-def test_whoever_sells_nothing_is_shown_how(seller: Seller, toml: str) -> None:
+def test_anybody_who_sells_nothing_is_shown_how(seller: Seller, toml: str) -> None:
     seller.sells(toml)
     ended = seller.says()
     assert ended.returncode == 1
@@ -344,7 +344,7 @@ def test_a_wrong_key_and_no_answer_are_told_in_words(seller: Seller) -> None:
     assert "did not answer" in seller.says(STRIPE_API_BASE=nobody).stderr
 
 
-def test_all_that_a_restricted_key_may_not_read_is_told_at_once(seller: Seller) -> None:
+def test_all_that_a_restricted_key_may_not_read_is_reported_at_once(seller: Seller) -> None:
     seller.sells(PRO)
     with answering(seller, lambda request: denied(request, "GET", "/v1/prices", "/v1/webhook_endpoints")) as url:
         ended = seller.says(STRIPE_API_BASE=url)
@@ -362,7 +362,7 @@ def test_what_a_restricted_key_may_not_write_stops_it_and_the_next_run_goes_on(s
     assert "made product  Pro" in ended.stdout
     assert "may not write Prices" in ended.stdout
     (product,) = seller.account()["products"]
-    done = seller.told()
+    done = seller.set_up()
     assert [step["what"] for step in done["steps"]][:2] == ["price", "price"]
     assert seller.account()["products"] == [product]
 
@@ -371,9 +371,9 @@ def test_the_secret_of_an_endpoint_survives_all_trouble(seller: Seller) -> None:
     """It is made last, so that nothing that fails can hide it."""
     seller.sells(PRO)
     with answering(seller, lambda request: denied(request, "POST", "/v1/billing_portal/configurations")) as url:
-        told = json.loads(seller.says("--json", STRIPE_API_BASE=url).stdout)
-    assert not told["ok"]
-    assert "Customer portal" in told["trouble"]
+        set_up = json.loads(seller.says("--json", STRIPE_API_BASE=url).stdout)
+    assert not set_up["ok"]
+    assert "Customer portal" in set_up["trouble"]
     assert seller.account()["endpoints"] == []
 
 

@@ -1,6 +1,6 @@
-"""What `tollkeeper why` says of people whose money is at the edges: sentences that can be forwarded as they stand.
+"""What `tollkeeper why` says about unusual payments: sentences that can be forwarded unchanged.
 
-The texts of docs/why.md are made of these: `scripts/test tests/test_why.py -s` prints them.
+The texts in docs/why.md come from these tests: `scripts/test tests/test_why.py -s` prints them.
 """
 
 import re
@@ -35,7 +35,7 @@ def v1(shop: Shop) -> Any:
     return shop.world.sandbox.stripe.v1
 
 
-async def told(shop: Shop, person: Person, *more: str) -> str:
+async def why(shop: Shop, person: Person, *more: str) -> str:
     """The sentence for what the person bought; each of ``more`` stands somewhere below it."""
     await shop.hear()
     explained = await operators.why(shop.services, person.id)
@@ -60,7 +60,7 @@ async def test_a_trial_that_becomes_a_paid_subscription(shop: Shop) -> None:
     assert re.fullmatch(
         rf"Tina Trial may use reports until {ON}, because {SUB} had its trial until {ON}, and its first payment is on"
         rf" its way\.",
-        await told(shop, person),
+        await why(shop, person),
     )
 
 
@@ -72,7 +72,7 @@ async def test_a_renewal_that_was_written_off(shop: Shop) -> None:
     assert re.fullmatch(
         rf"Walter Written may not use reports, because the access that {SUB} gave ended on {ON}: it has not been"
         rf" paid since {ON} \(written off\)\.",
-        await told(shop, person),
+        await why(shop, person),
     )
 
 
@@ -83,7 +83,7 @@ async def test_a_renewal_that_stays_a_draft(shop: Shop) -> None:
     assert re.fullmatch(
         rf"Dana Draft may use reports until {ON}, because {SUB} has not been paid since {ON} \(a draft, payment"
         rf" not requested\)\.",
-        await told(shop, person, r"^not finalized: Invoice in_\w+ for the period from .* stays a draft"),
+        await why(shop, person, r"^not finalized: Invoice in_\w+ for the period from .* stays a draft"),
     )
 
 
@@ -97,9 +97,7 @@ async def test_money_that_came_after_the_end(shop: Shop) -> None:
     v1(shop).invoices.pay(invoice, {"payment_method": "pm_card_visa"})
     assert re.fullmatch(
         rf"Lars Late may not use reports, because {SUB} ended on {ON}; access ended on {ON}\.",
-        await told(
-            shop, person, rf"^paid after the end: Invoice {invoice} \(€9\.00\) was paid on .* it gave no access"
-        ),
+        await why(shop, person, rf"^paid after the end: Invoice {invoice} \(€9\.00\) was paid on .* it gave no access"),
     )
 
 
@@ -112,7 +110,7 @@ async def test_an_earlier_period_that_is_disputed(shop: Shop) -> None:
     assert re.fullmatch(
         rf"Ella Earlier may not use reports, because {SUB} has an earlier payment, for the period from {ON}, that is"
         rf" disputed by the buyer's bank, and gives no access unless the dispute is won; access ended on {ON}\.",
-        await told(shop, person, r"€9\.00 for the period from .* is disputed by the buyer's bank"),
+        await why(shop, person, r"€9\.00 for the period from .* is disputed by the buyer's bank"),
     )
 
 
@@ -124,7 +122,7 @@ async def test_two_products_of_which_one_gives_all_of_the_other(shop: Shop) -> N
     shop.world.pay(await shop.page(person))
     assert re.fullmatch(
         rf"Basil Both may use reports until {ON}, because {SUB} is paid until {ON}\.",
-        await told(
+        await why(
             shop,
             person,
             rf"^bought twice: pro gives all of it, and is paid for as well .* tollkeeper end {plain} --at-period-end",
@@ -142,7 +140,7 @@ async def test_somebody_who_bought_of_a_neighbour_on_the_account(shop: Shop) -> 
     assert re.fullmatch(
         rf"Nora Neighbour may not use reports, because nothing was paid for here: {SUB} was for something else on the"
         rf" account, which this site does not sell \(price_\w+\)\.",
-        await told(shop, person),
+        await why(shop, person),
     )
 
 
@@ -153,5 +151,6 @@ async def test_a_subscription_that_was_adopted(shop: Shop) -> None:
     await shop.hear()
     await adoption.adopt(shop.services, person.id, subscription, note="Sold by telephone")
     assert re.fullmatch(
-        rf"Ada Adopted may use reports until {ON}, because {SUB} is paid until {ON}\.", await told(shop, person)
+        rf"Ada Adopted may use reports until {ON}, because {SUB} is paid until {ON}\.",
+        await why(shop, person),
     )

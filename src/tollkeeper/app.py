@@ -1,4 +1,4 @@
-"""The composition root: puts the parts together."""
+"""The composition root: creates the parts and connects them."""
 
 import asyncio
 import time
@@ -45,15 +45,15 @@ OpenServices = Callable[[Config, Callable[[], int]], AbstractAsyncContextManager
 
 
 def now() -> int:
-    """The time, in whole Unix seconds (UTC)."""
+    """Return the time in whole Unix seconds (UTC)."""
     return int(time.time())
 
 
 @asynccontextmanager
 async def open_services(config: Config, clock: Callable[[], int] = now) -> AsyncIterator[Services]:
-    """The database and the provider of a configuration, which commands use beside a running server.
+    """Open the database and the provider of a configuration. Commands use this while a server may be running.
 
-    Raises ``StorageError`` or ``StorageBusy`` when the database cannot be used.
+    Raises ``StorageError`` or ``StorageBusy`` if the database cannot be used.
     """
     database = await open_database(config.database_url)
     metrics = Metrics()
@@ -69,14 +69,14 @@ async def open_services(config: Config, clock: Callable[[], int] = now) -> Async
 def create_app(
     config: Config, *, clock: Callable[[], int] = now, open_services: OpenServices = open_services
 ) -> ASGIApp:
-    """The whole application. Opening the services and the background work belong to its lifespan."""
+    """Create the whole application. Its lifespan opens the services and runs the background work."""
     return guarded(create_pages(config, clock=clock, open_services=open_services), config)
 
 
 def create_pages(
     config: Config, *, clock: Callable[[], int] = now, open_services: OpenServices = open_services
 ) -> Starlette:
-    """All pages, and the lifespan that they need, without what guards them."""
+    """Create all pages, with the lifespan that they need, but without the guards around them."""
     pages = Starlette(
         routes=routes(
             webhooks_for=tuple(one.kind.name for one in config.providers if one.settings.receives_webhooks),
@@ -86,13 +86,13 @@ def create_pages(
         exception_handlers=errors.HANDLERS,
         lifespan=partial(lifespan, config=config, open_services=partial(open_services, config, clock)),
     )
-    pages.router.redirect_slashes = False  # such a redirect would name whatever host the request names
+    pages.router.redirect_slashes = False  # its redirects would go to the host that the request names
     return pages
 
 
 def guarded(pages: Starlette, config: Config) -> ASGIApp:
-    """The pages with everything around them that a request meets first."""
-    # Outside of Starlette's own error handling, so that even its last resort is logged and carries the headers.
+    """Return the pages with the guards around them, and the gate in front."""
+    # Outside Starlette's own error handling, so that even its last resort is logged and has the security headers.
     app: ASGIApp = guards.RequestLog(guards.SecurityHeaders(pages, config))
     app = guards.AtOurPath(app, config.path)
     if config.trusted_proxies:
@@ -101,7 +101,7 @@ def guarded(pages: Starlette, config: Config) -> ASGIApp:
         )
     trusted_headers = guards.TrustedHeaders(config.trusted_proxies)
     app = guards.OnlyOurProxies(app, trusted_headers)
-    # First of all, for what stands around a page takes longer than the gate itself.
+    # The gate comes first, because the guards around a page would take longer than the gate itself.
     return gate.AheadOfPages(app, config, trusted_headers, lambda: pages.state.site)
 
 
@@ -109,7 +109,7 @@ def guarded(pages: Starlette, config: Config) -> ASGIApp:
 async def lifespan(
     app: Starlette, *, config: Config, open_services: Callable[[], AbstractAsyncContextManager[Services]]
 ) -> AsyncIterator[None]:
-    """Open the services, run the worker beside the pages, and close everything in order."""
+    """Open the services, run the worker while the pages are served, and close everything in order."""
     async with open_services() as services:
         checkout_service = CheckoutService(services, config.base_url)
         worker = Worker(services, config.sweep_hours * 3600, checkout_service)
@@ -124,7 +124,7 @@ async def lifespan(
 
 
 def assemble(config: Config, services: Services, checkout_service: CheckoutService, worker: Worker) -> Site:
-    """One site from its parts."""
+    """Put a site together from its parts."""
     return Site(
         config=config,
         services=services,
@@ -146,10 +146,10 @@ def assemble(config: Config, services: Services, checkout_service: CheckoutServi
 
 
 def routes(*, webhooks_for: Iterable[str], metrics: bool) -> list[Route | Mount]:
-    """Every address but the gate's. Those for webhooks and metrics exist only where a secret is set for them."""
+    """Return every route but the gate's. Webhooks and metrics have one only if a secret is set for them."""
     doors = [Route(f"/webhooks/{name}", webhooks.receive, methods=["POST"]) for name in webhooks_for]
     return [
-        Route("/dashboard", home.dashboard),  # first, for it is asked for most: each route before it takes its time
+        Route("/dashboard", home.dashboard),  # first, because it is requested most often and routes are tried in order
         Route("/", home.landing),
         Route("/pricing", home.pricing),
         Route("/login", login.login),
@@ -184,6 +184,6 @@ def routes(*, webhooks_for: Iterable[str], metrics: bool) -> list[Route | Mount]
 
 
 def limits_on_requests(config: Config) -> list[Middleware]:
-    """What a request must pass before any page sees it, outermost first."""
+    """Return the guards that a request passes before it reaches a page, outermost first."""
     one_name = [] if config.secure else [Middleware(guards.OneLoopbackName, public_url=config.public_url)]
     return [*one_name, Middleware(guards.BoundedBody)]

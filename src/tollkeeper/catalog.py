@@ -8,17 +8,17 @@ from tollkeeper.model.selling import Policy, Product
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """The products on sale at one provider, and those that old prices still unlock."""
+    """All products of a site: those on sale at one provider, and those that only old prices still unlock."""
 
     products: tuple[Product, ...]
     provider: str = ""
-    """The provider's name: whose prices they are. The gate needs none."""
-    # Worked out once: the gate asks for them at each request.
+    """The name of the provider that the prices belong to. The gate does not need it."""
+    # Computed once, because the gate needs them at each request.
     _by_key: Mapping[str, Product] = field(init=False, repr=False, compare=False)
     _unlocking: Mapping[str, tuple[Product, ...]] = field(init=False, repr=False, compare=False)
     _by_price: Mapping[str, Product] = field(init=False, repr=False, compare=False)
     containing: frozenset[tuple[str, str]] = field(init=False, repr=False, compare=False)
-    """The keys of all pairs of products of which the first unlocks all that the second does."""
+    """The keys of all pairs of products of which the first unlocks everything that the second does."""
 
     def __post_init__(self) -> None:
         features = {feature for product in self.products for feature in product.unlocks}
@@ -38,35 +38,35 @@ class Catalog:
         object.__setattr__(self, "_unlocking", by_feature)
 
     def find(self, key: str) -> Product | None:
-        """The product with this key, or None."""
+        """Return the product with this key, or None."""
         return self._by_key.get(key)
 
     def unlocking(self, feature: str) -> tuple[Product, ...]:
-        """The products that unlock a feature, in the catalog's order."""
+        """Return the products that unlock a feature, in the catalog's order."""
         return self._unlocking.get(feature, ())
 
     def features(self, product_keys: Iterable[str]) -> frozenset[str]:
-        """Every feature that these products unlock. A product no longer in the catalog unlocks nothing."""
+        """Return every feature that these products unlock. A product no longer in the catalog unlocks nothing."""
         unlocked = [self._by_key[key].unlocks for key in product_keys if key in self._by_key]
         return unlocked[0] if len(unlocked) == 1 else frozenset[str]().union(*unlocked)
 
     def contains(self, key: str, other: str) -> bool:
-        """Whether one product unlocks all that another does, by their keys. Each contains itself."""
+        """Return whether one product unlocks everything that another does, by their keys. Each contains itself."""
         return key == other or (key, other) in self.containing
 
     def policy(self, key: str) -> Policy:
-        """What the seller decided about a product; the careful defaults for one no longer in the catalog."""
+        """Return the seller's policy for a product; the careful defaults if it is no longer in the catalog."""
         product = self.find(key)
         return product.policy if product else Policy()
 
     def product_of_price(self, price_id: str) -> Product | None:
-        """The product that a price unlocks, on sale any more or not."""
+        """Return the product that a price unlocks, whether or not it is still on sale."""
         return self._by_price.get(price_id)
 
     def prices_on_sale(self, product: Product) -> tuple[str, ...]:
-        """The price ids from which a new order may choose, the usual one first; none where the provider sells none."""
+        """Return the price ids that a new order may use, the usual one first; none if the provider sells none."""
         return product.on_sale.get(self.provider) or product.prices.get(self.provider, ())[:1]
 
     def price_on_sale(self, product: Product) -> str | None:
-        """The price id a new order uses where none was chosen; None where the provider does not sell it."""
+        """Return the price id that a new order uses if none was chosen; None if the provider does not sell it."""
         return next(iter(self.prices_on_sale(product)), None)

@@ -128,7 +128,7 @@ async def _serve(
         app = create_app(settings, clock=lambda: int(sandbox.state.now()))
         await servers.start(server.Listener(app, app_socket))
         ready(where)
-        await servers.until_told()
+        await servers.until_stopped()
     finally:
         await servers.stop()
 

@@ -1,4 +1,4 @@
-"""Errors that carry facts. One base; ``web.errors`` is the one place that maps them to HTTP."""
+"""All errors of the app, with their facts. Only ``web.errors`` maps them to HTTP."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from enum import StrEnum
 
 
 class TollkeeperError(Exception):
-    """The base of every error that is ours."""
+    """The base class of all our errors."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing wrong with the configuration: which variable, what is wrong, how to mend it."""
+    """One error in the configuration: which variable, what is wrong, how to fix it."""
 
     variable: str
     problem: str
@@ -22,7 +22,7 @@ class Fault:
 
 
 class ConfigurationError(TollkeeperError):
-    """The settings cannot be served. Carries every fault, not only the first."""
+    """The settings cannot be used. Contains every fault, not only the first."""
 
     def __init__(self, faults: tuple[Fault, ...]) -> None:
         super().__init__("\n".join(str(fault) for fault in faults))
@@ -30,14 +30,14 @@ class ConfigurationError(TollkeeperError):
 
 
 class Misplaced(TollkeeperError):
-    """A program mounts our pages elsewhere than ``PUBLIC_URL`` says, so that no address of theirs would be right."""
+    """The app mounts our pages at another path than ``PUBLIC_URL`` has, so that all their links would be wrong."""
 
     def __init__(self, path: str) -> None:
         super().__init__(f"Tollkeeper is mounted at {path}: end PUBLIC_URL with that path.")
 
 
 class NotRunning(TollkeeperError):
-    """Something was asked of a Tollkeeper whose lifespan was not entered."""
+    """A ``Tollkeeper`` was used before its lifespan was entered."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -54,49 +54,49 @@ class StorageBusy(TollkeeperError):
 
 
 class ProviderUnavailable(TollkeeperError):
-    """The provider did not give a definite answer: an outage, a time-out, a rate limit. Trying again may work."""
+    """The provider gave no definite answer: an outage, a time-out, a rate limit. Trying again may work."""
 
 
 class ProviderFailed(ProviderUnavailable):
-    """The provider answered that it failed. It may give the same answer to the same idempotency key from now on."""
+    """The provider reported an error of its own. It may repeat that response for the same idempotency key."""
 
 
 class Scope(StrEnum):
-    """Whose purchases something stands in the way of."""
+    """Whose purchases an obstacle prevents."""
 
     PRICE = "price"
-    """Everybody's at one price."""
+    """Everybody's purchases at one price."""
     ACCOUNT = "account"
-    """Everybody's, whatever they buy."""
+    """All purchases by everybody."""
     PERSON = "person"
-    """One person's at one price."""
+    """One person's purchases at one price."""
 
 
 class Obstacle(StrEnum):
-    """What stands in the way of a sale at the provider, until somebody changes something."""
+    """Why the provider refuses a sale, until somebody changes something."""
 
     PRICE_ARCHIVED = "price_archived"
-    """The price, or what it is a price of, is archived."""
+    """The price or its product is archived."""
     PRICE_MISSING = "price_missing"
-    """The account does not have the price, in this mode."""
+    """The account has no such price in this mode."""
     OTHER_CURRENCY = "other_currency"
-    """The customer pays in another currency already, and the provider takes one from each."""
+    """The customer already pays in another currency, and the provider accepts only one for each customer."""
     CUSTOMER_REFUSED = "customer_refused"
     """Something else about the customer."""
     ACCOUNT_INACTIVE = "account_inactive"
-    """The account may not take payments, or not yet."""
+    """The account is not allowed to take payments, or not yet."""
     TAX_INACTIVE = "tax_inactive"
-    """Tax is to be reckoned, and is not set up in the account."""
+    """Tax should be calculated, but is not set up in the account."""
     KEY_REFUSED = "key_refused"
     """The key is wrong, expired or revoked."""
     KEY_LIMITED = "key_limited"
-    """The key is not allowed to ask this."""
+    """The key lacks a permission for this request."""
     OTHER = "other"
-    """Anything else. What the provider said tells more."""
+    """Anything else. The provider's message says more."""
 
     @property
     def scope(self) -> Scope:
-        """Whose purchases it stands in the way of."""
+        """Whose purchases it prevents."""
         return _SCOPES.get(self, Scope.ACCOUNT)
 
 
@@ -110,9 +110,9 @@ _SCOPES = {
 
 
 class ProviderRefused(TollkeeperError):
-    """The provider understood and said no, and will go on saying so until somebody changes something.
+    """The provider refused, and will keep refusing until somebody changes something.
 
-    ``advice`` tells the operator what to do. ``facts`` are what the provider named: ``currency``, ``permission``.
+    ``advice`` tells the operator what to do. ``facts`` are those that the provider named: ``currency``, ``permission``.
     """
 
     def __init__(
@@ -130,23 +130,23 @@ class ProviderRefused(TollkeeperError):
 
 
 class ProviderMissing(ProviderRefused):
-    """The provider does not know this object (any more)."""
+    """The provider does not know this object, or no longer does."""
 
 
 class EmailRefused(ProviderRefused):
-    """The provider does not take this e-mail address."""
+    """The provider does not accept this e-mail address."""
 
 
 class CustomerMissing(ProviderMissing):
-    """The provider does not know the customer (any more)."""
+    """The provider does not know the customer, or no longer does."""
 
 
 class IdempotencyConflict(ProviderRefused):
-    """An idempotency key was used before with other parameters."""
+    """An idempotency key was already used with other parameters."""
 
 
 class NotForSale(TollkeeperError):
-    """The provider will not sell this, and trying again does not help. Operators know of it.
+    """The provider refuses to sell this, and trying again does not help. It was reported to the operators.
 
     ``product`` is the key of the product; ``facts`` are those of the obstacle.
     """
@@ -159,13 +159,13 @@ class NotForSale(TollkeeperError):
 
 
 class AlreadyHeld(TollkeeperError):
-    """The person holds the product, so there is nothing to buy."""
+    """The person already has the product, so there is nothing to buy."""
 
 
-class NeedsMending(TollkeeperError):
+class SubscriptionNeedsAction(TollkeeperError):
     """The person has a subscription to the product that is not over, but gives no access.
 
-    It is to be mended, or ended, before there is anything to buy. ``product`` is the key of the product.
+    They must fix or end it before they can buy the product again. ``product`` is the key of the product.
     """
 
     def __init__(self, product: str) -> None:
@@ -174,11 +174,11 @@ class NeedsMending(TollkeeperError):
 
 
 class BadWebhook(TollkeeperError):
-    """A webhook that must not be believed: 400, and nothing is written."""
+    """A webhook that must not be trusted: 400, and nothing is written."""
 
 
 class SignInFailed(TollkeeperError):
-    """The round trip to the issuer did not end in an identity. ``reason`` is safe to log, not meant for visitors."""
+    """Signing in at the issuer did not result in an identity. ``reason`` is safe to log, but not for visitors."""
 
     def __init__(self, reason: str, *, denied: bool = False) -> None:
         super().__init__(reason)
@@ -187,7 +187,7 @@ class SignInFailed(TollkeeperError):
 
 
 class HandoverFailed(TollkeeperError):
-    """A handover does not hold. ``reason`` is safe to log, not meant for visitors."""
+    """A handover is not valid. ``reason`` is safe to log, but not for visitors."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -199,9 +199,9 @@ class IssuerUnavailable(TollkeeperError):
 
 
 class Refused(TollkeeperError):
-    """A request that is refused for what it is: a status, and words for whoever sent it.
+    """A request that is refused, with a status and a message for its sender.
 
-    ``title`` is for where the usual one of that status would be wrong.
+    ``title`` replaces the usual title of that status.
     """
 
     def __init__(self, status: int, detail: str, *, title: str = "") -> None:
@@ -212,12 +212,12 @@ class Refused(TollkeeperError):
 
 
 class PersonUnclear(TollkeeperError):
-    """Not exactly one person is meant: nobody, or several. The words say which."""
+    """Nobody or several people match, instead of exactly one. The message says which."""
 
 
 class NoSuchEvent(TollkeeperError):
-    """An event that was never kept, or that is ignored and so never handled."""
+    """An event that was never stored, or that is ignored and so never handled."""
 
 
 class NotDone(TollkeeperError):
-    """What an operator wants cannot be done as they say it, and nothing has changed. The words say why."""
+    """An operator's command cannot be carried out, and nothing has changed. The message says why."""

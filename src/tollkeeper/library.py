@@ -1,6 +1,6 @@
 """Tollkeeper inside a Python app: pages to mount, and guards for the app's own pages.
 
-Everything belongs to one ``Tollkeeper``; two in one process share nothing.
+All state belongs to one ``Tollkeeper``; two in one process share nothing.
 """
 
 import inspect
@@ -37,20 +37,20 @@ log = structlog.get_logger()
 
 TRY_LATER = NO_STORE | {"Retry-After": "60"}
 
-# Under these names apps are told who it is, in any of the spellings that servers take for the same.
+# The headers that tell an app who the visitor is. ``_plain`` covers the spellings that servers treat as the same.
 IDENTITY_NAMES = frozenset({"remote-user", "remote-name", "remote-email", "remote-groups"})
 
-# Where ``require`` notes, in the scope of a request, that it sends the browser on.
+# The key under which ``require`` stores, in the scope of a request, that the browser is to be redirected.
 SENT_ON = "tollkeeper.sent_on"
 
 Endpoint = Callable[..., Any]
 
 
 class Tollkeeper:
-    """One running Tollkeeper: an ASGI app to mount at ``path``, and guards for pages beside it.
+    """One running Tollkeeper: an ASGI app to mount at ``path``, and guards for the app's other pages.
 
-    ``config`` is what ``load()`` answers; ``clock`` answers the time in whole Unix seconds (UTC). Nothing is opened
-    before the lifespan is entered: then it raises ``StorageError``, with words on what to do, if there is no database
+    ``config`` is the result of ``load()``; ``clock`` returns the time in whole Unix seconds (UTC). Nothing is opened
+    before the lifespan is entered. Entering it raises ``StorageError``, which says what to do, if there is no database
     with the current schema.
     """
 
@@ -68,32 +68,32 @@ class Tollkeeper:
 
     @asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncIterator[None]:
-        """Open the database and do the background work for as long as the app runs.
+        """Open the database and run the background work for as long as the app runs.
 
         Give it to the app: ``FastAPI(lifespan=tollkeeper.lifespan)``, or enter it in a lifespan of your own, with the
         app: ``async with tollkeeper.lifespan(app)``.
         """
         async with self._pages.router.lifespan_context(self._pages):
             try:
-                with sending_on(app):
+                with with_redirects(app):
                     yield
             finally:
                 del self._pages.state.site
 
     async def visitor(self, connection: HTTPConnection) -> Visitor | None:
-        """Who sends this request, or None. Asked of the database each time, so never old.
+        """Return who sent this request, or None. Reads the database each time, so the result is never out of date.
 
-        Raises ``StorageBusy`` when the database does not answer.
+        Raises ``StorageBusy`` if the database does not respond in time.
         """
         return await self._site().gate.visitor(connection.scope["headers"])
 
     def features(self, visitor: Visitor | None) -> frozenset[str]:
-        """Everything that a visitor may use now."""
+        """Return every feature that a visitor may use now."""
         site = self._site()
         return features_of(visitor, site.services.catalog, site.services.clock()) if visitor else frozenset()
 
     def require(self, feature: str) -> "Requirement":
-        """Let only those in who may use a feature.
+        """Let in only visitors who may use a feature.
 
         As a FastAPI dependency, ``Depends(tollkeeper.require("reports"))``, it gives the ``Visitor``. As a decorator
         above a Starlette endpoint it leaves the visitor in ``request.state.visitor``. Browsers are sent to sign in or
@@ -102,15 +102,17 @@ class Tollkeeper:
         return Requirement(self, feature)
 
     def guard(self, app: ASGIApp, feature: str) -> ASGIApp:
-        """Guard a whole ASGI app, which learns who it is from the headers ``Remote-User``, ``-Name``, ``-Email`` and
-        ``-Groups``, whatever the visitor sends under these names.
+        """Guard a whole ASGI app.
+
+        The app learns who the visitor is from the headers ``Remote-User``, ``Remote-Name``, ``Remote-Email`` and
+        ``Remote-Groups``. Anything that the visitor sends under these names is removed.
 
         As middleware: ``Middleware(tollkeeper.guard, feature="reports")``.
         """
         return Guarded(self, app, feature)
 
     async def decide(self, connection: HTTPConnection, feature: str) -> Allow | Refusal:
-        """Whether whoever sends this request may use a feature; if not, what to tell them."""
+        """Decide whether the sender of this request may use a feature."""
         site = self._site()
         decision: Decision = site.gate.decide(await site.gate.visitor(connection.scope["headers"]), feature)
         if isinstance(decision, Allow):
@@ -126,9 +128,9 @@ class Tollkeeper:
 
 
 class Requirement:
-    """What ``Tollkeeper.require`` answers: a FastAPI dependency and a decorator in one.
+    """The result of ``Tollkeeper.require``: a FastAPI dependency and a decorator in one.
 
-    FastAPI sees the function it stands for (``__wrapped__``), and calls it with that function's parameters by name.
+    FastAPI inspects the function in ``__wrapped__``, and passes that function's parameters by name.
     """
 
     def __init__(self, tollkeeper: Tollkeeper, feature: str) -> None:
@@ -138,13 +140,16 @@ class Requirement:
 
     def __call__(self, endpoint: Endpoint | None = None, *, connection: HTTPConnection | None = None) -> Any:
         if connection is not None:
-            return self._visitor_or_sent_on(connection)
+            return self._visitor_or_redirect(connection)
         if endpoint is None:
             raise TypeError("require() decorates an endpoint, or is a dependency: Depends(tollkeeper.require(...))")
         return self._guarding(endpoint)
 
     async def visitor(self, connection: HTTPConnection) -> Visitor:
-        """The visitor, who may use the feature. Raises ``HTTPException``, or ``WebSocketException`` on a websocket."""
+        """Return the visitor if they may use the feature.
+
+        Raises ``HTTPException``, or ``WebSocketException`` on a websocket, if they may not.
+        """
         outcome = await self._outcome(connection)
         if isinstance(outcome, Allow):
             return outcome.visitor
@@ -155,8 +160,8 @@ class Requirement:
             raise HTTPException(302, outcome.detail, headers | {"Location": outcome.remedy})
         raise HTTPException(outcome.status, outcome.detail, headers)
 
-    async def _visitor_or_sent_on(self, connection: HTTPConnection) -> Visitor:
-        """The same where nobody catches what it raises but the app's handler of such exceptions."""
+    async def _visitor_or_redirect(self, connection: HTTPConnection) -> Visitor:
+        """Return the same, and store the redirect for ``Redirecting`` before the app handles the exception."""
         try:
             return await self.visitor(connection)
         except HTTPException as refused:
@@ -176,7 +181,7 @@ class Requirement:
         @wraps(endpoint)
         async def guarded(*args: Any, **kwargs: Any) -> Any:
             connection = next(one for one in (*args, *kwargs.values()) if isinstance(one, HTTPConnection))
-            connection.state.visitor = await self._visitor_or_sent_on(connection)
+            connection.state.visitor = await self._visitor_or_redirect(connection)
             if inspect.iscoroutinefunction(endpoint):
                 return await endpoint(*args, **kwargs)
             return await run_in_threadpool(endpoint, *args, **kwargs)
@@ -184,11 +189,11 @@ class Requirement:
         return guarded
 
 
-class SendsOn:
-    """Around a whole app: a browser that ``require`` refuses is sent on, whatever the app makes of the exception.
+class Redirecting:
+    """Middleware around a whole app that redirects browsers which ``require`` refused.
 
-    A handler of the app's own may keep no more than status and detail, as many do. So the refusal is noted in the
-    request's scope, and put into the head of the answer. All else of it stays the app's: body, cookies, CORS.
+    Many apps have an exception handler that keeps only the status and the detail. So the redirect is stored in the
+    request's scope, and this puts it into the response. Body, cookies and CORS headers remain the app's.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -204,7 +209,7 @@ class SendsOn:
 
 
 def redirected(message: Message, headers: dict[str, str]) -> Message:
-    """The head of an answer as a redirect; what is not a head as it is."""
+    """Turn the start of a response into a redirect; return any other message unchanged."""
     if message["type"] != "http.response.start":
         return message
     said = MutableHeaders(raw=list(message["headers"]))
@@ -213,15 +218,15 @@ def redirected(message: Message, headers: dict[str, str]) -> Message:
 
 
 @contextmanager
-def sending_on(app: object) -> Iterator[None]:
-    """``SendsOn`` around an app of Starlette's kind, which has put its middleware together before its lifespan begins.
+def with_redirects(app: object) -> Iterator[None]:
+    """Put ``Redirecting`` around a Starlette app, whose middleware stack was built before its lifespan began.
 
-    An app of another kind, or of none, answers as its handlers have it.
+    Any other app responds as its own exception handlers decide.
     """
     if not isinstance(app, Starlette) or app.middleware_stack is None:
         yield
         return
-    before, app.middleware_stack = app.middleware_stack, SendsOn(app.middleware_stack)
+    before, app.middleware_stack = app.middleware_stack, Redirecting(app.middleware_stack)
     try:
         yield
     finally:
@@ -229,7 +234,7 @@ def sending_on(app: object) -> Iterator[None]:
 
 
 class Guarded:
-    """An ASGI app behind a gate of its own."""
+    """An ASGI app behind the gate."""
 
     def __init__(self, tollkeeper: Tollkeeper, app: ASGIApp, feature: str) -> None:
         self._tollkeeper = tollkeeper
@@ -249,7 +254,7 @@ class Guarded:
             await outcome(scope, receive, send)
 
     async def _outcome(self, connection: HTTPConnection) -> Allow | Response:
-        """Only a decision lets anybody pass: whatever goes wrong on the way to one is answered by 503."""
+        """Return the gate's decision. Any error on the way to it denies access with 503."""
         try:
             outcome = await self._tollkeeper.decide(connection, self._feature)
         except Exception as error:
@@ -259,22 +264,22 @@ class Guarded:
 
 
 def identified(scope: Scope, who: list[tuple[bytes, bytes]]) -> Scope:
-    """A request that says who it is in our words alone."""
+    """Return the request's scope with our headers about the visitor, and without any that the visitor sent."""
     left = [header for header in scope["headers"] if _plain(header[0]) not in IDENTITY_NAMES]
     return dict(scope, headers=left + who)
 
 
 def _plain(name: bytes) -> str:
-    """A header's name without the differences that CGI, WSGI and some servers do not see."""
+    """Normalise a header's name, as CGI, WSGI and some servers do."""
     return name.decode("latin-1").lower().replace("_", "-").replace(".", "-")
 
 
 def requested_page(connection: HTTPConnection, config: Config) -> str | None:
-    """The page of the app to come back to. None for what a redirect cannot ask for again, such as a posted form."""
+    """Return the address to return to. None if a redirect cannot repeat the request, such as a posted form."""
     if connection.scope.get("method", "GET") not in {"GET", "HEAD"}:
         return None
     query = connection.scope["query_string"]
-    # As it was sent: once decoded, some paths would be others.
+    # The raw path: decoded, some paths would mean something else.
     path = connection.scope.get("raw_path") or quote(connection.scope["path"]).encode()
     address = (path + (b"?" + query if query else b"")).decode("latin-1")
     return address if may_return_to(address, public_url=config.public_url, gated_hosts=frozenset()) else None

@@ -1,4 +1,4 @@
-"""What is counted and measured, in Prometheus' text format. Counts are of this process, since it started."""
+"""Counters and measurements, in Prometheus' text format. Counters start at 0 with each process."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -7,7 +7,7 @@ CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 
 class Metrics:
-    """One set for each running app: two in one process stay apart."""
+    """One set of metrics for each running app: two apps in one process do not share them."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -39,20 +39,20 @@ class Metrics:
         self.unexplained = self._gauge("payments_unexplained", "Payments that a person must look at", "verdict")
 
     def answered(self, status: int) -> None:
-        """A request was answered with a status, 100 to 599."""
+        """Count a response to a visitor with a status from 100 to 599."""
         self._answered[status // 100 - 1].inc()
 
     def asked(self, status: int | None, seconds: float) -> None:
-        """A request to the provider was answered with a status (None: not at all), after so many seconds."""
+        """Count a request to the provider: the status of its response (None if there was none), and its seconds."""
         outcome = "none" if status is None else "429" if status == 429 else f"{status // 100}xx"
         self._asked.labels(outcome).observe(seconds)
 
     def text(self) -> bytes:
-        """Everything, in the text format, version 0.0.4."""
+        """Return all metrics in the text format, version 0.0.4."""
         return generate_latest(self._registry)
 
     def _count(self, name: str, what: str, **label: tuple[str, ...]) -> Counter:
-        """A counter whose values are there from the start: an alert on an increase needs one to increase from."""
+        """Create a counter whose values exist from the start, because an alert on an increase needs a first value."""
         made = Counter(f"tollkeeper_{name}", what, list(label), registry=self._registry)
         for values in label.values():
             for value in values:

@@ -1,4 +1,4 @@
-"""PURE. Why something gives access or not: a code with its facts. Only ``wording`` makes sentences of them."""
+"""PURE. Why something gives access or not: a code with its facts. Only ``wording`` turns them into sentences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ Fact = str | int | bool | None
 
 
 class Code(StrEnum):
-    """What a reason says. Stored, so a name never changes its meaning."""
+    """The code of a reason. It is stored, so a code must never change its meaning."""
 
-    # What was paid once.
+    # One-time payments.
     PAID = "paid"
     PROCESSING = "processing"
     NOT_PAID = "not_paid"
@@ -46,27 +46,27 @@ class Code(StrEnum):
     UNKNOWN_STANDING = "unknown_standing"
     SUBSCRIBED_ELSEWHERE = "subscribed_elsewhere"
 
-    # What an operator should see to, although access does not depend on it.
+    # Remarks: what an operator should deal with, although access does not depend on it.
     UNKNOWN_PRICE = "unknown_price"
     OTHER_PRICES = "other_prices"
     NOT_FINALIZED = "not_finalized"
     PAID_AFTER_END = "paid_after_end"
     SUBSCRIPTION_DISPUTED = "subscription_disputed"
 
-    # What people decided.
+    # Decisions by people.
     OPERATOR_GRANTED = "operator_granted"
     OPERATOR_REVOKED = "operator_revoked"
     OPERATOR_ADOPTED = "operator_adopted"
     OPERATOR_DISMISSED = "operator_dismissed"
     ACCOUNT_DELETED = "account_deleted"
 
-    # A sentence from before there were codes.
+    # A sentence that was stored before there were codes.
     WRITTEN = "written"
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One reason. Facts are named as in the wording: amounts in minor units, times in Unix seconds (UTC)."""
+    """One reason. The wording uses the names of its facts. Amounts are in minor units, times in Unix seconds (UTC)."""
 
     code: Code
     facts: Mapping[str, Fact] = field(default_factory=dict, hash=False)
@@ -76,5 +76,5 @@ class Reason:
 
 
 def because(code: Code, **facts: Fact) -> Reason:
-    """A reason; facts that are not known are left out."""
+    """Create a reason, without the facts that are None."""
     return Reason(code, {name: fact for name, fact in facts.items() if fact is not None})

@@ -1,6 +1,6 @@
-"""PURE. How products stand to each other by what they unlock, and what follows for whoever has one and buys another.
+"""PURE. How products relate by the features they unlock, and what follows when the owner of one buys another.
 
-Everything here goes by pairs: one product that contains another. What several give together contains nothing.
+Products are compared in pairs. What several products unlock together is never compared with another product.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -14,18 +14,18 @@ from tollkeeper.model.selling import Product
 
 
 class Relation(StrEnum):
-    """How one product stands to another."""
+    """How the features of one product compare with those of another."""
 
     CONTAINS = "contains"
-    """It unlocks all that the other does: as much, or more."""
+    """It unlocks every feature that the other does, and possibly more."""
     CONTAINED = "contained"
-    """The other unlocks all that it does, and more."""
+    """The other unlocks every feature that it does, and more."""
     OVERLAPS = "overlaps"
     APART = "apart"
 
 
 def relation(one: Product, other: Product) -> Relation:
-    """How the first stands to the second."""
+    """Compare the first product with the second."""
     if not one.unlocks & other.unlocks:
         return Relation.APART
     if one.unlocks >= other.unlocks:
@@ -36,109 +36,121 @@ def relation(one: Product, other: Product) -> Relation:
 # Before something is bought
 
 
-class Running(StrEnum):
-    """How a subscription that is not over stands, as far as it matters for what is bought beside it."""
+class Health(StrEnum):
+    """The state of a subscription that is not over, as far as it matters for buying something else."""
 
     WELL = "well"
-    WAITING = "waiting"
-    """Its first payment is on its way."""
-    TO_MEND = "to_mend"
+    AWAITING_PAYMENT = "awaiting_payment"
+    """Its first payment is still being processed."""
+    NEEDS_ACTION = "needs_action"
     """It gives no access, or a payment of it has failed."""
 
 
 @dataclass(frozen=True, slots=True)
-class Has:
-    """A subscription that somebody has. ``ends_at`` (Unix seconds) is set where it will not be renewed."""
+class HeldSubscription:
+    """A subscription that somebody has. ``ends_at`` (Unix seconds, UTC) is set if it will not be renewed."""
 
     source: str
     product: str
-    running: Running
+    health: Health
     ends_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """A subscription that has to do with what is to be bought, which stands to its product in this relation."""
+class RelatedSubscription:
+    """A subscription whose product has features in common with the wanted one.
 
-    has: Has
+    ``relation`` is that of the wanted product to the subscription's product.
+    """
+
+    subscription: HeldSubscription
     relation: Relation
 
 
 class Course(StrEnum):
-    """What becomes of somebody's wish to buy."""
+    """What to do when somebody wants to buy something."""
 
     GO_ON = "go_on"
     HELD = "held"
-    """There is nothing to buy: something that is held for good gives all of it."""
+    """Sell nothing: the buyer already owns something for good that gives all of it."""
     CHANGE = "change"
-    """The plan of a subscription is changed, instead of a second one."""
-    MEND = "mend"
-    """First the subscription is to be mended."""
+    """Change the plan of a subscription, instead of starting a second one."""
+    FIX_FIRST = "fix_first"
+    """The buyer must fix the payment of a subscription first."""
     WAIT = "wait"
-    """First the payment of the subscription is to arrive."""
-    TELL = "tell"
-    """The buyer is told what they have, and goes on if they confirm that."""
+    """The first payment of a subscription must arrive first."""
+    WARN = "warn"
+    """Show the buyer what they already have, and continue if they confirm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What becomes of it, and the subscriptions because of which: the one to change or to mend first.
+    """What to do, and the subscriptions that are the reason. The one to change or to fix comes first.
 
-    ``held`` is the key of the product that gives all of it for good. ``once``: it would be paid once. ``ends_itself``:
-    the subscriptions whose products it contains then end by themselves.
+    ``held`` is the key of the product that gives all of it for good. ``once``: it would be paid for once.
+    ``ends_itself``: the subscriptions whose products it contains end by themselves after that.
     """
 
     course: Course
-    beside: tuple[Beside, ...] = ()
+    related: tuple[RelatedSubscription, ...] = ()
     held: str | None = None
     once: bool = False
     ends_itself: bool = False
 
     @property
-    def told(self) -> str:
-        """What a buyer confirms who was told this: the same only where the same would be told."""
-        return ":".join([self.course, *sorted(f"{one.relation}-{one.has.source}" for one in self.beside)])
+    def confirmation(self) -> str:
+        """A text that identifies this advice. A buyer's confirmation counts only while the text is the same."""
+        return ":".join([self.course, *sorted(f"{one.relation}-{one.subscription.source}" for one in self.related)])
 
 
 GO_ON = Advice(Course.GO_ON)
-FIRST_TO = {Running.WELL: Course.CHANGE, Running.TO_MEND: Course.MEND, Running.WAITING: Course.WAIT}
+COURSES = {Health.WELL: Course.CHANGE, Health.NEEDS_ACTION: Course.FIX_FIRST, Health.AWAITING_PAYMENT: Course.WAIT}
 
 
-def advise(wanted: Product, recurring: bool, for_good: Collection[str], has: Iterable[Has], catalog: Catalog) -> Advice:
-    """What becomes of the wish to buy a product, by subscription or once.
+def advise(
+    wanted: Product,
+    recurring: bool,
+    for_good: Collection[str],
+    subscriptions: Iterable[HeldSubscription],
+    catalog: Catalog,
+) -> Advice:
+    """Return what to do when somebody wants to buy a product, by subscription (``recurring``) or once.
 
-    ``for_good`` are the products that the buyer holds for good, ``has`` their subscriptions that are not over. One to
-    the product itself counts where it is bought once: that nobody subscribes to it twice is seen to elsewhere.
+    ``for_good`` are the keys of the products that the buyer owns for good, ``subscriptions`` those that are not over.
+    A subscription to the wanted product itself counts only if it is bought once: the checkout already prevents a
+    second subscription to the same product.
     """
     held = next((key for key in for_good if catalog.contains(key, wanted.key)), None)
     if held is not None:
         return Advice(Course.HELD, held=held)
-    others = [one for one in has if not recurring or one.product != wanted.key]
-    beside = tuple(_beside(wanted, others, catalog))
-    if not beside:
+    others = [one for one in subscriptions if not recurring or one.product != wanted.key]
+    related = tuple(_related(wanted, others, catalog))
+    if not related:
         return GO_ON
     if not recurring:
-        return Advice(Course.TELL, beside, once=True, ends_itself=wanted.policy.ends_subscription)
-    first = beside[0]
+        return Advice(Course.WARN, related, once=True, ends_itself=wanted.policy.ends_subscription)
+    first = related[0]
     if first.relation is Relation.OVERLAPS:
-        return Advice(Course.TELL, beside)
-    course = FIRST_TO[first.has.running]
-    return Advice(Course.TELL if course is Course.CHANGE and first.has.ends_at is not None else course, beside)
+        return Advice(Course.WARN, related)
+    course = COURSES[first.subscription.health]
+    ends = first.subscription.ends_at is not None
+    return Advice(Course.WARN if course is Course.CHANGE and ends else course, related)
 
 
-WEIGHTIEST_FIRST = (Relation.CONTAINED, Relation.CONTAINS, Relation.OVERLAPS)
+MOST_IMPORTANT_FIRST = (Relation.CONTAINED, Relation.CONTAINS, Relation.OVERLAPS)
 
 
-def _beside(wanted: Product, has: Iterable[Has], catalog: Catalog) -> list[Beside]:
-    products = ((one, catalog.find(one.product)) for one in has)
-    found = [Beside(one, relation(wanted, product)) for one, product in products if product is not None]
+def _related(wanted: Product, subscriptions: Iterable[HeldSubscription], catalog: Catalog) -> list[RelatedSubscription]:
+    products = ((one, catalog.find(one.product)) for one in subscriptions)
+    found = [RelatedSubscription(one, relation(wanted, product)) for one, product in products if product is not None]
     related = [one for one in found if one.relation is not Relation.APART]
-    return sorted(related, key=lambda one: WEIGHTIEST_FIRST.index(one.relation))
+    return sorted(related, key=lambda one: MOST_IMPORTANT_FIRST.index(one.relation))
 
 
 # After it was bought for good
 
-# Those of which a provider takes an end. One whose first payment is still to be made goes on only if it is made.
+# The states in which a provider accepts that an end is set. A subscription whose first payment is missing ends by
+# itself unless the payment is made.
 CAN_BE_ENDED = frozenset(
     {
         SubscriptionStatus.TRIALING,
@@ -153,17 +165,16 @@ OURS = frozenset({Verdict.GRANTED, Verdict.SUSPENDED, Verdict.REVOKED})
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A subscription that is to end with its period, since what it gives was bought for good."""
+    """A subscription that must end with its period, because everything it gives was bought for good."""
 
     subscription: str
     purchase: str
 
 
 def endings(findings: Iterable[Finding], bought: Iterable[Grant], catalog: Catalog, now: int) -> tuple[Ending, ...]:
-    """The subscriptions of a person that are to end. ``bought`` are their grants from the same account.
+    """Return the subscriptions of a person that must end. ``bought`` are their grants from the same account.
 
-    What a person or the provider did about the end after it was set for a purchase is theirs to decide: for each
-    purchase it is set once.
+    For each purchase the end is set only once. If the person or the provider changes it afterwards, that stays.
     """
     lasting = [one for one in bought if one.until is None and one.in_force(now)]
     for_good = sorted(lasting, key=lambda one: (one.since, one.id), reverse=True)
@@ -187,20 +198,21 @@ def _endings(findings: Iterable[Finding], for_good: Iterable[Grant], catalog: Ca
 
 @dataclass(frozen=True, slots=True)
 class Surplus:
-    """A grant that somebody pays for, or paid for, although another gives all of it."""
+    """A grant that somebody pays or paid for, although another grant (``covered_by``) may give all of it."""
 
     grant: Grant
-    beside: Grant
+    covered_by: Grant
 
     @property
     def later(self) -> bool:
-        """Whether it was bought when the other was there."""
-        return (self.grant.since, self.grant.id) > (self.beside.since, self.beside.id)
+        """Whether it was bought after the other."""
+        return (self.grant.since, self.grant.id) > (self.covered_by.since, self.covered_by.id)
 
 
 def surplus(pairs: Iterable[tuple[Grant, Grant]], catalog: Catalog) -> tuple[Surplus, ...]:
-    """Which grants are paid for twice, each once, in the order given: of pairs of grants of one person, both in force
-    and paid for.
+    """Return the grants that are paid for twice, each only once, in the given order.
+
+    ``pairs`` are pairs of grants of one person, both in force and paid for.
     """
     found: dict[int, Surplus] = {}
     for one in (Surplus(*pair) for pair in pairs):
@@ -210,22 +222,22 @@ def surplus(pairs: Iterable[tuple[Grant, Grant]], catalog: Catalog) -> tuple[Sur
 
 
 def is_surplus(one: Surplus, catalog: Catalog) -> bool:
-    """Whether the first is superfluous beside the second.
+    """Return whether the grant is superfluous because of the other one.
 
-    What is bought for good is so only where it was held for good before. A subscription is so where it was begun
-    later, or goes on taking money. Of two subscriptions to as much it is the later one; one to more counts while it is
-    renewed.
+    Something bought for good is superfluous only if the other was owned for good before. A subscription is superfluous
+    next to something owned for good if it was started later or is still renewed. Of two subscriptions to the same
+    features it is the later one. Next to a subscription to more, it is superfluous only while that one is renewed.
     """
-    grant, beside = one.grant, one.beside
-    if not catalog.contains(beside.product, grant.product):
+    grant, other = one.grant, one.covered_by
+    if not catalog.contains(other.product, grant.product):
         return False
     if grant.until is None:
-        return beside.until is None and one.later
-    if beside.until is None:
+        return other.until is None and one.later
+    if other.until is None:
         return one.later or _renewed(grant)
-    if catalog.contains(grant.product, beside.product):
+    if catalog.contains(grant.product, other.product):
         return one.later
-    return _renewed(beside) and (one.later or _renewed(grant))
+    return _renewed(other) and (one.later or _renewed(grant))
 
 
 def _renewed(grant: Grant) -> bool:

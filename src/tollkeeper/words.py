@@ -1,4 +1,4 @@
-"""PURE. Money, time and names in words, the same on pages and in commands."""
+"""PURE. Money, time and names as text, the same on pages and in commands."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -10,9 +10,9 @@ DECIMALS = dict.fromkeys(
 ) | dict.fromkeys(["bhd", "jod", "kwd", "omr", "tnd"], 3)
 SYMBOLS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥"}
 
-# How amounts are written: what stands between thousands, what before the decimals, and whether a currency's sign comes
-# first (with or without a blank), as in CLDR (https://cldr.unicode.org). For languages and places that most buyers with
-# a hosted checkout page in their language have; all others read amounts as in English.
+# How amounts are written: the thousands separator, the decimal separator, and whether the currency sign comes first
+# (with or without a space), as in CLDR (https://cldr.unicode.org). The list has the most common languages of buyers;
+# all others see amounts as in English.
 NARROW, BLANK = "\N{NARROW NO-BREAK SPACE}", "\N{NO-BREAK SPACE}"
 LANGUAGES: Mapping[str, tuple[str, str, str]] = {
     **dict.fromkeys(["en", "es-mx", "es-us", "ja", "ko", "th", "zh"], (",", ".", "¤")),
@@ -26,9 +26,9 @@ LANGUAGES: Mapping[str, tuple[str, str, str]] = {
 }
 
 
-# What takes the place of a character that is not shown, and which those are beside the ones that Python calls
+# The replacement for characters that are not shown, and which those are, apart from the ones that Python calls
 # unprintable: Default_Ignorable_Code_Point in https://www.unicode.org/Public/UNIDATA/DerivedCoreProperties.txt, and the
-# blank of Braille. Not the two that choose how an emoji looks.
+# blank Braille pattern. The two variation selectors that choose how an emoji looks are kept.
 REPLACED = "\N{REPLACEMENT CHARACTER}"
 UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
     chr(code) for codes in (range(0x180B, 0x1810), range(0xFE00, 0xFE0E), range(0xE0100, 0xE01F0)) for code in codes
@@ -36,7 +36,7 @@ UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {
 
 
 def money(amount: int, currency: str, language: str = "en") -> str:
-    """Minor units in words: ``money(1900, "eur")`` is ``€19.00``, and ``19,00 €`` for whoever reads German.
+    """Write minor units as text: ``money(1900, "eur")`` is ``€19.00``, and ``19,00 €`` in German.
 
     ``language`` is one of ``LANGUAGES``.
     """
@@ -49,41 +49,41 @@ def money(amount: int, currency: str, language: str = "en") -> str:
 
 
 def per(interval: str | None, count: int = 1) -> str:
-    """How often a price is paid: ``per month``, ``every 3 months``; ``once`` where there is no interval."""
+    """Write how often a price is paid: ``per month``, ``every 3 months``; ``once`` if there is no interval."""
     if interval is None:
         return "once"
     return f"per {interval}" if count == 1 else f"every {count} {interval}s"
 
 
 def price(amount: int | None, currency: str | None) -> str:
-    """An amount that there may be none of: nothing is paid for what an operator grants."""
+    """Write an amount that may be missing: nothing is paid for what an operator grants."""
     return "nothing" if amount is None or currency is None else money(amount, currency)
 
 
 def day(at: int) -> str:
-    """A date in words, UTC."""
+    """Write a date, in UTC."""
     when = datetime.fromtimestamp(at, UTC)
     return f"{when.day} {when:%B %Y}"
 
 
 def moment(at: int) -> str:
-    """A date and time in words, UTC."""
+    """Write a date and time, in UTC."""
     return f"{day(at)}, {datetime.fromtimestamp(at, UTC):%H:%M}\N{NO-BREAK SPACE}UTC"
 
 
 def iso(at: int) -> str:
-    """A time for machines (RFC 3339)."""
+    """Write a time for machines (RFC 3339)."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def printable(text: str) -> str:
-    """Words from outside, without what could steer a terminal, turn their direction round, or is not seen there.
+    """Replace the characters of a foreign text that could control a terminal, reverse the text, or are invisible.
 
-    Which characters those are: https://docs.python.org/3/library/stdtypes.html#str.isprintable, and the few letters
-    and marks that are blank though they count as such.
+    Which they are: https://docs.python.org/3/library/stdtypes.html#str.isprintable, and the few letters and marks that
+    are blank although they count as printable.
     """
     if text.isascii() and text.isprintable():
-        return text  # as most is
+        return text  # as most texts are
     return "".join(
         c if c in "\n\N{NO-BREAK SPACE}" or (c.isprintable() and c not in UNSEEN) else REPLACED for c in text
     )

@@ -1,6 +1,6 @@
-"""Stand-ins, over HTTP, for the services that an app with sign-in and payments talks to.
+"""Stand-ins, over HTTP, for the services that an app with sign-in and payments uses.
 
-They speak the real protocols, so an app in any language can be pointed at them and need not know.
+They speak the real protocols, so an app in any language can use them without being changed.
 The sandbox imports nothing from the rest of this package.
 """
 
@@ -28,13 +28,13 @@ def create_sandbox(
     clock: Callable[[], float] = time.time,
     one_clock: bool = False,
 ) -> Starlette:
-    """Put the stand-ins for Stripe and for an OpenID Connect issuer together into one ASGI app.
+    """Create one ASGI app with the stand-ins for Stripe and for an OpenID Connect issuer.
 
-    ``base_url`` is the address that browsers and the app reach it at, without a path.
-    ``folder`` keeps payments and the signing key over a restart (made if missing, mode 0700);
-    without it everything is forgotten. ``clock`` gives Unix seconds.
-    ``state.now`` of the answer gives the sandbox's time, which the control page moves ahead of ``clock``. An app that
-    goes by it needs ``one_clock``: then ID tokens and the signatures of webhooks tell that time, too, not ``clock``'s.
+    ``base_url`` is the address where browsers and the app reach it, without a path.
+    ``folder`` keeps payments and the signing key over a restart (created if missing, with mode 0700);
+    without it everything is kept in memory only. ``clock`` returns Unix seconds (UTC).
+    ``state.now`` of the app returns the sandbox's time, which the control page can move ahead of ``clock``. An app that
+    uses that time needs ``one_clock``: then ID tokens and webhook signatures have that time, too, not ``clock``'s.
     Webhooks are delivered while the app's lifespan runs.
     """
     from starlette.applications import Starlette

@@ -9,7 +9,7 @@ from starlette.templating import Jinja2Templates
 
 HERE = Path(__file__).parent
 
-# No `form-action`: browsers apply it to redirects too, and these forms end at the merchant's address.
+# No `form-action`: browsers also apply it to redirects, and these forms lead to the merchant's address.
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
@@ -22,7 +22,7 @@ HEADERS = {
 
 
 def render(request: Request, template_name: str, status: int = 200, **context: object) -> Response:
-    """Answer with the page made from ``templates/<template_name>``; every value in it is escaped."""
+    """Return a page from ``templates/<template_name>``, with every value escaped."""
     return _templates().TemplateResponse(request, template_name, context, status_code=status, headers=HEADERS)
 
 

@@ -1,15 +1,15 @@
-"""Who can sign in at the sandbox without typing, and the client that every copy of it knows."""
+"""The people who can sign in without typing anything, and the client that every sandbox knows."""
 
 from dataclasses import dataclass
 from hashlib import sha256
 
 CLIENT_ID = "tollkeeper-sandbox"
-CLIENT_SECRET = "sandbox-secret-known-to-everybody"  # noqa: S105 - it guards nothing but test people
+CLIENT_SECRET = "sandbox-secret-known-to-everybody"  # noqa: S105 - it protects only test people
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who signs in at the sandbox."""
+    """Somebody who can sign in at the sandbox."""
 
     name: str
     email: str
@@ -17,11 +17,11 @@ class Person:
 
     @property
     def subject(self) -> str:
-        """The ``sub`` claim: derived from the e-mail address, so that it outlives any restart."""
+        """The ``sub`` claim, derived from the e-mail address so that it stays the same after a restart."""
         return sha256(self.email.lower().encode()).hexdigest()[:32]
 
     def claims(self, scope: str) -> dict[str, str | bool]:
-        """What the space-separated scopes let a client know (OpenID Connect Core 1.0, 5.4)."""
+        """Return the claims for space-separated scopes (OpenID Connect Core 1.0, 5.4)."""
         scopes = scope.split()
         claims: dict[str, str | bool] = {"sub": self.subject}
         if "profile" in scopes:

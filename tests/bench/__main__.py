@@ -14,7 +14,7 @@ from tests.endurance.shop import clean_up_when_stopped
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command. A target that is missed is marked, and is no failure: machines differ."""
+    """Run the command. A missed target is marked, but is not a failure, because machines differ."""
     given = options_of(arguments)
     require_wrk()
     clean_up_when_stopped()

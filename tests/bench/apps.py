@@ -1,4 +1,4 @@
-"""What the gate is compared with: the least that an app can do, on our own server.
+"""The minimal apps that the gate is compared with, on our own server.
 
 ``python -m tests.bench.apps starlette 8000`` serves one of them.
 """
@@ -19,7 +19,7 @@ async def hello(request: Request) -> Response:
 
 
 async def raw_hello(scope: Scope, receive: Receive, send: Send) -> None:
-    """The same without a framework."""
+    """Respond like the other one, without a framework."""
     if scope["type"] == "lifespan":
         await receive()
         await send({"type": "lifespan.startup.complete"})
@@ -34,7 +34,7 @@ async def raw_hello(scope: Scope, receive: Receive, send: Send) -> None:
 async def serve(app: ASGIApp, port: int) -> None:
     servers = server.Servers()
     await servers.start(server.Listener(app, server.listen("127.0.0.1", port)))
-    await servers.until_told()
+    await servers.until_stopped()
     await servers.stop()
 
 

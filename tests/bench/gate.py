@@ -1,4 +1,4 @@
-"""Measure how fast the gate is: against the least that an app can do, in one run, taking turns."""
+"""Measure how fast the gate is, compared with a minimal app, in one run and in turns."""
 
 import json
 import statistics
@@ -52,7 +52,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Case:
-    """Something to ask for again and again, as one of so many people."""
+    """A request that is repeated, each time as one of a number of people."""
 
     name: str
     url: str
@@ -63,7 +63,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Target:
-    """A figure, and where it should be."""
+    """A figure and its target."""
 
     name: str
     value: float
@@ -77,7 +77,7 @@ class Target:
 
 @dataclass
 class Findings:
-    """What was measured: load by case and round, other figures by name, and how all that compares with the targets."""
+    """The results: load by case and round, other figures by name, and their comparison with the targets."""
 
     loads: dict[str, list[Load]] = field(default_factory=dict)
     figures: dict[str, float] = field(default_factory=dict)
@@ -110,7 +110,7 @@ def p99(load: Load) -> float:
 
 
 def measure(options: Options, folder: Path, say: Say) -> Findings:
-    """Everything that was asked for."""
+    """Run all requested measurements."""
     found = Findings()
     with ExitStack() as stack:
         account = stack.enter_context(open_sandbox(folder))
@@ -165,14 +165,14 @@ def settle(say: Say) -> None:
 
 
 def bare_cases(folder: Path, serving: ExitStack) -> Iterator[Case]:
-    """What everything is compared with."""
+    """Return the cases that everything is compared with."""
     for name, kind in ((BASE, "starlette"), ("raw ASGI: hello", "raw")):
         url, process = serving.enter_context(serving_bare(kind, folder))
         yield Case(name, url, 0, process)
 
 
 def gate_cases(engine: str, site: Site, process: Process) -> list[Case]:
-    """The gate's three answers."""
+    """Return the cases for the gate's three answers."""
     named = f"{engine}, {site.people:,} people"
     return [
         Case(f"{named}: allow", site.gate, site.people, process),
@@ -182,7 +182,7 @@ def gate_cases(engine: str, site: Site, process: Process) -> list[Case]:
 
 
 def take_turns(cases: Sequence[Case], folder: Path, options: Options, found: Findings, say: Say) -> None:
-    """Some seconds of each case, and all of it again: what the machine does meanwhile hits them alike."""
+    """Measure each case for some seconds, and repeat the round, so that disturbances affect all cases alike."""
     for case in cases:
         require_answer(case)
     for number in range(options.rounds):
@@ -193,7 +193,7 @@ def take_turns(cases: Sequence[Case], folder: Path, options: Options, found: Fin
 
 
 def require_answer(case: Case) -> None:
-    """Raises ``WrongAnswer`` unless the case answers as it should."""
+    """Check that a case gives the right response. Raises ``WrongAnswer``."""
     headers = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"}
     cookies = {"tollkeeper": token(case.people // 2)} if case.people else {}
     answer = httpx2.get(case.url, headers=headers, cookies=cookies)
@@ -202,7 +202,7 @@ def require_answer(case: Case) -> None:
 
 
 def measure_starts(site: Site, folder: Path, rounds: int, found: Findings, say: Say) -> None:
-    """From the start of the process until the first answer, in turns."""
+    """Measure the time from the start of a process to its first response, in turns."""
     bare, ours = [], []
     for number in range(rounds):
         say(f"round {number + 1} of {rounds}: start ...")
@@ -220,14 +220,14 @@ def serve_command(site: Site) -> list[str]:
 
 
 def seconds_to_start(command: Sequence[str], folder: Path, url: str) -> float:
-    """From the start of a process until its first answer to somebody who has paid."""
+    """Return the seconds from the start of a process to its first response to somebody who has paid."""
     began = time.monotonic()
     with started(*command, folder=folder):
         return first_answer(url, token(0), began)
 
 
 def measure_memory(site: Site, folder: Path, requests: int, found: Findings, say: Say) -> None:
-    """What is in memory after some load, and how much more after much of it."""
+    """Measure the memory after some load, and its growth after much load."""
     sdk = imported_size("stripe")
     with serving_bare("starlette", folder) as (url, process):
         say("memory: bare ...")
@@ -242,7 +242,7 @@ def measure_memory(site: Site, folder: Path, requests: int, found: Findings, say
 
 
 def grown(process: Process, folder: Path, url: str, people: int, requests: int) -> tuple[float, float]:
-    """MB after warming up, and after at least so many requests more."""
+    """Return the MB after warming up, and after at least that many more requests."""
     done = 0
     while done < WARM:
         done += ask(folder, url, people, 1).requests
@@ -254,7 +254,7 @@ def grown(process: Process, folder: Path, url: str, people: int, requests: int) 
 
 
 def imported_size(module: str) -> float:
-    """How many MB a module takes, beside what our own imports bring already."""
+    """Return how many MB a module takes, in addition to what our own imports already load."""
     script = "import tollkeeper.app, {}; print(open('/proc/self/status').read())"
     sizes = [
         resident(subprocess.run([sys.executable, "-c", script.format(name)], capture_output=True, text=True).stdout)
@@ -264,7 +264,7 @@ def imported_size(module: str) -> float:
 
 
 def measure_webhooks(site: Site, folder: Path, options: Options, found: Findings, say: Say) -> None:
-    """The gate alone, and while clients post signed events as fast as they are acknowledged."""
+    """Measure the gate alone, and while clients post signed events as fast as they are acknowledged."""
     secret = site.app.settings["STRIPE_WEBHOOK_SECRET"]
     with site.app.serving():
         settle(say)
@@ -285,7 +285,7 @@ WEBHOOK_CASES: Final = ("gate without webhooks", "gate while webhooks arrive", "
 
 
 def signed_events(number: int, count: int, secret: str) -> Iterator[str]:
-    """Lines of a signature and the event that it is for."""
+    """Return lines with a signature and its event."""
     for event in range(count):
         body = body_of(an_event(f"evt_{number}_{event}_{time.time_ns()}"))
         yield f"{signature(body, secret=secret)} {body.decode()}\n"
@@ -302,7 +302,7 @@ print(json.dumps(sorted({"stripe", "authlib", "joserfc"} & sys.modules.keys())))
 
 
 def require_lazy_imports(site: Site) -> None:
-    """Raises ``WrongAnswer`` if making the app imports what the first request does not need."""
+    """Raise ``WrongAnswer`` if creating the app imports modules that the first request does not need."""
     command = [sys.executable, "-c", LAZY]
     made = subprocess.run(command, cwd=site.app.folder, capture_output=True, text=True, check=True)
     if imported := json.loads(made.stdout):
@@ -310,7 +310,7 @@ def require_lazy_imports(site: Site) -> None:
 
 
 def targets(found: Findings, options: Options) -> Iterator[Target]:
-    """Where the measured cases should be."""
+    """Return the targets of the measured cases."""
     few, many = min(options.people), max(options.people)
     allow: Mapping[str, str] = {engine: f"{engine}, {many:,} people: allow" for engine in ("SQLite", "PostgreSQL")}
     if allow["SQLite"] in found.loads:

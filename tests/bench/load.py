@@ -1,4 +1,4 @@
-"""Load from ``wrk``: who asks is chosen anew for each request, so that nothing is measured that a cache would do."""
+"""Load from ``wrk``: each request comes from another random person, so that no cache is measured."""
 
 import json
 import os
@@ -52,12 +52,12 @@ end
 
 
 class WrongAnswer(Exception):
-    """What is measured does not answer as it should; says how."""
+    """The measured app gives a wrong response; the message says which."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What came of some seconds of load. Times are in milliseconds."""
+    """The result of some seconds of load. Times are in milliseconds."""
 
     requests: int
     seconds: float
@@ -65,7 +65,7 @@ class Load:
     p99: float
     wrong: int
     cpu: float = 0
-    """Seconds of a processor that our process took, which other programs disturb less than the rate; 0 if not known."""
+    """The CPU seconds of our process, which other programs affect less than the rate; 0 if not known."""
 
     @property
     def rate(self) -> float:
@@ -74,12 +74,12 @@ class Load:
 
     @property
     def effort(self) -> float:
-        """Microseconds of a processor for each answer."""
+        """CPU microseconds for each response."""
         return self.cpu / self.requests * 1e6
 
 
 def require_wrk() -> None:
-    """Stop with words on what to install, where it is missing."""
+    """Stop with a message on what to install if it is missing."""
     if shutil.which("wrk") is None:
         raise SystemExit(WRK_MISSING)
 
@@ -106,7 +106,7 @@ class Asking:
         self._wrk = subprocess.Popen([*command, "--", argument], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     def end(self) -> Load:
-        """Wait for its end. Raises ``WrongAnswer`` if anything was refused or lost."""
+        """Wait for the end of the load. Raises ``WrongAnswer`` if anything was refused or lost."""
         said = self._wrk.communicate()[0].decode()
         figures = [line for line in said.splitlines() if line.startswith("{")]
         if not figures:
@@ -118,7 +118,7 @@ class Asking:
 
 
 def cpu_of(process: Process | None) -> float:
-    """Seconds of a processor that a process has taken so far, all of its threads."""
+    """Return the CPU seconds of a process so far, with all its threads."""
     if process is None:
         return 0
     fields = Path(f"/proc/{process.popen.pid}/stat").read_text().rpartition(")")[2].split()
@@ -126,7 +126,7 @@ def cpu_of(process: Process | None) -> float:
 
 
 def ask(folder: Path, url: str, people: int, seconds: float, process: Process | None = None) -> Load:
-    """Ask for an address, each time as one of so many people, or as nobody if there are none."""
+    """Request an address, each time as one of these people, or as nobody if there are none."""
     return Asking(folder, url, ASK, str(people), seconds, CONNECTIONS, process).end()
 
 

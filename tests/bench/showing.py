@@ -1,4 +1,4 @@
-"""What was measured: a table for people, JSON for machines."""
+"""The results: a table for people, JSON for machines."""
 
 import json
 from dataclasses import asdict

@@ -1,4 +1,4 @@
-"""What is measured, each in a process of its own: the bare apps, the real app on either database, and nginx."""
+"""The measured apps, each in its own process: the minimal apps, the real app on either database, and nginx."""
 
 import os
 import subprocess

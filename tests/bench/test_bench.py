@@ -1,4 +1,4 @@
-"""A short run of ``scripts/bench gate`` with few people, so that it cannot rot. How fast it is here says nothing."""
+"""A short run of ``scripts/bench gate`` with few people, so that it keeps working. Its figures mean nothing."""
 
 import io
 import json
@@ -19,13 +19,13 @@ needs_wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="needs wrk")
 @needs_wrk
 def test_a_short_run_measures_the_gate(capsys: pytest.CaptureFixture[str]) -> None:
     main(["gate", *SMALL, "--only", "sqlite", "--only", "imports", "--json"])
-    told = json.loads(capsys.readouterr().out)
-    assert set(told["cases"]) > {BASE, "SQLite, 50 people: allow", "SQLite, 50 people: pay", "dashboard page"}
-    for case in told["cases"].values():
+    reported = json.loads(capsys.readouterr().out)
+    assert set(reported["cases"]) > {BASE, "SQLite, 50 people: allow", "SQLite, 50 people: pay", "dashboard page"}
+    for case in reported["cases"].values():
         assert case["rate"] > 0
         assert 0 < case["p50_ms"] <= case["p99_ms"]
         assert [found["wrong"] for found in case["rounds"]] == [0]
-    assert all(isinstance(target["reached"], bool) for target in told["targets"])
+    assert all(isinstance(target["reached"], bool) for target in reported["targets"])
 
 
 def test_people_are_shown_tables() -> None:

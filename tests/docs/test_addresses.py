@@ -1,4 +1,4 @@
-"""``docs/addresses.md`` tells every address, and none that do not exist."""
+"""``docs/addresses.md`` lists every address, and none that do not exist."""
 
 from starlette.routing import Mount, Route
 from tests.docs.documents import first_cells, text_of

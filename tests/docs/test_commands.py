@@ -1,4 +1,4 @@
-"""``docs/commands.md`` tells every command and every option, and none that do not exist."""
+"""``docs/commands.md`` lists every command and every option, and none that do not exist."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""No room but the providers' own knows one by name, so that another takes a folder and a line."""
+"""Only the providers' own packages name a provider, so that another one takes a folder and a line."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ SOURCE = Path(tollkeeper.__file__).parent
 
 # Those that there are, and those that are known of.
 NAMES = re.compile("|".join({*(one.name for one in PROVIDERS), "stripe", "paddle", "polar", "lemon ?squeezy"}), re.I)
-# Where a rule comes from may be said anywhere.
+# The source of a rule may be named anywhere.
 SOURCES = re.compile(r"https://docs\.[a-z.]+/[^\s,;)\"]*")
 # Words of their own that only begin so.
 OTHERS = re.compile(r"-stripes|stripes-")

@@ -1,4 +1,4 @@
-"""The repository speaks of itself alone: it names no registry to install from, and no place on anybody's machine."""
+"""The repository is about itself alone: it names no registry to install from, and no path on anybody's machine."""
 
 import re
 from pathlib import Path

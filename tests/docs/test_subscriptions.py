@@ -1,4 +1,4 @@
-"""The catalogs in ``docs/subscriptions.md`` are ones that Tollkeeper takes."""
+"""Tollkeeper accepts the catalogs in ``docs/subscriptions.md``."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The glossary and the architecture know every noun and every room."""
+"""The glossary lists every noun, and the architecture every part."""
 
 import inspect
 import re
@@ -21,12 +21,12 @@ def test_glossary_knows_every_noun_of_the_model() -> None:
         for name, cls in inspect.getmembers(room, inspect.isclass)
         if cls.__module__ == room.__name__
     }
-    told = set(re.findall(r"`(\w+)`", text_of("docs/glossary.md")))
-    assert nouns - told == set()
+    reported = set(re.findall(r"`(\w+)`", text_of("docs/glossary.md")))
+    assert nouns - reported == set()
 
 
 def rooms() -> list[str]:
-    """The rooms in the architecture's table of the house, from top to bottom."""
+    """The parts in the architecture's table, from top to bottom."""
     house = text_of("docs/architecture.md").partition("## The packages")[2].partition("### Where to start")[0]
     return [cell.removesuffix(".py").removesuffix("/") for cell in first_cells(house)]
 
@@ -36,7 +36,7 @@ def test_architecture_knows_every_room() -> None:
     assert set(rooms()) == inside - {"__init__"}
 
 
-def test_rooms_are_told_in_the_order_of_their_layers() -> None:
+def test_parts_are_listed_in_the_order_of_their_layers() -> None:
     contracts = ConfigParser()
     contracts.read(ROOT / ".importlinter")
     layers = contracts["importlinter:contract:layers"]["layers"].split()
@@ -50,6 +50,6 @@ def test_architecture_knows_every_family_of_pages() -> None:
 
 
 def test_architecture_knows_every_folder_of_tests() -> None:
-    told = text_of("docs/architecture.md").partition("## The tests")[2]
+    reported = text_of("docs/architecture.md").partition("## The tests")[2]
     folders = {path.name for path in (ROOT / "tests").iterdir() if any(path.glob("**/*.py"))}
-    assert {f"{name}/" for name in folders} - set(first_cells(told)) == set()
+    assert {f"{name}/" for name in folders} - set(first_cells(reported)) == set()

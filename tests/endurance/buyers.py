@@ -1,4 +1,4 @@
-"""Buyers without a screen, who try again as people do while the app does not answer."""
+"""Buyers without a browser, who try again as people do while the app does not respond."""
 
 import random
 import threading
@@ -14,18 +14,18 @@ from tests.support.running import Account, Browser, forms
 
 T = TypeVar("T")
 
-AGAIN: Final = 0.1  # seconds until somebody presses the button once more
+AGAIN: Final = 0.1  # seconds until somebody presses the button again
 PART: Final = "5.00"
 TOKEN: Final = "tollkeeper"
 
 
 class ShopCloses(Exception):
-    """The load has ended, and with it everybody's patience."""
+    """The load has ended, so nobody waits any longer."""
 
 
 @dataclass
 class Buyer:
-    """Somebody who was here: what they did, the token of their login session, and how often they meant to pay."""
+    """A buyer: what they did, the token of their login session, and how often they meant to pay."""
 
     email: str
     story: str
@@ -35,7 +35,7 @@ class Buyer:
 
 @dataclass
 class Load:
-    """Browsers that buy at the same time, without a pause, until told to stop; and whom they brought."""
+    """Browsers that buy at the same time, without a pause, until they are stopped; and the buyers they brought."""
 
     site_url: str
     account: Account
@@ -47,7 +47,7 @@ class Load:
 
     @contextmanager
     def going_on(self) -> Iterator[None]:
-        """Buyers keep coming in the meantime."""
+        """Keep buyers coming during this context."""
         threads = [threading.Thread(target=self._browse, args=(n,), daemon=True) for n in range(self.browsers)]
         for thread in threads:
             thread.start()
@@ -70,7 +70,7 @@ class Load:
 
 
 class Visit:
-    """One browser: people use it one after the other."""
+    """One browser, which several people use one after the other."""
 
     def __init__(self, load: Load, number: int) -> None:
         self._load = load
@@ -81,7 +81,7 @@ class Visit:
         self._count = 0
 
     def another_buyer(self) -> None:
-        """Somebody new, from sign-in to the end of their story."""
+        """Simulate one new person, from sign-in to the end."""
         self._count += 1
         story = self._random.choices(list(STORIES), [often for often, _ in STORIES.values()])[0]
         self._buyer = Buyer(f"buyer-{self._number}-{self._count}@example.com", story)
@@ -94,7 +94,7 @@ class Visit:
         self._buyer.token = self._until_it_works(self._sign_in)
 
     def look(self) -> None:
-        """Go as far as the hosted page, and no further."""
+        """Go to the hosted page, but do not pay."""
         self._until_it_works(self._payable_page)
 
     def pay(self) -> None:
@@ -104,13 +104,13 @@ class Visit:
         self._pay(page)
 
     def doubt(self) -> None:
-        """Press Purchase once more, and pay whatever can be paid: nothing must be."""
+        """Press Purchase again, and try to pay: that must be impossible."""
         page = self._until_it_works(self._page_after_purchase)
         if _is_payable(page):
             self._pay(page)
 
     def come_back(self) -> None:
-        """Follow the hosted page's way back. Who finds nobody there gives up."""
+        """Follow the hosted page's link back. If the app is down, give up."""
         with suppress(httpx2.TransportError):
             self._browser.follow(self._answer)
 
@@ -130,7 +130,7 @@ class Visit:
         self._do(f"disputes/{self._dispute}/win")
 
     def _until_it_works(self, attempt: Callable[[], T | None]) -> T:
-        """Try again while the app is dead, or shows a page of trouble without the button that is looked for."""
+        """Try again while the app is down, or shows an error page without the expected button."""
         while not self._load.stopping.is_set():
             with suppress(httpx2.TransportError, AssertionError):
                 if found := attempt():
@@ -139,7 +139,7 @@ class Visit:
         raise ShopCloses
 
     def _sign_in(self) -> str | None:
-        if TOKEN not in self._browser.client.cookies:  # the app may have died after it had let them in
+        if TOKEN not in self._browser.client.cookies:  # the app may have died after it had signed them in
             self._browser.sign_in("Nova Example", self._buyer.email)
         return self._browser.client.cookies.get(TOKEN)
 
@@ -148,7 +148,7 @@ class Visit:
         return page if page and _is_payable(page) else None
 
     def _page_after_purchase(self) -> httpx2.Response | None:
-        """Where the Purchase button leads; the landing page itself if it shows none, as to members."""
+        """Return where the Purchase button leads; the landing page itself if it has none, as for members."""
         page = self._browser.get("/")
         if any("Purchase" in button for form in forms(page) for button in form.buttons):
             page = self._browser.follow(self._browser.submit(page, "Purchase"))
@@ -165,7 +165,7 @@ class Visit:
         return use_control_page(self._load.account, path, **form)
 
     def _note_trouble(self, answer: httpx2.Response) -> None:
-        """Trouble with a name is part of a crash; an error that nobody foresaw is not."""
+        """Record an error page. Known errors are part of a crash; unexpected ones are not."""
         if answer.status_code == 500:
             self._load.broken.append(f"{answer.request.method} {answer.request.url.path} answered 500")
 
@@ -174,7 +174,7 @@ def _is_payable(page: httpx2.Response) -> bool:
     return any("card_number" in form.fields for form in forms(page))
 
 
-# How often, and what they do.
+# The behaviours with their weights.
 STORIES: Final[dict[str, tuple[int, tuple[Callable[[Visit], None], ...]]]] = {
     "signs in": (1, (Visit.sign_in,)),
     "looks at the price": (1, (Visit.sign_in, Visit.look)),

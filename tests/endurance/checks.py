@@ -1,4 +1,4 @@
-"""What must hold after a crash, worked out from the sandbox's ledger and from the tables, without the app's code."""
+"""What must be true after a crash, derived from the sandbox's ledger and the tables, without the app's code."""
 
 import sqlite3
 from collections import defaultdict
@@ -16,7 +16,7 @@ from tollkeeper.storage.tables import events
 # https://docs.stripe.com/api/disputes/object#dispute_object-status
 TAKES_AWAY: Final = frozenset({"needs_response", "under_review", "lost"})
 
-# What may follow what in the audit of one grant, and whether there is access after it.
+# The allowed order of rows in the audit of one grant, and whether there is access after each.
 FOLLOWS: Final[Mapping[str | None, frozenset[str]]] = {
     None: frozenset({"granted"}),
     "granted": frozenset({"revoked"}),
@@ -27,7 +27,7 @@ FOLLOWS: Final[Mapping[str | None, frozenset[str]]] = {
 
 @dataclass(frozen=True)
 class Charge:
-    """A payment that succeeded, as the sandbox tells it. Money in minor units."""
+    """A payment that succeeded, according to the sandbox. Amounts are in minor units."""
 
     payment: str
     email: str
@@ -37,12 +37,12 @@ class Charge:
 
     @property
     def stands(self) -> bool:
-        """Whether it still pays for something."""
+        """Whether it still counts."""
         return self.refunded < self.amount and self.dispute not in TAKES_AWAY
 
 
 def charges(account: Account) -> list[Charge]:
-    """Every payment there was, from the sandbox's API."""
+    """Return every payment, from the sandbox's API."""
     stripe = account.stripe.v1
     emails = {one.id: one.email for one in stripe.customers.list({"limit": 100}).auto_paging_iter()}
     disputes = {one.payment_intent: one.status for one in stripe.disputes.list({"limit": 100}).auto_paging_iter()}
@@ -60,7 +60,7 @@ def charges(account: Account) -> list[Charge]:
 
 
 def wrong_charges(buyers: Iterable[Buyer], made: Iterable[Charge]) -> Iterator[str]:
-    """Nobody is charged more often than they meant to pay, and nobody is charged who is not known."""
+    """Yield buyers who were charged more often than they meant to pay, and charges of unknown people."""
     meant = {buyer.email: buyer.meant_to_pay for buyer in buyers}
     by_email: dict[str, list[str]] = defaultdict(list)
     for charge in made:
@@ -71,7 +71,7 @@ def wrong_charges(buyers: Iterable[Buyer], made: Iterable[Charge]) -> Iterator[s
 
 
 def wrong_access(buyers: Iterable[Buyer], made: Iterable[Charge], inside: set[str]) -> Iterator[str]:
-    """Who has a payment that stands is in; nobody else is. ``inside`` holds e-mail addresses."""
+    """People with a valid payment have access; nobody else has. ``inside`` has e-mail addresses."""
     payments: dict[str, list[Charge]] = defaultdict(list)
     for charge in made:
         payments[charge.email].append(charge)
@@ -82,16 +82,16 @@ def wrong_access(buyers: Iterable[Buyer], made: Iterable[Charge], inside: set[st
 
 
 def wrong_audit(grants: Iterable[Any], audit: Iterable[Any]) -> Iterator[str]:
-    """Each change of access has one audit row. Takes rows of these tables, the audit's in their order."""
+    """Check that each change of access has one audit row. Takes rows of these tables, the audit's in order."""
     changes: dict[str, list[str]] = defaultdict(list)
     for row in audit:
         changes[row.source].append(row.change)
     held = {row.source: row.revoked_at is None for row in grants}
     for source in held.keys() | changes.keys():
-        told = changes[source]
-        in_order = all(after in FOLLOWS[before] for before, after in zip([None, *told], told, strict=False))
-        if not told or not in_order or (told[-1] != "revoked") != held.get(source):
-            yield f"the grant of {source} {_state(held.get(source))}, and its audit says {told}"
+        reported = changes[source]
+        in_order = all(after in FOLLOWS[before] for before, after in zip([None, *reported], reported, strict=False))
+        if not reported or not in_order or (reported[-1] != "revoked") != held.get(source):
+            yield f"the grant of {source} {_state(held.get(source))}, and its audit says {reported}"
 
 
 def _state(held: bool | None) -> str:
@@ -99,7 +99,7 @@ def _state(held: bool | None) -> str:
 
 
 def wrong_orders(orders: Iterable[Any], grants: Iterable[Any]) -> Iterator[str]:
-    """A grant and the end of its order are one transaction. Takes rows of these tables."""
+    """Check that a grant and the end of its order were one transaction. Takes rows of these tables."""
     granted = {row.source for row in grants}
     for row in orders:
         if row.state != "complete" and row.checkout_id in granted:
@@ -130,7 +130,7 @@ def deliveries(ledger: Path) -> list[Delivery]:
 
 
 def lost_events(sent: Iterable[Delivery], kept: Iterable[Any]) -> Iterator[str]:
-    """What was answered with 2xx is kept. Takes rows of the table of events."""
+    """Check that everything acknowledged with 2xx is stored. Takes rows of the table of events."""
     known = {row.event_id for row in kept}
     for delivery in sent:
         if delivery.acknowledged and delivery.event not in known:
@@ -138,11 +138,11 @@ def lost_events(sent: Iterable[Delivery], kept: Iterable[Any]) -> Iterator[str]:
 
 
 def unhandled_events(kept: Iterable[Any]) -> Sequence[str]:
-    """Those that wait to be handled, or were parked. Takes rows of the table of events."""
+    """Return events that are not handled, or were parked. Takes rows of the table of events."""
     return [row.event_id for row in kept if row.handled_at is None]
 
 
 def on_the_way(shop: Shop) -> Sequence[str]:
-    """Events that the sandbox has still to deliver, or else the app has still to handle."""
+    """Return events that the sandbox still has to deliver, or else the app still has to handle."""
     waiting = [one.event for one in deliveries(shop.ledger) if one.waiting]
     return waiting or unhandled_events(shop.app.rows(events))

@@ -1,4 +1,4 @@
-"""Kill the app again and again while people buy, and look for what was lost: ``scripts/crash``."""
+"""Kill the app again and again while people buy, and look for losses: ``scripts/crash``."""
 
 import argparse
 import random
@@ -25,14 +25,14 @@ from tests.support.running import look
 
 from tollkeeper.storage.tables import audit, events, grants, orders
 
-# So often the app dies before its first answer, else at most so long after it. A start is how long starts mostly take,
-# so that a slow machine gets as much done in a life as a fast one.
+# How often the app dies before its first response, and otherwise how long after it at most. The unit is the time that a
+# start usually takes, so that a slow machine gets as much done in a life as a fast one.
 DIES_EARLY: Final = 0.2
 LONGEST_LIFE: Final = 2  # starts
 
 BROWSERS: Final = 6
 
-# What the provider tries again an hour later is tried now, once the app stays up. Seconds.
+# Deliveries that the provider would retry an hour later are retried at once when the app stays up. Seconds.
 AHEAD: Final = 3600
 DRAINED_WITHIN: Final = 180
 
@@ -41,7 +41,7 @@ Tables = dict[str, list[Any]]
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do. ``last`` are options of ``dying.py`` for the last start, such as a clock that is ahead."""
+    """The plan of a run. ``last`` are options of ``dying.py`` for the last start, such as a clock that is ahead."""
 
     engine: str
     cycles: int
@@ -51,7 +51,7 @@ class Plan:
 
 @dataclass
 class Run:
-    """One app that is killed and started again, and what came of it."""
+    """One app that is killed and restarted, and the results."""
 
     plan: Plan
     shop: Shop
@@ -62,12 +62,12 @@ class Run:
     wrong: list[str] = field(default_factory=list)
 
     def begin(self) -> None:
-        """See how long a start takes. This life ends like the others."""
+        """Measure how long a start takes. This process is killed like the others."""
         with self._started() as (process, at):
             self._await_answer(process, at)
 
     def crash(self, chance: random.Random) -> None:
-        """One life and death of the app, and a look at what it left."""
+        """Start and kill the app once, and check what it left."""
         early = chance.random() < DIES_EARLY
         life = chance.uniform(0, 1 if early else LONGEST_LIFE) * statistics.median(self.first_answers)
         with self._started() as (process, at):
@@ -81,7 +81,7 @@ class Run:
         self.wrong += examine(self.shop)
 
     def recover(self) -> None:
-        """Start the app for good, wait until all that was sent is handled, and compare who is in with who paid."""
+        """Start the app a last time, wait until everything is handled, and compare who has access with who paid."""
         with self.shop.app.serving(**self.plan.last):
             httpx2.post(f"{self.load.account.url}/control/clock", json={"ahead": AHEAD}).raise_for_status()
             self.wrong += self._undrained()
@@ -105,7 +105,7 @@ class Run:
         self.first_answers.append(time.monotonic() - at)
 
     def _undrained(self) -> list[str]:
-        """What is still on its way after all patience: deliveries, and events in the inbox."""
+        """Return what is still pending after the time limit: deliveries, and events in the inbox."""
         end = time.monotonic() + DRAINED_WITHIN
         while left := checks.on_the_way(self.shop):
             if time.monotonic() > end:
@@ -134,7 +134,7 @@ def endure(plan: Plan, console: Console) -> Outcome:
 
 
 def let_in(shop: Shop, buyers: Sequence[Buyer]) -> Iterator[str]:
-    """The e-mail addresses of those for whom the dashboard opens."""
+    """Return the e-mail addresses of the people for whom the dashboard opens."""
     with httpx2.Client(timeout=20) as client:
         for buyer in buyers:
             answer = client.get(f"{shop.app.url}/dashboard", headers={"Cookie": f"tollkeeper={buyer.token}"})
@@ -143,7 +143,7 @@ def let_in(shop: Shop, buyers: Sequence[Buyer]) -> Iterator[str]:
 
 
 def examine(shop: Shop) -> list[str]:
-    """What is wrong in a database that nobody uses now."""
+    """Return what is wrong in a database that is not in use."""
     sent = checks.deliveries(shop.ledger)
     kept, damage = LOOKS[shop.engine](shop)
     return [
@@ -155,7 +155,7 @@ def examine(shop: Shop) -> list[str]:
 
 
 def _look_at_sqlite(shop: Shop) -> tuple[Tables, list[str]]:
-    """Looks at a copy of the two files that matter: to open them would mend what the app has to mend."""
+    """Look at a copy of the two files that matter: opening the files would repair what the app has to repair."""
     copy = shop.folder / "copy.db"
     for suffix in ("", "-wal"):
         file = Path(f"{shop.folder / SQLITE_FILE}{suffix}")
@@ -167,7 +167,7 @@ def _look_at_sqlite(shop: Shop) -> tuple[Tables, list[str]]:
 
 
 def _look_at_postgresql(shop: Shop) -> tuple[Tables, list[str]]:
-    """Every table as of one moment: a server may finish what its client asked for before it died."""
+    """Read every table at one moment: a server may still finish what its client requested before it died."""
 
     def at_once(conn: Connection) -> Tables:
         conn.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
@@ -187,7 +187,7 @@ def _tables(conn: Connection) -> Tables:
 
 
 def figures(run: Run, seconds: float) -> Figures:
-    """What the run went through."""
+    """Return the figures of the run."""
     sent = checks.deliveries(run.shop.ledger)
     made = checks.charges(run.load.account)
     return {
@@ -210,7 +210,7 @@ def figures(run: Run, seconds: float) -> Figures:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command. Ends with status 1 if anything was lost, doubled, or left as it must not be."""
+    """Run the command. Ends with status 1 if anything was lost, doubled, or left in a wrong state."""
     parser = argparse.ArgumentParser(prog="scripts/crash", description=__doc__)
     parser.add_argument("--cycles", type=int, default=200, help="how often the app is killed (200)")
     parser.add_argument("--engine", choices=ENGINES, default="sqlite", help="on which database (sqlite)")

@@ -1,4 +1,4 @@
-"""Measure how soon a payment opens the door, and how soon a refund closes it: ``scripts/latency``."""
+"""Measure how soon a payment gives access, and how soon a refund ends it: ``scripts/latency``."""
 
 import argparse
 import math
@@ -19,14 +19,20 @@ from tollkeeper.billing.inbox import POLL_INTERVAL
 from tollkeeper.storage.tables import events
 
 # The bounds, in seconds.
-TOLD: Final = 5
-NOT_TOLD: Final = 120
+WITH_WEBHOOKS: Final = 5
+WITHOUT_WEBHOOKS: Final = 120
 AFTER_AN_OUTAGE: Final = 60
 
 OUTAGE: Final = 60  # seconds
-MOMENTS: Final = (0.0, 0.25, 0.5, 0.75, 0.95)  # when people pay, in parts of an outage or of the time between two polls
+MOMENTS: Final = (
+    0.0,
+    0.25,
+    0.5,
+    0.75,
+    0.95,
+)  # when people pay, as a fraction of an outage or of the time between two polls
 
-# Access lasts until a dispute is lost, so that it is the loss that ends it.
+# Access continues until a dispute is lost, so that only the loss ends it.
 KEEPING: Final = """
 [products.dashboard]
 name = "Flying lessons"
@@ -44,18 +50,18 @@ class Checkout:
     page: httpx2.Response
 
     def pay(self) -> float:
-        """Pay, and close the tab before the way back. Answers the moment when the hosted page said that it worked."""
+        """Pay, and close the tab before returning. Returns the time when the hosted page confirmed the payment."""
         answer = self.browser.pay(self.page)
         assert answer.is_redirect, answer.text
         return time.monotonic()
 
     def enters(self, since: float, bound: float) -> float:
-        """Seconds from a moment until the dashboard opens."""
+        """Return the seconds from a moment until the dashboard opens."""
         return seconds_until(self.browser.enters, since, bound)
 
     def is_refused(self, since: float) -> float:
-        """Seconds from a moment until the dashboard sends them away."""
-        return seconds_until(lambda: self.browser.get("/dashboard").is_redirect, since, TOLD)
+        """Return the seconds from a moment until the dashboard refuses them."""
+        return seconds_until(lambda: self.browser.get("/dashboard").is_redirect, since, WITH_WEBHOOKS)
 
 
 def seconds_until(condition: Callable[[], bool], since: float, bound: float) -> float:
@@ -67,7 +73,7 @@ def seconds_until(condition: Callable[[], bool], since: float, bound: float) -> 
 
 @contextmanager
 def serving_shop(prepare: Callable[[Shop], None] = lambda shop: None, **settings: str) -> Iterator[Shop]:
-    """A shop whose app is up."""
+    """Open a shop whose app is running."""
     with open_shop("sqlite", **settings) as shop:
         prepare(shop)
         with shop.app.serving():
@@ -93,7 +99,7 @@ def members(shop: Shop, count: int) -> Iterator[tuple[Checkout, str]]:
 def webhooks_on(purchases: int) -> list[float]:
     """From each payment until access; no browser comes back to the success page."""
     with serving_shop() as shop:
-        return [buyer.enters(buyer.pay(), TOLD) for buyer in buyers(shop, purchases)]
+        return [buyer.enters(buyer.pay(), WITH_WEBHOOKS) for buyer in buyers(shop, purchases)]
 
 
 def webhooks_off() -> list[float]:
@@ -101,7 +107,7 @@ def webhooks_off() -> list[float]:
 
     def buy(buyer: Checkout, moment: float) -> float:
         time.sleep(moment * POLL_INTERVAL)
-        return buyer.enters(buyer.pay(), NOT_TOLD)
+        return buyer.enters(buyer.pay(), WITHOUT_WEBHOOKS)
 
     with serving_shop(STRIPE_WEBHOOK_SECRET="") as shop:
         return _all_at_once(buy, list(buyers(shop, len(MOMENTS))), MOMENTS)
@@ -202,22 +208,22 @@ class Part:
 def quick_parts(purchases: int, revocations: int = 10) -> dict[str, Part]:
     """What takes as long as people need to click."""
     return {
-        "webhooks_on": Part(lambda: webhooks_on(purchases), TOLD, 0.99),
-        "refunded": Part(lambda: refunded(revocations), TOLD),
-        "dispute_lost": Part(lambda: dispute_lost(revocations), TOLD),
+        "webhooks_on": Part(lambda: webhooks_on(purchases), WITH_WEBHOOKS, 0.99),
+        "refunded": Part(lambda: refunded(revocations), WITH_WEBHOOKS),
+        "dispute_lost": Part(lambda: dispute_lost(revocations), WITH_WEBHOOKS),
     }
 
 
 # What takes minutes, of which most is waiting.
 SLOW_PARTS: Final = {
-    "webhooks_off": Part(webhooks_off, NOT_TOLD),
+    "webhooks_off": Part(webhooks_off, WITHOUT_WEBHOOKS),
     "provider_failing": Part(provider_failing, AFTER_AN_OUTAGE),
     "provider_killed": Part(provider_killed, AFTER_AN_OUTAGE),
 }
 
 
 def measured(parts: Mapping[str, Part], say: Callable[[str], None]) -> Outcome:
-    """Measure one part after the other. ``say`` is told which one it is."""
+    """Measure one part after the other, and print with ``say`` which one it is."""
     figures: dict[str, Mapping[str, float]] = {}
     wrong: list[str] = []
     for name, part in parts.items():
@@ -230,18 +236,18 @@ def measured(parts: Mapping[str, Part], say: Callable[[str], None]) -> Outcome:
 
 
 def _figures(seconds: Sequence[float], bound: int) -> dict[str, float]:
-    """In seconds, but for the count."""
+    """Return the figures in seconds, except for the count."""
     quantiles = {name: round(quantile(seconds, share), 3) for name, share in (("p50", 0.5), ("p99", 0.99), ("max", 1))}
     return {"count": len(seconds), **quantiles, "bound": bound}
 
 
 def quantile(seconds: Sequence[float], share: float) -> float:
-    """The smallest of these that so large a share of them does not exceed."""
+    """Return the smallest value that this share of the values does not exceed."""
     return sorted(seconds)[math.ceil(share * len(seconds)) - 1]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command. Ends with status 1 if a bound was missed."""
+    """Run the command. Ends with status 1 if a limit was missed."""
     parser = argparse.ArgumentParser(prog="scripts/latency", description=__doc__)
     parser.add_argument("--purchases", type=int, default=200, help="how many with webhooks on (200)")
     parser.add_argument("--json", action="store_true", help="answer in JSON, for machines")

@@ -1,4 +1,4 @@
-"""What the scripts say in the end: figures, and what is wrong."""
+"""The results that the scripts print: figures and errors."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ SHOWN: Final = 50
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was seen. The run passed if nothing was wrong."""
+    """The results. The run passed if nothing was wrong."""
 
     figures: Figures
     wrong: Sequence[str]

@@ -19,12 +19,12 @@ from tests.support.webhooks import client
 ENGINES = ("sqlite", "postgresql")
 SQLITE_FILE = "tollkeeper.db"
 STOPS = (signal.SIGINT, signal.SIGTERM)
-RATE = "100000/minute"  # everybody comes from one address here
+RATE = "100000/minute"  # all requests come from one address here
 
 
 @dataclass
 class Shop:
-    """What is there before the app is served: its folder, its installation, and the sandbox behind it."""
+    """A shop before the app is served: its folder, its installation, and its sandbox."""
 
     engine: str
     folder: Path
@@ -34,18 +34,18 @@ class Shop:
 
     @property
     def sandbox_port(self) -> int:
-        """Where the sandbox listens."""
+        """The sandbox's port."""
         return int(self.account.url.rpartition(":")[2])
 
     @property
     def ledger(self) -> Path:
-        """The sandbox's own file: what it sent, and how that was answered."""
+        """The sandbox's file with what it sent and the responses."""
         return self.folder / "sandbox" / "ledger.sqlite3"
 
 
 @contextmanager
 def open_shop(engine: str, **settings: str) -> Iterator[Shop]:
-    """A shop with nobody in it. ``settings`` are those of the app beside the usual ones. Leaves nothing behind."""
+    """An empty shop. ``settings`` are the app's additional settings. Everything is removed at the end."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="tollkeeper-")))
         database_url = stack.enter_context(DATABASES[engine](folder))
@@ -65,7 +65,7 @@ def payment_of(account: Account, page: httpx2.Response) -> str:
 
 
 def use_control_page(account: Account, path: str, **form: str) -> str:
-    """Send one of the forms of the sandbox's control page. Answers the id of what it made or changed."""
+    """Send one of the forms of the sandbox's control page. Return the id of the object it created or changed."""
     answer = client().post(f"{account.url}/control/{path}", data=form).raise_for_status()
     return str(answer.json()["id"])
 

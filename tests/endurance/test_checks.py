@@ -1,4 +1,4 @@
-"""The checks find what is wrong, and nothing else."""
+"""The checks find every error, and nothing else."""
 
 from types import SimpleNamespace
 

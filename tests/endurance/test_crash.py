@@ -1,4 +1,4 @@
-"""A short run of ``scripts/crash``, so that it cannot rot."""
+"""A short run of ``scripts/crash``, so that it keeps working."""
 
 import pytest
 from rich.console import Console

@@ -1,4 +1,4 @@
-"""A short run of the quick parts of ``scripts/latency``, so that it cannot rot."""
+"""A short run of the quick parts of ``scripts/latency``, so that they keep working."""
 
 import pytest
 from tests.endurance.latency import measured, quantile, quick_parts

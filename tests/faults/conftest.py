@@ -1,4 +1,4 @@
-"""Sites that the tests of a module share, once on each engine; each test brings people of its own."""
+"""Sites that the tests of a module share, once on each engine; each test uses people of its own."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -23,7 +23,7 @@ def shared_engine(request: pytest.FixtureRequest) -> str:
 def open_site(
     sandbox: Sandbox, shared_engine: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> OpenSite:
-    """Starts the app on an empty database of its own. What it learns of payments it is told, or asks about."""
+    """Starts the app on an empty database. It learns of payments from webhooks, or by asking."""
 
     @contextmanager
     def opening(toml: str = "", **settings: Any) -> Iterator[Site]:
@@ -41,7 +41,7 @@ def open_site(
 
 
 def leave_unpolled(database_url: str) -> None:
-    """It is nobody's turn to read the provider's list of events, whatever the time is."""
+    """Ensure that the provider's list of events is never due to be read."""
     look(database_url, lambda conn: [conn.exec_driver_sql(one) for one in NOBODYS_TURN[conn.dialect.name]])
 
 
@@ -59,20 +59,20 @@ NOBODYS_TURN = {
 
 @pytest.fixture(scope="module")
 def shop(open_site: OpenSite) -> Iterator[Site]:
-    """The app, told of payments by webhooks."""
+    """The app, which learns of payments from webhooks."""
     with open_site() as site:
         yield site
 
 
 @pytest.fixture(scope="module")
 def deaf_shop(open_site: OpenSite) -> Iterator[Site]:
-    """The app with no webhook secret: it hears of a payment only when somebody comes and asks."""
+    """The app without a webhook secret: it learns of a payment only when somebody opens a page."""
     with open_site(STRIPE_WEBHOOK_SECRET="") as site:
         yield site
 
 
 @pytest.fixture(scope="module")
 def door(open_site: OpenSite) -> Iterator[Site]:
-    """The app, with two webhook secrets that the sandbox does not know: what arrives comes from the test alone."""
+    """The app with two webhook secrets that the sandbox does not know, so only the test can send events."""
     with open_site(STRIPE_WEBHOOK_SECRET=f"{SECRET},{OLD_SECRET}") as site:
         yield site

@@ -1,4 +1,4 @@
-"""A shop that sells subscriptions, on a sandbox of its own, in which time goes by."""
+"""A shop that sells subscriptions, on a sandbox of its own whose time can be moved."""
 
 import secrets
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ GRACE = 3 * DAY
 
 @dataclass
 class Shop:
-    """Everything but pages: what is sold, the checkout_service, and the seller's side of the provider."""
+    """Everything but pages: the products, the checkout service, and the seller's side of the provider."""
 
     world: StripeWorld
     services: Services
@@ -76,7 +76,7 @@ class Shop:
         return person, grant.source
 
     async def hear(self) -> None:
-        """Hear of everything that ever happened."""
+        """Read all events, old ones too."""
         realm = await self.services.realm()
         async for page in self.services.provider.events(0):
             await self.services.database.write(events.keep_all, page, self.services.clock())
@@ -99,7 +99,7 @@ class Shop:
         return [entry.change for entry in await self.services.database.read(audit.of_person, person.id)]
 
     async def found(self, person: Person) -> Noted:
-        """What was last found of their newest subscription."""
+        """The latest finding on their newest subscription."""
         return (await self.services.database.read(findings.of_person, person.id, False, 10))[0]
 
     async def to_check(self) -> tuple[PaymentIssue, ...]:
@@ -111,7 +111,7 @@ class Shop:
 
 @asynccontextmanager
 async def open_shop(database: Database) -> AsyncIterator[Shop]:
-    """Everything is there, and nobody has bought anything."""
+    """Open a complete shop in which nobody has bought anything."""
     with running_sandbox() as sandbox:
         world = StripeWorld(sandbox)
         weekly, yearly = world.price(900, interval="week"), world.price(29_900, interval="year")

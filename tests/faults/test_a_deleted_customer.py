@@ -1,4 +1,4 @@
-"""A12: a customer is deleted at the provider. What was paid still counts, and what is taken back still goes."""
+"""A12: a customer is deleted at the provider. Earlier payments still count, and refunds still end access."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path

@@ -36,7 +36,7 @@ def buyer(shop: Site) -> Browser:
 
 
 def checkouts(site: Site, browser: Browser) -> list[Session]:
-    """Every checkout session that the provider has for whoever is signed in there."""
+    """Every checkout session at the provider of the person who is signed in there."""
     return [
         session
         for customer in site.rows_of(browser, customers)
@@ -127,7 +127,7 @@ def test_a02_another_persons_checkout_session_shows_no_details_and_grants_nothin
     assert has_one_grant(shop, payer)
 
 
-def test_a06_an_old_payment_told_again_and_again_is_one_grant(shop: Site, buyer: Browser) -> None:
+def test_a06_an_old_payment_reported_again_and_again_is_one_grant(shop: Site, buyer: Browser) -> None:
     paid = buyer.pay()
     for _ in range(10):
         assert "Payment done" in buyer.follow(buyer.get(paid.headers["Location"])).text
@@ -136,19 +136,19 @@ def test_a06_an_old_payment_told_again_and_again_is_one_grant(shop: Site, buyer:
     assert has_one_grant(shop, buyer)
 
 
-def test_a06_an_old_payment_told_again_by_events_is_one_grant(shop: Site, buyer: Browser) -> None:
+def test_a06_an_old_payment_reported_again_by_events_is_one_grant(shop: Site, buyer: Browser) -> None:
     buyer.pay()
     eventually(buyer.enters)
     secret = shop.settings["STRIPE_WEBHOOK_SECRET"]
     listing = shop.sandbox.stripe.v1.events.list({"type": "checkout.session.completed", "limit": 1})
-    told = listing.data[0].to_dict()
-    assert told["data"]["object"]["customer"] == shop.rows_of(buyer, customers)[0].external_id
+    reported = listing.data[0].to_dict()
+    assert reported["data"]["object"]["customer"] == shop.rows_of(buyer, customers)[0].external_id
     again = [f"evt_again_{number}" for number in range(10)]
-    for id in [told["id"], *again]:
-        assert deliver(shop, {**told, "id": id}, secret=secret).status_code == 200
-    eventually(lambda: all(row.handled_at for row in shop.rows(events) if row.event_id in {told["id"], *again}))
+    for id in [reported["id"], *again]:
+        assert deliver(shop, {**reported, "id": id}, secret=secret).status_code == 200
+    eventually(lambda: all(row.handled_at for row in shop.rows(events) if row.event_id in {reported["id"], *again}))
     assert has_one_grant(shop, buyer)
-    assert len([row for row in shop.rows(events) if row.event_id == told["id"]]) == 1
+    assert len([row for row in shop.rows(events) if row.event_id == reported["id"]]) == 1
 
 
 FORGED: dict[str, Any] = {
@@ -288,7 +288,7 @@ def test_a10_who_owns_it_is_sent_to_it_before_any_checkout(shop: Site, buyer: Br
     assert len(shop.rows_of(buyer, orders)) == 1
 
 
-def test_a10_purchase_on_a_stale_page_after_a_payment_nobody_told_of_charges_nothing(deaf_shop: Site) -> None:
+def test_a10_purchase_on_a_stale_page_after_a_payment_nobody_reported_charges_nothing(deaf_shop: Site) -> None:
     buyer = newcomer(deaf_shop)
     stale = buyer.get("/")
     buyer.pay()

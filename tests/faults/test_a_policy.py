@@ -197,7 +197,7 @@ def test_a11_a_full_refund_ends_access_under_every_policy(mall: Site) -> None:
 
 
 def promotion_code(sandbox: Sandbox, percent: float) -> str:
-    """A code that takes this much off."""
+    """Create a code for a discount of this percentage."""
     coupon = sandbox.stripe.v1.coupons.create({"percent_off": percent})
     return sandbox.stripe.v1.promotion_codes.create({"promotion": {"type": "coupon", "coupon": coupon.id}}).code
 

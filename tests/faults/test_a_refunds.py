@@ -1,4 +1,4 @@
-"""A11: what is taken back closes the door, and what is given again opens it."""
+"""A11: a refund or a lost dispute ends access, and a failed refund or a won dispute restores it."""
 
 import pytest
 from tests.support.running import AMOUNT, Browser, Site, eventually

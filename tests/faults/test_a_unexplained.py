@@ -1,4 +1,4 @@
-"""A5, A7 and A10: money that opens no door, or pays for the same again, is refused, kept and shown to operators."""
+"""A5, A7 and A10: money that gives no access, or pays for the same again, is refused, stored and shown to operators."""
 
 import json
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ def buyer(shop: Site) -> Browser:
 
 def to_look_at(site: Site, folder: Path) -> dict[str, dict[str, Any]]:
     """What ``tollkeeper payments`` says, by payment."""
-    told = run_here("payments", "--json", "--limit=1000", folder=folder, environment=site.settings)
-    assert told.returncode == 0, told.stderr
-    return {one["payment"]: one for one in json.loads(told.stdout)["payments"]}
+    reported = run_here("payments", "--json", "--limit=1000", folder=folder, environment=site.settings)
+    assert reported.returncode == 0, reported.stderr
+    return {one["payment"]: one for one in json.loads(reported.stdout)["payments"]}
 
 
 def paid_at(page: httpx2.Response, browser: Browser) -> str:

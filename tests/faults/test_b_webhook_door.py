@@ -148,16 +148,18 @@ def test_b15_one_right_signature_of_several_is_enough(door: Site, right_one: int
 
 
 def chunks(size: int) -> Iterator[bytes]:
-    """A body that comes in pieces, without its length being told first."""
+    """A body that comes in pieces, without a length."""
     yield from (b" " * 65536 for _ in range(size // 65536))
     yield b" " * (size % 65536)
 
 
 @on_one_engine
-@pytest.mark.parametrize("told", [True, False])
-def test_b16_more_than_one_mebibyte_is_refused(door: Site, told: bool) -> None:
+@pytest.mark.parametrize("length_given", [True, False])
+def test_b16_more_than_one_mebibyte_is_refused(door: Site, length_given: bool) -> None:
     address = f"{door.url}/webhooks/stripe"
-    answers = [httpx2.post(address, content=b" " * size if told else chunks(size)) for size in (MIB, MIB + 1, 20 * MIB)]
+    answers = [
+        httpx2.post(address, content=b" " * size if length_given else chunks(size)) for size in (MIB, MIB + 1, 20 * MIB)
+    ]
     assert [answer.status_code for answer in answers] == [400, 413, 413]
 
 
@@ -169,7 +171,7 @@ def test_b16_an_event_of_one_mebibyte_is_taken(door: Site) -> None:
     assert len(kept(door, event)) == 1
 
 
-FRAMES = {"told": (b"Content-Length: 5000", b"x"), "chunked": (b"Transfer-Encoding: chunked", b"1\r\nx\r\n")}
+FRAMES = {"announced": (b"Content-Length: 5000", b"x"), "chunked": (b"Transfer-Encoding: chunked", b"1\r\nx\r\n")}
 
 
 def drip(site: Site, frame: str) -> tuple[bytes, float]:
@@ -233,7 +235,7 @@ def test_b17_a_signature_of_any_bytes_is_refused(door: Site, header: bytes) -> N
 
 
 @pytest.mark.parametrize("junk", [b"v1=\xe9", b"v1=", b"v2=00", b"\xff"])
-def test_b17_junk_beside_a_right_signature_is_never_an_error_of_ours(door: Site, junk: bytes) -> None:
+def test_b17_junk_next_to_a_right_signature_is_never_an_error_of_ours(door: Site, junk: bytes) -> None:
     body = body_of(new_event())
     signed = signature(body).encode()
     for header in (signed + b"," + junk, junk + b"," + signed):

@@ -1,4 +1,4 @@
-"""C24: two workers reconcile one customer at once. The older reading never wins."""
+"""C24: two workers reconcile one customer at the same time. The older reading never wins."""
 
 import asyncio
 from pathlib import Path

@@ -31,7 +31,7 @@ def test_c25_every_webhook_lost(sandbox: Sandbox, database_url: str, tmp_path: P
 def test_c25_every_webhook_lost_and_our_clock_an_hour_ahead(
     sandbox: Sandbox, database_url: str, tmp_path: Path
 ) -> None:
-    """What is asked for goes by the provider's clock, as far as any event has told of it."""
+    """The time asked for follows the provider's clock, as far as any event has shown it."""
     with running_site(sandbox, database_url, tmp_path, STRIPE_WEBHOOK_SECRET="") as site:
         eventually(lambda: site.rows(polls))
         pay_and_leave(site, "Lou Lost")

@@ -1,4 +1,4 @@
-"""C. Order, duplication, loss: the outcome is that of the payment, however often it is told."""
+"""C. Order, duplication, loss: the result is that of the payment, however often it is reported."""
 
 import asyncio
 import json
@@ -15,8 +15,8 @@ TIMES = 100
 
 def paid_event(site: Site, buyer: Browser) -> dict[str, Any]:
     """What the provider tells of the buyer's payment."""
-    told = site.sandbox.stripe.v1.events.list({"type": "checkout.session.completed", "limit": 1}).data[0]
-    event: dict[str, Any] = json.loads(str(told))
+    reported = site.sandbox.stripe.v1.events.list({"type": "checkout.session.completed", "limit": 1}).data[0]
+    event: dict[str, Any] = json.loads(str(reported))
     assert event["data"]["object"]["customer"] == site.rows_of(buyer, customers)[0].external_id
     return event
 
@@ -88,7 +88,7 @@ def test_c21_events_and_the_success_page_at_once_have_one_effect(door: Site) -> 
     assert has_one_effect(door, buyer)
 
 
-def test_c21_an_event_told_again_long_after_it_was_handled_is_acknowledged_and_changes_nothing(door: Site) -> None:
+def test_c21_an_event_reported_again_long_after_it_was_handled_is_acknowledged_and_changes_nothing(door: Site) -> None:
     buyer = newcomer(door)
     buyer.pay()
     event = paid_event(door, buyer)

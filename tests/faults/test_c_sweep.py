@@ -1,4 +1,4 @@
-"""What no event ever tells, the sweep finds out by asking (I6, I11; I60 for several processes)."""
+"""The sweep finds what no event has reported (I6, I11; I60 for several processes)."""
 
 from collections import Counter
 from pathlib import Path

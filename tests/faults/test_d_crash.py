@@ -194,7 +194,7 @@ async def test_d32_every_commit_waits_for_the_disk(database: Database) -> None:
 
 
 class SlowSender:
-    """Sends the first half of a webhook, and the rest only when told to."""
+    """Sends the first half of a webhook, and the rest only on request."""
 
     def __init__(self, app: Installation) -> None:
         body = json.dumps(

@@ -109,7 +109,7 @@ def test_e38_a_program_is_told_as_a_program(site: Site, stage: Stage) -> None:
     assert (answer.status_code, answer.headers["Content-Type"]) == (503, "application/problem+json")
 
 
-def test_e38_whoever_waits_for_a_hanging_issuer_waits_alone(site: Site, member: Browser, stage: Stage) -> None:
+def test_e38_anybody_who_waits_for_a_hanging_issuer_waits_alone(site: Site, member: Browser, stage: Stage) -> None:
     asked, over = threading.Event(), threading.Event()
 
     async def hanging(_: Request) -> Response:
@@ -130,7 +130,7 @@ def test_e38_whoever_waits_for_a_hanging_issuer_waits_alone(site: Site, member: 
     assert stage.asked[DISCOVERY] == 2  # the first was the member's own
 
 
-def test_e39_new_keys_are_fetched_once_and_whoever_signs_with_others_is_refused(
+def test_e39_new_keys_are_fetched_once_and_anybody_who_signs_with_others_is_refused(
     site: Site, stage: Stage, issuer: LyingIssuer, second_key: RSAKey
 ) -> None:
     assert "Hello, Ada" in arrive(Browser(site.url)).text

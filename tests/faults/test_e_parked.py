@@ -37,7 +37,7 @@ def spoil(conn: Connection, who: str) -> None:
         conn.execute(text(statement.format(who=who, reason=REASON)))
 
 
-def mend(conn: Connection) -> None:
+def repair(conn: Connection) -> None:
     conn.execute(text(MENDS[conn.dialect.name]))
 
 
@@ -67,7 +67,7 @@ def wake_worker(site: Site) -> None:
     assert deliver(site, event, secret=site.settings["STRIPE_WEBHOOK_SECRET"], at=site.clock()).status_code == 200
 
 
-def told(site: Site, folder: Path, *arguments: str) -> Any:
+def output_of(site: Site, folder: Path, *arguments: str) -> Any:
     ended = run_here(*arguments, "--json", folder=folder, environment=site.settings)
     assert ended.returncode == 0, ended.stderr
     return json.loads(ended.stdout)
@@ -89,7 +89,7 @@ def test_e40_an_event_that_always_fails_is_parked_and_the_others_flow(site: Site
 
     assert (parked.attempts, parked.handled_at) == (TRIES, None)
     assert (said["log_level"], said["event_id"], said["tries"]) == ("error", parked.event_id, TRIES)
-    (listed,) = told(site, tmp_path, "events", "--failed")["events"]
+    (listed,) = output_of(site, tmp_path, "events", "--failed")["events"]
     assert (listed["id"], listed["state"]) == (parked.event_id, "parked")
     assert REASON in listed["error"]
     assert not unlucky.enters()
@@ -97,8 +97,8 @@ def test_e40_an_event_that_always_fails_is_parked_and_the_others_flow(site: Site
     pay_and_leave(later)
     eventually(later.enters)
 
-    site.look(mend)
-    assert told(site, tmp_path, "replay", parked.event_id) == {"replayed": [parked.event_id]}
+    site.look(repair)
+    assert output_of(site, tmp_path, "replay", parked.event_id) == {"replayed": [parked.event_id]}
     eventually(unlucky.enters)
     eventually(lambda: event_of(site, unlucky).handled_at)
     assert [row.change for row in site.rows_of(unlucky, audit)] == ["granted"]

@@ -1,4 +1,4 @@
-"""E34 to E37: the provider fails, does not answer, answers too late, or wants to be asked less often."""
+"""E34 to E37: the provider fails, does not respond, responds too late, or limits the rate."""
 
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -63,7 +63,7 @@ class Asked:
 
 @dataclass
 class Line:
-    """The app's line to its provider: every request that goes over it, and how patient whoever asks is."""
+    """The app's connection to its provider: every request, and how long the caller waits."""
 
     patience: float = PATIENCE
     rate: int = 1000

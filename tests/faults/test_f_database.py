@@ -145,7 +145,7 @@ def assert_members_go_on_and_nothing_is_acknowledged(
 
 
 def assert_nothing_was_lost(app: Installation, sandbox: Sandbox, buyer: Browser) -> None:
-    """Once there is room, the provider's next try is taken, and handled."""
+    """Once there is space, the provider's next attempt is accepted and handled."""
     sandbox.clock.ahead = 60
     eventually(buyer.enters)
     eventually(lambda: undelivered(sandbox) == 0)
@@ -185,7 +185,7 @@ def whole(folder: Path) -> dict[str, bytes]:
 
 
 def refused_to_serve(app: Installation) -> str:
-    """Try to serve. What is said instead."""
+    """Try to serve, and return the error output."""
     before = whole(app.folder)
     ended = run("serve", f"--port={app.port}", folder=app.folder)
     assert (ended.returncode, ended.stdout) == (1, "")
@@ -221,7 +221,7 @@ def test_f43_a_damaged_database_is_refused_and_left_alone(
     assert "Restore it from a backup" in refused_to_serve(app)
 
 
-def test_f43_none_is_made_beside_what_a_lost_one_left(sandbox: Sandbox, sqlite_url: str, tmp_path: Path) -> None:
+def test_f43_none_is_made_next_to_what_a_lost_one_left(sandbox: Sandbox, sqlite_url: str, tmp_path: Path) -> None:
     """SQLite would write the last writes of the lost one into the new one."""
     app = installed(sandbox, sqlite_url, tmp_path)
     with closing(sqlite3.connect(tmp_path / "tollkeeper.db")) as conn:
@@ -379,8 +379,8 @@ def test_f46_a_gate_that_cannot_reach_the_database_denies(site: Site, threads: T
         asking = [threads.submit(dashboard, member) for _ in range(12)]
         asking += [threads.submit(dashboard, member, f"{door}?feature=dashboard") for door in DOORS]
         ready = threads.submit(stranger.get, "/readyz")
-        told = client().get(f"{site.url}/dashboard", headers=as_a_program)
-        assert (told.status_code, told.headers["Content-Type"]) == (503, "application/problem+json")
+        reported = client().get(f"{site.url}/dashboard", headers=as_a_program)
+        assert (reported.status_code, reported.headers["Content-Type"]) == (503, "application/problem+json")
         for answer in asking:
             assert_denied(answer.result())
         assert ready.result().status_code == 503

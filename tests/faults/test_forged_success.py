@@ -1,4 +1,4 @@
-"""The success and cancel addresses, opened with checkout sessions that were not paid, or not by whoever opens them."""
+"""The success and cancel addresses, opened with checkout sessions that were not paid, or belong to somebody else."""
 
 import secrets
 from collections.abc import Callable
@@ -88,7 +88,7 @@ def test_a02_a_checkout_session_that_another_person_has_not_paid(shop: Site, for
 
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("make", [unpaid_of_ones_own, paid_by_another_person, random])
-def test_a02_whoever_is_not_signed_in_is_sent_to_sign_in(
+def test_a02_anybody_who_is_not_signed_in_is_sent_to_sign_in(
     shop: Site, forger: Browser, page: str, make: Callable[[Site, Browser], str]
 ) -> None:
     checkout_id = make(shop, forger)

@@ -1,4 +1,4 @@
-"""G47 to G50 on the running app: whose sign-in it is, who a person is, what ends a login session, where it leads."""
+"""G47 to G50 on the running app: whose sign-in it is, who a person is, what ends a login session, the redirect."""
 
 from collections.abc import Iterator
 from pathlib import Path

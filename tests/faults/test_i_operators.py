@@ -1,4 +1,4 @@
-"""I56 to I58: other sites' forms, secrets in logs, and settings that must not be served."""
+"""I56 to I58: other sites' forms, secrets in logs, and settings with which the app must not start."""
 
 import re
 import secrets
@@ -292,7 +292,7 @@ def test_i57_a_canary_is_seen(app: Installation) -> None:
     assert canaries.found_in(f"so it says {app.settings['STRIPE_API_KEY']}") == ["STRIPE_API_KEY"]
 
 
-def test_i57_a_fault_in_the_settings_is_told_without_the_value(tmp_path: Path) -> None:
+def test_i57_a_fault_in_the_settings_is_reported_without_the_value(tmp_path: Path) -> None:
     canary = "canary" * 3
     names = ("SECRET_KEY", "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET", "DATABASE_URL", "PUBLIC_URL", "OIDC_ISSUER")
     (tmp_path / ".env").write_text("".join(f"{name}={canary}://{canary}\n" for name in names))

@@ -1,4 +1,4 @@
-"""J: subscriptions over time, on the real sandbox: renewed, failed and mended, changed, paused, given back, ended."""
+"""J: subscriptions over time, on the real sandbox: renewed, failed and fixed, changed, paused, refunded, ended."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +10,7 @@ from tests.faults.subscribing import DAY, GRACE, HOUR, RENEWED, WEEK, Shop, open
 from tollkeeper.billing.checkout import Completed
 from tollkeeper.billing.entitlements import LATE
 from tollkeeper.billing.sweep import sweep
-from tollkeeper.errors import AlreadyHeld, NeedsMending, Refused
+from tollkeeper.errors import AlreadyHeld, Refused, SubscriptionNeedsAction
 from tollkeeper.model.access import Verdict
 from tollkeeper.model.orders import OrderState
 from tollkeeper.operating import operators
@@ -45,7 +45,7 @@ async def test_j01_a_renewal_moves_the_end_and_nobody_is_locked_out_before_it_is
     assert await shop.changes(person) == changes
 
 
-async def test_j02_a_renewal_that_fails_leads_through_the_grace_to_suspension_until_it_is_mended(shop: Shop) -> None:
+async def test_j02_a_renewal_that_fails_leads_through_the_grace_to_suspension_until_it_is_fixed(shop: Shop) -> None:
     person, subscription = await shop.subscriber()
     shop.world.let_renewals(subscription, succeed=False)
     shop.world.pass_time(RENEWED)
@@ -60,7 +60,7 @@ async def test_j02_a_renewal_that_fails_leads_through_the_grace_to_suspension_un
     await shop.hear()
     assert (await shop.found(person)).until == failed.until
     assert await shop.held(person) == []
-    with pytest.raises(NeedsMending) as refused:
+    with pytest.raises(SubscriptionNeedsAction) as refused:
         await shop.page(person)
     assert refused.value.product == "pro"
     shop.world.let_renewals(subscription, succeed=True)
@@ -69,7 +69,7 @@ async def test_j02_a_renewal_that_fails_leads_through_the_grace_to_suspension_un
     assert await shop.changes(person) == ["granted", "extended", "restored"]
 
 
-async def test_j02_whoever_comes_back_to_buy_after_mending_is_let_in_although_no_event_told(shop: Shop) -> None:
+async def test_j02_anybody_who_comes_back_to_buy_after_fixing_is_let_in_although_no_event_reported(shop: Shop) -> None:
     person, subscription = await shop.subscriber()
     shop.world.let_renewals(subscription, succeed=False)
     shop.world.pass_time(RENEWED + GRACE)
@@ -168,7 +168,7 @@ async def test_j07_what_goes_back_of_this_period_ends_access_until_the_next_is_p
     shop.world.refund(grant.reference, 900)
     await shop.hear()
     assert (await shop.held(person), (await shop.found(person)).verdict) == ([], Verdict.REVOKED)
-    with pytest.raises(NeedsMending):
+    with pytest.raises(SubscriptionNeedsAction):
         await shop.page(person)
     shop.world.pass_time(RENEWED)
     await shop.hear()
@@ -205,10 +205,10 @@ async def test_j07_disputes_of_periods_that_are_over_are_settled_at_once_and_end
     disputes = v1.disputes.list().data
     assert len(disputes) == 3
     await shop.hear()  # for the first time in six weeks
-    told = {
+    reported = {
         one.object_id: one.outcome for one in await shop.services.database.read(events.newest, shop.services.mode, 100)
     }
-    assert {told[dispute.id] for dispute in disputes} == {"0 changed"}
+    assert {reported[dispute.id] for dispute in disputes} == {"0 changed"}
     assert b'tollkeeper_reconciles_total{outcome="superseded"} 0.0' in shop.services.metrics.text()
     assert (await shop.held(person), await shop.changes(person)) == (held, after)
     assert (await shop.found(person)).verdict is (Verdict.REVOKED if counts else Verdict.GRANTED)
@@ -336,7 +336,7 @@ async def test_j10_one_of_a_stranger_is_shown_too(shop: Shop) -> None:
     assert (odd.amount, odd.person_id) == (900, None)
 
 
-async def test_j11_what_no_event_told_the_sweep_finds(shop: Shop) -> None:
+async def test_j11_what_no_event_reported_the_sweep_finds(shop: Shop) -> None:
     person, subscription = await shop.subscriber()
     realm = await shop.services.realm()
     shop.world.pass_time(RENEWED)
@@ -351,7 +351,7 @@ async def test_j11_what_no_event_told_the_sweep_finds(shop: Shop) -> None:
     assert await shop.changes(person) == before == ["granted", "extended", "ended"]
 
 
-async def test_j12_a_subscription_beside_what_is_held_for_good_is_bought_twice(shop: Shop) -> None:
+async def test_j12_a_subscription_next_to_what_is_held_for_good_is_bought_twice(shop: Shop) -> None:
     person = await shop.newcomer()
     shop.world.pay(await shop.page(person, price_id=shop.once))
     other = await shop.newcomer()
@@ -375,7 +375,7 @@ async def test_j13_what_an_operator_took_back_no_renewal_gives_again(shop: Shop)
     shop.world.pass_time(RENEWED)
     await shop.hear()
     assert (await shop.held(person), await shop.changes(person)) == ([], ["granted", "revoked"])
-    with pytest.raises(NeedsMending):
+    with pytest.raises(SubscriptionNeedsAction):
         await shop.page(person)
 
 

@@ -1,4 +1,4 @@
-"""K75 and K76: other people's sales on the account, and what was bought elsewhere but is for somebody here."""
+"""K75 and K76: unrelated sales on the account, and purchases made elsewhere for somebody here."""
 
 import asyncio
 import re
@@ -70,8 +70,8 @@ async def sentence(shop: Shop, person: Person, feature: str = "reports") -> str:
     return next(one.sentence for one in answers(explained, shop.services.catalog) if one.feature == feature)
 
 
-async def told(shop: Shop, source: str) -> Noted:
-    """What was last found of something, whoever bought it."""
+async def finding_of(shop: Shop, source: str) -> Noted:
+    """The latest finding on something, no matter who bought it."""
     found = await shop.services.database.read(findings.called, await shop.services.realm(), source)
     assert found is not None
     return found
@@ -141,7 +141,9 @@ def _unchecked(conn: Any, now: int) -> bool:
 # 75: neighbours
 
 
-async def test_k75_a_refund_in_the_second_of_its_payment_is_seen_in_whatever_order_they_are_told(shop: Shop) -> None:
+async def test_k75_a_refund_in_the_second_of_its_payment_is_seen_in_any_order(
+    shop: Shop,
+) -> None:
     realm, (session, payment) = await shop.services.realm(), by_link(shop, shop.once)
     paid = await shop.services.provider.bought(session)
     assert paid is not None
@@ -164,7 +166,7 @@ async def test_k75_what_a_customer_of_ours_buys_of_others_is_none_of_our_busines
         other = by_hand(shop, elsewhere, (await customer_of(shop, person)).external_id)
         await shop.hear()
     assert not [line for line in logs if line["log_level"] == "warning"]
-    found = await told(shop, other)
+    found = await finding_of(shop, other)
     assert (found.verdict, found.reason.code, found.reason["prices"]) == (
         Verdict.UNRELATED,
         Code.OTHER_SALE,
@@ -200,7 +202,7 @@ async def test_k75_what_bears_our_mark_is_ours_to_look_at_whatever_it_costs(shop
     v1(shop).subscriptions.update(made, {"metadata": metadata})
     await shop.hear()
     expected = Verdict.UNRELATED if mark == "neither" else Verdict.UNCLAIMED
-    assert (await told(shop, made)).verdict is expected
+    assert (await finding_of(shop, made)).verdict is expected
     assert ([made] if mark != "neither" else []) == list(await cases(shop))
     assert await shop.held(person) == []
 
@@ -209,7 +211,7 @@ async def test_k75_by_tomorrows_catalog_it_is_looked_at_again(shop: Shop) -> Non
     legacy = shop.world.price(5_000, name="The old plan")
     session, payment = by_link(shop, legacy)
     await shop.hear()
-    assert (await told(shop, session)).email is None
+    assert (await finding_of(shop, session)).email is None
     assert (await cases(shop), await other_sales(shop)) == ({}, 1)
     old = shop.services.catalog
     pro = shop.product()
@@ -547,7 +549,7 @@ async def dismiss_for_export(shop: Shop, person: Person) -> None:
     await dismiss(shop, extra, "Known")
 
 
-async def test_k76_what_a_neighbour_was_told_late_does_not_undo_an_adoption(shop: Shop) -> None:
+async def test_k76_late_news_about_a_neighbour_does_not_undo_an_adoption(shop: Shop) -> None:
     person = await shop.newcomer()
     session, _ = by_link(shop, shop.once)
     await shop.hear()
@@ -557,4 +559,4 @@ async def test_k76_what_a_neighbour_was_told_late_does_not_undo_an_adoption(shop
     realm: Realm = await shop.services.realm()
     late = unclaimed(stale, False, shop.services.catalog)
     await shop.services.database.write(findings.note_of_stranger, realm, late, shop.services.clock() + 5)
-    assert (await told(shop, session)).verdict is Verdict.GRANTED
+    assert (await finding_of(shop, session)).verdict is Verdict.GRANTED

@@ -101,10 +101,10 @@ def test_k76_the_commands(open_site: OpenSite, sandbox: Sandbox, tmp_path: Path)
 
         refused = run("adopt", person, made, "--note", "By telephone")
         assert (refused.returncode, "--product PRODUCT" in refused.stderr) == (1, True)
-        told = run("adopt", person, made, "--product", "dashboard", "--note", "By telephone")
-        assert told.returncode == 0, told.stderr
-        assert f"{made} is assigned to Nova Example ({person}), and follows the provider" in told.stdout
-        assert "dashboard: granted. Paid until " in told.stdout
+        reported = run("adopt", person, made, "--product", "dashboard", "--note", "By telephone")
+        assert reported.returncode == 0, reported.stderr
+        assert f"{made} is assigned to Nova Example ({person}), and follows the provider" in reported.stdout
+        assert "dashboard: granted. Paid until " in reported.stdout
         assert someone.enters()
         assert json.loads(run("payments", "--json").stdout)["payments"] == []
         assert "was not ordered here: an operator assigned it to Nova Example" in run("why", person).stdout

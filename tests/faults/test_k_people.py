@@ -100,7 +100,7 @@ def test_k81_a_stranger_whose_name_is_an_address_is_found_by_no_command(site: Si
     assert site.rows(grants_table) == site.rows(audit) == []
 
 
-def test_k81_what_was_meant_for_an_address_goes_to_whoever_has_it(site: Site, tmp_path: Path) -> None:
+def test_k81_what_was_meant_for_an_address_goes_to_the_person_who_has_it(site: Site, tmp_path: Path) -> None:
     stranger = signed_in(site, "vip@example.com", "mallory@example.com")
     vip = signed_in(site, "Vera Vip", "vip@example.com")
     ended = ask(site, tmp_path, "grant", "VIP@example.com", "dashboard", "--note=A gift")
@@ -173,7 +173,7 @@ def buy(browser: Browser, page: httpx2.Response | None = None) -> httpx2.Respons
     return browser.submit(page or browser.get("/"), "Purchase")
 
 
-def test_k77_an_account_with_the_same_address_is_told_before_the_same_is_bought_again(site: Site) -> None:
+def test_k77_an_account_with_the_same_address_is_reported_before_the_same_is_bought_again(site: Site) -> None:
     other = owning_twin(site)
     browser = signed_in(site, "Alice Example", "ALICE@example.com")
     for path in ("/", "/pricing", "/pricing?feature=dashboard"):
@@ -227,7 +227,7 @@ def test_k77_an_issuer_that_is_no_longer_to_be_chosen_is_named_without_a_way_the
     assert "instead" not in asked.text
 
 
-def test_k77_a_subscription_that_waits_to_be_mended_counts(site: Site) -> None:
+def test_k77_a_subscription_that_waits_to_be_fixed_counts(site: Site) -> None:
     one = twin(site, "alice@example.com")
     keep_subscription(site, one, Verdict.SUSPENDED)
     browser = signed_in(site, "Alice Example", "alice@example.com")
@@ -258,7 +258,7 @@ def keep_subscription(site: Site, person: Person, verdict: Verdict) -> None:
     site.look(lambda conn: conn.execute(findings.insert().values(columns_of(realm) | values)))
 
 
-UNTOLD: dict[str, tuple[str | None, str, dict[str, Any]]] = {
+NOT_WARNED: dict[str, tuple[str | None, str, dict[str, Any]]] = {
     "the visitor's address is not verified": ("alice@example.com", "", {}),
     "the other's address is not verified": (None, "yes", {}),
     "it is another address": ("alice@example.org", "yes", {}),
@@ -269,9 +269,9 @@ UNTOLD: dict[str, tuple[str | None, str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("case", UNTOLD)
+@pytest.mark.parametrize("case", NOT_WARNED)
 def test_k77_nothing_is_said(site: Site, case: str) -> None:
-    email, verified, grant = UNTOLD[case]
+    email, verified, grant = NOT_WARNED[case]
     owning_twin(site, email, **grant)
     browser = signed_in(site, "Alice Example", "alice@example.com", verified)
     for path in ("/", "/pricing"):
@@ -340,7 +340,7 @@ def ada(club: Site, issuer: LyingIssuer, email: str | None = "ada@example.com", 
 def paid_ada(club: Site, issuer: LyingIssuer) -> Browser:
     browser = ada(club, issuer)
     browser.follow(browser.pay())
-    assert (address_at_provider(club), told(club)) == ("ada@example.com", "ada@example.com")
+    assert (address_at_provider(club), address_sent(club)) == ("ada@example.com", "ada@example.com")
     eventually(lambda: "checkout.session.completed" in {row.type for row in club.rows(events)})
     eventually(lambda: all(row.handled_at for row in club.rows(events)))  # or it would be the sweep's turn later
     return browser
@@ -351,13 +351,13 @@ def address_at_provider(club: Site) -> str | None:
     return club.sandbox.stripe.v1.customers.retrieve(row.external_id).email
 
 
-def told(club: Site) -> str | None:
+def address_sent(club: Site) -> str | None:
     (row,) = club.rows(customers_table)
     email: str | None = row.told_email
     return email
 
 
-def changes_told(club: Site) -> int:
+def address_changes(club: Site) -> int:
     """How often the customer was changed at the provider."""
     return len(club.sandbox.stripe.v1.events.list({"type": "customer.updated", "limit": 100}).data)
 
@@ -372,20 +372,20 @@ def test_k78_the_address_follows_with_the_sweep(club: Site, issuer: LyingIssuer)
     ada(club, issuer, "ada@new.example")
     assert address_at_provider(club) == "ada@example.com"
     club.clock.ahead += DAY + MINUTE
-    eventually(lambda: told(club) == "ada@new.example")
+    eventually(lambda: address_sent(club) == "ada@new.example")
     assert address_at_provider(club) == "ada@new.example"
-    done = changes_told(club)
+    done = address_changes(club)
     (row,) = club.rows(customers_table)
     club.clock.ahead += DAY + MINUTE
     eventually(lambda: club.rows(customers_table)[0].checked_at > row.checked_at + DAY // 2)
-    assert changes_told(club) == done
+    assert address_changes(club) == done
 
 
-def test_k78_the_address_is_told_before_the_next_purchase(club: Site, issuer: LyingIssuer) -> None:
+def test_k78_the_address_is_sent_before_the_next_purchase(club: Site, issuer: LyingIssuer) -> None:
     ada(club, issuer).checkout()
     browser = ada(club, issuer, "ada@new.example")
     assert browser.press_purchase().status_code == 303
-    assert (address_at_provider(club), told(club)) == ("ada@new.example", "ada@new.example")
+    assert (address_at_provider(club), address_sent(club)) == ("ada@new.example", "ada@new.example")
 
 
 def test_k78_an_operator_has_it_told_at_once(club: Site, issuer: LyingIssuer, tmp_path: Path) -> None:
@@ -395,7 +395,7 @@ def test_k78_an_operator_has_it_told_at_once(club: Site, issuer: LyingIssuer, tm
     assert address_at_provider(club) == "ada@new.example"
 
 
-def test_k78_trouble_is_in_nobodys_way_and_it_is_told_in_the_end(
+def test_k78_trouble_is_in_nobodys_way_and_it_is_sent_in_the_end(
     club: Site, issuer: LyingIssuer, tmp_path: Path
 ) -> None:
     paid_ada(club, issuer)
@@ -411,30 +411,30 @@ def test_k78_trouble_is_in_nobodys_way_and_it_is_told_in_the_end(
     assert row.checked_at >= club.clock() - 60  # the sweep went on
     httpx2.delete(f"{club.sandbox.url}/control/faults").raise_for_status()
     club.clock.ahead += DAY + MINUTE
-    eventually(lambda: told(club) == "ada@new.example")
+    eventually(lambda: address_sent(club) == "ada@new.example")
     assert address_at_provider(club) == "ada@new.example"
 
 
-def test_k78_a_purchase_goes_on_while_the_address_cannot_be_told(club: Site, issuer: LyingIssuer) -> None:
+def test_k78_a_purchase_goes_on_while_the_address_cannot_be_sent(club: Site, issuer: LyingIssuer) -> None:
     ada(club, issuer).checkout()
     browser = ada(club, issuer, "ada@new.example")
     fault(club, "/v1/customers/*")
     assert browser.press_purchase().headers["Location"].startswith(club.sandbox.url)
-    assert told(club) == "ada@example.com"
+    assert address_sent(club) == "ada@example.com"
 
 
 @pytest.mark.parametrize("email", ["ada@intranet", None])
-def test_k78_an_address_that_is_refused_or_gone_is_told_once(
+def test_k78_an_address_that_is_refused_or_gone_is_sent_once(
     club: Site, issuer: LyingIssuer, email: str | None, tmp_path: Path
 ) -> None:
     paid_ada(club, issuer)
-    before = changes_told(club)
+    before = address_changes(club)
     ada(club, issuer, email)
     for _ in range(3):
         (person,) = club.rows(people_table)
         assert ask(club, tmp_path, "reconcile", person.id).returncode == 0
-        assert (address_at_provider(club), told(club)) == (None, email)
-    assert changes_told(club) == before + 1
+        assert (address_at_provider(club), address_sent(club)) == (None, email)
+    assert address_changes(club) == before + 1
 
 
 def test_k78_nobody_is_told_of_a_customer_who_is_gone(club: Site, issuer: LyingIssuer, tmp_path: Path) -> None:
@@ -444,7 +444,7 @@ def test_k78_nobody_is_told_of_a_customer_who_is_gone(club: Site, issuer: LyingI
     browser = ada(club, issuer, "ada@new.example")
     with capture_logs() as lines:
         ask(club, tmp_path, "reconcile", "ada@new.example")
-    assert told(club) == "ada@new.example"
+    assert address_sent(club) == "ada@new.example"
     assert not [line for line in lines if line["event"] == "address not told"]
     assert browser.enters()
 
@@ -454,11 +454,11 @@ def test_k78_what_the_provider_was_told_is_forgotten_with_the_account(club: Site
     exported = browser.get("/account/export").json()
     assert exported["customers"][0]["told_email"] == "ada@example.com"
     browser.submit(browser.get("/account/delete"), "Delete account", confirmed="yes")
-    assert told(club) is None
+    assert address_sent(club) is None
 
 
 class Overtaken(StripeProvider):
-    """Stripe, which hears of an address only once somebody else has told of a newer one."""
+    """Stripe, where an address arrives only after somebody else has sent a newer one."""
 
     overtake: Any = None
 
@@ -483,7 +483,7 @@ async def test_k78_of_two_who_tell_at_once_the_newer_address_stays(sandbox: Sand
         person = await becomes("old@example.com")
         external_id = await provider.create_customer(person)
         customer = await database.write(
-            customers.add, person.id, await services.realm(), external_id, 1, told="old@example.com"
+            customers.add, person.id, await services.realm(), external_id, 1, known_email="old@example.com"
         )
 
         async def another_process() -> None:

@@ -1,4 +1,4 @@
-"""K73 and K74: products that contain each other, and what is bought for good beside a running subscription."""
+"""K73 and K74: products that contain each other, and purchases for good during a subscription."""
 
 import json
 import re
@@ -75,7 +75,7 @@ def portal(shop: Shop, **change: Any) -> None:
     v1.billing_portal.configurations.update(ours.id, {"features": {"subscription_update": update}})
 
 
-def told_to_pay(shop: Shop, someone: Browser, page: httpx2.Response) -> httpx2.Response:
+def confirm_and_pay(shop: Shop, someone: Browser, page: httpx2.Response) -> httpx2.Response:
     """Confirm what a page tells, and pay. Answers the last page."""
     return someone.follow(someone.pay(someone.follow(someone.submit(page, "Continue to payment"))))
 
@@ -87,22 +87,22 @@ def post(shop: Shop, someone: Browser, path: str, **fields: str) -> httpx2.Respo
 
 def listed(shop: Shop, folder: Path) -> list[dict[str, Any]]:
     """What ``tollkeeper payments`` says."""
-    told = run_here("payments", "--json", folder=folder, environment=shop.site.settings)
-    assert told.returncode == 0, told.stderr
-    found: list[dict[str, Any]] = json.loads(told.stdout)["payments"]
+    reported = run_here("payments", "--json", folder=folder, environment=shop.site.settings)
+    assert reported.returncode == 0, reported.stderr
+    found: list[dict[str, Any]] = json.loads(reported.stdout)["payments"]
     return found
 
 
 def why(shop: Shop, someone: Browser, folder: Path) -> str:
-    told = run_here("why", shop.emails[someone], folder=folder, environment=shop.site.settings)
-    assert told.returncode == 0, told.stderr
-    return told.stdout
+    reported = run_here("why", shop.emails[someone], folder=folder, environment=shop.site.settings)
+    assert reported.returncode == 0, reported.stderr
+    return reported.stdout
 
 
 # 73
 
 
-def test_k73_whoever_wants_more_is_led_to_change_the_plan_and_told_what_that_costs(shop: Shop) -> None:
+def test_k73_anybody_who_wants_more_is_led_to_change_the_plan_and_told_what_that_costs(shop: Shop) -> None:
     someone, basic = subscribed(shop, "basic")
     assert "You subscribe to Basic: this changes your plan" in someone.get("/pricing").text
     shop.pass_time(10 * DAY)
@@ -128,7 +128,7 @@ def test_k73_whoever_wants_more_is_led_to_change_the_plan_and_told_what_that_cos
     assert open_pages(shop) == 0
 
 
-def test_k73_another_period_is_billed_at_once_and_told_so(shop: Shop) -> None:
+def test_k73_another_period_is_billed_at_once_and_reported_so(shop: Shop) -> None:
     someone, _ = subscribed(shop, "basic")
     page = someone.follow(shop.order(someone, "year"))
     assert "€85.0" in page.text  # less what is left of the month, nearly all
@@ -137,7 +137,7 @@ def test_k73_another_period_is_billed_at_once_and_told_so(shop: Shop) -> None:
     assert len(running(shop)) == 1
 
 
-def test_k73_whoever_has_more_is_told_so_and_may_change_down(shop: Shop) -> None:
+def test_k73_anybody_who_has_more_is_told_so_and_may_change_down(shop: Shop) -> None:
     someone, pro = subscribed(shop, "pro")
     page = someone.follow(shop.order(someone, "basic"))
     assert "You have this already" in page.text
@@ -161,7 +161,7 @@ def test_k73_a_trial_goes_on_with_the_other_plan(reaching: Any) -> None:
         assert charges(shop) == [500]
 
 
-def test_k73_a_portal_that_ends_trials_is_told_as_it_is(reaching: Any) -> None:
+def test_k73_a_portal_that_ends_trials_is_reported_as_it_is(reaching: Any) -> None:
     """As one that was set up by an earlier version."""
     with reaching(terms="trial_days = 14") as shop:
         someone, _ = subscribed(shop, "pro")
@@ -175,7 +175,7 @@ def test_k73_a_portal_that_ends_trials_is_told_as_it_is(reaching: Any) -> None:
         assert day(changed["items"].data[0].current_period_end) in page.text
 
 
-def test_k73_a_portal_that_charges_with_the_next_invoice_is_told_as_it_is(shop: Shop) -> None:
+def test_k73_a_portal_that_charges_with_the_next_invoice_is_reported_as_it_is(shop: Shop) -> None:
     someone, _ = subscribed(shop, "basic")
     portal(shop, proration_behavior="create_prorations")
     page = someone.follow(shop.order(someone, "pro"))
@@ -227,7 +227,7 @@ def test_k73_a_first_payment_that_is_on_its_way_is_waited_for(shop: Shop) -> Non
     assert not [form for form in forms(page) if "price" in form.fields]
 
 
-def test_k73_whoever_changes_gets_no_second_trial_nor_a_charge_for_both(reaching: Any) -> None:
+def test_k73_anybody_who_changes_gets_no_second_trial_nor_a_charge_for_both(reaching: Any) -> None:
     with reaching(terms="trial_days = 14") as shop:
         someone, _ = subscribed(shop, "basic")
         pricing = someone.get("/pricing").text
@@ -264,7 +264,7 @@ def test_k73_a_price_that_the_portal_does_not_offer_is_refused_plainly(shop: Sho
     assert (charges(shop), holds(shop, someone)) == ([500], ["basic"])
 
 
-def test_k73_one_whose_payment_failed_is_mended_first(shop: Shop) -> None:
+def test_k73_one_whose_payment_failed_is_fixed_first(shop: Shop) -> None:
     someone, _ = subscribed(shop, "basic")
     shop.let_card("pm_card_chargeCustomerFail")
     shop.pass_time(MONTH + 2 * HOUR)
@@ -276,33 +276,40 @@ def test_k73_one_whose_payment_failed_is_mended_first(shop: Shop) -> None:
     assert open_pages(shop) == 0
 
 
-def test_k73_one_that_ends_is_told_of_and_only_who_confirms_that_goes_on(shop: Shop) -> None:
+def test_k73_one_that_ends_is_reported_and_only_who_confirms_that_goes_on(shop: Shop) -> None:
     someone, basic = subscribed(shop, "basic")
     shop.sandbox.stripe.v1.subscriptions.update(basic.id, {"cancel_at_period_end": True})
     page = shop.order(someone, "pro")
     assert page.status_code == 409
     assert "If you subscribe now, you pay for both until then." in page.text
     assert open_pages(shop) == 0
-    told = next(form.fields["told"] for form in forms(page) if "told" in form.fields)
-    again = post(shop, someone, "/purchase/checkout-session", product="pro", price=shop.prices["pro"], told=told + "x")
+    acknowledged = next(form.fields["acknowledged"] for form in forms(page) if "acknowledged" in form.fields)
+    again = post(
+        shop,
+        someone,
+        "/purchase/checkout-session",
+        product="pro",
+        price=shop.prices["pro"],
+        acknowledged=acknowledged + "x",
+    )
     assert again.status_code == 409
-    told_to_pay(shop, someone, page)
+    confirm_and_pay(shop, someone, page)
     assert holds(shop, someone) == ["basic", "pro"]
 
 
-def test_k73_what_overlaps_is_told_of_and_goes_on_when_that_is_confirmed(shop: Shop, tmp_path: Path) -> None:
+def test_k73_what_overlaps_is_reported_and_goes_on_when_that_is_confirmed(shop: Shop, tmp_path: Path) -> None:
     someone, _ = subscribed(shop, "pro")
     page = shop.order(someone, "news")
     assert page.status_code == 409
     assert "Your subscription to Pro already gives you a part of this (dashboard)." in page.text
-    told_to_pay(shop, someone, page)
+    confirm_and_pay(shop, someone, page)
     assert holds(shop, someone) == ["news", "pro"]
     assert listed(shop, tmp_path) == []
     assert shop.order(someone, "apart").headers["Location"].startswith(shop.sandbox.url)
 
 
 def test_k73_what_is_found_at_the_provider_decides_and_not_what_was_so_before(shop: Shop) -> None:
-    """No event told that the subscription is over."""
+    """No event reported that the subscription is over."""
     someone, basic = subscribed(shop, "basic")
     shop.sandbox.forget(shop.url)
     shop.sandbox.stripe.v1.subscriptions.cancel(basic.id)
@@ -336,7 +343,7 @@ def test_k73_no_other_site_can_begin_a_change(shop: Shop) -> None:
     assert stranger.get("/purchase/change", **asked).headers["Location"].startswith("/login")
 
 
-def test_k73_whoever_came_for_a_page_gets_there_after_the_change(shop: Shop) -> None:
+def test_k73_anybody_who_came_for_a_page_gets_there_after_the_change(shop: Shop) -> None:
     someone, _ = subscribed(shop, "basic")
     pricing = someone.get("/pricing", feature="reports", return_to="/dashboard")
     form = next(one for one in forms(pricing) if one.fields.get("price") == shop.prices["pro"])
@@ -347,7 +354,7 @@ def test_k73_whoever_came_for_a_page_gets_there_after_the_change(shop: Shop) -> 
     assert evil.headers["Location"] == "/account"
 
 
-def test_k73_two_that_contain_each_other_are_listed_and_told(shop: Shop, tmp_path: Path) -> None:
+def test_k73_two_that_contain_each_other_are_listed_and_reported(shop: Shop, tmp_path: Path) -> None:
     """As in two tabs, of which each began before the other was paid."""
     someone = shop.newcomer()
     pages = [someone.follow(shop.order(someone, price)) for price in ("basic", "pro")]
@@ -362,8 +369,8 @@ def test_k73_two_that_contain_each_other_are_listed_and_told(shop: Shop, tmp_pat
     assert (case["what"], case["payment"]) == ("bought twice", basic)
     assert case["reason"].startswith("pro gives all of it, and is paid for as well (sub_")
     assert case["what_to_do"] == f"To stop charging for it: tollkeeper end {basic} --at-period-end --note WHY"
-    told = someone.get("/account").text
-    assert told.count("You pay twice: Pro gives you all of this as well.") == 1
+    reported = someone.get("/account").text
+    assert reported.count("You pay twice: Pro gives you all of this as well.") == 1
     ended = run_here(
         "end", basic, "--at-period-end", "--note", "Twice", folder=tmp_path, environment=shop.site.settings
     )
@@ -381,7 +388,7 @@ def rows_of_ending(shop: Shop, someone: Browser, source: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("price", ["once", "all"])
-def test_k74_it_is_told_before_and_the_subscription_ends_by_itself(shop: Shop, tmp_path: Path, price: str) -> None:
+def test_k74_it_is_announced_before_and_the_subscription_ends_by_itself(shop: Shop, tmp_path: Path, price: str) -> None:
     someone, basic = subscribed(shop, "basic")
     page = shop.order(someone, price)
     assert (page.status_code, open_pages(shop)) == (409, 0)
@@ -390,7 +397,7 @@ def test_k74_it_is_told_before_and_the_subscription_ends_by_itself(shop: Shop, t
         in page.text
     )
     with capture_logs() as logs:
-        told_to_pay(shop, someone, page)
+        confirm_and_pay(shop, someone, page)
     found = shop.sandbox.stripe.v1.subscriptions.retrieve(basic.id)
     assert found.cancel_at_period_end
     (row,) = rows_of_ending(shop, someone, basic.id)
@@ -409,7 +416,7 @@ def test_k74_it_is_told_before_and_the_subscription_ends_by_itself(shop: Shop, t
 
 def test_k74_why_and_the_account_say_so(shop: Shop, tmp_path: Path) -> None:
     someone, _ = subscribed(shop, "basic")
-    told_to_pay(shop, someone, shop.order(someone, "once"))
+    confirm_and_pay(shop, someone, shop.order(someone, "once"))
     account = someone.get("/account").text
     assert (
         "when it ends automatically, because you bought for good what it gives. Nothing more will be charged."
@@ -426,27 +433,27 @@ def test_k74_the_same_product_can_be_bought_for_good(shop: Shop) -> None:
     assert (
         "You subscribe to Pro. Once you have paid for it for good, the subscription ends automatically on" in page.text
     )
-    told_to_pay(shop, someone, page)
+    confirm_and_pay(shop, someone, page)
     assert shop.sandbox.stripe.v1.subscriptions.retrieve(pro.id).cancel_at_period_end
     assert holds(shop, someone) == ["pro", "pro"]
     assert "Buy for good" not in someone.get("/pricing").text
 
 
-def test_k74_one_that_gives_more_goes_on_and_that_is_told(shop: Shop, tmp_path: Path) -> None:
+def test_k74_one_that_gives_more_goes_on_and_that_is_reported(shop: Shop, tmp_path: Path) -> None:
     someone, pro = subscribed(shop, "pro")
     page = shop.order(someone, "once")
     assert "Your subscription to Pro already gives you all of this, and more." in page.text
-    told_to_pay(shop, someone, page)
+    confirm_and_pay(shop, someone, page)
     assert not shop.sandbox.stripe.v1.subscriptions.retrieve(pro.id).cancel_at_period_end
     assert listed(shop, tmp_path) == []
 
 
-def test_k74_with_the_setting_off_it_goes_on_and_is_listed_and_told(reaching: Any, tmp_path: Path) -> None:
+def test_k74_with_the_setting_off_it_goes_on_and_is_listed_and_reported(reaching: Any, tmp_path: Path) -> None:
     with reaching(once_terms="ends_subscription = false") as shop:
         someone, basic = subscribed(shop, "basic")
         page = shop.order(someone, "once")
         assert "That subscription continues anyway: end it under Manage billing" in page.text
-        told_to_pay(shop, someone, page)
+        confirm_and_pay(shop, someone, page)
         assert not shop.sandbox.stripe.v1.subscriptions.retrieve(basic.id).cancel_at_period_end
         (case,) = listed(shop, tmp_path)
         assert (case["what"], case["payment"]) == ("bought twice", basic.id)
@@ -471,8 +478,8 @@ def test_k74_it_is_tried_again_until_the_provider_answers(shop: Shop) -> None:
     assert made.status_code == 201, made.text
     someone.follow(someone.pay(hosted))
     assert holds(shop, someone) == ["basic", "flying"]  # what was paid is had all the same
-    told = {one.id for one in shop.sandbox.stripe.v1.events.list({"type": "checkout.session.completed"}).data}
-    eventually(lambda: told <= {row.event_id for row in shop.site.rows(events)})
+    reported = {one.id for one in shop.sandbox.stripe.v1.events.list({"type": "checkout.session.completed"}).data}
+    eventually(lambda: reported <= {row.event_id for row in shop.site.rows(events)})
     eventually(lambda: all(row.error or row.handled_at for row in shop.site.rows(events)))
     assert not shop.sandbox.stripe.v1.subscriptions.retrieve(basic.id).cancel_at_period_end
     httpx2.delete(f"{shop.sandbox.url}/control/faults")
@@ -483,7 +490,7 @@ def test_k74_it_is_tried_again_until_the_provider_answers(shop: Shop) -> None:
 
 def test_k74_what_the_person_decides_afterwards_is_left_alone(shop: Shop, tmp_path: Path) -> None:
     someone, basic = subscribed(shop, "basic")
-    told_to_pay(shop, someone, shop.order(someone, "once"))
+    confirm_and_pay(shop, someone, shop.order(someone, "once"))
     v1 = shop.sandbox.stripe.v1
     v1.subscriptions.update(basic.id, {"cancel_at_period_end": False})
     someone.follow(someone.get("/account/billing"))
@@ -493,16 +500,16 @@ def test_k74_what_the_person_decides_afterwards_is_left_alone(shop: Shop, tmp_pa
     assert "You pay twice: you have Flying lessons for good" in someone.get("/account").text
 
 
-def test_k74_a_refund_before_the_end_leaves_the_end_set_and_told(shop: Shop, tmp_path: Path) -> None:
+def test_k74_a_refund_before_the_end_leaves_the_end_set_and_reported(shop: Shop, tmp_path: Path) -> None:
     someone, basic = subscribed(shop, "basic")
-    told_to_pay(shop, someone, shop.order(someone, "once"))
+    confirm_and_pay(shop, someone, shop.order(someone, "once"))
     reference = next(row.reference for row in shop.site.rows_of(someone, grants) if row.until is None)
     shop.sandbox.stripe.v1.refunds.create({"payment_intent": reference})
     eventually(lambda: holds(shop, someone) == ["basic"])
     assert shop.sandbox.stripe.v1.subscriptions.retrieve(basic.id).cancel_at_period_end
-    told = why(shop, someone, tmp_path)
-    assert "because everything it gives was bought for good (cs_" in told
-    assert "Refunded in full" in told
+    reported = why(shop, someone, tmp_path)
+    assert "because everything it gives was bought for good (cs_" in reported
+    assert "Refunded in full" in reported
     assert "when it ends automatically" in someone.get("/account").text
 
 

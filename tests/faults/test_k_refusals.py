@@ -1,4 +1,4 @@
-"""K79: what the provider refuses for good is told so, off sale, and back by itself. K80: its limits are kept."""
+"""K79: what the provider refuses is shown as off sale, and comes back automatically. K80: its limits are kept."""
 
 import json
 import subprocess
@@ -30,7 +30,7 @@ from tollkeeper.providers.stripe.settings import StripeSettings
 from tollkeeper.storage.tables import customers, events, grants, off_sale, orders
 
 TOKEN = "Tj4hWm0cQ8vLr2Zx6Ny1Ks9Bd3Fg7Pa5"
-TOLD = "This cannot be bought at the moment."
+OFF_SALE_TEXT = "This cannot be bought at the moment."
 
 CATALOG = """
 [products.pro]
@@ -93,7 +93,7 @@ def measured(site: Site) -> dict[str, float]:
 
 
 def checked(site: Site, *options: str) -> str:
-    """What `tollkeeper check` says beside the running app."""
+    """The output of `tollkeeper check` while the app runs."""
     command = [sys.executable, "-m", "tollkeeper", "check", *options]
     done = subprocess.run(
         command,
@@ -123,15 +123,15 @@ def test_k79_an_archived_price_is_off_sale_for_everybody_until_it_is_back(
         for _ in range(2):
             assert_not_for_sale(press(first, "course", prices["course"]))
         assert_not_for_sale(press(second, "course", prices["course"]))
-    (told,) = [entry for entry in logs if entry["event"] == "off sale"]
-    assert (told["log_level"], told["product"], told["obstacle"]) == ("error", "course", "price_archived")
-    assert "Unarchive" in told["advice"]
+    (reported,) = [entry for entry in logs if entry["event"] == "off sale"]
+    assert (reported["log_level"], reported["product"], reported["obstacle"]) == ("error", "course", "price_archived")
+    assert "Unarchive" in reported["advice"]
     assert [row.state for row in shop.rows_of(first, orders)] == ["expired"], "asked once, then known"
     assert shop.rows_of(second, orders) == []
 
     for browser in (first, second, stranger):
         page = browser.get("/pricing").text
-        assert page.count(TOLD) == 1
+        assert page.count(OFF_SALE_TEXT) == 1
         assert prices["course"] not in page
     assert press(second, "pro", prices["month"]).is_redirect, "the others are on sale"
     assert measured(shop) == {"price": 1, "account": 0, "person": 0}
@@ -143,14 +143,14 @@ def test_k79_an_archived_price_is_off_sale_for_everybody_until_it_is_back(
 
     shop.clock.ahead += AGAIN + LOOK
     eventually(lambda: [row.tried_at > row.since for row in shop.rows(off_sale)] == [True])
-    assert TOLD in first.get("/pricing").text
+    assert OFF_SALE_TEXT in first.get("/pricing").text
     before = len(sandbox.stripe.v1.checkout.sessions.list({"limit": 100}).data)
     unarchive(sandbox, prices["course"])
     with capture_logs() as logs:
         shop.clock.ahead += AGAIN + LOOK
         eventually(lambda: shop.rows(off_sale) == [])
         eventually(lambda: [entry["event"] for entry in logs].count("on sale again") == 1)
-    assert TOLD not in stranger.get("/pricing").text
+    assert OFF_SALE_TEXT not in stranger.get("/pricing").text
     sessions = sandbox.stripe.v1.checkout.sessions.list({"limit": 100}).data
     assert len(sessions) == before + 1
     assert (sessions[0].status, sessions[0].customer) == ("expired", None), "nobody can pay on what was tried with"
@@ -163,7 +163,7 @@ def test_k79_one_of_several_prices_is_off_sale_alone(shop: Site, sandbox: Sandbo
     buyer = newcomer(shop)
     assert_not_for_sale(press(buyer, "pro", prices["year"]))
     page = buyer.get("/pricing").text
-    assert page.count(TOLD) == 1
+    assert page.count(OFF_SALE_TEXT) == 1
     assert prices["year"] not in page
     assert prices["month"] in page
     assert "Payment done" in buyer.follow(buyer.pay(buyer.follow(press(buyer, "course", prices["course"])))).text
@@ -186,7 +186,7 @@ def test_k79_a_program_is_told_in_problem_details(shop: Site, sandbox: Sandbox, 
     assert "try again" not in problem["detail"]
 
 
-def test_k79_a_price_of_another_account_is_off_sale_and_the_settings_mend_it(
+def test_k79_a_price_of_another_account_is_off_sale_and_the_settings_fix_it(
     open_site: OpenSite, prices: dict[str, str]
 ) -> None:
     with open_site(CATALOG.format(**prices | {"course": "price_elsewhere"}), PRODUCT_PRICE_ID="") as site:
@@ -208,9 +208,9 @@ def test_k79_it_holds_over_a_restart_and_is_tried_at_once_by_new_settings(
     with serving(prices["course"]) as site:
         assert_not_for_sale(press(newcomer(site), "course", prices["course"]))
     with serving(prices["course"]) as site:
-        assert TOLD in Browser(site.url).get("/pricing").text
+        assert OFF_SALE_TEXT in Browser(site.url).get("/pricing").text
     with serving(sandbox.price(4900, name="Course")) as site:
-        assert TOLD not in Browser(site.url).get("/pricing").text
+        assert OFF_SALE_TEXT not in Browser(site.url).get("/pricing").text
         eventually(lambda: site.rows(off_sale) == [])
 
 
@@ -253,7 +253,7 @@ def test_k79_an_account_that_is_not_set_up_sells_nothing_until_it_is(
     ):
         buyer = newcomer(site)
         assert_not_for_sale(press(buyer, "course", prices["course"]))
-        assert buyer.get("/pricing").text.count(TOLD) == 2
+        assert buyer.get("/pricing").text.count(OFF_SALE_TEXT) == 2
         assert_not_for_sale(press(buyer, "pro", prices["month"]))
         assert [row.obstacle for row in site.rows(off_sale)] == [obstacle]
         assert measured(site) == {"price": 0, "account": 1, "person": 0}
@@ -261,7 +261,7 @@ def test_k79_an_account_that_is_not_set_up_sells_nothing_until_it_is(
         assert checked(site).count("Everything, off sale since") == 1
         set_(**right)
         site.clock.ahead += AGAIN + LOOK
-        eventually(lambda: TOLD not in buyer.get("/pricing").text)
+        eventually(lambda: OFF_SALE_TEXT not in buyer.get("/pricing").text)
         assert press(buyer, "pro", prices["month"]).is_redirect
 
 
@@ -335,13 +335,13 @@ def test_k79_trouble_with_the_account_takes_everything_off_sale(
             assert_not_for_sale(answer)
             assert_not_for_sale(press(newcomer(site), "pro", prices["month"]))
         assert [entry["obstacle"] for entry in logs if entry["event"] == "off sale"] == [obstacle]
-        assert buyer.get("/pricing").text.count(TOLD) == 2
-        told = checked(site)
-        assert advice in told
-        assert "S3cr3t" not in told + answer.text + str(logs)
+        assert buyer.get("/pricing").text.count(OFF_SALE_TEXT) == 2
+        reported = checked(site)
+        assert advice in reported
+        assert "S3cr3t" not in reported + answer.text + str(logs)
         line.answers = None
         site.clock.ahead += AGAIN + LOOK
-        eventually(lambda: TOLD not in buyer.get("/pricing").text)
+        eventually(lambda: OFF_SALE_TEXT not in buyer.get("/pricing").text)
         assert press(buyer, "pro", prices["month"]).is_redirect
 
 
@@ -349,7 +349,7 @@ SECOND = "You already pay in USD here, and this is sold in EUR."
 
 
 def subscribe_in_dollars(site: Site, sandbox: Sandbox, buyer: Browser) -> str:
-    """By hand, beside what is sold here. Answers the subscription's id."""
+    """Create a subscription by hand, independent of what is sold here. Returns its id."""
     (customer,) = site.rows_of(buyer, customers)
     price = sandbox.price(500, "usd", name="Support", interval="month")
     method = sandbox.stripe.v1.payment_methods.attach("pm_card_visa", {"customer": customer.external_id})
@@ -370,8 +370,8 @@ def test_k79_a_second_currency_is_told_to_the_one_whom_it_concerns(
         assert_not_for_sale(answer, "Not in a second currency")
         assert SECOND in answer.text
         assert_not_for_sale(press(buyer, "pro", prices["month"]), "Not in a second currency")
-    (told,) = [entry for entry in logs if entry["event"] == "off sale"]
-    assert (told["log_level"], told["currency"], told["sold_in"]) == ("warning", "usd", "eur")
+    (reported,) = [entry for entry in logs if entry["event"] == "off sale"]
+    assert (reported["log_level"], reported["currency"], reported["sold_in"]) == ("warning", "usd", "eur")
     assert measured(shop) == {"price": 0, "account": 0, "person": 1}
 
     assert buyer.get("/pricing").text.count(SECOND) == 1
@@ -471,14 +471,14 @@ async def test_k80_more_event_types_than_stripe_lists_at_a_time_are_asked_for_in
 
     line = Line()
     provider = StripeProvider(StripeSettings(api_key=API_KEY, api_base=sandbox.url), http=line)
-    told = [event async for page in provider.events(began - 1) for event in page]
+    reported = [event async for page in provider.events(began - 1) for event in page]
     await provider.close()
     asked = [types_of(url) for _, url in line.asked if urlsplit(url).path == "/v1/events"]
     assert all(0 < len(types) <= 20 for types in asked)
     assert {type_ for types in asked for type_ in types} == EVENTS_THAT_MATTER
-    assert len({event.id for event in told}) == len(told), "each once"
+    assert len({event.id for event in reported}) == len(reported), "each once"
     for type_ in ("refund.created", "charge.refunded"):
-        assert len([event for event in told if event.type == type_ and event.created_at >= began]) == MANY
+        assert len([event for event in reported if event.type == type_ and event.created_at >= began]) == MANY
 
 
 def types_of(url: str) -> list[str]:

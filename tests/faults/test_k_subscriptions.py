@@ -1,4 +1,4 @@
-"""K: a subscription's money at the edges: conversions, drafts, what is written off, late money, earlier periods."""
+"""K: edge cases of a subscription's money: ended trials, drafts, written-off invoices, late money, earlier periods."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -35,9 +35,9 @@ def invoices(shop: Shop, subscription: str) -> list[Any]:
     return list(v1(shop).invoices.list({"subscription": subscription}).data)
 
 
-def control(shop: Shop, name: str, **told: str) -> None:
+def control(shop: Shop, name: str, **reported: str) -> None:
     """What the account's owner sets in the dashboard."""
-    shop.world.set(name, **told)
+    shop.world.set(name, **reported)
 
 
 def use(shop: Shop, subscription: str, method: str) -> None:
@@ -179,7 +179,7 @@ async def test_k66_a_credit_for_a_plan_that_was_not_paid_pays_for_nothing(shop: 
     assert await shop.held(person) == ["pro"]
 
 
-async def test_k67_a_renewal_that_stays_a_draft_is_a_failed_one_and_is_told_at_once(shop: Shop) -> None:
+async def test_k67_a_renewal_that_stays_a_draft_is_a_failed_one_and_is_reported_at_once(shop: Shop) -> None:
     person, subscription = await shop.subscriber(price_id=shop.yearly)
     assert await cases(shop) == []
     control(shop, "drafts", seconds="never")
@@ -298,9 +298,9 @@ async def test_k71_a_refund_of_an_earlier_period_is_shown_and_changes_nothing(sh
     await shop.hear()
     assert (await shop.held(person), await shop.changes(person)) == (["pro"], ["granted", "extended"])
     explained = await operators.why(shop.services, person.id)
-    (told,) = remarks(explained, shop.services.catalog)
-    assert "€9.00" in told
-    assert "refunded in full" in told
+    (reported,) = remarks(explained, shop.services.catalog)
+    assert "€9.00" in reported
+    assert "refunded in full" in reported
     (earlier,) = (await shop.found(person)).earlier_invoices
     assert (earlier.refunded, earlier.reference) == (900, first)
 

@@ -1,4 +1,4 @@
-"""L82 to L88 at the door itself. Behind real proxies, and in a real browser: ``tests/proxies``."""
+"""L82 to L88 at the gate itself. Behind real proxies, and in a real browser: ``tests/proxies``."""
 
 import json
 import os
@@ -54,8 +54,8 @@ def with_trailers(
     target: str, head: dict[str, str], trailers: dict[str, str], method: str = "GET"
 ) -> tuple[bytes, ...]:
     """A request with a body in chunks, and its trailers, which are also announced."""
-    told = {"Host": "127.0.0.1", "Transfer-Encoding": "chunked", "Trailer": ", ".join(trailers)} | head
-    lines = "".join(f"{name}: {value}\r\n" for name, value in told.items())
+    reported = {"Host": "127.0.0.1", "Transfer-Encoding": "chunked", "Trailer": ", ".join(trailers)} | head
+    lines = "".join(f"{name}: {value}\r\n" for name, value in reported.items())
     behind = "".join(f"{name}: {value}\r\n" for name, value in trailers.items())
     return f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode(), b"1\r\nx\r\n", f"0\r\n{behind}\r\n".encode()
 
@@ -316,14 +316,14 @@ def test_l87_what_is_no_page_is_refused_without_a_redirect(shop: Site, door: str
 
 
 @on_one_engine
-def test_l88_a_proxy_that_is_not_trusted_is_told_of_once(open_site: OpenSite) -> None:
+def test_l88_a_proxy_that_is_not_trusted_is_reported_once(open_site: OpenSite) -> None:
     with capture_logs() as lines, open_site(TRUSTED_PROXIES="192.0.2.1") as site:
         for path in ("/", "/gate?feature=dashboard", "/", "/login"):
             httpx2.get(site.url + path, headers={"X-Forwarded-For": "198.51.100.1"})
-    (told,) = [line for line in lines if line["event"] == "not believed"]
-    assert told["sent_by"] == "127.0.0.1"
-    assert "TRUSTED_PROXIES" in told["advice"]
-    assert told["log_level"] == "warning"
+    (reported,) = [line for line in lines if line["event"] == "not believed"]
+    assert reported["sent_by"] == "127.0.0.1"
+    assert "TRUSTED_PROXIES" in reported["advice"]
+    assert reported["log_level"] == "warning"
 
 
 @on_one_engine
@@ -342,7 +342,7 @@ def test_l88_strangers_do_not_fill_the_log() -> None:
             scope = {"headers": [(b"x-forwarded-for", b"192.0.2.1")], "client": (f"198.51.100.{number}", 1)}
             assert trusted_headers(scope) == []
         assert trusted_headers({"headers": [(b"x-forwarded-for", b"192.0.2.1")], "client": None}) == []
-    assert [line["sent_by"] for line in lines] == [f"198.51.100.{n}" for n in range(1, TrustedHeaders.MOST_TOLD + 1)]
+    assert [line["sent_by"] for line in lines] == [f"198.51.100.{n}" for n in range(1, TrustedHeaders.MOST_LOGGED + 1)]
 
 
 @pytest.mark.parametrize(
@@ -358,8 +358,8 @@ def test_l88_check_says_when_no_proxy_is_trusted(
 ) -> None:
     settings = {"PUBLIC_URL": public_url, "TRUSTED_PROXIES": trusted, "ALLOW_TEST_MODE": "true"}
     installed(sandbox, sqlite_url, tmp_path, **settings)
-    told = run_here("check", folder=tmp_path)
-    assert (told.returncode, "TRUSTED_PROXIES" in told.stderr) == (0, warned)
+    reported = run_here("check", folder=tmp_path)
+    assert (reported.returncode, "TRUSTED_PROXIES" in reported.stderr) == (0, warned)
     machine = json.loads(run_here("check", "--json", folder=tmp_path).stdout)
     assert machine["ok"] is True
     assert [one["variable"] for one in machine["warnings"]] == ["TRUSTED_PROXIES"] * warned

@@ -1,4 +1,4 @@
-"""L89 to L91: every page comes back unharmed, an app's own handlers lose no redirect, and tabs sign in at once."""
+"""L89 to L91: visitors return to the exact page, an app's own handlers lose no redirect, and tabs sign in together."""
 
 import secrets
 import time
@@ -83,7 +83,7 @@ ALL = pytest.mark.parametrize("uri", WANTED.values(), ids=WANTED.keys())
 
 
 def ask_gate(browser: Browser, uri: str) -> httpx2.Response:
-    """What a proxy is told about a browser that wants this page."""
+    """What the gate tells a proxy about a browser that requests this page."""
     said = {"X-Forwarded-Proto": "http", "X-Forwarded-Host": HOST, "X-Forwarded-Uri": uri}
     headers = {"Accept": "text/html", "Sec-Fetch-Mode": "navigate"} | said
     return browser.client.get(f"{browser.site}/gate", params={"feature": "dashboard"}, headers=headers)

@@ -1,4 +1,4 @@
-"""The simulator itself: the same history is the same each time, its checker sees what is wrong, and it shrinks."""
+"""The simulator itself: a history always plays the same way, the checker finds errors, and histories are shortened."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -64,7 +64,7 @@ def test_buying_opens_and_refunding_closes(store: Store) -> None:
 
 
 def test_a05_a_checkout_made_elsewhere_in_an_orders_name_leaves_the_order_as_it_is(store: Store) -> None:
-    """Found by the simulator: paid back, it closed the order, and a second page was opened beside the first."""
+    """Found by the simulator: after a refund it closed the order, and a second page was opened next to the first."""
     press = Step("press", 2.0, 1, {"who": 0, "product": 0, "tabs": 1})
     lie = Step("pay_other_session", 1.0, 1, {"which": 0, "lie": "product", "refunded": False})
     assert play(of(press, lie, replace(REFUND, wait=3.0), press), store).violation is None
@@ -190,13 +190,13 @@ def worth(since: int, of: Worth) -> Entry:
     ],
 )
 def test_what_the_app_knows_only_grows(seen: list[Worth], possible: bool) -> None:
-    """A payment that was good from 10 to 20: whoever has seen it taken back must not go by older data again."""
+    """A payment that was valid from 10 to 20: after its refund has been seen, older data must not be used again."""
     entries = [worth(0, None), worth(10, GOOD), worth(20, None)]
     source = Source("cs_1", "per_1", "pro", entries)
     assert all(source.learn(held, "pro", now=50) for held in seen) is possible
 
 
-def test_what_is_told_exactly_may_be_less_only_if_anything_has_changed_since() -> None:
+def test_what_is_reported_exactly_may_be_less_only_if_anything_has_changed_since() -> None:
     source = Source("sub_1", "per_1", "pro", [worth(0, None), worth(10, GOOD)], known=10)
     assert source.learn(GOOD, "pro", 50, exactly=True)
     assert not source.learn(None, "pro", 50, exactly=True)
@@ -243,13 +243,13 @@ TRIED = START + HOUR  # a draft becomes final after an hour, and is tried then
 
 @dataclass(frozen=True)
 class Of:
-    """An invoice that stands so. ``at`` is when its time begins, in seconds from the present period's start."""
+    """An invoice in this state. ``at`` is when its period begins, in seconds from the start of the current one."""
 
     status: str
     at: int = 0
     total: int = 500
     charge: str | None = None
-    """How its payment stands."""
+    """The state of its payment."""
     tried: bool = True
     stays: bool = False
 
@@ -259,7 +259,7 @@ def before(status: str, months: int = 1, **more: Any) -> Of:
     return Of(status, -months * MONTH, **more)
 
 
-def told(subscription: SubscriptionFact, *bills: Of, trial: bool = False, months: int = 3) -> Facts:
+def facts_of(subscription: SubscriptionFact, *bills: Of, trial: bool = False, months: int = 3) -> Facts:
     """A subscription that has so many periods behind it, the first of which may have been a trial."""
     facts = Facts()
     for past in range(months, 0, -1):
@@ -354,7 +354,7 @@ CREDIT = Of("paid", 9 * DAY, total=-100)
 )
 def test_what_a_subscription_is_worth(subscription: SubscriptionFact, bills: list[Of], until: int | None) -> None:
     """The tables of docs/decisions/0023-money-of-a-subscription.md and docs/subscriptions.md."""
-    assert of_subscription(told(subscription, *bills), "sub_1", CLUB).worth == (until and ("club", until))
+    assert of_subscription(facts_of(subscription, *bills), "sub_1", CLUB).worth == (until and ("club", until))
 
 
 @pytest.mark.parametrize(
@@ -369,7 +369,11 @@ def test_what_a_subscription_is_worth(subscription: SubscriptionFact, bills: lis
 )
 def test_the_first_payment_after_a_trial_or_a_free_period_has_a_grace_of_its_own(bill: Of, until: int) -> None:
     free = before("paid", total=0)
-    for facts in (told(RUNS, bill, trial=True, months=1), told(RUNS, free, bill), told(RUNS, free, bill, trial=True)):
+    for facts in (
+        facts_of(RUNS, bill, trial=True, months=1),
+        facts_of(RUNS, free, bill),
+        facts_of(RUNS, free, bill, trial=True),
+    ):
         assert of_subscription(facts, "sub_1", CLUB).worth == ("club", until)
 
 
@@ -387,7 +391,7 @@ def test_the_first_payment_after_a_trial_or_a_free_period_has_a_grace_of_its_own
 def test_refunds_are_judged_by_period_and_disputes_by_subscription(
     refunds: list[tuple[int, str]], disputes: list[str], ends: str | None
 ) -> None:
-    facts = told(RUNS, ONCE)
+    facts = facts_of(RUNS, ONCE)
     facts.refunds = {str(number): ("ch_0", *how) for number, how in enumerate(refunds)}
     facts.disputes = {str(number): ("ch_0", status) for number, status in enumerate(disputes)}
     taken_back = Judged(None, frozenset({ends or ""}))
@@ -400,14 +404,14 @@ def test_refunds_are_judged_by_period_and_disputes_by_subscription(
 
 
 def test_what_operators_are_told_of_a_subscription() -> None:
-    stuck = told(RUNS, PAID_BEFORE, Of("draft", stays=True))
+    stuck = facts_of(RUNS, PAID_BEFORE, Of("draft", stays=True))
     assert to_see_to(stuck, "sub_1", CLUB) == {"not finalized"}
     over = replace(RUNS, status="canceled", ended=START)
-    late = told(over, ONCE)
+    late = facts_of(over, ONCE)
     assert to_see_to(late, "sub_1", CLUB) == {"paid after the end"}
     late.refunds = {"1": ("ch_0", 500, "succeeded")}
     assert not to_see_to(late, "sub_1", CLUB)
-    goes_on = told(RUNS, PAID_BEFORE, ONCE)
+    goes_on = facts_of(RUNS, PAID_BEFORE, ONCE)
     goes_on.disputes = {"1": ("ch_0", "needs_response")}
     assert not to_see_to(goes_on, "sub_1", CLUB)
     assert to_see_to(goes_on, "sub_1", replace(CLUB, earlier_dispute_counts=False)) == {"disputed"}
@@ -455,7 +459,7 @@ def test_whatever_hypothesis_thinks_of(
     assert play(History("hypothesis", sells, webhooks, calls, workers, tuple(steps)), store).violation is None
 
 
-def test_what_happened_one_after_the_other_is_told_so_though_committed_at_once() -> None:
+def test_what_happened_one_after_the_other_is_reported_so_though_committed_at_once() -> None:
     def an_event(at: int) -> tuple[str, str, EventFact]:
         return "events", f"evt_{at}", EventFact("invoice.paid", frozenset(), at)
 

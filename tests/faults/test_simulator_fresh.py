@@ -18,4 +18,4 @@ def test_no_new_history_violates_an_invariant(engine: str, request: pytest.Fixtu
     chosen = request.config.getoption("hypothesis_seed")  # which scripts/test draws anew each time, and prints
     seed = int(chosen) if chosen and chosen != "random" else random.SystemRandom().randrange(2**32)
     for figures in run(engine, seed, range(HISTORIES[engine])):
-        assert not figures.found, f"scripts/simulate --seed {seed} --engine {engine}: {figures.found[0].told()}"
+        assert not figures.found, f"scripts/simulate --seed {seed} --engine {engine}: {figures.found[0].report()}"

@@ -13,4 +13,4 @@ pytestmark = pytest.mark.no_cover
 @pytest.mark.parametrize("first", range(0, HISTORIES, AT_ONCE))
 def test_no_history_violates_an_invariant(first: int) -> None:
     for figures in run("sqlite", 1, range(first, first + AT_ONCE)):
-        assert not figures.found, figures.found[0].told()
+        assert not figures.found, figures.found[0].report()

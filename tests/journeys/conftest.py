@@ -27,6 +27,6 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser, demo: Demo) -> Iterator[Lobby]:
-    """Visitors of the demo. A test fails if their browsers had anything to complain of."""
+    """Visitors of the demo. A test fails if their browsers report any error."""
     with Lobby(browser, demo.site) as lobby:
         yield lobby

@@ -1,4 +1,4 @@
-"""Cards that do not pay, or not at once. Whoever has not paid stays out, and can always try again."""
+"""Cards that do not pay, or not at once. Buyers who have not paid get no access, and can always try again."""
 
 import pytest
 from playwright.sync_api import expect

@@ -1,4 +1,4 @@
-"""Leaving the checkout, coming back to it, and doing things twice: one intent to buy, at most one charge."""
+"""Leaving the checkout, coming back to it, and doing things twice: one order is charged at most once."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,7 +20,7 @@ def buyer(visit: Lobby) -> Visitor:
 
 
 def pay_and_lose_the_answer(route: Route) -> None:
-    """What becomes of the form when the browser is closed right after it was sent."""
+    """Send the form, and lose the response as if the browser were closed right after that."""
     route.fetch(max_redirects=0)
     route.abort()
 

@@ -1,4 +1,4 @@
-"""Every page, on a phone and on a desktop, light and dark: nothing that axe objects to, and nothing wider than it."""
+"""Every page, on a phone and on a desktop, light and dark: axe finds nothing, and nothing is too wide."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
@@ -91,7 +91,7 @@ def test_pages_with_several_of_everything(browser: Browser, sqlite_url: str, tmp
 
 
 def has_the_lessons(site: Site, email: str) -> None:
-    """Somebody who signs in with GitHub has them."""
+    """Give the lessons to somebody who signs in with GitHub."""
     twin = Identity("https://github.com", email, "Theo Twin", email)
     site.look(partial(people.person_of, new_id="per_twin", now=1_700_000_000), twin)
     site.look(partial(keep_grant, product="flying", reason=because(Code.PAID)), "per_twin", "cs_test_of_the_twin")

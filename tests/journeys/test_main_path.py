@@ -1,4 +1,4 @@
-"""Sign in, pay, get in: as a person would, by what the pages say."""
+"""Sign in, pay, get in: as a person would, by the text on the pages."""
 
 from pathlib import Path
 

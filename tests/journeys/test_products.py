@@ -1,4 +1,4 @@
-"""Somebody who wants more than they subscribe to, and then has it for good: one payment for each thing, never two."""
+"""Somebody changes to a bigger plan, and then buys it for good: they never pay twice for the same."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ def shop(sqlite_url: str, tmp_path: Path) -> Iterator[Shop]:
 
 
 def charges(shop: Shop) -> list[int]:
-    """Oldest first."""
+    """Return all of them, oldest first."""
     return [one.amount for one in reversed(shop.sandbox.stripe.v1.charges.list({"limit": 100}).data)]
 
 

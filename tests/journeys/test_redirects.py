@@ -1,4 +1,4 @@
-"""The judge of return addresses is a real browser: it says where each address leads."""
+"""Return addresses in a real browser, which shows where each address leads."""
 
 import random
 
@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser
 from tests.unit.test_redirects import ALLOWED, PUBLIC_URL, addresses, allowed, browser_goes_to, may_arrive_at
 
-# Where the browser would go from a page of ours; null where it takes the address for none.
+# Where the browser would go from one of our pages; null if it does not accept the address.
 LEADS_TO = """([addresses, base]) => addresses.map(address => {
     try {
         const url = new URL(address, base)

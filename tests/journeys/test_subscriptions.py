@@ -1,4 +1,4 @@
-"""Subscriptions as their owners live through them: trial, renewal, failure, mending, end. Time moves on both sides."""
+"""Subscriptions in a browser: trial, renewal, failure, a new card, the end. The clocks of app and sandbox are moved."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Several tabs of one browser that sign in at once, each on its way to a page of its own."""
+"""Several tabs of one browser that sign in at the same time, each on its way to another page."""
 
 import re
 import secrets
@@ -12,7 +12,7 @@ from tollkeeper.redirects import LONGEST
 
 
 def long(start: str) -> str:
-    """As long as a page's address may be, of characters that no two tabs share."""
+    """Return an address of the maximum length, different for each tab."""
     return start + secrets.token_urlsafe(LONGEST)[: LONGEST - len(start)]
 
 
@@ -35,7 +35,7 @@ def test_l91_five_tabs_sign_in_at_once_and_land_where_each_wanted_to_go(
         visitor.sees("Choose a person")
         visitor.type("Name", visitor.name)
         visitor.type("Email", visitor.email)
-    for tab in tabs.values():  # none waits for what becomes of another
+    for tab in tabs.values():  # none waits for another
         tab.evaluate(
             "() => { setTimeout(() => document.querySelector('form:has([name=email])').requestSubmit(), 300) }"
         )

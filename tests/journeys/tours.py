@@ -1,4 +1,4 @@
-"""Every page there is, each reached the way a visitor reaches it: walks that stop at each page on their way."""
+"""Every page, reached as a visitor reaches it: tours that stop at each page."""
 
 from collections.abc import Callable, Iterator
 
@@ -50,7 +50,7 @@ def way_in(visit: Lobby, demo: Demo) -> Stops:
 
 
 def wrong_turns(visit: Lobby, demo: Demo) -> Stops:
-    """What one sees when something does not go as it should."""
+    """The pages for when something goes wrong."""
     someone = visit()
     for status in ("400 ", "402 ", "403 ", "404 ", "410 ", "422 "):
         someone.forgive(status)
@@ -151,7 +151,7 @@ def several_of_everything(
     someone.forgive("503 ")
     someone.open(f"/purchase/success?session_id={checkout_id(checkout)}")
     someone.sees("Confirming your payment")
-    someone.page.route("**/purchase/success?*", lambda again: again.abort("aborted"))  # it would look again by itself
+    someone.page.route("**/purchase/success?*", lambda again: again.abort("aborted"))  # it would reload automatically
     yield "confirming", someone.page
     someone.open()
     yield "landing, provider silent", someone.page
@@ -175,7 +175,7 @@ def _had_elsewhere(someone: Visitor) -> Stops:
 
 
 def from_trial_to_deletion(visit: Lobby, shop: Shop) -> Stops:
-    """A subscription from the page of prices through a trial and a renewal that fails; and an end to it all."""
+    """A subscription from the page of prices through a trial and a failed renewal to the deletion of the account."""
     someone = visit()
     someone.open("/pricing")
     yield "pricing, signed out", someone.page
@@ -202,10 +202,10 @@ def from_trial_to_deletion(visit: Lobby, shop: Shop) -> Stops:
     shop.let_card("pm_card_chargeCustomerFail")
     shop.pass_time(14 * DAY + 2 * HOUR)
     eventually(lambda: shop.subscription().status == "past_due")
-    yield from _to_mend(someone, shop)
+    yield from _failed_renewal(someone, shop)
 
 
-def _to_mend(someone: Visitor, shop: Shop) -> Stops:
+def _failed_renewal(someone: Visitor, shop: Shop) -> Stops:
     someone.reads_in_the_end("/account", "Payment failed")
     yield "account, payment failed", someone.page
     someone.open()
@@ -229,7 +229,7 @@ def _to_mend(someone: Visitor, shop: Shop) -> Stops:
 
 
 def off_sale(visit: Lobby, shop: Shop) -> Stops:
-    """A shop of several products of which the provider refuses to sell some, one of them only to who subscribed."""
+    """A shop with several products, some of which the provider refuses to sell, one only to subscribers."""
     someone, prices = visit(), shop.sandbox.stripe.v1.prices
     someone.forgive("409 ")
     for price in ("once", "year"):
@@ -267,7 +267,7 @@ def _subscribe_in_dollars(shop: Shop) -> None:
 
 
 def only_product_off_sale(visit: Lobby, archive: Callable[[], object]) -> Stops:
-    """A shop of one product, which the provider refuses to sell."""
+    """A shop with one product, which the provider refuses to sell."""
     someone = visit()
     someone.forgive("409 ")
     someone.sign_in()
@@ -289,7 +289,7 @@ def only_product_off_sale(visit: Lobby, archive: Callable[[], object]) -> Stops:
 
 
 def beside_each_other(visit: Lobby, shop: Shop) -> Stops:
-    """Products that contain each other: the plan changed, told of before paying, bought for good, paid for twice."""
+    """Products that contain each other: a change of plan, a warning, a purchase for good, a double payment."""
     someone = visit()
     someone.forgive("409 ")
     someone.sign_in()
@@ -336,7 +336,7 @@ def beside_each_other(visit: Lobby, shop: Shop) -> Stops:
 
 
 def no_change_of_plan(visit: Lobby, shop: Shop) -> Stops:
-    """A provider's portal that was never set up."""
+    """A provider whose portal was never set up."""
     someone = visit()
     someone.forgive("409 ")
     someone.sign_in()

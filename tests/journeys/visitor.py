@@ -1,4 +1,4 @@
-"""A visitor at a real browser, who sees pages by what is written on them and knows nothing else."""
+"""A visitor with a real browser, who finds everything by the text on the pages."""
 
 import re
 import secrets
@@ -20,29 +20,29 @@ from tests.support.running import PAYS, eventually
 
 PATIENCE_MS = 15_000
 
-# The browser's own echo of an error status, which is noted where the answer arrives.
+# The browser's own message about an error status, which is recorded with the response.
 ECHO = "Failed to load resource: the server responded with a status of"
 
-# Whatever is read out after it, where several things are sold.
+# Followed by text for screen readers if several things are sold.
 PURCHASE = re.compile(r"^Purchase\b")
 
-# A page was left, or a form sent again, before all of it had arrived.
+# A page was left, or a form sent again, before the page was complete.
 LEFT = "net::ERR_ABORTED"
 
 
 def new_email() -> str:
-    """An address that nobody has used yet: a person of one's own for each test."""
+    """Return an unused address, so that each test has its own person."""
     return f"{secrets.token_hex(6)}@example.com"
 
 
 def checkout_id(checkout: str) -> str:
-    """The id that is part of a hosted page's address."""
+    """Return the id in a hosted page's address."""
     return urlsplit(checkout).path.rpartition("/")[2]
 
 
 @dataclass
 class Visitor:
-    """One browser with its own cookies. ``complaints`` are what its console and its network had to say."""
+    """One browser with its own cookies. ``complaints`` are the errors in its console and network log."""
 
     site: str
     context: BrowserContext
@@ -72,19 +72,19 @@ class Visitor:
             self.complaints.append(f"{response.status} {response.url}")
 
     def forgive(self, complaint: str) -> None:
-        """Complaints that contain this are part of the story."""
+        """Ignore errors that contain this text: they are expected."""
         self.forgiven.append(complaint)
 
     def unforgiven(self) -> list[str]:
         return [said for said in self.complaints if not any(part in said for part in self.forgiven)]
 
     def new_tab(self) -> Page:
-        """Another tab of the same browser, and the one to look at from now on."""
+        """Open another tab of the same browser, and use it from now on."""
         self.page = self.context.new_page()
         return self.page
 
     def open(self, address: str = "/") -> None:
-        """Type an address: a path of the site, or a whole one."""
+        """Open an address: a path of the site, or a complete one."""
         self.page.goto(self.site + address if address.startswith("/") else address)
 
     def button(self, name: str) -> Locator:
@@ -107,7 +107,7 @@ class Visitor:
         self.page.get_by_label(label, exact=True).fill(text)
 
     def type_on(self, target: Locator, keys: str) -> None:
-        """Go to a part of the page with the Tab key, and type there: the Enter key, or text."""
+        """Move to an element with the Tab key, and press Enter or type text there."""
         expect(target).to_be_visible()
         for _ in range(30):
             if target.evaluate("target => target === document.activeElement"):
@@ -120,19 +120,19 @@ class Visitor:
             self.page.keyboard.type(keys)
 
     def sees(self, heading: str) -> None:
-        """The page that this is, by its main heading."""
+        """Check which page this is, by its main heading."""
         expect(self.page.get_by_role("heading", level=1, name=heading, exact=True)).to_be_visible()
 
     def reads(self, words: str) -> None:
-        """Words anywhere on the page."""
+        """Check that the page has these words."""
         expect(self.page.get_by_text(words).first).to_be_visible()
 
     def is_at(self, path: str) -> None:
-        """On a page of the site, whatever its query."""
+        """Check that this is a page of the site, with any query."""
         expect(self.page).to_have_url(re.compile(re.escape(self.site + path) + r"(\?.*)?"))
 
     def introduce(self) -> None:
-        """Type who one is on the issuer's page."""
+        """Enter one's name and address on the issuer's page."""
         self.sees("Choose a person")
         self.type("Name", self.name)
         self.type("Email", self.email)
@@ -145,7 +145,7 @@ class Visitor:
         self.sees(f"Hello, {self.name}")
 
     def purchase(self, product: str = "The Flying Machine") -> str:
-        """From the landing page, or from wherever one thing is sold, to the hosted checkout. Returns its address."""
+        """Go from the landing page, or another with one product, to the hosted checkout. Returns its address."""
         self.purchase_button.click()
         self.sees(product)
         return self.page.url
@@ -166,22 +166,22 @@ class Visitor:
         self.press("Subscribe")
 
     def begin(self, button: str, product: str) -> None:
-        """From the page of prices to the hosted checkout."""
+        """Go from the page of prices to the hosted checkout."""
         self.open("/pricing")
         self.press(button)
         self.sees(product)
 
     def reads_in_the_end(self, path: str, words: str) -> None:
-        """A page, as soon as what the provider sent has arrived."""
+        """Wait until a page has these words, after the provider's events have arrived."""
 
-        def told() -> bool:
+        def has_arrived() -> bool:
             self.open(path)
             return self.page.get_by_text(words).first.is_visible()
 
-        eventually(told, seconds=PATIENCE_MS / 1000)
+        eventually(has_arrived, seconds=PATIENCE_MS / 1000)
 
     def send(self, path: str, **fields: str) -> None:
-        """Send a form as from a page that was opened before, with what was on it then."""
+        """Send a form as from a page that was opened earlier, with its values of that time."""
         self.page.evaluate(
             """([path, fields]) => {
                 const form = document.createElement("form")
@@ -198,14 +198,14 @@ class Visitor:
         )
 
     def buy(self) -> None:
-        """The whole way in."""
+        """Sign in and buy."""
         self.sign_in()
         self.purchase()
         self.pay()
         self.sees("Payment done")
 
     def is_kept_out(self) -> None:
-        """The dashboard does not open, in a tab of its own."""
+        """Check in another tab that the dashboard does not open."""
         watched, tab = self.page, self.new_tab()
         self.open("/dashboard")
         self.sees(f"Hello, {self.name}")
@@ -220,7 +220,7 @@ class Visitor:
 
 
 class Lobby:
-    """Lets visitors in, and in the end sends them home and hears what their browsers complained of.
+    """Creates visitors, and at the end closes their browsers and collects their errors.
 
     ``bypass_csp`` lets a test put a script into their pages, which the pages' own policy forbids.
     """
@@ -232,7 +232,7 @@ class Lobby:
         self._inside: list[Visitor] = []
 
     def __call__(self, email: str = "", *, scripts: bool = True) -> Visitor:
-        """A new browser; with the e-mail address of a person that another one has signed in, if it is given."""
+        """Create a browser, optionally with the e-mail address of a person who is signed in elsewhere."""
         context = self._browser.new_context(
             java_script_enabled=scripts, bypass_csp=self._bypass_csp, reduced_motion="reduce"
         )

@@ -1,4 +1,4 @@
-"""``Tollkeeper`` in other people's apps: who gets in, what others are told, and that two of them stay apart."""
+"""``Tollkeeper`` in other people's apps: who gets in, what others receive, and that two of them share nothing."""
 
 import subprocess
 import sys
@@ -34,7 +34,7 @@ FETCH = {"Accept": "text/html", "Sec-Fetch-Mode": "cors"}
 
 
 class Hut:
-    """Somebody's app: tells in which headers it was told who asks."""
+    """Somebody's app, which reports the headers that named the visitor."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -43,8 +43,8 @@ class Hut:
             await websocket.send_text(websocket.headers["remote-groups"])
             await websocket.close()
             return
-        told = [[name.decode(), value.decode()] for name, value in scope["headers"]]
-        await JSONResponse(told)(scope, receive, send)
+        reported = [[name.decode(), value.decode()] for name, value in scope["headers"]]
+        await JSONResponse(reported)(scope, receive, send)
 
 
 def app_around(tollkeeper: Tollkeeper) -> Starlette:
@@ -177,9 +177,9 @@ def test_anybody_may_be_seen(shop: Browser, payer: Browser) -> None:
 
 def test_who_it_is_comes_from_the_gate_alone(payer: Browser) -> None:
     forged = {"Remote-User": "per_mallory", "remote_user": "per_mallory", "Remote.Groups": "everything", "X-Own": "1"}
-    told = [tuple(pair) for pair in ask(payer, "/hut/", **forged).json()]
-    assert ("x-own", "1") in told
-    about_us = {name: value for name, value in told if name.startswith("remote")}
+    reported = [tuple(pair) for pair in ask(payer, "/hut/", **forged).json()]
+    assert ("x-own", "1") in reported
+    about_us = {name: value for name, value in reported if name.startswith("remote")}
     assert about_us.keys() == IDENTITY_NAMES
     assert about_us["remote-user"] != "per_mallory"
     assert (about_us["remote-name"], about_us["remote-groups"]) == ("Pia Payer", "dashboard")
@@ -287,7 +287,7 @@ def test_it_says_so_when_it_is_mounted_elsewhere(sandbox: Sandbox, sqlite_url: s
         ("", "/", "/pay/"),
     ],
 )
-def test_our_path_is_known_whoever_takes_it_off(root: str, path: str, answered: str) -> None:
+def test_our_path_is_known_no_matter_who_removes_it(root: str, path: str, answered: str) -> None:
     scope = {"type": "http", "root_path": root, "path": path, "raw_path": path.encode()}
     seen = placed(scope, "/pay")
     assert (seen["root_path"], seen["path"], seen["raw_path"]) == ("/pay", answered, answered.encode())
@@ -305,8 +305,8 @@ def test_importing_costs_nothing() -> None:
         "print([name for name in ('starlette', 'sqlalchemy') if name in before],"
         " [name for name in ('stripe', 'authlib') if name in sys.modules])"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout == "[] []\n"
+    reported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert reported.stdout == "[] []\n"
 
 
 def test_there_is_nothing_else() -> None:

@@ -1,4 +1,4 @@
-"""What every payment provider must do, whoever it is."""
+"""What every payment provider must do."""
 
 import asyncio
 import secrets
@@ -160,19 +160,19 @@ async def test_k78_a_customer_has_the_address_that_was_told_last(world: World, p
     customer = Customer(1, await realm_of(provider), await provider.create_customer(person), person.id)
     neighbour = await a_customer(provider)
     of_neighbour = world.address_of(neighbour.external_id)
-    for told, known in [
+    for reported, known in [
         ("new@example.com", "new@example.com"),
         ("new@example.com", "new@example.com"),
         ("new@intranet", None),
         ("newer@example.com", "newer@example.com"),
         (None, None),
     ]:
-        await provider.update_customer(customer, replace(person, email=told))
+        await provider.update_customer(customer, replace(person, email=reported))
         assert world.address_of(customer.external_id) == known
     assert world.address_of(neighbour.external_id) == of_neighbour
 
 
-async def test_k78_a_customer_who_is_gone_is_told_of_nothing(world: World, provider: PaymentProvider) -> None:
+async def test_k78_a_customer_who_is_gone_is_sent_nothing(world: World, provider: PaymentProvider) -> None:
     customer = await a_customer(provider)
     world.delete_customer(customer.external_id)
     for gone in (customer, replace(customer, external_id=world.unknown.customer)):
@@ -276,7 +276,7 @@ async def test_a_snapshot_tells_what_was_paid_what_expired_and_nothing_else(
     assert (await provider.snapshot(neighbour)).purchases == ()
 
 
-async def test_a07_a_purchase_by_a_stranger_is_told_with_their_address_and_names_nobody_here(
+async def test_a07_a_purchase_by_a_stranger_is_reported_with_their_address_and_names_nobody_here(
     world: World, provider: PaymentProvider
 ) -> None:
     checkout_id = world.pay_elsewhere(price_id := world.price(700), "stranger@example.com")
@@ -289,7 +289,7 @@ async def test_a07_a_purchase_by_a_stranger_is_told_with_their_address_and_names
     assert await provider.bought(found.reference) == found
 
 
-async def test_a_payment_leads_to_whoever_made_it(world: World, provider: PaymentProvider) -> None:
+async def test_a_payment_leads_to_the_person_who_made_it(world: World, provider: PaymentProvider) -> None:
     customer = await a_customer(provider)
     _, page = await a_checkout(provider, customer, price_id := world.price())
     world.pay(page.url or "")
@@ -323,7 +323,7 @@ async def test_a04_promotion_codes_are_taken_where_the_seller_wants_it(world: Wo
 
 
 @pytest.mark.parametrize(("percent", "payment", "total"), [(40, Payment.PAID, 600), (100, Payment.FREE, 0)])
-async def test_a04_what_a_promotion_code_took_off_is_told(
+async def test_a04_what_a_promotion_code_took_off_is_reported(
     world: World, provider: PaymentProvider, percent: int, payment: Payment, total: int
 ) -> None:
     customer = await a_customer(provider)
@@ -354,7 +354,7 @@ async def test_a_customer_who_never_was_is_missing_and_not_one_who_bought_nothin
         await provider.snapshot(replace(customer, external_id=world.unknown.customer))
 
 
-async def test_a12_what_a_customer_bought_is_told_after_they_were_deleted(
+async def test_a12_what_a_customer_bought_is_reported_after_they_were_deleted(
     world: World, provider: PaymentProvider
 ) -> None:
     customer = await a_customer(provider)
@@ -516,7 +516,7 @@ async def test_a_wrong_key_is_refused_with_advice(world: World, call: Call) -> N
 # With a patience of 0.3 seconds. On a busy machine everything takes longer; without a bound of its own it would be ten.
 IN_TIME = 3
 
-# Who does not try again is told at once that nobody is there. Seconds.
+# A client that does not retry learns at once that nobody is there. Seconds.
 AT_ONCE = 0.2
 
 

@@ -1,4 +1,4 @@
-"""A provider that only this folder knows sells in the real app: nothing else knows one by name, or by its ways."""
+"""A provider that only this folder knows sells in the real app: nothing else depends on a certain provider."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -83,7 +83,7 @@ class Shop:
         return browser.client.post(f"{self.site.url}{form.action}", data=form.fields, headers={"Origin": self.site.url})
 
     def buy(self, browser: Browser, price: str) -> httpx2.Response:
-        """From the page of prices to the page that says how it ended."""
+        """Buy from the page of prices. Returns the page after payment."""
         return browser.follow(browser.get(self.world.pay(self.order(browser, price).headers["Location"])))
 
     def buyer_of(self, price: str) -> Browser:
@@ -143,7 +143,7 @@ def heard(shop: Shop, condition: Callable[[], object]) -> None:
 # Bought once
 
 
-def test_whoever_pays_gets_in_and_a_refund_ends_it(shop: Shop) -> None:
+def test_anybody_who_pays_gets_in_and_a_refund_ends_it(shop: Shop) -> None:
     browser = newcomer(shop.site)
     assert not browser.enters()
     page = shop.buy(browser, "once")
@@ -156,7 +156,7 @@ def test_whoever_pays_gets_in_and_a_refund_ends_it(shop: Shop) -> None:
     heard(shop, lambda: not browser.enters())
 
 
-def test_whoever_closes_the_window_after_paying_gets_in(shop: Shop) -> None:
+def test_anybody_who_closes_the_window_after_paying_gets_in(shop: Shop) -> None:
     browser = newcomer(shop.site)
     shop.world.pay(shop.order(browser, "once").headers["Location"])
     heard(shop, browser.enters)
@@ -300,12 +300,12 @@ def test_another_plan_is_shown_with_its_cost_and_agreed_to_at_the_desk(quick_sho
     assert browser.enters()
 
 
-def test_whoever_buys_it_all_for_good_has_their_subscription_ended(quick_shop: Shop) -> None:
+def test_anybody_who_buys_it_all_for_good_has_their_subscription_ended(quick_shop: Shop) -> None:
     browser = quick_shop.buyer_of("weekly")
     (one,) = quick_shop.world.pebble.memberships.values()
-    told = quick_shop.order(browser, "for_good")
-    assert "Continue to payment" in told.text
-    page = browser.submit(told, "Continue to payment").headers["Location"]
+    reported = quick_shop.order(browser, "for_good")
+    assert "Continue to payment" in reported.text
+    page = browser.submit(reported, "Continue to payment").headers["Location"]
     browser.get(quick_shop.world.pay(page))
     assert eventually(lambda: one.over_at == one.ends)
     assert one.marks["ended_for"] == page.rsplit("/", 1)[1]
@@ -335,9 +335,9 @@ async def test_an_account_is_set_up_by_what_the_seller_wrote(sandbox: Sandbox, t
             wishes = load_wishes(environ, tmp_path, PEBBLE, (PEBBLE,))
             return await wishes.provider.set_up(wishes.base_url, wishes.products, **options)
 
-        told = await set_up(dry_run=True)
-        assert [(step.what, step.id) for step in told.steps] == [("plan", None), ("plan", None), ("endpoint", None)]
-        assert (told.prices, told.webhook_secret, world.pebble.plans) == ({}, None, {})
+        reported = await set_up(dry_run=True)
+        assert [(step.what, step.id) for step in reported.steps] == [("plan", None), ("plan", None), ("endpoint", None)]
+        assert (reported.prices, reported.webhook_secret, world.pebble.plans) == ({}, None, {})
         done = await set_up()
         assert (done.account, done.live, done.trouble) == (world.pebble.shop, False, None)
         week, year = (step.id for step in done.steps if step.what == "plan")
@@ -389,7 +389,7 @@ def test_where_no_provider_is_set_that_is_the_one_fault(tmp_path: Path, price: s
 
 def test_a_site_sells_through_one_provider(tmp_path: Path) -> None:
     (fault,) = faults_of(tmp_path, **OURS, **THEIRS, PRODUCT_PRICE_ID=PLAN)
-    assert fault.startswith("PEBBLE_KEY: is set beside STRIPE_API_KEY, and a site sells through one provider")
+    assert fault.startswith("PEBBLE_KEY: is set together with STRIPE_API_KEY, but a site sells through one provider")
 
 
 def test_the_price_of_another_provider_sells_nothing_here(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What an account lacks, as a table: what is there and what is wanted -> the calls, and what else is to be said."""
+"""The setup of an account, as a table: what exists and what is wanted -> the calls and the notices."""
 
 from dataclasses import replace
 from typing import Any
@@ -72,7 +72,7 @@ def calls(wants: Wanted, found: Account) -> list[Call]:
     return [*catalog_calls(placed, found), *portal_calls(placed, found), *endpoint_calls(wants, found)]
 
 
-def told(wants: Wanted, found: Account) -> str:
+def notices_of(wants: Wanted, found: Account) -> str:
     return "\n".join(notices(wants, found, shelves(wants, found)))
 
 
@@ -126,7 +126,7 @@ MENDED = [
 
 
 @pytest.mark.parametrize(("there", "change"), MENDED)
-def test_a_product_is_mended(there: dict[str, Any], change: dict[str, Any]) -> None:
+def test_a_product_is_fixed(there: dict[str, Any], change: dict[str, Any]) -> None:
     found = Account([there], [price(ONCE)], [endpoint()])
     (call,) = calls(wanted(product("pro", ONCE)), found)
     assert (call.path, call.params) == ("/v1/products/prod_pro", change)
@@ -174,8 +174,8 @@ def test_a_changed_offer_makes_a_price_and_keeps_the_old_ones_in_order() -> None
     assert [id for _, id in shelf.on_sale] == ["tollkeeper/pro/2900-eur-once", "price_pro_1900"]
     assert shelf.kept == ("price_pro_500", "price_lost", "price_pro_700")
     assert shelf.settled({"tollkeeper/pro/2900-eur-once": "price_new"}).on_sale[0][1] == "price_new"
-    words = told(wants, found)
-    assert "price_pro_500 (€5.00, once) of pro is on sale no longer" in words
+    words = notices_of(wants, found)
+    assert "price_pro_500 (€5.00, once) of pro is no longer on sale" in words
     assert "price_lost of pro is not in this account" in words
     assert "price_pro_700" not in words
 
@@ -192,8 +192,8 @@ def test_of_several_products_with_our_mark_the_oldest_on_sale_is_ours() -> None:
     assert shelf.home == "prod_pro"
 
 
-def test_a_product_that_is_sold_no_longer_is_told_of() -> None:
-    assert "was made for basic" in told(wanted(product("pro", ONCE)), Account([stripe_product("basic")]))
+def test_a_product_that_is_sold_no_longer_is_reported() -> None:
+    assert "was created for basic" in notices_of(wanted(product("pro", ONCE)), Account([stripe_product("basic")]))
 
 
 def test_a_product_without_offers_is_left_alone_but_its_plans_can_be_changed_to() -> None:
@@ -231,20 +231,20 @@ def test_of_each_product_one_price_for_a_period_can_be_changed_to() -> None:
     wants = wanted(product("pro", MONTHLY, "12 EUR per month", "12 USD per month"))
     (plan,) = plans(shelves(wants, Account()), Account())
     assert plan["prices"] == ["tollkeeper/pro/999-eur-month", "tollkeeper/pro/1200-usd-month"]
-    assert "nobody can change to €12.00 per month of pro" in told(wants, Account())
+    assert "nobody can change to €12.00 per month of pro" in notices_of(wants, Account())
 
 
 def test_ten_products_can_be_changed_to() -> None:
     products = [product(f"p{number}", MONTHLY) for number in range(11)]
     assert len(features(*products)["subscription_update"]["products"]) == 10
-    assert "the first 10 products" in told(wanted(*products), Account())
+    assert "the first 10 products" in notices_of(wanted(*products), Account())
 
 
 def test_without_subscriptions_there_is_no_portal() -> None:
     assert list(portal_calls(shelves(wanted(product("pro", ONCE)), Account()), Account())) == []
 
 
-def test_whoever_sold_subscriptions_once_keeps_the_portal() -> None:
+def test_anybody_who_sold_subscriptions_once_keeps_the_portal() -> None:
     wants = wanted(product("pro", ONCE))
     found = Account([stripe_product()], [price(MONTHLY), price(ONCE)], [endpoint()])
     assert steps(wants, found) == [("make", "/v1/billing_portal/configurations")]
@@ -281,7 +281,7 @@ ENDPOINTS = [
 
 
 @pytest.mark.parametrize(("other", "change"), ENDPOINTS)
-def test_an_endpoint_is_mended(other: dict[str, Any], change: dict[str, Any] | None) -> None:
+def test_an_endpoint_is_fixed(other: dict[str, Any], change: dict[str, Any] | None) -> None:
     made = list(endpoint_calls(wanted(), Account(endpoints=[endpoint(**other)])))
     assert [(call.path, call.params) for call in made] == ([("/v1/webhook_endpoints/we_1", change)] if change else [])
 
@@ -291,38 +291,38 @@ def test_an_endpoint_with_another_address_is_somebody_elses() -> None:
     (call,) = endpoint_calls(wanted(), elsewhere)
     assert call.params["url"] == URL
     assert call.params["api_version"] == "now"
-    assert told(wanted(), elsewhere) == ""
+    assert notices_of(wanted(), elsewhere) == ""
 
 
-def test_the_version_of_an_endpoint_cannot_be_changed_so_it_is_told() -> None:
-    assert "--new-endpoint" in told(wanted(), Account(endpoints=[endpoint(api_version=None)]))
-    assert told(wanted(), Account(endpoints=[endpoint()])) == ""
+def test_the_version_of_an_endpoint_cannot_be_changed_so_it_is_reported() -> None:
+    assert "--new-endpoint" in notices_of(wanted(), Account(endpoints=[endpoint(api_version=None)]))
+    assert notices_of(wanted(), Account(endpoints=[endpoint()])) == ""
 
 
 def test_a_lost_secret_can_be_looked_up_or_replaced() -> None:
-    words = told(wanted(secret_known=False), Account(endpoints=[endpoint()]))
+    words = notices_of(wanted(secret_known=False), Account(endpoints=[endpoint()]))
     assert "dashboard.stripe.com/test/webhooks/we_1" in words
     assert "--new-endpoint" in words
-    assert "/test/" not in told(wanted(secret_known=False, live=True), Account(endpoints=[endpoint()]))
+    assert "/test/" not in notices_of(wanted(secret_known=False, live=True), Account(endpoints=[endpoint()]))
 
 
-def test_a_new_endpoint_is_made_beside_the_old_one_which_is_told() -> None:
+def test_a_new_endpoint_is_made_next_to_the_old_one_which_is_reported() -> None:
     wants, found = wanted(new_endpoint=True), Account(endpoints=[endpoint()])
     assert steps(wants, found) == [("make", "/v1/webhook_endpoints")]
-    assert "delete the older endpoint" in told(wants, found)
+    assert "delete the older endpoint" in notices_of(wants, found)
 
 
-def test_of_several_endpoints_the_best_is_used_and_the_others_are_told() -> None:
+def test_of_several_endpoints_the_best_is_used_and_the_others_are_reported() -> None:
     old, off = endpoint(id="we_old", api_version="then", created=9), endpoint(id="we_off", status="disabled", created=9)
     found = Account(endpoints=[old, off, endpoint()])
     assert list(endpoint_calls(wanted(), found)) == []
-    assert "we_old, we_off" in told(wanted(), found)
+    assert "we_old, we_off" in notices_of(wanted(), found)
 
 
 def test_where_stripe_cannot_reach_us_there_is_no_endpoint_and_polling_does_the_work() -> None:
     wants = wanted(webhook_url=None)
     assert list(endpoint_calls(wants, Account())) == []
-    assert "every 30 seconds" in told(wants, Account())
+    assert "every 30 seconds" in notices_of(wants, Account())
 
 
 REACHED = [

@@ -1,4 +1,4 @@
-"""How Stripe's objects become our own words, states that the sandbox cannot reach among them."""
+"""How Stripe's objects become our own types, including states that the sandbox cannot reach."""
 
 import copy
 import json
@@ -70,14 +70,14 @@ def answering(found: dict[str, Any], disputes: Sequence[str] = (), lines: Sequen
     """A server that gives one answer, whatever is asked; and knows no subscriptions. ``disputes`` are the statuses of
     those that it lists for the charge of ``found``, ``lines`` what comes after those that a session holds.
     """
-    told: dict[str, Sequence[Any]] = {"subscriptions": (), "line_items": lines}
+    reported: dict[str, Sequence[Any]] = {"subscriptions": (), "line_items": lines}
 
     async def answer(request: Request) -> Response:
         name = request.url.path.rsplit("/", 1)[-1]
         if name == "disputes":
             assert request.query_params["charge"].startswith("ch_")
             return JSONResponse(listing([{"id": f"dp_{at}", "status": one} for at, one in enumerate(disputes)]))
-        return JSONResponse(listing(told[name]) if name in told else found)
+        return JSONResponse(listing(reported[name]) if name in reported else found)
 
     with serving(Starlette(routes=[Route("/{any:path}", answer)])) as address:
         yield address
@@ -176,7 +176,7 @@ async def test_a11_the_gravest_dispute_counts(
 async def test_k72_more_lines_than_a_session_holds_are_read_to_their_end(
     world: StripeWorld, paid_session: dict[str, Any]
 ) -> None:
-    """Whoever bought more than was ordered bought something else, wherever in the list it stands."""
+    """A purchase with more than was ordered is another purchase, wherever the extra line is in the list."""
 
     def change(session: dict[str, Any]) -> None:
         session["line_items"] |= {"has_more": True}
@@ -210,7 +210,7 @@ async def test_other_modes_and_states_are_no_purchases(
     assert await purchases_after(world, paid_session, lambda session: session.update(facts)) == ()
 
 
-async def test_a_discount_is_told(world: StripeWorld, paid_session: dict[str, Any]) -> None:
+async def test_a_discount_is_reported(world: StripeWorld, paid_session: dict[str, Any]) -> None:
     (found,) = await purchases_after(
         world, paid_session, lambda session: session["total_details"].update(amount_discount=500)
     )

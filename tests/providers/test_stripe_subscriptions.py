@@ -1,4 +1,4 @@
-"""How Stripe's subscriptions, invoices and charges become our own words, where the sandbox does not go."""
+"""How Stripe's subscriptions, invoices and charges become our own types, in states that the sandbox cannot reach."""
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -148,7 +148,7 @@ def stripe(lists: Mapping[str, Listed], asked: list[str], at_once: int = 100) ->
         yield address
 
 
-async def told(world: StripeWorld, **lists: Listed) -> Subscription:
+async def read_one(world: StripeWorld, **lists: Listed) -> Subscription:
     (one,) = await snapshot(world, lists)
     return one
 
@@ -161,8 +161,8 @@ async def snapshot(
             return (await provider.snapshot(CUSTOMER)).subscriptions
 
 
-async def told_of_one(world: StripeWorld, **lists: Listed) -> Subscription:
-    """What is told of a subscription that is asked for by its id, whosever it is."""
+async def read_by_id(world: StripeWorld, **lists: Listed) -> Subscription:
+    """Read one subscription by its id, no matter whose it is."""
     with stripe(lists, []) as address:
         async with opened(world.provider(at=address)) as provider:
             found = await provider.bought("sub_1")
@@ -177,7 +177,7 @@ async def told_of_one(world: StripeWorld, **lists: Listed) -> Subscription:
 async def test_a_status_that_we_have_no_word_for_is_unknown(
     world: StripeWorld, status: str, standing: SubscriptionStatus
 ) -> None:
-    assert (await told(world, subscriptions=[subscription(status=status)])).standing is standing
+    assert (await read_one(world, subscriptions=[subscription(status=status)])).standing is standing
 
 
 async def test_few_questions_are_asked_however_many_there_are(world: StripeWorld) -> None:
@@ -193,7 +193,7 @@ async def test_few_questions_are_asked_however_many_there_are(world: StripeWorld
     assert asked == ["sessions", "subscriptions"]
 
 
-async def test_the_money_of_what_is_over_is_told_and_it_is_asked_for_once(world: StripeWorld) -> None:
+async def test_the_money_of_what_is_over_is_reported_and_it_is_asked_for_once(world: StripeWorld) -> None:
     asked: list[str] = []
     over = subscription(status="canceled", ended_at=START + DAY)
     late = invoice(status_transitions={"finalized_at": START, "paid_at": START + 9 * DAY})
@@ -206,22 +206,22 @@ async def test_the_money_of_what_is_over_is_told_and_it_is_asked_for_once(world:
     )
 
 
-async def test_what_changes_while_its_money_is_asked_for_is_told_as_it_is_then(world: StripeWorld) -> None:
+async def test_what_changes_while_its_money_is_asked_for_is_reported_as_it_is_then(world: StripeWorld) -> None:
     """Found by the simulator: what the month cost paid for the year that it had been until then."""
     yearly, monthly = subscription(items=[item(end=START + 12 * MONTH)]), subscription()
     versions = iter([yearly, monthly, monthly])
-    assert (await told(world, subscriptions=lambda: [next(versions)], invoices=[invoice()])).period_end == END
+    assert (await read_one(world, subscriptions=lambda: [next(versions)], invoices=[invoice()])).period_end == END
 
 
 async def test_what_we_do_not_go_by_may_change_at_any_time(world: StripeWorld) -> None:
     fresh = count()
-    await told(world, subscriptions=lambda: [subscription(told_anew=next(fresh))], invoices=[invoice()])
+    await read_one(world, subscriptions=lambda: [subscription(read_again=next(fresh))], invoices=[invoice()])
 
 
 async def test_what_never_rests_is_not_told(world: StripeWorld) -> None:
     ends = count(END)
     with pytest.raises(ProviderUnavailable, match="kept changing"):
-        await told(world, subscriptions=lambda: [subscription(cancel_at=next(ends))], invoices=[invoice()])
+        await read_one(world, subscriptions=lambda: [subscription(cancel_at=next(ends))], invoices=[invoice()])
 
 
 # What Stripe says of one invoice -> how far it has come. Charges are newest first, as Stripe lists them.
@@ -277,11 +277,11 @@ BILLS: dict[str, tuple[Facts, Listing, Bill]] = {
 async def test_an_invoice_stands_as_its_status_and_its_last_charge_say(
     world: StripeWorld, found: Facts, charges: Listing, expected: Bill
 ) -> None:
-    one = await told(world, subscriptions=[subscription()], invoices=[found], charges=charges)
+    one = await read_one(world, subscriptions=[subscription()], invoices=[found], charges=charges)
     assert ([invoice.bill for invoice in one.invoices], one.bill) == ([expected], expected)
 
 
-# The invoices of a subscription -> how the present period stands
+# The invoices of a subscription -> the state of the current period
 BEFORE = invoice("in_0", start=START - MONTH, intents=["pi_0"])
 PERIODS: dict[str, tuple[Listing, Bill]] = {
     "void, and made anew": ([invoice(), invoice("in_0", "void", intents=())], Bill.PAID),
@@ -309,7 +309,7 @@ PERIODS: dict[str, tuple[Listing, Bill]] = {
 async def test_a_period_stands_as_the_worst_of_its_own_invoices(
     world: StripeWorld, invoices: Listing, expected: Bill
 ) -> None:
-    one = await told(world, subscriptions=[subscription()], invoices=invoices, charges=[charge()])
+    one = await read_one(world, subscriptions=[subscription()], invoices=invoices, charges=[charge()])
     assert one.bill is expected
 
 
@@ -328,7 +328,7 @@ async def test_the_money_of_a_period_is_that_of_all_its_payments_and_of_no_other
         {"id": "dp_3", "charge": "ch_pi_elsewhere", "status": "lost"},
     ]
     invoices = [upgrade, invoice(), BEFORE]
-    one = await told(world, subscriptions=[subscription()], invoices=invoices, disputes=disputes, charges=charges)
+    one = await read_one(world, subscriptions=[subscription()], invoices=invoices, disputes=disputes, charges=charges)
     assert (one.amount_total, one.amount_refunded, one.dispute) == (1400, 100, Dispute.WARNING)
     assert (one.reference, one.receipt_url, one.email) == ("pi_2", "https://pay.example/pi_2", "a@example.com")
     assert [(found.id, found.paid, found.refunded, found.dispute, found.reference) for found in one.invoices] == [
@@ -341,7 +341,7 @@ async def test_the_money_of_a_period_is_that_of_all_its_payments_and_of_no_other
 
 async def test_money_that_was_only_tried_for_is_neither_refunded_nor_a_reference(world: StripeWorld) -> None:
     charges = [charge(status="failed", amount_refunded=900, disputed=True)]
-    one = await told(world, subscriptions=[subscription()], invoices=[invoice(status="open")], charges=charges)
+    one = await read_one(world, subscriptions=[subscription()], invoices=[invoice(status="open")], charges=charges)
     assert (one.amount_refunded, one.dispute, one.reference, one.receipt_url) == (0, Dispute.NONE, None, None)
 
 
@@ -360,7 +360,7 @@ async def test_the_gravest_dispute_of_all_payments_of_an_invoice_counts(
     listed = [{"id": f"dp_{at}", "charge": one.split()[0], "status": one.split()[1]} for at, one in enumerate(disputes)]
     charges = [charge(disputed=True), charge("pi_2", disputed=True)]
     found = [invoice(intents=["pi_1", "pi_2"])]
-    one = await told(world, subscriptions=[subscription()], invoices=found, charges=charges, disputes=listed)
+    one = await read_one(world, subscriptions=[subscription()], invoices=found, charges=charges, disputes=listed)
     assert one.dispute is expected
 
 
@@ -380,7 +380,7 @@ FINAL = {"finalized_at": START + HOUR, "paid_at": None}
 async def test_an_invoice_falls_due_when_it_says_or_else_as_soon_as_it_is_final(
     world: StripeWorld, found: Facts, due: int | None, paid: int | None
 ) -> None:
-    one = await told(world, subscriptions=[subscription()], invoices=[found])
+    one = await read_one(world, subscriptions=[subscription()], invoices=[found])
     assert [(invoice.due_at, invoice.paid_at) for invoice in one.invoices] == [(due, paid)]
 
 
@@ -409,7 +409,7 @@ NO_PLACE = {"code": "customer_tax_location_invalid", "message": "The customer's 
 async def test_a_draft_says_what_keeps_it_from_becoming_final(
     world: StripeWorld, found: Facts, trouble: str | None
 ) -> None:
-    one = await told(world, subscriptions=[subscription()], invoices=[found])
+    one = await read_one(world, subscriptions=[subscription()], invoices=[found])
     assert [invoice.trouble for invoice in one.invoices] == [trouble]
 
 
@@ -417,7 +417,7 @@ async def test_a_draft_says_what_keeps_it_from_becoming_final(
     ("lines", "starts", "ends"),
     [
         ([line(START, END)], START, END),
-        # What was left over from a change in the period before stands on it too.
+        # It also has what was left over from a change in the period before.
         ([line(START - DAY, START, "il_1"), line(START - DAY, START, "il_2"), line(START, END, "il_3")], START, END),
         ([line(START, END, "il_1"), line(START - DAY, START, "il_2")], START, END),
         ([line(LATER, END, "il_1"), line(LATER, END, "il_2")], LATER, END),  # a change in the middle of a period
@@ -432,7 +432,7 @@ async def test_the_lines_say_what_time_an_invoice_is_for(
     world: StripeWorld, lines: Listing, starts: int, ends: int
 ) -> None:
     found = invoice(lines=lines, created=START + 7)
-    one = await told(world, subscriptions=[subscription()], invoices=[found])
+    one = await read_one(world, subscriptions=[subscription()], invoices=[found])
     assert [(invoice.starts, invoice.ends) for invoice in one.invoices] == [(starts, ends)]
 
 
@@ -441,7 +441,7 @@ async def test_k72_more_lines_than_an_invoice_holds_are_read_to_their_end(world:
     lines = [*old, line(START, END, "il_last")]
     found = invoice(lines=lines[:10])
     found["lines"]["has_more"] = True
-    one = await told(world, subscriptions=[subscription()], invoices=[found], lines=lines, charges=[charge()])
+    one = await read_one(world, subscriptions=[subscription()], invoices=[found], lines=lines, charges=[charge()])
     assert [(invoice.starts, invoice.ends) for invoice in one.invoices] == [(START, END)]
     assert one.bill is Bill.PAID
 
@@ -452,7 +452,7 @@ async def test_k72_more_payments_than_an_invoice_holds_are_read_to_their_end(wor
     found["payments"] = listing(payments[:10], "/v1/invoice_payments?invoice=in_1", more=True)
     charges = [charge("pi_11", "pending", at=LATER), charge("pi_0", "failed")]
     lists: dict[str, Listed] = {"invoice_payments": payments, "charges": charges}
-    one = await told(world, subscriptions=[subscription()], invoices=[found], **lists)
+    one = await read_one(world, subscriptions=[subscription()], invoices=[found], **lists)
     assert one.bill is Bill.PROCESSING
 
 
@@ -475,13 +475,13 @@ async def test_k72_more_items_than_a_subscription_holds_are_read_to_their_end(wo
     items = [item(f"price_{at}", id=f"si_{at}") for at in range(13)]
     found = subscription(items=items[:10], more_items=True)
     lists: dict[str, Listed] = {"subscription_items": items}
-    assert len((await told(world, subscriptions=[found], **lists)).items) == 13
+    assert len((await read_one(world, subscriptions=[found], **lists)).items) == 13
 
 
-async def test_one_of_a_customer_that_is_not_ours_is_told_with_its_money(world: StripeWorld) -> None:
+async def test_one_of_a_customer_that_is_not_ours_is_reported_with_its_money(world: StripeWorld) -> None:
     neighbours = subscription(customer="cus_9", metadata={}, items=[item(f"price_{at}") for at in range(2)])
     charges = [charge(amount_refunded=100), charge("pi_0", disputed=True)]
-    one = await told_of_one(world, subscriptions=[neighbours], invoices=[invoice(), BEFORE], charges=charges)
+    one = await read_by_id(world, subscriptions=[neighbours], invoices=[invoice(), BEFORE], charges=charges)
     assert (one.source, one.order_id, one.person_id, one.checkout_id) == ("sub_1", None, None, None)
     assert [line.price_id for line in one.items] == ["price_0", "price_1"]
     assert (one.bill, one.amount_total, one.amount_refunded, one.dispute) == (Bill.PAID, 900, 100, Dispute.NONE)
@@ -500,16 +500,16 @@ async def test_one_of_a_customer_that_is_not_ours_is_told_with_its_money(world: 
     ],
 )
 async def test_when_it_ends(world: StripeWorld, facts: dict[str, Any], ends_at: int | None) -> None:
-    assert (await told(world, subscriptions=[subscription(**facts)])).ends_at == ends_at
+    assert (await read_one(world, subscriptions=[subscription(**facts)])).ends_at == ends_at
 
 
 async def test_of_several_items_the_period_is_that_which_ends_first(world: StripeWorld) -> None:
     items = [item("price_year", end=START + 365 * DAY), item("price_used", end=END, quantity=None)]
-    one = await told(world, subscriptions=[subscription(items=items, metadata=None)])
+    one = await read_one(world, subscriptions=[subscription(items=items, metadata=None)])
     assert (one.period_start, one.period_end) == (START, END)
     assert one.items == (Line("price_year", 1), Line("price_used", 0))
     assert (one.order_id, one.person_id) == (None, None)
-    assert (await told(world, subscriptions=[subscription(items=[])])).period_end == 0
+    assert (await read_one(world, subscriptions=[subscription(items=[])])).period_end == 0
 
 
 async def asked_of_checkout(world: StripeWorld, **changes: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What every payment provider must tell of subscriptions, whoever it is: their whole life, as a snapshot shows it."""
+"""What every payment provider must report about subscriptions: their whole life, as a snapshot shows it."""
 
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
@@ -49,12 +49,12 @@ async def begun(
     checkout = await provider.create_checkout(order, customer, returns_to(provider))
     assert checkout.url is not None
     world.pay(checkout.url)
-    one = await told(provider, customer)
+    one = await read_one(provider, customer)
     assert one.checkout_id == checkout.id
     return customer, order, one
 
 
-async def told(provider: PaymentProvider, customer: Customer) -> Subscription:
+async def read_one(provider: PaymentProvider, customer: Customer) -> Subscription:
     snapshot = await provider.snapshot(customer)
     assert snapshot.purchases == ()
     (one,) = snapshot.subscriptions
@@ -67,7 +67,7 @@ async def test_a_recurring_price_says_how_often_it_is_paid(world: World, provide
     assert (await provider.price(once)).interval is None
 
 
-async def test_what_was_subscribed_to_is_told(world: World, provider: PaymentProvider) -> None:
+async def test_what_was_subscribed_to_is_reported(world: World, provider: PaymentProvider) -> None:
     customer, order, one = await begun(provider, world)
     assert world.now() - 60 < one.created_at <= world.now()
     assert one.reference
@@ -126,7 +126,7 @@ async def test_a_trial_is_free_until_it_ends(world: World, provider: PaymentProv
     assert one.trial_end == one.period_end
     assert one.period_end - one.created_at == 3 * DAY
     world.pass_time(3 * DAY + 2 * HOUR)
-    after = await told(provider, customer)
+    after = await read_one(provider, customer)
     if card:
         assert (after.standing, after.bill, after.amount_total) == (SubscriptionStatus.ACTIVE, Bill.PAID, 900)
         assert [invoice.total for invoice in after.earlier] == [invoice.total for invoice in one.invoices]
@@ -138,9 +138,9 @@ async def test_a_renewal_moves_the_period_and_its_money(world: World, provider: 
     customer, _, one = await begun(provider, world)
     assert one.reference
     world.refund(one.reference, 900)
-    assert (await told(provider, customer)).amount_refunded == 900
+    assert (await read_one(provider, customer)).amount_refunded == 900
     world.pass_time(WEEK + 2 * HOUR)
-    after = await told(provider, customer)
+    after = await read_one(provider, customer)
     assert (after.period_start, after.period_end) == (one.period_end, one.period_end + WEEK)
     assert (after.bill, after.amount_total, after.amount_refunded) == (Bill.PAID, 900, 0)
     assert [(invoice.paid, invoice.refunded, invoice.reference) for invoice in after.invoices] == [
@@ -159,7 +159,7 @@ async def test_a_renewal_that_fails_is_owed_until_it_is_paid(world: World, provi
     customer, _, one = await begun(provider, world)
     world.let_renewals(one.source, succeed=False)
     world.pass_time(WEEK + 2 * HOUR)
-    failed = await told(provider, customer)
+    failed = await read_one(provider, customer)
     assert (failed.standing, failed.bill, failed.amount_total) == (SubscriptionStatus.PAST_DUE, Bill.FAILED, 0)
     assert failed.earlier == one.invoices
     ((owed,), due_at) = failed.present, failed.present[0].due_at
@@ -167,11 +167,11 @@ async def test_a_renewal_that_fails_is_owed_until_it_is_paid(world: World, provi
     assert one.period_end <= due_at <= one.period_end + 2 * HOUR
     assert (owed.total, owed.paid, owed.paid_at, owed.reference) == (900, 0, None, None)
     world.pass_time(4 * DAY)
-    assert [invoice.due_at for invoice in (await told(provider, customer)).present] == [due_at]
+    assert [invoice.due_at for invoice in (await read_one(provider, customer)).present] == [due_at]
     world.let_renewals(one.source, succeed=True)
-    mended = await told(provider, customer)
-    assert (mended.standing, mended.bill, mended.amount_total) == (SubscriptionStatus.ACTIVE, Bill.PAID, 900)
-    (paid,) = mended.present
+    paid_up = await read_one(provider, customer)
+    assert (paid_up.standing, paid_up.bill, paid_up.amount_total) == (SubscriptionStatus.ACTIVE, Bill.PAID, 900)
+    (paid,) = paid_up.present
     assert (paid.id, paid.due_at) == (owed.id, due_at)
     assert paid.paid_at is not None
     assert paid.paid_at >= due_at + 4 * DAY - 2 * HOUR
@@ -184,46 +184,46 @@ async def test_what_nobody_is_asked_to_pay_is_told_as_what_became_of_it(
     customer, _, one = await begun(provider, world)
     world.pause_payments(one.source, True, behavior)
     world.pass_time(WEEK + 2 * HOUR)
-    paused = await told(provider, customer)
+    paused = await read_one(provider, customer)
     expected = {"void": Bill.VOID, "mark_uncollectible": Bill.UNCOLLECTIBLE, "keep_as_draft": Bill.DRAFT}[behavior]
     assert (paused.collection_paused, paused.bill, paused.amount_total) == (True, expected, 0)
     world.pause_payments(one.source, False)
-    after = await told(provider, customer)
+    after = await read_one(provider, customer)
     assert (after.collection_paused, after.bill) == (False, expected)
     world.pass_time(WEEK + 2 * HOUR)
-    later = await told(provider, customer)
+    later = await read_one(provider, customer)
     assert [invoice.bill for invoice in later.invoices] == [Bill.PAID, expected, Bill.PAID]
 
 
 async def test_a_draft_has_fallen_due_for_nobody_yet(world: World, provider: PaymentProvider) -> None:
     customer, _, one = await begun(provider, world)
     world.pass_time(WEEK + HOUR // 2)
-    renewed = await told(provider, customer)
+    renewed = await read_one(provider, customer)
     assert (renewed.standing, renewed.bill) == (SubscriptionStatus.ACTIVE, Bill.DRAFT)
     assert [(invoice.due_at, invoice.trouble) for invoice in renewed.present] == [(None, None)]
     assert renewed.period_start == one.period_end
 
 
-async def test_a_dispute_is_told_of_the_period_that_it_is_about(world: World, provider: PaymentProvider) -> None:
+async def test_a_dispute_is_reported_for_the_period_that_it_is_about(world: World, provider: PaymentProvider) -> None:
     customer, _, one = await begun(provider, world)
     world.pass_time(WEEK + 2 * HOUR)
     assert one.reference
     world.dispute(one.reference)
-    disputed = await told(provider, customer)
+    disputed = await read_one(provider, customer)
     assert (disputed.dispute, [invoice.dispute for invoice in disputed.earlier]) == (Dispute.NONE, [Dispute.OPEN])
     assert disputed.reference
     world.dispute(disputed.reference)
-    assert (await told(provider, customer)).dispute is Dispute.OPEN
+    assert (await read_one(provider, customer)).dispute is Dispute.OPEN
 
 
-async def test_money_that_comes_after_the_end_is_told(world: World, provider: PaymentProvider) -> None:
+async def test_money_that_comes_after_the_end_is_reported(world: World, provider: PaymentProvider) -> None:
     customer, _, one = await begun(provider, world)
     world.let_renewals(one.source, succeed=False)
     world.pass_time(WEEK + 2 * HOUR)
     await provider.end_subscription(one.source, at_period_end=False)
     world.pass_time(DAY)
     world.pay_owed(one.source)
-    late = await told(provider, customer)
+    late = await read_one(provider, customer)
     assert late.standing is SubscriptionStatus.CANCELED
     assert late.ends_at is not None
     (invoice,) = late.present
@@ -232,16 +232,16 @@ async def test_money_that_comes_after_the_end_is_told(world: World, provider: Pa
     assert invoice.paid_at >= late.ends_at + DAY
 
 
-async def test_another_plan_is_told_at_once(world: World, provider: PaymentProvider) -> None:
+async def test_another_plan_is_reported_at_once(world: World, provider: PaymentProvider) -> None:
     customer, _, one = await begun(provider, world)
     dearer = world.price(2900, interval="week")
     world.change_plan(one.source, dearer)
-    after = await told(provider, customer)
+    after = await read_one(provider, customer)
     assert (after.items, after.standing, after.bill) == ((Line(dearer, 1),), SubscriptionStatus.ACTIVE, Bill.PAID)
     assert after.period_end == one.period_end
 
 
-async def test_what_another_plan_costs_is_told_and_nothing_is_changed_by_that(
+async def test_what_another_plan_costs_is_reported_and_nothing_is_changed_by_that(
     world: World, provider: PaymentProvider
 ) -> None:
     customer, _, one = await begun(provider, world)
@@ -259,42 +259,42 @@ async def test_what_another_plan_costs_is_told_and_nothing_is_changed_by_that(
         await provider.preview_change(world.unknown.subscription, dearer)
     with pytest.raises(ProviderMissing):
         await provider.preview_change(one.source, world.unknown.price)
-    assert await told(provider, customer) == one
+    assert await read_one(provider, customer) == one
 
 
-async def test_an_end_that_is_set_is_told_and_then_comes(world: World, provider: PaymentProvider) -> None:
+async def test_an_end_that_is_set_is_reported_and_then_comes(world: World, provider: PaymentProvider) -> None:
     customer, _, one = await begun(provider, world)
     world.end(one.source, at_period_end=True)
-    assert (set_ := await told(provider, customer)).ends_at == one.period_end
+    assert (set_ := await read_one(provider, customer)).ends_at == one.period_end
     assert set_.standing is SubscriptionStatus.ACTIVE
     world.pass_time(WEEK + HOUR)
-    assert ((over := await told(provider, customer)).standing, over.ends_at) == (
+    assert ((over := await read_one(provider, customer)).standing, over.ends_at) == (
         SubscriptionStatus.CANCELED,
         one.period_end,
     )
 
 
-async def test_paused_payments_are_told_and_leave_the_next_period_unpaid(
+async def test_paused_payments_are_reported_and_leave_the_next_period_unpaid(
     world: World, provider: PaymentProvider
 ) -> None:
     customer, _, one = await begun(provider, world)
     world.pause_payments(one.source, True)
-    paused = await told(provider, customer)
+    paused = await read_one(provider, customer)
     assert (paused.collection_paused, paused.bill) == (True, Bill.PAID)
     world.pass_time(WEEK + 2 * HOUR)
-    later = await told(provider, customer)
+    later = await read_one(provider, customer)
     assert (later.collection_paused, later.bill, later.amount_total) == (True, Bill.VOID, 0)
     assert later.earlier == one.invoices
     world.pause_payments(one.source, False)
-    assert not (await told(provider, customer)).collection_paused
+    assert not (await read_one(provider, customer)).collection_paused
 
 
 async def test_one_can_be_ended_by_us_at_its_periods_end_or_at_once(world: World, provider: PaymentProvider) -> None:
     customer, _, one = await begun(provider, world)
     await provider.end_subscription(one.source, at_period_end=True)
-    assert (await told(provider, customer)).ends_at == one.period_end
+    assert (await read_one(provider, customer)).ends_at == one.period_end
     await provider.end_subscription(one.source, at_period_end=False)
-    ended = await told(provider, customer)
+    ended = await read_one(provider, customer)
     assert ended.standing is SubscriptionStatus.CANCELED
     assert ended.ends_at is not None
     assert ended.ends_at < one.period_end
@@ -304,7 +304,7 @@ async def test_one_can_be_ended_by_us_at_its_periods_end_or_at_once(world: World
             await provider.end_subscription(source, at_period_end=False)
 
 
-async def test_one_of_a_customer_that_is_not_ours_is_told_with_all_its_money(
+async def test_one_of_a_customer_that_is_not_ours_is_reported_with_all_its_money(
     world: World, provider: PaymentProvider
 ) -> None:
     price = world.price(900, interval="week")
@@ -326,7 +326,7 @@ async def test_one_of_a_customer_that_is_not_ours_is_told_with_all_its_money(
 async def test_what_was_made_by_hand_names_nobody_here(world: World, provider: PaymentProvider) -> None:
     customer = await a_customer(provider)
     made = world.subscribe_by_hand(customer.external_id, world.price(900, interval="month"))
-    one = await told(provider, customer)
+    one = await read_one(provider, customer)
     assert (one.source, one.order_id, one.person_id, one.checkout_id) == (made, None, None, None)
     assert (one.standing, one.amount_total) == (SubscriptionStatus.ACTIVE, 900)
 
@@ -368,7 +368,7 @@ async def test_an_open_page_can_be_closed_and_one_that_was_gone_through_cannot(
         await provider.expire_checkout(world.unknown.checkout)
 
 
-async def test_what_happens_to_a_subscription_is_told_in_events_that_name_it_and_its_customer(
+async def test_what_happens_to_a_subscription_is_reported_in_events_that_name_it_and_its_customer(
     world: World, provider: PaymentProvider
 ) -> None:
     began = world.now()

@@ -1,4 +1,4 @@
-"""Each provider with its other side: a stand-in for its servers, which tests may look into and play the buyer at."""
+"""Each provider with a stand-in for its servers, where tests can read the ledger and act as buyers."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
@@ -27,7 +27,7 @@ Behavior = Literal["void", "mark_uncollectible", "keep_as_draft"]
 
 @dataclass(frozen=True)
 class Ids:
-    """Ids as the provider makes them, of things that are not there."""
+    """Ids in the provider's format, of objects that do not exist."""
 
     price: str
     checkout: str
@@ -38,38 +38,38 @@ class Ids:
 
 @dataclass(frozen=True)
 class Types:
-    """What the provider calls some of its events."""
+    """The provider's names for some of its events."""
 
     completed: str
-    """Somebody has been through a checkout."""
+    """Somebody has completed a checkout."""
     beside: str
-    """Comes with that, and does not matter."""
+    """Comes together with that, and is not relevant."""
     subscription: frozenset[str]
     """One begins, is renewed and paid, changes, is not paid, and ends."""
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Bodies of answers, as the provider's servers write them."""
+    """Bodies of responses, as the provider's servers write them."""
 
     account: bytes
     """The key belongs to the account ``acct_1``."""
     failed: bytes
     too_soon: bytes
     under_way: bytes
-    """The same request is being answered elsewhere."""
+    """The same request is in progress elsewhere."""
     torn: bytes
     """The first half of a good one."""
 
 
 class World(Protocol):
-    """What the conformance suite needs of a provider and of its other side."""
+    """What the conformance suite needs from a provider and from the stand-in for its servers."""
 
     kind: ProviderKind
     wrong_key: str
-    """Looks like a key, and is none."""
+    """Looks like a key, but is not one."""
     wrong_secret: str
-    """Looks like a webhook endpoint's secret, and is none."""
+    """Looks like a webhook endpoint's secret, but is not one."""
     tax_setting: str
     """The setting that turns tax on."""
     signature: str
@@ -87,11 +87,11 @@ class World(Protocol):
         automatic_tax: bool = False,
         patience: float | None = None,
     ) -> PaymentProvider:
-        """A new provider. ``at`` is another server than its other side, ``patience`` in seconds."""
+        """Create a provider. ``at`` is another server than the stand-in; ``patience`` is in seconds."""
         ...
 
     def configured(self) -> ConfiguredProvider:
-        """The account, as an operator has set it."""
+        """The account, as an operator has configured it."""
         ...
 
     def price(
@@ -101,14 +101,14 @@ class World(Protocol):
         ...
 
     def pay(self, page: str, code: str | None = None) -> str:
-        """Pay on a hosted page, as a buyer in Germany; with a promotion code, if any. No card where none is asked.
+        """Pay on a hosted page as a buyer in Germany, with a promotion code if given, and a card if one is needed.
 
-        Answers where the page leads then.
+        Returns the address that the page then leads to.
         """
         ...
 
     def promotion_code(self, percent: int) -> str:
-        """A code that takes this much off."""
+        """Create a code for a discount of this percentage."""
         ...
 
     def takes_promotion_codes(self, page: str) -> bool:
@@ -120,7 +120,7 @@ class World(Protocol):
         ...
 
     def pay_elsewhere(self, price_id: str, email: str) -> str:
-        """Pay as a stranger, on a page of the account that we never asked for. Answers the checkout's id."""
+        """Pay as a stranger, on a page of the account that we did not create. Returns the checkout's id."""
         ...
 
     def delete_customer(self, external_id: str) -> None:
@@ -132,43 +132,43 @@ class World(Protocol):
         ...
 
     def send_events_to(self, url: str) -> str:
-        """Deliver events there from now on. Answers the secret that they are signed with."""
+        """Deliver events to this address from now on. Returns the secret with which they are signed."""
         ...
 
     def set_tax(self, active: bool) -> None:
-        """Whether the account can reckon tax by itself."""
+        """Set whether the account can calculate tax."""
         ...
 
     def now(self) -> int:
-        """What time it is there."""
+        """Return the time at the provider."""
         ...
 
     def pass_time(self, seconds: int) -> None:
-        """Let time go by there, with all that happens in it."""
+        """Let time pass at the provider, with everything that is due."""
         ...
 
     def let_renewals(self, subscription: str, succeed: bool) -> None:
-        """Whether a subscription's payments succeed from now on; what is owed is paid at once if they do."""
+        """Set whether a subscription's payments succeed from now on. If they do, what is owed is paid at once."""
         ...
 
     def change_plan(self, subscription: str, price_id: str) -> None:
-        """Put a subscription on another price, at once."""
+        """Change a subscription to another price, at once."""
         ...
 
     def end(self, subscription: str, *, at_period_end: bool) -> None:
-        """Have a subscription end."""
+        """End a subscription."""
         ...
 
     def pause_payments(self, subscription: str, paused: bool, behavior: Behavior = "void") -> None:
-        """Ask for no payments of a subscription, or ask again. ``behavior`` is what becomes of invoices meanwhile."""
+        """Pause or resume a subscription's payments. ``behavior`` is what happens to invoices during the pause."""
         ...
 
     def refund(self, reference: str, amount: int) -> None:
-        """Give back a part of a payment."""
+        """Refund a part of a payment."""
         ...
 
     def pay_owed(self, subscription: str) -> None:
-        """Pay what is owed for a subscription, be it over, on the invoice's own page."""
+        """Pay what is owed for a subscription on the invoice's page, even if the subscription is over."""
         ...
 
     def dispute(self, reference: str) -> None:
@@ -176,11 +176,11 @@ class World(Protocol):
         ...
 
     def stranger(self, email: str) -> str:
-        """Make a customer as an operator does it at the provider. Returns its id."""
+        """Create a customer as an operator would at the provider. Returns its id."""
         ...
 
     def subscribe_by_hand(self, customer: str, price_id: str) -> str:
-        """Make a subscription as an operator does it at the provider. Returns its id."""
+        """Create a subscription as an operator would at the provider. Returns its id."""
         ...
 
 
@@ -230,7 +230,7 @@ class StripeWorld:
             automatic_tax=automatic_tax,
             api_base=at or self.sandbox.url,
         )
-        # A budget that nobody meets: the sandbox takes as many requests as it can.
+        # A budget that is never reached: the sandbox accepts as many requests as it can.
         return StripeProvider(settings, patience=patience or PATIENCE, budget=Budget(rate=10_000))
 
     def configured(self) -> ConfiguredProvider:
@@ -280,23 +280,28 @@ class StripeWorld:
         return self.sandbox.webhook_secret(url)
 
     def set_tax(self, active: bool) -> None:
-        told = {"active": "yes" if active else "no"}
-        assert Browser(self.sandbox.url).client.post(f"{self.sandbox.url}/control/tax", data=told).status_code == 303
+        reported = {"active": "yes" if active else "no"}
+        assert (
+            Browser(self.sandbox.url).client.post(f"{self.sandbox.url}/control/tax", data=reported).status_code == 303
+        )
 
-    def set(self, name: str, **told: str) -> None:
-        """What the account's owner sets at Stripe."""
-        self.press(f"/control/{name}", **told)
+    def set(self, name: str, **reported: str) -> None:
+        """Change a setting of the account's owner at Stripe."""
+        self.press(f"/control/{name}", **reported)
 
-    def press(self, path: str, **told: str) -> None:
-        """A button of the sandbox's control page."""
-        assert Browser(self.sandbox.url).client.post(f"{self.sandbox.url}{path}", data=told).status_code in {200, 303}
+    def press(self, path: str, **reported: str) -> None:
+        """Press a button of the sandbox's control page."""
+        assert Browser(self.sandbox.url).client.post(f"{self.sandbox.url}{path}", data=reported).status_code in {
+            200,
+            303,
+        }
 
     def now(self) -> int:
         return self.sandbox.clock()
 
     def pass_time(self, seconds: int) -> None:
         self.sandbox.clock.ahead += seconds
-        self.sandbox.stripe.v1.events.list({"limit": 1})  # what is due happens before anything is answered
+        self.sandbox.stripe.v1.events.list({"limit": 1})  # what is due happens before any response
 
     def let_renewals(self, subscription: str, succeed: bool) -> None:
         v1 = self.sandbox.stripe.v1
@@ -409,9 +414,9 @@ class PebbleWorld:
         buyer = Browser(self.pebble.url)
         hosted = buyer.get(page)
         asked = forms(hosted)[0].fields
-        told = {"card": card, "mail": "buyer@example.com", "code": code or ""}
+        reported = {"card": card, "mail": "buyer@example.com", "code": code or ""}
         button = next(button for button in ("Complete order", "Subscribe", "Pay") if button in hosted.text)
-        return buyer.submit(hosted, button, **{name: value for name, value in told.items() if name in asked})
+        return buyer.submit(hosted, button, **{name: value for name, value in reported.items() if name in asked})
 
     def promotion_code(self, percent: int) -> str:
         with self.pebble.open() as ledger:
@@ -508,7 +513,7 @@ WORLDS: dict[str, Callable[[], AbstractContextManager[World]]] = {
 
 @asynccontextmanager
 async def opened(provider: PaymentProvider) -> AsyncIterator[PaymentProvider]:
-    """A provider that lets go of its connections in the end."""
+    """Open a provider, and close its connections at the end."""
     try:
         yield provider
     finally:

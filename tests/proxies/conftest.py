@@ -1,4 +1,4 @@
-"""Each proxy in front of a third-party app, with Tollkeeper beside it."""
+"""Each proxy in front of a third-party app and Tollkeeper."""
 
 import secrets
 from collections.abc import Iterator

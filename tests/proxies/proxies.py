@@ -1,4 +1,4 @@
-"""Real nginx and real Caddy, each with the very configuration that its guide in ``docs/`` prints."""
+"""Real nginx and real Caddy, each with exactly the configuration from its guide in ``docs/``."""
 
 import os
 import re

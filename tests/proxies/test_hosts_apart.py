@@ -1,4 +1,4 @@
-"""A host of another domain, with and without a cookie that the rest share: the same way in, and no other."""
+"""A host of another domain, with and without a cookie shared by the others: the same way in, and no other."""
 
 import itertools
 import json
@@ -98,7 +98,7 @@ def test_sign_in_pay_and_see_the_page_first_asked_for(place: Place) -> None:
     assert not cookie(browser, SECRET)
 
 
-def test_whoever_paid_enters_at_once(place: Place) -> None:
+def test_anybody_who_paid_enters_at_once(place: Place) -> None:
     browser = place.payer()
     page = browser.follow(browser.client.get(PAGE))
     assert (page.status_code, str(page.url)) == (200, PAGE)

@@ -24,10 +24,10 @@ def cookie_of(payer: Browser) -> str:
 
 
 def seen_by_app(answer: bytes) -> list[tuple[str, str]]:
-    """The headers that the app saw, from its own telling."""
+    """The headers that the app received, as it reports them."""
     assert answer.startswith(b"HTTP/1.1 200 "), answer
-    told = json.loads(answer[answer.index(b'{"path') : answer.rindex(b"}") + 1])
-    return [(name, value) for name, value in told["headers"]]
+    reported = json.loads(answer[answer.index(b'{"path') : answer.rindex(b"}") + 1])
+    return [(name, value) for name, value in reported["headers"]]
 
 
 def by_any_spelling(headers: list[tuple[str, str]], name: str) -> list[str]:

@@ -115,18 +115,18 @@ def test_l83_nor_from_what_the_gate_and_our_pages_are_told(proxy: Proxy, hop: st
 
 @pytest.mark.parametrize("name", sorted(PROXIES))
 def test_l83_nor_from_what_our_own_pages_are_told(name: str, third_party: ThirdParty, tmp_path: Path) -> None:
-    """Whoever could take their address off would count as the proxy, and use up what all others share."""
+    """A client that could remove its address would count as the proxy, and use up the rate that all others share."""
     ours = f"127.0.0.1:{third_party.port}"  # which tells what Tollkeeper would see
     with running_proxy(name, tmp_path / "proxy", ours, ours) as proxy:
         for host, path in ((PAY, "/login/oidc"), (APART, "/.tollkeeper/handover?token=a")):
-            told = [
+            reported = [
                 forwarded(sent(proxy, host, f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{line}\r\n\r\n".encode()))
                 for line in ("Connection: close", f"Connection: close, {', '.join(FORWARDED)}")
             ]
-            assert told[0] == told[1]
-            assert told[0]["x-forwarded-for"] == ["127.0.0.1"]
-            assert told[0]["x-forwarded-proto"] == ["https"]
-            assert host == PAY or told[0]["x-forwarded-host"] == [APART]
+            assert reported[0] == reported[1]
+            assert reported[0]["x-forwarded-for"] == ["127.0.0.1"]
+            assert reported[0]["x-forwarded-proto"] == ["https"]
+            assert host == PAY or reported[0]["x-forwarded-host"] == [APART]
 
 
 FORWARDED = [f"X-Forwarded-{part}" for part in ("For", "Host", "Proto", "Uri", "Method")]
@@ -303,7 +303,7 @@ def test_l85_by_no_method(extended: Proxy, basic: Browser, third_party: ThirdPar
     assert third_party.seen == []
 
 
-def test_l85_whoever_has_it_reads_the_reports(extended: Proxy, pro: Browser, third_party: ThirdParty) -> None:
+def test_l85_anybody_who_has_it_reads_the_reports(extended: Proxy, pro: Browser, third_party: ThirdParty) -> None:
     third_party.seen.clear()
     targets = ["/reports", "/reports/", "/reports/q3?a=1", "/Reports", "/reports.csv"]
     assert set(statuses(extended, pro, targets).values()) == {"200"}

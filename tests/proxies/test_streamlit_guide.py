@@ -1,4 +1,4 @@
-"""The guide for Streamlit and Gradio: what these frameworks need passes Caddy, for payers alone."""
+"""The guide for Streamlit and Gradio: Caddy passes what these frameworks need, but only for people who have paid."""
 
 from collections.abc import Iterator
 
@@ -72,8 +72,8 @@ def test_l83_a_name_in_connection_takes_none_of_our_headers_away(caddy: Proxy, b
 def test_the_app_sees_no_cookie_of_ours_whatever_path_it_is_named_after(buyer: Browser) -> None:
     ours = buyer.client.cookies["__Secure-tollkeeper"]
     cookies = f"mine=1; __Secure-tollkeeper={ours}; tollkeeper.pay=secret; last=2"
-    told = buyer.client.get(f"https://{APP}/", headers={"Cookie": cookies}).text
-    assert "mine=1" in told
-    assert "last=2" in told
-    assert ours not in told
-    assert "secret" not in told
+    reported = buyer.client.get(f"https://{APP}/", headers={"Cookie": cookies}).text
+    assert "mine=1" in reported
+    assert "last=2" in reported
+    assert ours not in reported
+    assert "secret" not in reported

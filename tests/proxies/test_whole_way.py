@@ -1,4 +1,4 @@
-"""From the page first asked for through sign-in and payment to that page, through real proxies."""
+"""From the first request for a page through sign-in and payment back to that page, through real proxies."""
 
 import json
 import secrets
@@ -17,7 +17,7 @@ PAGE = f"https://{APP}/reports/q3?year=2026&sort=-amount"
 PROGRAM = {"Accept": "application/json", "Sec-Fetch-Mode": "cors"}
 
 
-def told(browser: Browser, path: str = "/", **headers: str) -> dict[str, Any]:
+def seen_by_app(browser: Browser, path: str = "/", **headers: str) -> dict[str, Any]:
     """What the app saw of a request."""
     answer = browser.client.get(f"https://{APP}{path}", headers=headers)
     assert answer.status_code == 200, answer.text
@@ -30,8 +30,8 @@ def header(seen: dict[str, Any], name: str) -> list[str]:
 
 
 def test_all_guides_tell_the_same_settings(gated_site: Site) -> None:
-    told = [guide_settings(name) for name in PROXIES]
-    assert told == [{name: gated_site.settings[name] for name in told[0]}] * len(PROXIES)
+    seen_by_app = [guide_settings(name) for name in PROXIES]
+    assert seen_by_app == [{name: gated_site.settings[name] for name in seen_by_app[0]}] * len(PROXIES)
 
 
 def test_sign_in_pay_and_see_the_page_first_asked_for(proxy: Proxy, gated_site: Site, third_party: ThirdParty) -> None:
@@ -58,7 +58,7 @@ def test_h55_after_a_refund_the_next_request_is_refused(
     browser = proxy.browser()
     browser.sign_in("Rita Refund", f"{secrets.token_hex(4)}@example.com")
     browser.follow(browser.pay())
-    person = header(told(browser), "Remote-User")[0]
+    person = header(seen_by_app(browser), "Remote-User")[0]
     (grant,) = [row for row in gated_site.rows(grants) if row.person_id == person]
     gated_site.sandbox.stripe.v1.refunds.create({"payment_intent": grant.reference})
     eventually(lambda: next(row for row in gated_site.rows(grants) if row.person_id == person).revoked_at)
@@ -72,7 +72,7 @@ def test_h55_after_signing_out_the_next_request_is_refused(proxy: Proxy, third_p
     browser = proxy.browser()
     browser.sign_in("Lea Leaver", f"{secrets.token_hex(4)}@example.com")
     browser.follow(browser.pay())
-    assert told(browser)["path"] == "/"
+    assert seen_by_app(browser)["path"] == "/"
     cookies = dict(browser.client.cookies)
     browser.submit(browser.get("/"), "Logout")
     browser.client.cookies.update(cookies)
@@ -93,13 +93,13 @@ def test_the_login_cookie_is_for_all_hosts_of_the_domain_and_not_for_the_app(pro
     mine = {"domain": APP, "path": "/"}
     for name in ("before", "after"):
         payer.client.cookies.set(name, name, **mine)
-    seen = told(payer)
+    seen = seen_by_app(payer)
     assert "before=before" in header(seen, "Cookie")[0]
     assert "after=after" in header(seen, "Cookie")[0]
     assert cookie.value
     assert cookie.value not in json.dumps(seen)
     twice = {"Cookie": f"a=1; __Secure-tollkeeper={cookie.value}; b=2; __Secure-tollkeeper={cookie.value}"}
-    assert cookie.value not in json.dumps(told(payer, **twice))
+    assert cookie.value not in json.dumps(seen_by_app(payer, **twice))
 
 
 def test_programs_are_told_instead_of_sent_on(proxy: Proxy, third_party: ThirdParty) -> None:

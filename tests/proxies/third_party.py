@@ -1,4 +1,4 @@
-"""Somebody else's app behind the proxy: knows nothing of Tollkeeper, and tells what it sees."""
+"""A third-party app behind the proxy, which knows nothing of Tollkeeper and reports what it receives."""
 
 import base64
 import hashlib
@@ -37,7 +37,7 @@ class ThirdParty:
     trailers: list[str] = field(default_factory=list)
     """What came after the body of the last request."""
     go_on: threading.Event = field(default_factory=threading.Event)
-    """Until this is set, its stream has said one word alone."""
+    """Until this is set, its stream has sent only one word."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -62,8 +62,8 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path == "/refuses":
             self._send(401, b"the app's own refusal")
         else:
-            told = {"path": self.path, "method": self.command, "headers": self.headers.items(), "body": size}
-            self._send(200, json.dumps(told).encode())
+            reported = {"path": self.path, "method": self.command, "headers": self.headers.items(), "body": size}
+            self._send(200, json.dumps(reported).encode())
 
     do_GET = do_POST = do_PUT = do_HEAD = do_DELETE = do_OPTIONS = do_PROPFIND = answer  # noqa: N815 - as http.server names them
 

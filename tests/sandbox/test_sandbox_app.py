@@ -1,4 +1,4 @@
-"""The sandbox as one app: both wings and the stylesheet on a real server, and what it keeps in its folder."""
+"""The sandbox as one app: both stand-ins and the stylesheet on a real server, and the files in its folder."""
 
 import stat
 import subprocess

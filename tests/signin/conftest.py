@@ -1,4 +1,4 @@
-"""One real server on which each test puts the issuer it wants."""
+"""One real server for the issuer of each test."""
 
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -14,7 +14,7 @@ from tollkeeper.signin import SignInService
 
 @dataclass
 class Clock:
-    """Unix seconds that a test can let pass."""
+    """A clock in Unix seconds that a test can move."""
 
     now: int = field(default_factory=lambda: int(time.time()))
 
@@ -79,7 +79,7 @@ async def sign_in(issuer: LyingIssuer, clock: Clock) -> AsyncIterator[SignInServ
 
 @dataclass
 class Traveller:
-    """A browser that goes the whole way."""
+    """A browser that completes the sign-in."""
 
     sign_in: SignInService
 

@@ -1,4 +1,4 @@
-"""The answer that the browser brings back: whose it is, and to which question."""
+"""The response that the browser brings back: whose it is, and to which request."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The discovery document, where a real server on this machine cannot show the case: issuers over https."""
+"""The discovery document in cases that a server on this machine cannot show: issuers over https."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What of an issuer's words about a person is believed, and how it is kept."""
+"""Which of an issuer's claims about a person are trusted, and how they are stored."""
 
 from typing import Any
 

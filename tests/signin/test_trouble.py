@@ -1,4 +1,4 @@
-"""Issuers that are down, slow, or out to exhaust whoever asks them."""
+"""Issuers that are down, slow, or try to exhaust their callers."""
 
 import asyncio
 import socket

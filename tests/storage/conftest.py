@@ -1,4 +1,4 @@
-"""Connections to try the queries on."""
+"""Connections for testing the queries."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager

@@ -1,4 +1,4 @@
-"""Rows to begin with: each maker keeps one and says only what the test cares about."""
+"""Initial rows: each function stores one, and takes only the values that matter to the test."""
 
 from typing import Any
 

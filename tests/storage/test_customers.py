@@ -88,7 +88,7 @@ def test_c24_the_fence_lets_only_later_tickets_pass(conn: Connection) -> None:
     assert customers.pass_fence(conn, customer.id, 3, NOW)
 
 
-def test_c24_whoever_is_under_way_when_something_is_written_must_ask_again(conn: Connection) -> None:
+def test_c24_anybody_who_is_under_way_when_something_is_written_must_ask_again(conn: Connection) -> None:
     """Found by the simulator: who began later may have read earlier than who wrote before them."""
     keep_person(conn, "ada")
     customer = customers.add(conn, "ada", TEST_MODE, "cus_1", NOW)
@@ -121,7 +121,7 @@ def claim(conn: Connection, at: int, realm: Realm = TEST_MODE) -> Customer | Non
 LEASE = 600
 
 
-def test_whoever_bought_or_ordered_is_due_once_in_a_period(conn: Connection) -> None:
+def test_anybody_who_bought_or_ordered_is_due_once_in_a_period(conn: Connection) -> None:
     ada, bob, cleo = (keep_customer(conn, name) for name in ("ada", "bob", "cleo"))
     findings.note(conn, ada, [a_finding("cs_1")], NOW)
     orders.start(conn, an_order("ord_1", "bob"))
@@ -145,7 +145,7 @@ def test_nobody_is_due_in_another_realm(conn: Connection, realm: Realm) -> None:
     assert claim(conn, NOW + DAY) == ada
 
 
-def test_whoever_has_nothing_to_check_is_put_off_for_a_period(conn: Connection) -> None:
+def test_anybody_who_has_nothing_to_check_is_put_off_for_a_period(conn: Connection) -> None:
     idle, again = keep_customer(conn, "ada"), keep_customer(conn, "bob")
     orders.start(conn, an_order("ord_1", "bob"))
     orders.close(conn, "ord_1", OrderState.EXPIRED, NOW)
@@ -165,7 +165,7 @@ def test_however_many_have_nothing_to_check_the_others_get_their_turn(conn: Conn
     assert [claim(conn, NOW + DAY + 1) for _ in range(3)] == [None, ada, None]
 
 
-def test_whoever_was_claimed_but_not_reconciled_is_due_again(conn: Connection) -> None:
+def test_anybody_who_was_claimed_but_not_reconciled_is_due_again(conn: Connection) -> None:
     ada = keep_customer(conn, "ada")
     findings.note(conn, ada, [a_finding("cs_1")], NOW)
     assert claim(conn, NOW + DAY) == ada
@@ -173,7 +173,7 @@ def test_whoever_was_claimed_but_not_reconciled_is_due_again(conn: Connection) -
     assert claim(conn, NOW + DAY + LEASE) == ada
 
 
-def test_whoever_was_reconciled_is_not_due(conn: Connection) -> None:
+def test_anybody_who_was_reconciled_is_not_due(conn: Connection) -> None:
     ada = keep_customer(conn, "ada")
     findings.note(conn, ada, [a_finding("cs_1")], NOW)
     assert customers.pass_fence(conn, ada.id, customers.take_ticket(conn, ada.id), NOW + DAY)

@@ -1,4 +1,4 @@
-"""What both databases promise: whole transactions, kept once acknowledged, whoever else is writing."""
+"""What both databases guarantee: complete transactions that survive once acknowledged, no matter who else writes."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""What an operator dismissed is as it was found then; what is adopted; and which ids are ours."""
+"""Dismissals with the finding of that time, adoptions, and which ids are ours."""
 
 from dataclasses import replace
 from typing import Any
@@ -85,7 +85,7 @@ def test_what_was_bought_twice_is_dismissed_for_that_product(conn: Connection, a
     note(conn, ada, a_finding("cs_1"), a_finding("cs_2"))
 
     def twice(person_id: str | None = None, *, dismissed: bool = False) -> list[Grant]:
-        pairs = grants.paid_beside(conn, (), False, NOW, person_id, dismissed=dismissed)
+        pairs = grants.paid_pairs(conn, (), False, NOW, person_id, dismissed=dismissed)
         return [one.grant for one in surplus(pairs, Catalog((), "stripe"))]
 
     assert twice() == [second]

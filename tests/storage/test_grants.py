@@ -38,7 +38,7 @@ CATALOG = Catalog(
 
 
 def bought_twice(conn: Connection, now: int, person_id: str | None = None) -> tuple[Grant, ...]:
-    pairs = grants.paid_beside(conn, CATALOG.containing, False, now, person_id)
+    pairs = grants.paid_pairs(conn, CATALOG.containing, False, now, person_id)
     return tuple(one.grant for one in surplus(pairs, CATALOG))
 
 
@@ -162,7 +162,7 @@ def test_a_change_of_plan_and_a_renewal_are_kept(conn: Connection, grant: Grant)
     assert grants.of_person(conn, "ada", TEST_MODE) == (renewed,)
 
 
-def test_a_subscription_beside_what_holds_good_is_surplus_on_trial_too(conn: Connection) -> None:
+def test_a_subscription_next_to_what_holds_good_is_surplus_on_trial_too(conn: Connection) -> None:
     keep_person(conn, "ada")
     bought = keep_grant(conn, "ada", "cs_1")
     trial = keep_grant(conn, "ada", "sub_1", since=NOW + 1, until=NOW + DAY, amount=0, reference=None)
@@ -174,19 +174,19 @@ def test_a_subscription_beside_what_holds_good_is_surplus_on_trial_too(conn: Con
     assert bought_twice(conn, now=NOW + 3) == (second,)
 
 
-def test_what_another_product_gives_as_well_stands_beside_it(conn: Connection) -> None:
+def test_what_another_product_gives_as_well_stands_next_to_it(conn: Connection) -> None:
     keep_person(conn, "ada")
     keep_person(conn, "bob")
     part = keep_grant(conn, "ada", "sub_1", until=NOW + DAY)
     whole = keep_grant(conn, "ada", "sub_2", product="both", since=NOW + 1, until=NOW + DAY)
     keep_grant(conn, "ada", "cs_1", product="gone", since=NOW + 1)
     keep_grant(conn, "bob", "sub_3", product="both", until=NOW + DAY)
-    pairs = grants.paid_beside(conn, CATALOG.containing, False, NOW + 1)
+    pairs = grants.paid_pairs(conn, CATALOG.containing, False, NOW + 1)
     assert pairs == ((part, whole),)
-    assert grants.paid_beside(conn, (), False, NOW + 1) == ()
-    assert grants.paid_beside(conn, CATALOG.containing, False, NOW + 1, "bob") == ()
-    assert grants.paid_beside(conn, CATALOG.containing, True, NOW + 1) == ()
-    assert grants.paid_beside(conn, CATALOG.containing, False, NOW + DAY) == ()
+    assert grants.paid_pairs(conn, (), False, NOW + 1) == ()
+    assert grants.paid_pairs(conn, CATALOG.containing, False, NOW + 1, "bob") == ()
+    assert grants.paid_pairs(conn, CATALOG.containing, True, NOW + 1) == ()
+    assert grants.paid_pairs(conn, CATALOG.containing, False, NOW + DAY) == ()
 
 
 def test_what_an_order_led_to(conn: Connection) -> None:

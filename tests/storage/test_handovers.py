@@ -1,4 +1,4 @@
-"""A handover is redeemed once, however many try at once, and ends with the login session that it hands over."""
+"""A handover is redeemed once, however many requests try, and ends with the login session that it hands over."""
 
 import asyncio
 from dataclasses import replace
@@ -60,7 +60,7 @@ def test_the_account_shows_a_browser_once(conn: Connection) -> None:
 
 
 @pytest.mark.parametrize("everywhere", [False, True])
-def test_whoever_signs_out_is_signed_out_on_every_host(conn: Connection, everywhere: bool) -> None:
+def test_anybody_who_signs_out_is_signed_out_on_every_host(conn: Connection, everywhere: bool) -> None:
     parent = sign_in(conn)
     assert redeemed(conn, keep_handover(conn, parent.id, "h" * 64))
     pending = keep_handover(conn, parent.id, "p" * 64)

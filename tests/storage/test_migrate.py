@@ -1,4 +1,4 @@
-"""The schema: made whole or not at all, by one at a time, and never by an older program than wrote it."""
+"""The schema: created completely or not at all, by one process at a time, and never by an older program."""
 
 import os
 import signal
@@ -305,8 +305,10 @@ def test_what_was_written_before_reasons_had_codes_stays_readable(nothing_url: s
     remarked = look(nothing_url, lambda conn: findings.remarked(conn, TEST_MODE.mode, 10))
     (case,) = cases((), (), Catalog((), "stripe"), remarked=remarked)
     assert (case.kind, case.payment, case.reason) == ("unknown price", "sub_1", "No product has its price.")
-    told = [(one.change, sentence(one.reason)) for one in look(nothing_url, lambda conn: audit.of_person(conn, "ada"))]
-    assert told == [
+    reported = [
+        (one.change, sentence(one.reason)) for one in look(nothing_url, lambda conn: audit.of_person(conn, "ada"))
+    ]
+    assert reported == [
         ("granted", "Paid in full."),
         ("granted", "Granted by an operator: Why not?"),
         ("revoked", "Revoked by an operator: Shared: 100 % sure."),

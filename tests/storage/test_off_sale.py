@@ -80,7 +80,7 @@ def test_k79_only_what_concerned_one_person_is_forgotten_with_time(conn: Connect
 
 @pytest.mark.anyio
 async def test_k79_of_many_who_meet_it_at_once_one_tells(database: Database) -> None:
-    told = await asyncio.gather(*(database.write(off_sale.note, HERE, an_entry()) for _ in range(20)))
-    assert sorted(told) == [False] * 19 + [True]
+    reported = await asyncio.gather(*(database.write(off_sale.note, HERE, an_entry()) for _ in range(20)))
+    assert sorted(reported) == [False] * 19 + [True]
     tried = await asyncio.gather(*(database.write(off_sale.claim, HERE, NOW + EVERY, EVERY) for _ in range(20)))
     assert sorted(map(len, tried)) == [0] * 19 + [1]

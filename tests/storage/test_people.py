@@ -102,7 +102,7 @@ def test_somebody_is_called_by_a_whole_name_that_is_no_address(conn: Connection)
     assert len(people.search(conn, "", 10)) == 5
 
 
-def test_k77_who_shares_a_verified_address_is_told_with_what_they_have(conn: Connection) -> None:
+def test_k77_who_shares_a_verified_address_is_reported_with_what_they_have(conn: Connection) -> None:
     ada = keep(conn, "per_1", "Ada", "ada@example.org")
     assert people.sharing_address(conn, ada, False, NOW) == ()
     other = keep(conn, "per_2", "Other", "ADA@example.org", NOW + 1)

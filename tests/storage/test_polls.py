@@ -23,7 +23,7 @@ def test_c27_the_first_poll_reads_back_to_the_first_order(conn: Connection) -> N
     assert polls.claim(conn, TEST_MODE, NOW, EVERY) == NOW - 7200
 
 
-def test_whoever_claims_a_poll_has_it_for_the_interval(conn: Connection) -> None:
+def test_anybody_who_claims_a_poll_has_it_for_the_interval(conn: Connection) -> None:
     polls.claim(conn, TEST_MODE, NOW, EVERY)
     assert polls.claim(conn, TEST_MODE, NOW + EVERY - 1, EVERY) is None
     assert polls.claim(conn, TEST_MODE, NOW + EVERY, EVERY) == NOW

@@ -1,4 +1,4 @@
-"""What is particular to PostgreSQL: a server that restarts, and transactions that it asks to run again."""
+"""Special cases of PostgreSQL: a server that restarts, and transactions that must be repeated."""
 
 import asyncio
 import threading
@@ -110,7 +110,7 @@ async def test_f42_a_standby_is_read_and_takes_nothing_until_it_is_promoted(own_
         await opened.close()
 
 
-async def test_f42_whoever_lets_nobody_write_is_obeyed(postgresql_url: str) -> None:
+async def test_f42_anybody_who_lets_nobody_write_is_obeyed(postgresql_url: str) -> None:
     """As hosts do when the disk is nearly full."""
     forbid = sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on")
     tell(postgresql_url, forbid.format(name_of(postgresql_url)))

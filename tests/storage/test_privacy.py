@@ -1,4 +1,4 @@
-"""What is left of a person whose account was deleted: what was ordered, paid and decided, and no access."""
+"""What remains of a person whose account was deleted: orders, payments and decisions, but no access."""
 
 import pytest
 from sqlalchemy import Connection
@@ -63,8 +63,8 @@ def test_what_had_ended_before_keeps_its_reason_and_is_no_change_of_access(conn:
     keep_grant(conn, "ada", "cs_2", until=NOW)
     privacy.erase(conn, "ada", NOW)
     assert audit.of_person(conn, "ada") == ()
-    told = {one.source: (one.reason, one.withheld) for one in grants.of_person(conn, "ada", TEST_MODE)}
-    assert told == {"cs_1": (refunded, DELETED), "cs_2": (DELETED, DELETED)}
+    reported = {one.source: (one.reason, one.withheld) for one in grants.of_person(conn, "ada", TEST_MODE)}
+    assert reported == {"cs_1": (refunded, DELETED), "cs_2": (DELETED, DELETED)}
 
 
 def test_what_is_found_after_the_deletion_names_nobody_and_pays_for_nothing() -> None:

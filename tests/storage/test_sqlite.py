@@ -1,4 +1,4 @@
-"""What is particular to SQLite: one file, and what can happen to it."""
+"""Special cases of SQLite: one file, and what can happen to it."""
 
 import asyncio
 import shutil
@@ -136,7 +136,7 @@ def damage(path: Path, kind: str) -> None:
 
 
 async def test_what_is_committed_while_closing_is_acknowledged(database: Database, path: Path) -> None:
-    """Though the event loop hears of it only when the log beside the file is gone, with the last connection."""
+    """Although the event loop notices only when the log next to the file is gone, with the last connection."""
     writing = asyncio.create_task(database.write(keep_person, "ada"))
     ending = asyncio.create_task(database.close())
     await asyncio.sleep(0)

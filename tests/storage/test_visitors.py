@@ -1,4 +1,4 @@
-"""The hot query says what the plain ones say, and never reads a whole table."""
+"""The fast query returns the same as the plain ones, and never reads a whole table."""
 
 import asyncio
 import re
@@ -90,7 +90,7 @@ async def test_i05_even_questions_asked_together_hear_of_what_came_before_them(d
         assert set(await asyncio.gather(*(holdings(database) for _ in range(5)))) == {()}
 
 
-async def test_whoever_asks_together_hears_of_themselves_alone(database: Database) -> None:
+async def test_anybody_who_asks_together_hears_of_themselves_alone(database: Database) -> None:
     tokens = [f"{number:064d}" for number in range(12)]
 
     def several(conn: Connection) -> None:

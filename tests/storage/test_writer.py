@@ -1,4 +1,4 @@
-"""Writes that arrive during a commit share the next one, and stand or fall each by itself."""
+"""Writes that arrive during a commit share the next one, and succeed or fail independently."""
 
 import threading
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""A real Chromium. Its headless shell comes first: without windows to draw, it takes a third less of the machine."""
+"""A real Chromium. Its headless shell is preferred: without windows to draw, it needs a third less CPU and memory."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ QUIET = (
 
 @contextmanager
 def running_chromium(*more: str) -> Iterator[Browser]:
-    """``more`` are arguments. Skips the test where there is none, unless all have to run."""
+    """``more`` are arguments. Skips the test if it is not installed, unless all tests must run."""
     as_root = ("--no-sandbox",) if os.geteuid() == 0 else ()
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=_installed(), args=[*QUIET, *as_root, *more])

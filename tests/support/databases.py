@@ -31,21 +31,21 @@ full_page_writes = off
 
 
 class Unavailable(Exception):
-    """There is no PostgreSQL to be started here; says why."""
+    """PostgreSQL cannot be started here, with the reason."""
 
 
 @dataclass(frozen=True)
 class Cluster:
     """A PostgreSQL server of our own, kept in one folder and reached by a socket in it.
 
-    Quick, and forgetful after a power cut, unless it is ``durable``.
+    Fast, but loses data in a power cut, unless it is ``durable``.
     """
 
     folder: Path
     durable: bool = False
 
     def make(self) -> None:
-        """Make the files and start the server. Raises ``Unavailable`` where PostgreSQL is not installed."""
+        """Create the files and start the server. Raises ``Unavailable`` if PostgreSQL is not installed."""
         if os.geteuid() == 0:
             owner = _owner()
             os.chown(self.folder, owner.pw_uid, owner.pw_gid)
@@ -57,15 +57,15 @@ class Cluster:
         self.start()
 
     def start(self) -> None:
-        """Start the server and wait until it answers."""
+        """Start the server and wait until it responds."""
         self._run("pg_ctl", "start", "--wait", "-D", self._data, "-l", self._data / "server.log")
 
     def stop(self) -> None:
-        """Stop the server, whoever is connected, and wait until it is gone."""
+        """Stop the server, even if somebody is connected, and wait until it has ended."""
         self._run("pg_ctl", "stop", "--wait", "--mode=immediate", "-D", self._data)
 
     def demote(self) -> None:
-        """Start again as a standby: it answers questions, and takes nothing."""
+        """Restart as a standby, which can be read but not written."""
         self.stop()
         (self._data / "standby.signal").touch()
         self.start()
@@ -85,11 +85,11 @@ class Cluster:
         return f"postgresql://postgres@/{name}?host={self.folder}"
 
     def create(self, name: str, *, template: str = "template1") -> None:
-        """Make a database as a copy of another."""
+        """Create a database as a copy of another."""
         self._command(sql.SQL("CREATE DATABASE {} TEMPLATE {}"), name, template)
 
     def drop(self, name: str) -> None:
-        """Delete a database, whoever is connected."""
+        """Delete a database, even if somebody is connected."""
         self._command(sql.SQL("DROP DATABASE {} WITH (FORCE)"), name)
 
     @property
@@ -134,7 +134,7 @@ def announce_shared_cluster() -> None:
 
 
 def shared_cluster() -> Cluster:
-    """The server that all tests of this run share, with a migrated template; made by whoever asks first."""
+    """The server that all tests of this run share, with a migrated template; started when first needed."""
     cluster = Cluster(Path(os.environ[FOLDER_VARIABLE]))
     ready = cluster.folder / "ready"
     with (cluster.folder / "lock").open("w") as lock:
@@ -148,7 +148,7 @@ def shared_cluster() -> Cluster:
 
 
 def remove_shared_cluster() -> None:
-    """Stop the shared server, if anybody asked for it, and delete its files."""
+    """Stop the shared server, if it was started, and delete its files."""
     Cluster(Path(os.environ.pop(FOLDER_VARIABLE))).remove()
 
 

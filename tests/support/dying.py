@@ -2,7 +2,7 @@
 
     python dying.py [--before MODULE:NAME | --after MODULE:NAME] [--ahead SECONDS] COMMAND...
 
-The fault comes from outside: the app that runs is the one that everybody runs. ``--ahead`` hands it a clock that much
+The fault comes from outside: the app that runs is the real one. ``--ahead`` gives it a clock that is that much
 ahead, so that nobody needs to wait for a lease to end.
 """
 
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def replace(place: str, change: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    """Put something else in the place of a function, named as ``package.module:Class.name``."""
+    """Replace a function, named as ``package.module:Class.name``."""
     module, _, path = place.partition(":")
     *owners, name = path.split(".")
     owner: Any = importlib.import_module(module)
@@ -46,7 +46,7 @@ def replace(place: str, change: Callable[[Callable[..., Any]], Callable[..., Any
 
 
 def dying_after(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function runs to its end; its caller never hears of it."""
+    """The function runs to its end, but its caller never gets the result."""
 
     @wraps(function)
     def dying(*args: Any, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Issuers to sign in at: one for OpenID Connect that lies on demand, and a stand-in for GitHub's four addresses."""
+"""Issuers for signing in: one for OpenID Connect that lies on demand, and a stand-in for GitHub's four addresses."""
 
 import base64
 import hashlib
@@ -42,7 +42,7 @@ def settings(issuer_url: str, **others: Any) -> IssuerSettings:
 
 
 class Stage:
-    """An ASGI app whose play can be changed while the server runs. A detour answers in the place of a path."""
+    """An ASGI app that can be replaced while the server runs. A detour responds instead of a path."""
 
     def __init__(self) -> None:
         self.play: ASGIApp = Starlette()
@@ -79,7 +79,7 @@ def serving(app: ASGIApp) -> Iterator[str]:
 
 
 async def visit(url: str) -> dict[str, str]:
-    """What a browser brings back from an issuer that asks no questions: the query of the callback."""
+    """Return what a browser brings back from an issuer that shows no page: the query of the callback."""
     async with httpx2.AsyncClient() as browser:
         answer = await browser.get(url)
     assert answer.status_code == 302, answer.text
@@ -93,7 +93,7 @@ def query_of(url: str) -> dict[str, str]:
 
 
 def answers(status: int = 200, body: object = None, **headers: str) -> Detour:
-    """A detour that says this, whatever is asked."""
+    """Return a detour that always sends this response."""
 
     async def answer(_: Request) -> Response:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -110,7 +110,7 @@ class _Grant:
 
 
 class _CodeFlow:
-    """What both issuers share: codes that are spent once, by who began, with PKCE."""
+    """What both issuers share: codes that are redeemed once, by the client that started, with PKCE."""
 
     def __init__(self) -> None:
         self.response: dict[str, str | None] = {}
@@ -139,12 +139,12 @@ class _CodeFlow:
 
 
 def edited(facts: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """The facts with the changes made; None takes away."""
+    """Return the facts with changes; None removes one."""
     return {name: value for name, value in (facts | changes).items() if value is not None}
 
 
 class LyingIssuer(_CodeFlow):
-    """An OpenID Connect issuer that keeps to the rules, but for what a test tells it to say instead."""
+    """An OpenID Connect issuer that follows the rules, except for what a test changes."""
 
     def __init__(self, url: str, key: Key) -> None:
         super().__init__()
@@ -222,7 +222,7 @@ class LyingIssuer(_CodeFlow):
 
 
 def hs256(header: dict[str, Any], claims: dict[str, Any], secret: bytes) -> str:
-    """A token made by hand, because libraries refuse to take a public key for a shared secret."""
+    """Create a token by hand, because libraries refuse a public key as a shared secret."""
     signed = f"{segment(json.dumps(header | {'alg': 'HS256'}).encode())}.{segment(json.dumps(claims).encode())}"
     return f"{signed}.{segment(hmac.digest(secret, signed.encode(), 'sha256'))}"
 

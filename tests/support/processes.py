@@ -26,7 +26,7 @@ DYING = Path(__file__).with_name("dying.py")
 
 
 def free_port(neighbours: int = 0) -> int:
-    """A port that nobody uses, nor those after it, below those that the system hands out by itself."""
+    """Return a free port with free ports after it, below those that the system assigns itself."""
     for _ in range(100):
         port = random.randrange(15_000, 32_000)
         if all(_is_free(port + step) for step in range(neighbours + 1)):
@@ -45,13 +45,13 @@ def _is_free(port: int) -> bool:
 
 
 def listens(port: int) -> bool:
-    """Whether somebody accepts connections there."""
+    """Return whether a server accepts connections there."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def clean_environment(folder: Path) -> dict[str, str]:
-    """An environment with nothing of ours in it, and a home of its own."""
+    """Return an environment with none of our settings, and with its own home folder."""
     return {"PATH": os.environ["PATH"], "HOME": str(folder), "COLUMNS": "200", "LANG": "C.UTF-8"}
 
 
@@ -72,7 +72,7 @@ def run(
 def run_here(
     *arguments: str, folder: Path, environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command that ends by itself in this process: the same words and status, without the start of another."""
+    """Run a command that ends by itself in this process: the same output and status, but faster."""
     with own_logs():
         given = {"COLUMNS": "200", **(environment or {})}
         ended = CliRunner().invoke(cli.app, [*arguments, "--folder", str(folder)], env=given)
@@ -83,7 +83,7 @@ def run_here(
 
 @contextmanager
 def own_logs() -> Iterator[None]:
-    """A command sets up its logs. What others log meanwhile is not among its words; afterwards all is as before."""
+    """Keep other logs out of a command's output, and restore the log settings afterwards."""
     root, config = logging.getLogger(), structlog.get_config()
     handlers, level = list(root.handlers), root.level
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
@@ -97,7 +97,7 @@ def own_logs() -> Iterator[None]:
 
 @dataclass
 class Process:
-    """A command that is running, or was."""
+    """A command that is running or has ended."""
 
     popen: subprocess.Popen[bytes]
     log: Path
@@ -111,7 +111,7 @@ class Process:
         self.popen.send_signal(number)
 
     def ended(self, seconds: float = 15) -> int:
-        """Wait for its end. The exit status, or minus the number of the signal that killed it."""
+        """Wait for its end. Returns the exit status, or minus the number of the signal that killed it."""
         return self.popen.wait(seconds)
 
     def kill(self) -> None:
@@ -122,7 +122,7 @@ class Process:
 
 @contextmanager
 def started(*command: str, folder: Path) -> Iterator[Process]:
-    """A command, from its start. Killed at the end, unless it has ended before."""
+    """Start a command. It is killed at the end, unless it has ended before."""
     with (folder / f"log-{time.monotonic_ns()}").open("wb") as log:
         popen = subprocess.Popen(
             [sys.executable, *command], cwd=folder, env=clean_environment(folder), stdout=log, stderr=subprocess.STDOUT
@@ -136,7 +136,7 @@ def started(*command: str, folder: Path) -> Iterator[Process]:
 
 @contextmanager
 def running(*command: str, folder: Path, port: int) -> Iterator[Process]:
-    """A command, from when it answers on its port."""
+    """Start a command, and wait until it responds on its port."""
     with started(*command, folder=folder) as process:
         wait_until_up(process, port)
         yield process
@@ -152,7 +152,7 @@ def wait_until_up(process: Process, port: int) -> None:
 
 
 def _answers(port: int) -> bool:
-    """Whether the app answers: its port is taken well before that."""
+    """Return whether the app responds, which is later than when its port is open."""
     try:
         with socket.create_connection(("127.0.0.1", port), 1) as probe:
             probe.settimeout(1)
@@ -164,7 +164,7 @@ def _answers(port: int) -> bool:
 
 @dataclass
 class Installation:
-    """A folder with settings and a database, from which the app is served again and again."""
+    """A folder with settings and a database, from which the app can be served repeatedly."""
 
     folder: Path
     settings: dict[str, str]
@@ -193,7 +193,7 @@ class Installation:
 
 
 def installed(sandbox: Account, database_url: str, folder: Path, path: str = "", **more: str) -> Installation:
-    """Settings in a ``.env`` file, for an app on a free port, at a path of it, with the sandbox behind it."""
+    """Write a ``.env`` file for an app on a free port, optionally at a path, with the sandbox behind it."""
     settings = settings_for(f"http://127.0.0.1:{free_port()}{path}", sandbox, database_url, **more)
     (folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
     return Installation(folder, settings)

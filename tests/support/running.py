@@ -42,7 +42,7 @@ POOR = "4000 0000 0000 9995"
 
 @dataclass
 class Clock:
-    """The real time, moved or stopped by hand. Handed in, never patched in."""
+    """The real time, moved or stopped by hand. It is passed as an argument, never patched in."""
 
     ahead: int = 0
     stopped_at: int | None = None
@@ -92,7 +92,7 @@ class Thread:
 
 @dataclass
 class Account:
-    """The account at a sandbox, wherever that runs, and the SDK to look into it."""
+    """The account at a sandbox, wherever that runs, and the SDK to read it."""
 
     url: str
     stripe: StripeClient = field(init=False)
@@ -121,7 +121,7 @@ class Account:
         return made.secret
 
     def forget(self, app_url: str) -> None:
-        """Deliver nothing more to a site that is gone: every event would be tried there, again and again."""
+        """Stop deliveries to a site that has ended, because every event would be retried there."""
         if app_url in self._endpoints:
             with suppress(StripeError):  # a test has deleted it, or stopped the sandbox
                 self.stripe.v1.webhook_endpoints.delete(self._endpoints.pop(app_url))
@@ -148,7 +148,7 @@ def running_sandbox(folder: Path | None = None, port: int = 0) -> Iterator[Sandb
 
 @dataclass
 class Site:
-    """A running app, and a way to look into its database."""
+    """A running app with access to its database."""
 
     thread: Thread
     sandbox: Sandbox
@@ -160,7 +160,7 @@ class Site:
         return self.thread.url
 
     def look(self, query: Callable[..., T], *args: Any) -> T:
-        """Run one of the storage's own queries, beside the app."""
+        """Run one of the storage's own queries while the app runs."""
         return look(self.settings["DATABASE_URL"], query, *args)
 
     def rows(self, table: Any) -> list[Any]:
@@ -190,13 +190,13 @@ def look(database_url: str, query: Callable[..., T], *args: Any) -> T:
 
 @lru_cache(maxsize=16)
 def _engine(database_url: str) -> Engine:
-    """Kept, and with it the SQL that it has compiled; connections are not."""
+    """Return an engine, which is cached with its compiled SQL, but without connections."""
     address = parse(database_url)
     return sqlite.engine(address, begin="BEGIN IMMEDIATE") if isinstance(address, Path) else postgresql.engine(address)
 
 
 def settings_without_provider(app_url: str, sandbox: Account, database_url: str) -> dict[str, str]:
-    """What an operator would set whose provider is any. People sign in at the sandbox's issuer."""
+    """Return an operator's settings without those of a provider. People sign in at the sandbox's issuer."""
     return {
         "PUBLIC_URL": app_url,
         "SECRET_KEY": SECRET_KEY,
@@ -210,7 +210,7 @@ def settings_without_provider(app_url: str, sandbox: Account, database_url: str)
 
 
 def settings_for(app_url: str, sandbox: Account, database_url: str, **more: str) -> dict[str, str]:
-    """What an operator would set. A blank value leaves a setting out."""
+    """Return an operator's settings. A blank value leaves a setting out."""
     theirs = {
         "STRIPE_API_KEY": API_KEY,
         "STRIPE_API_BASE": sandbox.url,
@@ -281,7 +281,7 @@ def forms(page: httpx2.Response) -> list[Form]:
 
 
 class Browser:
-    """Clicks through pages as a person would, without following redirects unless told to."""
+    """Clicks through pages as a person would, but follows redirects only on request."""
 
     def __init__(self, site_url: str) -> None:
         self.site = site_url
@@ -293,7 +293,7 @@ class Browser:
         return self.client.get(urljoin(self.site, path), params=params or None)
 
     def follow(self, answer: httpx2.Response) -> httpx2.Response:
-        """Go where a redirect leads, as far as it leads."""
+        """Follow redirects until there is none."""
         for _ in range(10):
             if not answer.is_redirect:
                 return answer
@@ -313,14 +313,14 @@ class Browser:
         return self.client.post(where, data=form.fields | fields, headers=origin)
 
     def sign_in(self, name: str = "Alice Example", email: str = "", path: str = "/login") -> httpx2.Response:
-        """Through the issuer and back. Answers the page it ends on."""
+        """Sign in at the issuer. Returns the page after that."""
         chooser = self.follow(self.get(path))
         email = email or f"{name.split()[0].lower()}@example.com"
         answer = self.submit(chooser, "Continue", name=name, email=email, email_verified="yes")
         return self.follow(answer)
 
     def press_purchase(self) -> httpx2.Response:
-        """The Purchase button of the landing page. Answers the redirect."""
+        """Press the Purchase button of the landing page. Returns the redirect."""
         return self.submit(self.get("/"), "Purchase")
 
     def checkout(self) -> httpx2.Response:
@@ -328,7 +328,7 @@ class Browser:
         return self.follow(self.press_purchase())
 
     def pay(self, page: httpx2.Response | None = None, card: str = PAYS) -> httpx2.Response:
-        """Type a card on the hosted page and press Pay. Returns what the hosted page said: a redirect if it worked."""
+        """Enter a card on the hosted page and press Pay. Returns its response: a redirect if it worked."""
         page = page or self.checkout()
         card_fields = {"card_number": card, "expiration": "12 / 40", "cvc": "123", "cardholder_name": "A. Example"}
         button = "Subscribe" if any("Subscribe" in form.buttons for form in forms(page)) else "Pay"
@@ -339,19 +339,19 @@ class Browser:
         return {} if typed else {"email": "buyer@example.com"}
 
     def enters(self) -> bool:
-        """Whether the dashboard opens."""
+        """Return whether the dashboard opens."""
         return self.get("/dashboard").status_code == 200
 
 
 def newcomer(site: Site, name: str = "Nova Example") -> Browser:
-    """A browser in which somebody has signed in who was never here before."""
+    """Return a browser in which a new person has signed in."""
     browser = Browser(site.url)
     browser.sign_in(name, f"{secrets.token_hex(8)}@example.com")
     return browser
 
 
 def eventually(condition: Callable[[], T], seconds: float = 30) -> T:
-    """Wait until something holds."""
+    """Wait until a condition is true, and return its value."""
     end = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > end:

@@ -1,4 +1,4 @@
-"""A shop whose products stand to each other in every way: contained, overlapping, apart, for a time and for good."""
+"""A shop with products in every relation: contained, overlapping, apart, for a time and for good."""
 
 import asyncio
 from collections.abc import Iterator
@@ -49,7 +49,10 @@ stripe = ["{apart}"]
 
 
 def set_up(settings: dict[str, str], folder: Path) -> None:
-    """As ``tollkeeper setup stripe`` does it. In a thread of its own: a real browser has an event loop in this one."""
+    """Set up the account as ``tollkeeper setup stripe`` does.
+
+    This runs in another thread, because a real browser has its event loop in this one.
+    """
     with ThreadPoolExecutor() as beside:
         wishes = config.load_wishes(settings, folder, STRIPE)
         done = beside.submit(lambda: asyncio.run(wishes.provider.set_up(wishes.base_url, wishes.products))).result()
@@ -67,8 +70,9 @@ def running_shelves(
     portal: bool = True,
     **settings: str,
 ) -> Iterator[Shop]:
-    """``terms`` are lines of the catalog about Pro, ``once_terms`` about the lessons. With ``portal`` the account was
-    set up, so that customers may change their plan.
+    """Run the shop. ``terms`` are lines of the catalog about Pro, ``once_terms`` about the lessons.
+
+    With ``portal``, the account was set up so that customers may change their plan.
     """
     pro = sandbox.stripe.v1.products.create({"name": "Pro"}).id
     v1 = sandbox.stripe.v1

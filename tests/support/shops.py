@@ -1,4 +1,4 @@
-"""A shop with what is paid once, and what by the month or by the year, with a trial; and time that passes."""
+"""A shop with one-time, monthly and yearly prices and a trial, whose time can be moved."""
 
 import secrets
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.support.running import Browser, Sandbox, Site, eventually, forms, run
 DAY = 24 * 3600
 HOUR = 3600
 
-# A card that can be kept, and from which nothing can be collected.
+# A card that can be saved, but from which nothing can be collected.
 KEPT_BUT_EMPTY = "4000 0000 0000 0341"
 
 CATALOG = """
@@ -58,18 +58,18 @@ class Shop:
         return self.site.url
 
     def newcomer(self) -> Browser:
-        """Somebody who was never here before, and is signed in."""
+        """Return the browser of a new person who is signed in."""
         someone = Browser(self.url)
         self.emails[someone] = f"{secrets.token_hex(8)}@example.com"
         self.sign_in_again(someone)
         return someone
 
     def sign_in_again(self, someone: Browser) -> None:
-        """Somebody whose login session has ended, as by the clock."""
+        """Sign in somebody whose login session has expired."""
         someone.sign_in("Nova Example", self.emails[someone])
 
     def buy(self, browser: Browser, price: str, **card: str) -> httpx2.Response:
-        """From the page of prices to the page that says how it ended."""
+        """Buy from the page of prices. Returns the page after payment."""
         return browser.follow(browser.pay(browser.follow(self.order(browser, price)), **card))
 
     def order(self, browser: Browser, price: str) -> httpx2.Response:
@@ -79,23 +79,23 @@ class Shop:
         return browser.client.post(f"{self.url}{form.action}", data=form.fields, headers={"Origin": self.url})
 
     def pass_time(self, seconds: int) -> None:
-        """Here and at the provider alike. What is due there has happened afterwards."""
+        """Let time pass here and at the provider. Afterwards, everything that is due there has happened."""
         self.site.clock.ahead += seconds
         self.sandbox.clock.ahead += seconds
         self.sandbox.stripe.v1.events.list({"limit": 1})
 
     def subscription(self) -> Any:
-        """The newest one."""
+        """Return the newest subscription."""
         return self.sandbox.stripe.v1.subscriptions.list({"status": "all", "limit": 1}).data[0]
 
     def let_card(self, name: str) -> None:
-        """Keep another card for the newest subscription."""
+        """Save another card for the newest subscription."""
         found, v1 = self.subscription(), self.sandbox.stripe.v1
         method = v1.payment_methods.attach(name, {"customer": str(found.customer)})
         v1.subscriptions.update(found.id, {"default_payment_method": method.id})
 
     def shows(self, browser: Browser, path: str, words: str) -> httpx2.Response:
-        """A page, as soon as what the provider sent has arrived."""
+        """Wait until a page has these words, after the provider's events have arrived."""
 
         eventually(lambda: words in browser.get(path).text)
         return browser.get(path)
@@ -105,7 +105,7 @@ class Shop:
 def running_shop(
     sandbox: Sandbox, database_url: str, folder: Path, terms: str = "trial_days = 14", **settings: str
 ) -> Iterator[Shop]:
-    """``terms`` are lines of the catalog about Pro."""
+    """Run the shop. ``terms`` are lines of the catalog about Pro."""
     product = sandbox.stripe.v1.products.create({"name": "Pro"}).id
     prices = {
         "once": sandbox.price(),

@@ -1,4 +1,4 @@
-"""Databases that are locked, full, read-only or out of reach, by the means that a system has for it."""
+"""Databases that are locked, full, read-only or out of reach, by real means of the system."""
 
 import resource
 import sqlite3
@@ -24,7 +24,7 @@ $$ BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING 
 """
 FULL_DISK_FOR = "CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON {} FOR EACH STATEMENT EXECUTE FUNCTION full_disk()"
 
-# Root may write whatever the permissions say, unless it gives that right away.
+# Root may write despite the permissions, unless it gives up that right.
 OBEDIENT = """
 import os, sys
 command = [sys.executable, "-m", "tollkeeper", *sys.argv[1:]]
@@ -41,7 +41,7 @@ def file_of(database_url: str) -> Path | None:
 
 
 def tell(database_url: str, *statements: LiteralString | sql.Composed) -> None:
-    """Have PostgreSQL do something that concerns a database, over another."""
+    """Run a statement about a database of PostgreSQL, connected to another one."""
     with psycopg.connect(make_conninfo(database_url, dbname="postgres"), autocommit=True) as conn:
         for statement in statements:
             conn.execute(sql.SQL(statement) if isinstance(statement, str) else statement)
@@ -53,7 +53,7 @@ def name_of(database_url: str) -> sql.Identifier:
 
 @contextmanager
 def locked(database_url: str, mode: LiteralString = "SHARE") -> Iterator[None]:
-    """Somebody else is in the middle of a long write. In mode ACCESS EXCLUSIVE, PostgreSQL lets nobody read either."""
+    """Lock the database, as during another long write. In mode ACCESS EXCLUSIVE, PostgreSQL blocks readers, too."""
     if file := file_of(database_url):
         with closing(sqlite3.connect(file, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
@@ -75,7 +75,7 @@ def _lock(conn: "psycopg.Connection[Any]", locking: sql.Composed) -> None:
 
 @contextmanager
 def full(database_url: str, process: Process) -> Iterator[None]:
-    """No more fits on the disk: a process with a SQLite database can write to no file, not even to its log."""
+    """Fill the disk: a process with a SQLite database can write to no file, not even to its log."""
     if file_of(database_url):
         _, most = resource.prlimit(process.popen.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         yield
@@ -92,7 +92,7 @@ def full(database_url: str, process: Process) -> Iterator[None]:
 
 @contextmanager
 def serving_read_only(app: Installation) -> Iterator[Process]:
-    """The app, served from a database in which it may not write."""
+    """Serve the app from a database that it may not write."""
     url = app.settings["DATABASE_URL"]
     if file := file_of(url):
         file.chmod(0o400)
@@ -108,7 +108,7 @@ def serving_read_only(app: Installation) -> Iterator[Process]:
 
 @contextmanager
 def out_of_reach(database_url: str) -> Iterator[None]:
-    """A SQLite file is taken away; PostgreSQL lets nobody in, and throws out who was."""
+    """Take the database away: move the SQLite file, or let PostgreSQL refuse and end all connections."""
     if file := file_of(database_url):
         away = file.rename(file.with_name("elsewhere"))
         yield

@@ -1,4 +1,4 @@
-"""Events as Stripe would send them, and their signatures, right and wrong."""
+"""Events as Stripe sends them, with valid and invalid signatures."""
 
 import hmac
 import json
@@ -22,7 +22,7 @@ OLD_SECRET = "whsec_a8Tn4Jc1Wq6Zs3Xe9Ub2Lk7Rf5Mo0VgYd"
 
 
 def an_event(id: str = "evt_1", **changes: Any) -> dict[str, Any]:
-    """An event that is believed if it is signed, but changes nothing: nobody is this customer."""
+    """Return an event that is accepted if it is signed, but changes nothing, because its customer is unknown."""
     subject = {"id": "cs_test_1", "object": "checkout.session", "customer": "cus_nobody"}
     usual = {"id": id, "object": "event", "type": "checkout.session.completed", "livemode": False}
     return usual | {"created": 1_790_000_000, "data": {"object": subject}} | changes
@@ -33,7 +33,7 @@ def body_of(event: object) -> bytes:
 
 
 def signature(body: bytes, *, secret: str = SECRET, at: int | None = None) -> str:
-    """Computed by hand, so that any bytes can be signed. https://docs.stripe.com/webhooks#verify-manually"""
+    """Compute a signature by hand, so that any bytes can be signed. https://docs.stripe.com/webhooks#verify-manually"""
     at = int(time.time()) if at is None else at
     return f"t={at},v1={digest(body, at, secret)}"
 
@@ -44,12 +44,12 @@ def digest(body: bytes, at: int, secret: str = SECRET) -> str:
 
 @cache
 def client() -> httpx2.Client:
-    """One for all: making a client takes longer than most answers."""
+    """Return a shared client, because creating one takes longer than most responses."""
     return httpx2.Client(timeout=20)
 
 
 def post(site: Site, body: bytes, *signatures: str | bytes) -> httpx2.Response:
-    """Knock at the webhook door, with as many signatures as given."""
+    """Post a webhook with the given signatures."""
     headers = [(b"Stripe-Signature", one.encode() if isinstance(one, str) else one) for one in signatures]
     headers.append((b"Content-Type", b"application/json; charset=utf-8"))
     return client().post(f"{site.url}/webhooks/stripe", content=body, headers=headers)
@@ -63,7 +63,7 @@ def deliver(site: Site, event: object, **signing: Any) -> httpx2.Response:
 
 @dataclass
 class Receiver:
-    """A webhook address that takes everything and keeps it."""
+    """A webhook address that accepts and stores everything."""
 
     url: str = ""
     taken: list[tuple[list[tuple[str, str]], bytes]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""May this visitor use this feature? Every visitor, feature, time and catalog against every decision."""
+"""Whether a visitor may use a feature: every combination of visitor, feature, time and catalog."""
 
 import pytest
 from hypothesis import given
@@ -79,7 +79,7 @@ def test_what_has_run_out_takes_nothing_from_what_has_not() -> None:
     assert features_of(visitor, BOTH, NOW + 1) == frozenset()
 
 
-def test_until_when_is_told_for_each_feature() -> None:
+def test_until_when_is_reported_for_each_feature() -> None:
     assert open_until(HAS_BOTH, BOTH, NOW) == {"dashboard": None, "reports": None}
     visitor = holding(("pro", NOW + 5), ("basic", NOW + 9))
     assert open_until(visitor, BOTH, NOW) == {"dashboard": NOW + 9, "reports": NOW + 5}

@@ -1,4 +1,4 @@
-"""How fast a provider may be asked, in virtual time."""
+"""How fast a provider may be called, in virtual time."""
 
 import asyncio
 from collections.abc import Sequence
@@ -108,7 +108,7 @@ def test_e36_nothing_but_its_own_begins_in_the_background_while_a_person_waits(c
 
 
 @given(CALLERS)
-def test_e36_whoever_waits_long_enough_gets_a_turn_and_in_the_order_they_came(callers: list[Caller]) -> None:
+def test_e36_anybody_who_waits_long_enough_gets_a_turn_and_in_the_order_they_came(callers: list[Caller]) -> None:
     begun = [caller for _, caller in begun_by(callers)]
     assert {one.number for one in callers if one.patience is None} <= {one.number for one in begun}
     for kind in (True, False):

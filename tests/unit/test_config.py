@@ -1,4 +1,4 @@
-"""Settings: what they become, every fault at once, and documents that agree with the table."""
+"""Settings: their values, all faults at once, and documents that agree with the table."""
 
 import ipaddress
 import re
@@ -442,7 +442,7 @@ def test_products(tmp_path: Path) -> None:
     )
 
 
-def test_what_is_on_sale_beside_the_first_price(tmp_path: Path) -> None:
+def test_what_is_on_sale_next_to_the_first_price(tmp_path: Path) -> None:
     toml = '[products.pro]\nname = "Pro"\nunlocks = "reports"\nstripe = ["price_1", "price_0"]\n'
     (pro,) = load(with_products(tmp_path, f'{toml}stripe_also = ["price_year", "price_once"]\n'), tmp_path).products
     assert pro.prices == {"stripe": ("price_1", "price_0", "price_year", "price_once")}
@@ -545,7 +545,7 @@ def test_bad_products(tmp_path: Path, toml: str, faulty: list[str]) -> None:
     assert variables(faults_of(with_products(tmp_path, toml), tmp_path)) == faulty
 
 
-def test_one_price_beside_products(tmp_path: Path) -> None:
+def test_one_price_next_to_products(tmp_path: Path) -> None:
     with_products(tmp_path, f"[products.pro]\n{GOOD_PRODUCT}")
     assert variables(faults_of(MINIMAL, tmp_path)) == ["PRODUCT_PRICE_ID"]
 

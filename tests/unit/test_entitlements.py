@@ -1,4 +1,4 @@
-"""What a snapshot entitles to: each rule, each payment state, and an independent judge over made-up snapshots."""
+"""What a snapshot gives access to: each rule, each payment state, and an independent judge for generated snapshots."""
 
 from dataclasses import replace
 from fractions import Fraction

@@ -308,8 +308,8 @@ def test_the_answer_is_one_sentence(facts: dict[str, Any], words: str) -> None:
 
 
 def test_every_feature_has_its_answer() -> None:
-    told = answers(alice(grants=(GRANT,)), CATALOG)
-    assert [(one.feature, one.allowed) for one in told] == [("dashboard", True), ("reports", False)]
+    reported = answers(alice(grants=(GRANT,)), CATALOG)
+    assert [(one.feature, one.allowed) for one in reported] == [("dashboard", True), ("reports", False)]
 
 
 @pytest.mark.parametrize(
@@ -330,7 +330,7 @@ def test_it_shows_when_the_provider_says_otherwise_by_now(facts: dict[str, Any],
     assert alice(**facts).outdated is outdated
 
 
-def test_a_product_that_is_no_longer_in_the_catalog_is_told() -> None:
+def test_a_product_that_is_no_longer_in_the_catalog_is_reported() -> None:
     explained = alice(grants=(GRANT, replace(GRANT, product="gold"), ended(REFUNDED, product="silver")))
     assert remarks(explained, CATALOG) == (
         "Alice Example also holds gold, which is not in the catalog (any more), and so unlocks nothing.",
@@ -362,11 +362,11 @@ def month(number: int, **changes: Any) -> Invoice:
         ({"dispute": Dispute.LOST}, "was taken back in a dispute."),
     ],
 )
-def test_what_became_of_the_money_for_an_earlier_period_is_told(changes: dict[str, Any], words: str | None) -> None:
+def test_what_became_of_the_money_for_an_earlier_period_is_reported(changes: dict[str, Any], words: str | None) -> None:
     explained = alice(payments=(subscribed(invoices=(month(2), month(1, **changes), month(0))),))
-    told = remarks(explained, CATALOG)
-    assert bool(told) == (words is not None)
-    for one in told:
+    reported = remarks(explained, CATALOG)
+    assert bool(reported) == (words is not None)
+    for one in reported:
         assert one.startswith("The payment of €19.00 for the period from 22 December 2026")
         assert one.endswith(str(words))
 
@@ -399,9 +399,9 @@ REMARKS: list[tuple[Reason, str, str]] = [
 
 
 def test_what_to_do_about_each_remark_on_a_subscription() -> None:
-    told = cases((), (), CATALOG, remarked=(subscribed(remarks=tuple(reason for reason, _, _ in REMARKS)),))
-    assert [(one.kind, one.payment) for one in told] == [(kind, "sub_1") for _, kind, _ in REMARKS]
-    for one, (reason, _, remedy) in zip(told, REMARKS, strict=True):
+    reported = cases((), (), CATALOG, remarked=(subscribed(remarks=tuple(reason for reason, _, _ in REMARKS)),))
+    assert [(one.kind, one.payment) for one in reported] == [(kind, "sub_1") for _, kind, _ in REMARKS]
+    for one, (reason, _, remedy) in zip(reported, REMARKS, strict=True):
         assert one.reason == sentence(reason)
         assert one.remedy.startswith(remedy)
     assert {reason.code for reason, _, _ in REMARKS} == set(REMEDIES) == set(KINDS)
@@ -409,8 +409,8 @@ def test_what_to_do_about_each_remark_on_a_subscription() -> None:
 
 def test_what_to_do_about_a_payment() -> None:
     surplus = Surplus(replace(GRANT, reference="pi_3", since=NOON + 1), GRANT)
-    told = cases((by_link(), paid(Verdict.QUARANTINED)), (surplus,), CATALOG)
-    assert [(one.kind, one.payment, one.amount, one.remedy) for one in told] == [
+    reported = cases((by_link(), paid(Verdict.QUARANTINED)), (surplus,), CATALOG)
+    assert [(one.kind, one.payment, one.amount, one.remedy) for one in reported] == [
         ("bought twice", "pi_3", 1900, "Refund it at the provider; access stays."),
         (
             "unclaimed",
@@ -428,9 +428,9 @@ def test_what_to_do_about_a_payment() -> None:
 
 
 def test_what_can_be_filled_in_is_filled_in() -> None:
-    (told,) = cases((by_link(),), (), Catalog(CATALOG.products[:1], "stripe"), "per_1")
-    assert told.remedy.endswith("tollkeeper adopt per_1 pi_2 --product dashboard --note WHY")
-    assert (told.person_id, told.email) == (None, "alice@example.com")
+    (reported,) = cases((by_link(),), (), Catalog(CATALOG.products[:1], "stripe"), "per_1")
+    assert reported.remedy.endswith("tollkeeper adopt per_1 pi_2 --product dashboard --note WHY")
+    assert (reported.person_id, reported.email) == (None, "alice@example.com")
 
 
 def kept(state: EventState, **changes: Any) -> Kept:
@@ -466,21 +466,21 @@ def test_history_is_in_order_of_time_and_of_cause() -> None:
     granted = Entry(1, NOON, "per_1", "granted", "dashboard", GRANT.origin, "cs_1", because(Code.PAID), "evt_1")
     later = replace(ORDER, id="or_2", created_at=NOON + 60)
     event = kept(EventState.HANDLED, outcome="1 changed")
-    told = history(alice(changes=(granted,), orders=(later, ORDER), events=(event,)))
-    assert [(one.at, one.kind, one.id) for one in told] == [
+    reported = history(alice(changes=(granted,), orders=(later, ORDER), events=(event,)))
+    assert [(one.at, one.kind, one.id) for one in reported] == [
         (NOON - 60, "order", "or_1"),
         (NOON, "event", "evt_1"),
         (NOON, "access", "cs_1"),
         (NOON + 60, "order", "or_2"),
     ]
-    assert told[2].words == "dashboard granted. Paid in full. Evidence: evt_1"
+    assert reported[2].words == "dashboard granted. Paid in full. Evidence: evt_1"
 
 
 def test_k77_the_other_account_with_the_same_address_is_named() -> None:
     other = Person("per_2", "Alice Other", "alice@example.com", NOON)
     holding = Namesake(other, ("https://github.com",), ("dashboard", "pro"), ())
-    told = remarks(alice(namesakes=(holding, replace(holding, holds=()))), CATALOG)
-    assert told == (
+    reported = remarks(alice(namesakes=(holding, replace(holding, holds=()))), CATALOG)
+    assert reported == (
         "Alice Other (per_2) signs in with https://github.com with the same verified address, and holds dashboard,"
         " pro.",
         "Alice Other (per_2) signs in with https://github.com with the same verified address, and holds nothing.",

@@ -1,4 +1,4 @@
-"""Other people's sales on the account, and what an operator adopted: as tables, without input or output."""
+"""Unrelated sales on the account, and what an operator adopted: as tables, without I/O."""
 
 from dataclasses import replace
 from typing import TypeVar

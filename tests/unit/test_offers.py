@@ -1,4 +1,4 @@
-"""Offers in a seller's words: every form there is, and what could be meant in two ways."""
+"""Offers as sellers write them: every syntax, and ambiguous texts."""
 
 import re
 from pathlib import Path
@@ -31,11 +31,11 @@ READ = [
 ]
 
 
-@pytest.mark.parametrize(("text", "offer", "told", "key"), READ)
-def test_offers_are_read_told_and_named(text: str, offer: Offer, told: str, key: str) -> None:
+@pytest.mark.parametrize(("text", "offer", "reported", "key"), READ)
+def test_offers_are_read_written_and_named(text: str, offer: Offer, reported: str, key: str) -> None:
     assert parse(text) == offer
     check_offer(offer)
-    assert words(offer) == told
+    assert words(offer) == reported
     assert lookup_key("pro", offer) == f"tollkeeper/pro/{key}"
 
 

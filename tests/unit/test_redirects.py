@@ -1,4 +1,4 @@
-"""Where a browser may be sent: a corpus, and a judge who reads addresses as browsers do."""
+"""Where a browser may be sent: a corpus, and a judge that parses addresses as browsers do."""
 
 import ipaddress
 import random
@@ -377,7 +377,7 @@ def test_where_the_login_cookie_goes(address: str, cookie_domain: str | None, re
     assert (host_apart(address, public_url=PUBLIC_URL, cookie_domain=cookie_domain) is None) is reaches
 
 
-def test_a_host_apart_is_told_as_cookies_know_it() -> None:
+def test_a_host_apart_is_recognized_as_cookies_know_it() -> None:
     address = "https://App.Example.net:8443/page"
     assert host_apart(address, public_url=PUBLIC_URL, cookie_domain="example.com") == "app.example.net"
 

@@ -102,7 +102,7 @@ def test_k79_what_a_refusal_means(name: str) -> None:
     assert obstacle_of(status, code, param, message) is meant
 
 
-def test_k79_what_it_names_can_be_told_in_other_words() -> None:
+def test_k79_what_it_names_can_be_reported_in_other_words() -> None:
     currencies = [MEANINGS[name][3] for name in ("second currency", "second currency, in other words")]
     assert [facts_of(Obstacle.OTHER_CURRENCY, one) for one in currencies] == [{"currency": "eur"}] * 2
     assert facts_of(Obstacle.KEY_LIMITED, MEANINGS["permission"][3]) == {"permission": "rak_checkout_session_write"}

@@ -1,4 +1,4 @@
-"""How products stand to each other, as tables."""
+"""How products relate to each other, as tables."""
 
 from dataclasses import replace
 from itertools import product as each
@@ -16,12 +16,12 @@ from tollkeeper.model.selling import Policy, Product
 from tollkeeper.reasons import Code, because
 from tollkeeper.relations import (
     CAN_BE_ENDED,
-    Beside,
     Course,
     Ending,
-    Has,
+    Health,
+    HeldSubscription,
+    RelatedSubscription,
     Relation,
-    Running,
     Surplus,
     advise,
     endings,
@@ -78,35 +78,35 @@ def test_the_other_way_round_it_is_the_other_way_round(one: frozenset[str], othe
     assert catalog.contains("x", "y") is (there is Relation.CONTAINS)
 
 
-WELL, ENDS = Running.WELL, NOW + 5
+WELL, ENDS = Health.WELL, NOW + 5
 
 
-def subscribed(product: Product, running: Running = WELL, ends_at: int | None = None) -> Has:
-    return Has(f"sub_{product.key}", product.key, running, ends_at)
+def subscribed(product: Product, health: Health = WELL, ends_at: int | None = None) -> HeldSubscription:
+    return HeldSubscription(f"sub_{product.key}", product.key, health, ends_at)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "recurring", "for_good", "has", "course"),
+    ("wanted", "recurring", "for_good", "subscriptions", "course"),
     [
         (PRO, True, (), (), Course.GO_ON),
         (PRO, True, (), (subscribed(BASIC),), Course.CHANGE),
         (BASIC, True, (), (subscribed(PRO),), Course.CHANGE),
         (BASIC, True, (), (subscribed(TWIN),), Course.CHANGE),
-        (PRO, True, (), (subscribed(BASIC, Running.TO_MEND),), Course.MEND),
-        (PRO, True, (), (subscribed(BASIC, Running.TO_MEND, ENDS),), Course.MEND),
-        (PRO, True, (), (subscribed(BASIC, Running.WAITING),), Course.WAIT),
-        (PRO, True, (), (subscribed(BASIC, WELL, ENDS),), Course.TELL),
-        (BASIC, True, (), (subscribed(PRO, WELL, ENDS),), Course.TELL),
-        (PRO, True, (), (subscribed(NEWS),), Course.TELL),
-        (PRO, True, (), (subscribed(NEWS, Running.TO_MEND),), Course.TELL),
+        (PRO, True, (), (subscribed(BASIC, Health.NEEDS_ACTION),), Course.FIX_FIRST),
+        (PRO, True, (), (subscribed(BASIC, Health.NEEDS_ACTION, ENDS),), Course.FIX_FIRST),
+        (PRO, True, (), (subscribed(BASIC, Health.AWAITING_PAYMENT),), Course.WAIT),
+        (PRO, True, (), (subscribed(BASIC, WELL, ENDS),), Course.WARN),
+        (BASIC, True, (), (subscribed(PRO, WELL, ENDS),), Course.WARN),
+        (PRO, True, (), (subscribed(NEWS),), Course.WARN),
+        (PRO, True, (), (subscribed(NEWS, Health.NEEDS_ACTION),), Course.WARN),
         (PRO, True, (), (subscribed(APART),), Course.GO_ON),
-        (PRO, True, (), (Has("sub_1", "gone", WELL),), Course.GO_ON),
-        (PRO, True, (), (subscribed(PRO, Running.TO_MEND),), Course.GO_ON),  # which the till sees to
-        (PRO, False, (), (subscribed(PRO),), Course.TELL),
-        (PRO, False, (), (subscribed(BASIC),), Course.TELL),
-        (PRO, False, (), (subscribed(BASIC, Running.TO_MEND),), Course.TELL),
-        (BASIC, False, (), (subscribed(PRO),), Course.TELL),
-        (NEWS, False, (), (subscribed(PRO),), Course.TELL),
+        (PRO, True, (), (HeldSubscription("sub_1", "gone", WELL),), Course.GO_ON),
+        (PRO, True, (), (subscribed(PRO, Health.NEEDS_ACTION),), Course.GO_ON),  # which the checkout prevents
+        (PRO, False, (), (subscribed(PRO),), Course.WARN),
+        (PRO, False, (), (subscribed(BASIC),), Course.WARN),
+        (PRO, False, (), (subscribed(BASIC, Health.NEEDS_ACTION),), Course.WARN),
+        (BASIC, False, (), (subscribed(PRO),), Course.WARN),
+        (NEWS, False, (), (subscribed(PRO),), Course.WARN),
         (PRO, False, (), (subscribed(APART),), Course.GO_ON),
         (BASIC, False, ("pro",), (), Course.HELD),
         (BASIC, True, ("pro",), (subscribed(BASIC),), Course.HELD),
@@ -117,41 +117,45 @@ def subscribed(product: Product, running: Running = WELL, ends_at: int | None = 
     ],
 )
 def test_what_becomes_of_the_wish_to_buy(
-    wanted: Product, recurring: bool, for_good: tuple[str, ...], has: tuple[Has, ...], course: Course
+    wanted: Product,
+    recurring: bool,
+    for_good: tuple[str, ...],
+    subscriptions: tuple[HeldSubscription, ...],
+    course: Course,
 ) -> None:
-    advice = advise(wanted, recurring, for_good, has, CATALOG)
+    advice = advise(wanted, recurring, for_good, subscriptions, CATALOG)
     assert advice.course is course
-    assert bool(advice.beside) is (course not in {Course.GO_ON, Course.HELD})
+    assert bool(advice.related) is (course not in {Course.GO_ON, Course.HELD})
     assert bool(advice.held) is (course is Course.HELD)
 
 
 def test_what_has_most_to_do_with_it_comes_first() -> None:
-    has = (subscribed(NEWS), subscribed(BASIC), subscribed(APART), subscribed(STINGY))
-    advice = advise(PRO, True, (), has, CATALOG)
-    assert [(one.has.product, one.relation) for one in advice.beside] == [
+    subscriptions = (subscribed(NEWS), subscribed(BASIC), subscribed(APART), subscribed(STINGY))
+    advice = advise(PRO, True, (), subscriptions, CATALOG)
+    assert [(one.subscription.product, one.relation) for one in advice.related] == [
         ("basic", Relation.CONTAINS),
         ("stingy", Relation.CONTAINS),
         ("news", Relation.OVERLAPS),
     ]
-    assert advise(BASIC, True, (), (*has, subscribed(PRO)), CATALOG).beside[0].relation is Relation.CONTAINED
+    assert advise(BASIC, True, (), (*subscriptions, subscribed(PRO)), CATALOG).related[0].relation is Relation.CONTAINED
 
 
-def test_what_was_told_is_confirmed_only_where_the_same_would_be_told() -> None:
+def test_a_confirmation_counts_only_for_the_same_advice() -> None:
     ways = [
-        advise(PRO, False, (), (one,), CATALOG).told
+        advise(PRO, False, (), (one,), CATALOG).confirmation
         for one in (subscribed(BASIC), subscribed(NEWS), replace(subscribed(BASIC), source="sub_2"))
     ]
-    ways.append(advise(PRO, True, (), (subscribed(BASIC),), CATALOG).told)
+    ways.append(advise(PRO, True, (), (subscribed(BASIC),), CATALOG).confirmation)
     assert len(set(ways)) == 4
     two = (subscribed(BASIC), subscribed(NEWS))
-    assert advise(PRO, False, (), two, CATALOG).told == advise(PRO, False, (), two[::-1], CATALOG).told
+    assert advise(PRO, False, (), two, CATALOG).confirmation == advise(PRO, False, (), two[::-1], CATALOG).confirmation
 
 
 def test_it_ends_by_itself_as_the_seller_of_what_is_bought_decided() -> None:
     for wanted in (PRO, STINGY):
         advice = advise(wanted, False, (), (subscribed(BASIC),), CATALOG)
         assert advice.ends_itself is wanted.policy.ends_subscription
-        assert advice.beside == (Beside(subscribed(BASIC), Relation.CONTAINS),)
+        assert advice.related == (RelatedSubscription(subscribed(BASIC), Relation.CONTAINS),)
 
 
 def grant(product: str, source: str, since: int = NOW, until: int | None = None, **more: Any) -> Grant:
@@ -299,7 +303,7 @@ def test_of_two_at_most_one_is_paid_for_twice() -> None:
             assert both.count(True) <= 1, (one, other)
 
 
-def test_each_is_told_once() -> None:
+def test_each_is_listed_once() -> None:
     small = grant("basic", "sub_1", NOW, LATER)
     others = (grant("pro", "cs_1", LATER), grant("stingy", "cs_2", LATER + 1))
     assert surplus([(small, one) for one in others], CATALOG) == (Surplus(small, others[0]),)

@@ -1,4 +1,4 @@
-"""What subscriptions entitle to: readable rows, and every combination against a judge of its own."""
+"""What subscriptions give access to: readable rows, and every combination against an independent judge."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -524,14 +524,14 @@ def test_the_seller_sets_the_grace_of_renewals_and_of_the_first_payment_after_a_
     assert found(after_trial(Bill.FAILED), policy=Policy(grace_days=days)).until == START + HOUR
 
 
-def test_an_earlier_dispute_can_be_told_and_no_more() -> None:
+def test_an_earlier_dispute_can_be_reported_and_no_more() -> None:
     lenient = Policy(earlier_dispute_counts=False)
     for dispute, lost in ((Dispute.OPEN, None), (Dispute.LOST, True)):
         one = found(
             replace(RUNNING, invoices=(PAID, replace(PAID_BEFORE, dispute=dispute))), policy=lenient
         )  # fmt: skip
         assert (one.verdict, one.until) == (GRANTED, END + LATE)
-        assert [(told.code, told["lost"]) for told in one.remarks] == [(Code.SUBSCRIPTION_DISPUTED, lost)]
+        assert [(reported.code, reported["lost"]) for reported in one.remarks] == [(Code.SUBSCRIPTION_DISPUTED, lost)]
 
 
 def test_a_lenient_seller_keeps_access_while_an_earlier_dispute_is_open() -> None:
@@ -630,8 +630,8 @@ def test_it_sells_the_product_of_the_first_price_that_is_known(
 ) -> None:
     changed = replace(RUNNING, items=tuple(Line(price, 1) for price in items))
     one = found(changed, held=held)
-    told = [sentence(reason) for reason in one.remarks]
-    assert (one.verdict, one.product, told) == (Verdict.GRANTED, product, [remark] if remark else [])
+    reported = [sentence(reason) for reason in one.remarks]
+    assert (one.verdict, one.product, reported) == (Verdict.GRANTED, product, [remark] if remark else [])
     assert (one.line.price_id if one.line else None) == sold
     assert found(replace(changed, standing=SubscriptionStatus.CANCELED), held=held).remarks == ()
 
@@ -695,11 +695,15 @@ def gives(present: str, before: str, one: Subscription, policy: Policy, now: int
     if one.standing not in ("trialing", "active", "past_due") or (one.ends_at is not None and now >= one.ends_at):
         return False
     settled = present in ("free", "paid") or one.standing == "trialing"
-    earlier = {told.dispute for told in one.invoices if told.starts < START} if policy.earlier_dispute_counts else set()
-    now_disputed = {told.dispute for told in one.invoices if told.starts >= START}
+    earlier = (
+        {reported.dispute for reported in one.invoices if reported.starts < START}
+        if policy.earlier_dispute_counts
+        else set()
+    )
+    now_disputed = {reported.dispute for reported in one.invoices if reported.starts >= START}
     if "lost" in earlier | now_disputed or ("open" in earlier | now_disputed and policy.dispute_suspends):
         return False
-    back = sum(told.refunded for told in one.invoices if told.starts >= START)
+    back = sum(reported.refunded for reported in one.invoices if reported.starts >= START)
     if back and back * 100 >= 900 * policy.refund_revokes_from:
         return False
     if settled:
@@ -739,9 +743,9 @@ def subscriptions(present: str, before: str) -> Iterator[Subscription]:
         (Dispute.NONE, Dispute.OPEN, Dispute.LOST),
         (0, 450, 900),
     ):
-        told = tuple(_moved(one, now_disputed, earlier, back) for one in invoices)
+        reported = tuple(_moved(one, now_disputed, earlier, back) for one in invoices)
         one = replace(
-            RUNNING, standing=standing, collection_paused=paused, ends_at=end, trial_end=trial, invoices=told
+            RUNNING, standing=standing, collection_paused=paused, ends_at=end, trial_end=trial, invoices=reported
         )  # fmt: skip
         if one not in seen:
             seen.add(one)

@@ -1,4 +1,4 @@
-"""Whom the sweep asks for, and what it makes of a provider that does not tell."""
+"""Whom the sweep reconciles, and what it does if the provider does not respond."""
 
 import asyncio
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""How pages say money, times, colours and browsers."""
+"""How pages show money, times, colours and browsers."""
 
 import pytest
 from starlette.requests import Request

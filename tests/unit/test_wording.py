@@ -1,4 +1,4 @@
-"""Every reason there can be, in words: for operators, for the log, for visitors."""
+"""Every possible reason as text: for operators, for the log, for visitors."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -70,7 +70,7 @@ def subscriptions() -> Iterator[Finding]:
     for standing, now, earlier, paused, end, trial_end, policy in every(
         SubscriptionStatus, present, before, (False, True), ends, (None, START), (STRICT, LENIENT)
     ):
-        told = replace(
+        reported = replace(
             RUNNING,
             standing=standing,
             invoices=(*((now,) if now else ()), *earlier),
@@ -78,7 +78,7 @@ def subscriptions() -> Iterator[Finding]:
             trial_end=trial_end,
             **end,
         )
-        yield recurring.found(told, policy=policy)
+        yield recurring.found(reported, policy=policy)
 
 
 def other_subscriptions() -> Iterator[Finding]:
@@ -94,9 +94,9 @@ def other_subscriptions() -> Iterator[Finding]:
     for standing, lines, other, catalog, is_recurring in every(
         SubscriptionStatus, items, others, (recurring.CATALOG, Catalog((), "stripe")), (True, False)
     ):
-        told = replace(RUNNING, standing=standing, items=lines, **other)
+        reported = replace(RUNNING, standing=standing, items=lines, **other)
         order = replace(ORDER, recurring=is_recurring)
-        yield judge_subscription(told, {order.id: order}, recurring.CUSTOMER, catalog)
+        yield judge_subscription(reported, {order.id: order}, recurring.CUSTOMER, catalog)
 
 
 @cache
@@ -210,22 +210,22 @@ def test_every_code_that_is_remarked_has_its_kind_and_its_remedy() -> None:
     remarks = {reason.code: reason for one in findings() for reason in one.remarks}
     assert set(REMEDIES) == set(KINDS) == {*remarks, Code.WRITTEN}
     for reason in remarks.values():
-        told = remedy(reason, person="per_1", product="pro", source="sub_1")
-        assert not faults_of(told)
-        assert "{" not in told
+        reported = remedy(reason, person="per_1", product="pro", source="sub_1")
+        assert not faults_of(reported)
+        assert "{" not in reported
 
 
-def test_what_is_quarantined_is_told_by_no_more_than_that_we_look_at_it() -> None:
+def test_what_is_quarantined_is_reported_by_no_more_than_that_we_look_at_it() -> None:
     quarantined = {one.reason.code for one in findings() if one.verdict is Verdict.QUARANTINED}
     assert quarantined == LOOKED_AT - {Code.PAID_AFTER_DELETION}
 
 
 def test_every_reason_is_a_sentence_and_the_rest_of_one() -> None:
     for reason in reasons():
-        told, rest = sentence(reason), clause(reason)
-        assert not faults_of(told), (told, reason)
+        reported, rest = sentence(reason), clause(reason)
+        assert not faults_of(reported), (reported, reason)
         assert not faults_of(rest), (rest, reason)
-        assert is_a_sentence(told), told
+        assert is_a_sentence(reported), reported
         assert not rest.endswith("."), rest
 
 
@@ -275,7 +275,7 @@ def test_what_an_operator_wrote_stands_as_it_is_and_ends_a_sentence_once(note: s
     revoked = replace(grant, withheld=because(Code.OPERATOR_REVOKED, note=note), revoked_at=START)
     order = an_order("ord_1", "per_1", adopts="sub_1", adoption=because(Code.OPERATOR_ADOPTED, note=note))
     why = Dismissal("cs_1", because(Code.OPERATOR_DISMISSED, note=note), START)
-    for told in (
+    for reported in (
         wording.allowed("Ada", "dashboard", grant, by_operator=True),
         wording.denied("Ada", "dashboard", wording.withheld(revoked, True, START)),
         wording.adopted(order, "Ada"),
@@ -283,12 +283,12 @@ def test_what_an_operator_wrote_stands_as_it_is_and_ends_a_sentence_once(note: s
         wording.changed("pro", "granted", grant.reason, "evt_1"),
         for_visitor(grant.reason)[1],
     ):
-        assert note.rstrip(".") in told
-        assert not faults_of(told), told
+        assert note.rstrip(".") in reported
+        assert not faults_of(reported), reported
 
 
-def test_amounts_are_told_where_they_differ_and_only_there() -> None:
-    told = {sentence(one) for one in reasons() if one.code is Code.OTHER_THAN_ORDERED}
+def test_amounts_are_reported_where_they_differ_and_only_there() -> None:
+    reported = {sentence(one) for one in reasons() if one.code is Code.OTHER_THAN_ORDERED}
     words = "The price, quantity, amount or currency is not what was ordered"
-    assert told >= {f"{words}.", f"{words} (€0.01, not €19.00).", f"{words} (€19.00, not €0.00)."}
-    assert not any(f"({amount}, not {amount})" in one for one in told for amount in ("€19.00", "€0.00", "€0.01"))
+    assert reported >= {f"{words}.", f"{words} (€0.01, not €19.00).", f"{words} (€19.00, not €0.00)."}
+    assert not any(f"({amount}, not {amount})" in one for one in reported for amount in ("€19.00", "€0.00", "€0.01"))

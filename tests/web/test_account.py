@@ -1,4 +1,4 @@
-"""The account page: what one owns, and where one is signed in."""
+"""The account page: what a person owns, and where they are signed in."""
 
 from tests.support.running import Browser, Site, forms
 

@@ -1,4 +1,4 @@
-"""What is answered at once, before there is a task for it, says the very same as the usual way, and in its turn."""
+"""Responses that are sent before a task is created are the same as on the usual way, and in the right order."""
 
 import re
 import socket
@@ -72,8 +72,8 @@ def test_answers_come_in_the_order_of_the_questions(payer: Browser) -> None:
     answers = said(payer, b"".join(request(payer, target) for target in targets) + last(payer))
     expected = {AT_ONCE: b"200", USUAL: b"200", "/healthz": b"200", NOBODY: b"403", "/nowhere": b"404"}
     assert statuses(answers) == [expected[target] for target in targets] + [b"403"]
-    told = [b"remote-user" in answer for answer in answers[:-1]]
-    assert told == [target in {AT_ONCE, USUAL} for target in targets]
+    reported = [b"remote-user" in answer for answer in answers[:-1]]
+    assert reported == [target in {AT_ONCE, USUAL} for target in targets]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The gate and ``/api/me``, asked as a proxy asks: who gets which answer, and where browsers are sent."""
+"""The gate and ``/api/me``, called as a proxy does: who gets which response, and where browsers are redirected."""
 
 import asyncio
 from collections.abc import Iterator
@@ -69,7 +69,7 @@ def return_to(answer: httpx2.Response) -> str | None:
 
 @pytest.mark.parametrize("door", DOORS)
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND"])
-def test_whoever_paid_may_pass_and_is_named(payer: Browser, door: str, method: str) -> None:
+def test_anybody_who_paid_may_pass_and_is_named(payer: Browser, door: str, method: str) -> None:
     answer = payer.client.request(method, f"{payer.site}{door}?feature=dashboard", headers=PROGRAM)
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["Cache-Control"] == "no-store"

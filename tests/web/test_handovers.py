@@ -114,7 +114,7 @@ def test_sign_in_pay_and_see_the_page_first_asked_for(shop: Site) -> None:
     assert (str(elsewhere.url), elsewhere.text) == (f"https://{OTHER}/", "the app")
 
 
-def test_whoever_is_signed_in_already_is_handed_over_at_once(shop: Site, visitor: Browser) -> None:
+def test_anybody_who_is_signed_in_already_is_handed_over_at_once(shop: Site, visitor: Browser) -> None:
     address = handover(visitor)
     assert address.startswith(f"https://{APP}{PATH}?token=")
     assert said(address)["return_to"] == PAGE
@@ -351,7 +351,7 @@ def test_a_proxy_that_hands_the_address_to_the_gate_is_told_off(shop: Site, door
     assert (answer.status_code, "Location" in answer.headers) == (403, False)
 
 
-def test_whoever_is_not_signed_in_writes_nothing(shop: Site) -> None:
+def test_anybody_who_is_not_signed_in_writes_nothing(shop: Site) -> None:
     before = written(shop)
     browser = new_browser(shop)
     for address in (PAGE, f"https://{APP}{PATH}?token={'t' * 43}&return_to={PAGE}", f"https://{APP}{PATH}"):

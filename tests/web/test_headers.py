@@ -1,4 +1,4 @@
-"""Headers on every answer, cookies, and what changes with https."""
+"""Headers on every response, cookies, and what changes with https."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Whoever lost access reads why: on their account, and where the dashboard sends them."""
+"""People who lost access read why: on their account, and where the dashboard redirects them."""
 
 from tests.support.running import Sandbox, Site, eventually, newcomer
 

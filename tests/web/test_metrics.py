@@ -1,4 +1,4 @@
-"""``GET /metrics``: who may read it, and that it tells what happened."""
+"""``GET /metrics``: who may read it, and that it counts correctly."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""On one's own machine, one place has several names; and no Host header leads anywhere else."""
+"""On the local machine, one server has several names, and no Host header leads anywhere else."""
 
 import socket
 from urllib.parse import urlsplit

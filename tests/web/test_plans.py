@@ -1,4 +1,4 @@
-"""Subscriptions on the pages: begun, told of, mended, ended; and all that a hostile browser could send."""
+"""Subscriptions on the pages: started, shown, fixed, ended; and everything that a hostile browser could send."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -79,12 +79,12 @@ def test_a_subscription_that_is_not_told_of_yet_is_being_confirmed(sqlite_url: s
     ):
         someone = shop.newcomer()
         paid = someone.pay(someone.follow(shop.order(someone, "month")))
-        rename("subscription", "not told of")
+        rename("subscription", "not reported")
         page = someone.follow(paid)
         assert "Confirming your subscription" in page.text
         assert page.headers["Refresh"] == "3"
         assert not someone.enters()
-        rename("not told of", "subscription")
+        rename("not reported", "subscription")
         assert "Your trial has begun" in someone.follow(paid).text
         assert someone.enters()
 
@@ -109,7 +109,7 @@ def test_leaving_the_checkout_of_a_trial_keeps_it(shop: Shop) -> None:
     assert checkout in again.headers["Location"]
 
 
-def test_a_renewal_that_fails_is_told_of_and_mended(shop: Shop) -> None:
+def test_a_renewal_that_fails_is_reported_and_fixed(shop: Shop) -> None:
     someone = shop.newcomer()
     shop.buy(someone, "basic")
     shop.let_card("pm_card_chargeCustomerFail")
@@ -174,10 +174,10 @@ def test_canceled_it_lasts_to_its_end_and_no_longer(shop: Shop) -> None:
     shop.sign_in_again(someone)
     assert not someone.enters()
     assert "Ended" in shop.shows(someone, "/account", "Ended on").text
-    shop.shows(someone, "/pricing", "Subscribe")  # once the provider has told of the end
+    shop.shows(someone, "/pricing", "Subscribe")  # once the provider has reported the end
 
 
-def test_seats_are_told_where_there_are_several(shop: Shop) -> None:
+def test_seats_are_reported_where_there_are_several(shop: Shop) -> None:
     someone = shop.newcomer()
     shop.buy(someone, "basic")
     assert "Seats" not in someone.get("/account").text
@@ -228,10 +228,10 @@ def test_a_page_of_our_own_may_lead_to_the_portal(shop: Shop) -> None:
 def test_api_me_says_until_when(shop: Shop) -> None:
     someone = shop.newcomer()
     shop.buy(someone, "basic")
-    told = someone.get("/api/me").json()
-    assert told["buy"] == f"{shop.url}/pricing"
-    assert told["features"][0]["feature"] == "dashboard"
-    assert told["features"][0]["until"].endswith("Z")
+    reported = someone.get("/api/me").json()
+    assert reported["buy"] == f"{shop.url}/pricing"
+    assert reported["features"][0]["feature"] == "dashboard"
+    assert reported["features"][0]["until"].endswith("Z")
 
 
 NOW = 1_800_000_000
@@ -260,7 +260,7 @@ TODAY, END = "15 January 2027", "14 February 2027"
 
 MONTH = NOW + 30 * DAY
 REFUND: dict[str, Fact] = {"refunded": 900, "amount": 900, "currency": "eur", "limit": 100}
-# (the verdict, until when it gives access, its reason) -> what its buyer reads, and whether they can mend it
+# (the verdict, until when it gives access, its reason) -> what its buyer reads, and whether they can fix it
 STATES: list[tuple[Verdict, int | None, Reason, str, str, bool]] = [
     (
         Verdict.GRANTED,
@@ -481,12 +481,12 @@ STATES: list[tuple[Verdict, int | None, Reason, str, str, bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("verdict", "until", "reason", "label", "words", "to_mend"), STATES)
+@pytest.mark.parametrize(("verdict", "until", "reason", "label", "words", "needs_action"), STATES)
 def test_every_state_in_words(
-    verdict: Verdict, until: int | None, reason: Reason, label: str, words: str, to_mend: bool
+    verdict: Verdict, until: int | None, reason: Reason, label: str, words: str, needs_action: bool
 ) -> None:
     state = state_of(replace(FOUND, verdict=verdict, until=until, reason=reason), NOW)
-    assert (state.label, state.words, state.to_mend) == (label, words, to_mend)
+    assert (state.label, state.words, state.needs_action) == (label, words, needs_action)
 
 
 def test_a_trial_without_a_card_says_how_it_goes_on() -> None:

@@ -138,7 +138,7 @@ def test_while_its_checkout_is_open_a_trial_is_still_offered(own_shop: Shop) -> 
     assert "per year" in changed.text
 
 
-def test_tax_and_cards_are_told(sandbox: Sandbox, open_site: OpenSite, tmp_path: Path) -> None:
+def test_tax_and_cards_are_reported(sandbox: Sandbox, open_site: OpenSite, tmp_path: Path) -> None:
     product = sandbox.stripe.v1.products.create({"name": "Pro"}).id
     prices = {
         "quarter": recurring(
@@ -222,5 +222,5 @@ def test_no_language_loses_a_digit(language: str) -> None:
 
 
 def test_how_often() -> None:
-    told = [per(None), per("month"), per("month", 3), per("year"), per("week", 2)]
-    assert told == ["once", "per month", "every 3 months", "per year", "every 2 weeks"]
+    reported = [per(None), per("month"), per("month", 3), per("year"), per("week", 2)]
+    assert reported == ["once", "per month", "every 3 months", "per year", "every 2 weeks"]

@@ -1,4 +1,4 @@
-"""What is kept about somebody, as a file; and what is left of them once they have deleted their account."""
+"""The export of everything stored about a person, and what remains after they delete their account."""
 
 import json
 from collections.abc import Iterator
@@ -47,15 +47,15 @@ def test_the_file_holds_all_that_is_kept_and_no_secret(shop: Shop) -> None:
     answer = someone.get("/account/export")
     assert answer.headers["Content-Disposition"] == 'attachment; filename="account.json"'
     assert answer.headers["Cache-Control"] == "no-store"
-    told = answer.json()
-    assert told.keys() == {
+    reported = answer.json()
+    assert reported.keys() == {
         *("exported_at", "person", "identities", "login_sessions", "customers", "orders", "findings", "grants"),
         *("dismissals", "events", "off_sale", "audit"),
     }
-    assert told["person"][0]["email"] == shop.emails[someone]
-    assert told["person"][0]["created_at"].endswith("Z")
-    assert {len(told[table]) for table in ("orders", "findings", "grants", "audit")} == {2}
-    assert told["identities"][0]["issuer"] == f"{shop.sandbox.url}/identity"
+    assert reported["person"][0]["email"] == shop.emails[someone]
+    assert reported["person"][0]["created_at"].endswith("Z")
+    assert {len(reported[table]) for table in ("orders", "findings", "grants", "audit")} == {2}
+    assert reported["identities"][0]["issuer"] == f"{shop.sandbox.url}/identity"
     for secret in ("token_hash", "idempotency_key"):
         assert secret not in answer.text
     hashes = [row.token_hash for row in shop.site.rows(tables.login_sessions)]
@@ -65,9 +65,9 @@ def test_the_file_holds_all_that_is_kept_and_no_secret(shop: Shop) -> None:
 def test_the_file_is_about_oneself_alone(shop: Shop) -> None:
     one, other = shop.newcomer(), shop.newcomer()
     shop.buy(other, "once")
-    told = one.get("/account/export").text
-    assert shop.emails[other] not in told
-    assert json.loads(told)["orders"] == []
+    reported = one.get("/account/export").text
+    assert shop.emails[other] not in reported
+    assert json.loads(reported)["orders"] == []
     assert Browser(shop.url).get("/account/export").status_code == 302
 
 
@@ -130,7 +130,7 @@ def test_nothing_is_left_of_who_it_was(shop: Shop) -> None:
     assert len(shop.site.rows(tables.orders)) == 2
 
 
-def test_whoever_signs_in_again_is_somebody_new(shop: Shop) -> None:
+def test_anybody_who_signs_in_again_is_somebody_new(shop: Shop) -> None:
     someone = shop.newcomer()
     shop.buy(someone, "once")
     someone.submit(someone.get("/account/delete"), "Delete account", confirmed="yes")

@@ -1,4 +1,4 @@
-"""The provider is away, or refuses: visitors hear that nothing was charged, and members notice nothing."""
+"""The provider is down or refuses: visitors read that nothing was charged, and members notice nothing."""
 
 from pathlib import Path
 
@@ -75,9 +75,9 @@ def test_stripe_tax_that_is_not_turned_on(sandbox: Sandbox, database_url: str, t
         assert answer.status_code == 409
         assert "Nothing was charged." in answer.text
         assert "Stripe Tax" not in answer.text
-        (told,) = [entry for entry in logs if entry["event"] == "off sale"]
-        assert "STRIPE_AUTOMATIC_TAX=false" in told["advice"]
-        assert "https://dashboard.stripe.com/settings/tax" in told["advice"]
+        (reported,) = [entry for entry in logs if entry["event"] == "off sale"]
+        assert "STRIPE_AUTOMATIC_TAX=false" in reported["advice"]
+        assert "https://dashboard.stripe.com/settings/tax" in reported["advice"]
         assert [row.state for row in site.rows(orders)] == ["expired"]
 
         settings.client.post(f"{sandbox.url}/control/tax", data={"active": "yes"}, headers={"Origin": sandbox.url})

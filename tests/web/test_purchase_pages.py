@@ -1,4 +1,4 @@
-"""Success, confirming and cancel: shown to the buyer alone, and never on the word of a browser."""
+"""The pages for success, confirming and cancel: shown only to the buyer, whatever a browser claims."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Rates: per address for signing in, per person for paying. Whose address it is, a proxy may say only if trusted.
+"""Rates: per address for signing in, per person for paying. Only a trusted proxy may name the address.
 
 Rates of a day, for one more try is let in once a new minute has begun, and a test may begin at the end of one.
 """

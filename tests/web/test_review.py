@@ -1,4 +1,4 @@
-"""Buyers whom trouble at the provider once kept from buying, and strangers who could once take what is ours."""
+"""Bugs that were found in a review: buyers whom an error at the provider stopped, and attacks by strangers."""
 
 import gc
 import re
@@ -116,7 +116,7 @@ def test_a05_who_was_paid_back_for_what_did_not_match_can_buy_again(site: Site, 
 def test_a05_the_currency_is_the_orders_wherever_the_buyer_is(
     sandbox: Sandbox, sqlite_url: str, tmp_path: Path
 ) -> None:
-    """Of a price in several currencies Stripe would choose by the buyer's place, unless it is told which."""
+    """Of a price's several currencies, Stripe would choose by the buyer's location unless one is requested."""
     asked: list[bytes] = []
 
     def listen(request: Request, body: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Login, logout, and what a page does with somebody who is not signed in or has not paid."""
+"""Login, logout, and what a page does if somebody is not signed in or has not paid."""
 
 from urllib.parse import parse_qs, urlsplit
 
@@ -44,7 +44,7 @@ def test_unknown_issuers_are_not_found(standing_site: Site) -> None:
         assert browser.get(path).status_code == 404
 
 
-def test_whoever_refuses_at_the_issuer_stays_signed_out(standing_site: Site) -> None:
+def test_anybody_who_refuses_at_the_issuer_stays_signed_out(standing_site: Site) -> None:
     browser = Browser(standing_site.url)
     chooser = browser.follow(browser.get("/login"))
     page = browser.follow(browser.submit(chooser, "Deny", deny="yes"))

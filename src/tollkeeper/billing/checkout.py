@@ -17,13 +17,13 @@ from tollkeeper.errors import (
     AlreadyHeld,
     CustomerMissing,
     IdempotencyConflict,
-    NeedsMending,
     NotForSale,
     ProviderFailed,
     ProviderMissing,
     ProviderRefused,
     ProviderUnavailable,
     Refused,
+    SubscriptionNeedsAction,
 )
 from tollkeeper.model.access import Finding, Verdict
 from tollkeeper.model.bought import Purchase
@@ -63,15 +63,15 @@ class CheckoutService:
         """Find or create the page where this person pays for this product.
 
         ``price_id`` is one of the product's prices that are on sale; None: the one chosen before, or the usual one.
-        Raises ``AlreadyHeld``, ``NeedsMending``, ``NotForSale``, ``ProviderUnavailable`` (nothing is charged by trying
-        again), ``Refused`` or ``StorageBusy``.
+        Raises ``AlreadyHeld``, ``SubscriptionNeedsAction``, ``NotForSale``, ``ProviderUnavailable`` (a new try charges
+        nothing), ``Refused`` or ``StorageBusy``.
         """
-        known = await self.see_that_it_is_sold(person, product, price_id)
+        known = await self.check_it_is_sold(person, product, price_id)
         chosen = self._chosen(product, price_id)
         try:
             try:
                 page = await self._page(person, product, price_id)
-            except NeedsMending:  # as far as we know: it may be mended, or over
+            except SubscriptionNeedsAction:  # as far as we know: it may be fixed or over by now
                 await reconcile_person(self.services, person.id, evidence="purchase beside a subscription")
                 page = await self._page(person, product, price_id)
         except PASSING as trouble:
@@ -83,7 +83,7 @@ class CheckoutService:
                 await off_sale.put_back(self.services, one)
         return page
 
-    async def see_that_it_is_sold(
+    async def check_it_is_sold(
         self, person: Person, product: Product, price_id: str | None = None
     ) -> tuple[OffSale, ...]:
         """Check whether this person can buy this at this price, as far as is known. Returns what is off sale for them.
@@ -109,14 +109,14 @@ class CheckoutService:
         except CustomerMissing:  # deleted at the provider
             external_id = await self.services.provider.create_customer(person, replacing=customer.external_id)
             renewed = await self.services.database.write(
-                customers.replace, customer, external_id, self.services.clock(), told=person.email
+                customers.replace, customer, external_id, self.services.clock(), known_email=person.email
             )
             return await self._page_of_customer(person, product, price_id, renewed)
 
     async def _page_of_customer(
         self, person: Person, product: Product, price_id: str | None, customer: Customer
     ) -> Hosted | Completed:
-        # An order that is finished makes room for one new one, and so does an order for another choice.
+        # After an order that is finished, or that is for another choice, one new order is opened.
         for _ in range(3):
             order = await self._open_order(person, product, price_id, customer.realm)
             checkout = await self._checkout(order, customer)
@@ -148,7 +148,7 @@ class CheckoutService:
             return known
         external_id = await self.services.provider.create_customer(person)
         return await self.services.database.write(
-            customers.add, person.id, realm, external_id, self.services.clock(), told=person.email
+            customers.add, person.id, realm, external_id, self.services.clock(), known_email=person.email
         )
 
     def _on_sale(self, product: Product) -> tuple[str, ...]:
@@ -220,7 +220,7 @@ class CheckoutService:
         await self.services.database.write(orders.give_up, order.id, checkout_id, self.services.clock())
 
     async def _holds_good(self, order: Order) -> bool:
-        """Whether a completed checkout still stands: paid, or about to be. Reconciles first."""
+        """Return whether a completed checkout is still valid: paid, or about to be. Reconciles first."""
         done = await self.settle(order, "purchase of what was paid already")
         found = done.of_order(order) if done else None
         if found is not None and _needs_a_look(found):
@@ -267,11 +267,13 @@ def _held(conn: Connection, order: Order, now: int) -> bool:
 
 
 def _allow(conn: Connection, order: Order, now: int) -> None:
-    """Nobody subscribes twice. Raises ``NeedsMending`` where another subscription to the product is not over, or
-    ``AlreadyHeld`` where that gives access.
+    """Check that the person does not subscribe twice.
+
+    Raises ``AlreadyHeld`` if another subscription to the product gives access, and ``SubscriptionNeedsAction`` if one
+    that is not over gives none.
     """
     if not order.recurring or not findings.running(conn, order):
         return
     if _held(conn, order, now):
         raise AlreadyHeld(order.product)
-    raise NeedsMending(order.product)
+    raise SubscriptionNeedsAction(order.product)

@@ -23,12 +23,12 @@ async def tell_address(services: Services, customer: Customer) -> None:
     if known is None or known[0].email == known[1]:
         return
     try:
-        await _tell(services, customer)
+        await _send(services, customer)
     except (ProviderUnavailable, ProviderRefused) as error:
         log.warning("address not told", customer=customer.external_id, reason=str(error))
 
 
-async def _tell(services: Services, customer: Customer) -> None:
+async def _send(services: Services, customer: Customer) -> None:
     """If another address was stored in the meantime, this process sent last, and so sends the current one."""
     for _ in range(TRIES):
         known = await services.database.read(customers.whose_address, customer.id)
@@ -39,5 +39,5 @@ async def _tell(services: Services, customer: Customer) -> None:
             await services.provider.update_customer(customer, person)
         except ProviderMissing:  # the customer no longer exists
             log.info("address of nobody", customer=customer.external_id)
-        if await services.database.write(customers.set_told, customer.id, before, person.email):
+        if await services.database.write(customers.set_known_email, customer.id, before, person.email):
             return

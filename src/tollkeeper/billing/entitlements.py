@@ -1,6 +1,6 @@
 """PURE. What a customer's snapshot gives access to: a verdict on each purchase and subscription, with its reason.
 
-Each rule looks for one thing that stands in the way, and what no rule objects to is granted. Being paid is one of the
+Each rule looks for one reason to refuse access, and what no rule objects to is granted. Being paid is one of the
 rules: it names what counts as paid, and nothing else does. Rules do not depend on the time: the same snapshot always
 gives the same verdicts. For a subscription, the verdict also says until when.
 """
@@ -142,10 +142,10 @@ def is_marked(bought: Bought, ours: Collection[str]) -> bool:
 
 
 def unclaimed(bought: Bought, marked: bool, catalog: Catalog) -> Finding:
-    """The verdict on what nobody ordered here. It gives no access to anybody, whoever holds its id.
+    """Return the verdict on something that nobody ordered here. It gives nobody access, not even with its id.
 
-    What neither bears our mark (``marked``: it names an order or a person that is known here) nor sells a price of the
-    catalog does not concern this site: the buyer's e-mail address is not stored.
+    If it neither has our mark (``marked``: it names an order or a person that is known here) nor sells a price of the
+    catalog, it does not concern this site, and the buyer's e-mail address is not stored.
     """
     known, product = selling(bought, catalog)
     line = known or next(iter(lines_of(bought)), None)
@@ -549,9 +549,9 @@ def _to_be_ended(subscription: Subscription, policy: Policy) -> Iterator[Reason]
     that is open.
     """
     lost = _gravest(subscription.invoices, Dispute.LOST)
-    told = lost or (None if policy.earlier_dispute_counts else _disputed_earlier(subscription))
-    if told:
-        facts: dict[str, Fact] = {"invoice": told.id, "since": told.starts, "amount": told.paid}
+    remarked = lost or (None if policy.earlier_dispute_counts else _disputed_earlier(subscription))
+    if remarked:
+        facts: dict[str, Fact] = {"invoice": remarked.id, "since": remarked.starts, "amount": remarked.paid}
         facts |= {"currency": subscription.currency, "lost": bool(lost) or None, "ends": subscription.ends_at}
         yield because(Code.SUBSCRIPTION_DISPUTED, **facts)
 

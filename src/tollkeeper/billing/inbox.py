@@ -121,12 +121,12 @@ async def _payers(
     services: Services, realm: Realm, subject: Subject, kept: Sequence[KeptEvent]
 ) -> list[tuple[Subject, KeptEvent]]:
     """The same events, each with our customer whose payment it is about; none if the provider could not be asked."""
-    told: list[tuple[Subject, KeptEvent]] = []
+    matched: list[tuple[Subject, KeptEvent]] = []
     async with _trying(services, subject, kept):
         if isinstance(subject, OfStranger) and (payer := await _payer(services, realm, kept[0].event)):
             subject = OfCustomer(payer)
-        told.extend((subject, one) for one in kept)
-    return told
+        matched.extend((subject, one) for one in kept)
+    return matched
 
 
 async def _payer(services: Services, realm: Realm, event: Event) -> Customer | None:

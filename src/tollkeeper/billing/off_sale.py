@@ -22,7 +22,7 @@ A_PERSON_WAITS = 3600
 A_PERSON_IS_LISTED = 7 * 24 * 3600
 
 # The most that is stored of what a provider says.
-MOST_TOLD = 500
+MAX_LENGTH = 500
 
 
 async def known(services: Services, person_id: str | None) -> tuple[OffSale, ...]:
@@ -32,14 +32,14 @@ async def known(services: Services, person_id: str | None) -> tuple[OffSale, ...
 
 def in_the_way(known: Iterable[OffSale], product: str, price_id: str | None, now: int) -> OffSale | None:
     """What prevents somebody from buying this at this price now."""
-    return next((one for one in known if _concerns(one, product, price_id) and _stands(one, now)), None)
+    return next((one for one in known if _concerns(one, product, price_id) and _still_applies(one, now)), None)
 
 
 def _concerns(one: OffSale, product: str, price_id: str | None) -> bool:
     return one.obstacle.scope is Scope.ACCOUNT or (one.product, one.price_id) == (product, price_id)
 
 
-def _stands(one: OffSale, now: int) -> bool:
+def _still_applies(one: OffSale, now: int) -> bool:
     return one.person_id is None or one.tried_at > now - A_PERSON_WAITS
 
 
@@ -51,7 +51,7 @@ async def take_off(
     facts = refusal.facts | ({"sold_in": sold_in} if alone and sold_in else {})
     now = services.clock()
     found = OffSale(
-        product, price_id, person_id if alone else None, refusal.obstacle, facts, str(refusal)[:MOST_TOLD], now, now
+        product, price_id, person_id if alone else None, refusal.obstacle, facts, str(refusal)[:MAX_LENGTH], now, now
     )
     await _note(services, found)
     return NotForSale(product, found.obstacle, facts)
@@ -102,7 +102,7 @@ async def _note(services: Services, found: OffSale) -> None:
         scope=found.obstacle.scope.value,
         obstacle=found.obstacle.value,
         person=found.person_id,
-        reason=found.told,
+        reason=found.provider_message,
         advice=services.provider.facts.remedies.get(found.obstacle),
         **found.facts,
     )

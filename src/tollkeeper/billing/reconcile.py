@@ -165,7 +165,7 @@ def _paid_twice(
     conn: Connection, customer: Customer, catalog: Catalog, to_end: Collection[Ending], now: int
 ) -> tuple[Surplus, ...]:
     """What is paid for twice, except what is about to end because of that."""
-    pairs = grants.paid_beside(conn, catalog.containing, customer.realm.live, now, customer.person_id)
+    pairs = grants.paid_pairs(conn, catalog.containing, customer.realm.live, now, customer.person_id)
     ending = {one.subscription for one in to_end}
     return tuple(one for one in surplus(pairs, catalog) if one.grant.source not in ending)
 
@@ -299,13 +299,13 @@ def _report(services: Services, customer: Customer, outcome: Reconciled, evidenc
     )
     report(services, outcome.news)
     for one in outcome.surplus:
-        grant, beside = one.grant, one.beside
+        grant = one.grant
         log.warning(
             "bought twice",
             refund=grant.reference,
             source=grant.source,
             product=grant.product,
-            beside=beside.product,
+            beside=one.covered_by.product,
             person=grant.person_id,
         )
 

@@ -43,7 +43,7 @@ class Worker:
         self._sweep_period = sweep_period
         self._stopping = False
         self._something_came = asyncio.Event()
-        self._told_to_stop = asyncio.Event()
+        self._stop_requested = asyncio.Event()
         self._cleaned_at = 0
         self._looked_at = 0
         self._tried_at = 0
@@ -56,7 +56,7 @@ class Worker:
     async def stop(self, task: asyncio.Task[None]) -> None:
         """Take no new work, and let the work in progress finish."""
         self._stopping = True
-        self._told_to_stop.set()
+        self._stop_requested.set()
         self._something_came.set()
         await asyncio.wait({task}, timeout=GRACE)
         task.cancel()
@@ -68,7 +68,7 @@ class Worker:
         with background():
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(self._loop(self._drain, self._something_came))
-                loops.create_task(self._loop(self._look_around, self._told_to_stop))
+                loops.create_task(self._loop(self._look_around, self._stop_requested))
 
     async def _loop(self, work: Callable[[Realm], Awaitable[bool]], awake: asyncio.Event) -> None:
         """Repeat some work, immediately if there was any. No error ends the loop."""

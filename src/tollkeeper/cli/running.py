@@ -108,7 +108,7 @@ def sandbox(
 {sandbox_words()}
   Ctrl-C stops it.
 """)
-            await servers.until_told()
+            await servers.until_stopped()
         finally:
             await servers.stop()
 
@@ -136,7 +136,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) 
                     app = create_app(settings, open_services=lambda *_: nullcontext(services))
                     await servers.start(server.Listener(app, listening))
                     typer.echo(f"Tollkeeper listens on {host}:{port} as {settings.base_url}", err=True)
-                    await servers.until_told()
+                    await servers.until_stopped()
                 finally:
                     await servers.stop()
 

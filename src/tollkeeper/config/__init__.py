@@ -1,1 +1,1 @@
-"""Settings: what there is, and how they are read."""
+"""The configuration of a site: all settings, and how they are loaded."""

@@ -94,7 +94,7 @@ def _chosen(providers: Collection[ProviderKind], texts: Texts, faults: list[Faul
         keys = [one.key for one in providers]
         faults.append(Fault(keys[0], "is not set, and neither is another provider's key", f"Set {' or '.join(keys)}"))
     if len(chosen) > 1:
-        problem = f"is set beside {chosen[0].key}, and a site sells through one provider"
+        problem = f"is set together with {chosen[0].key}, but a site sells through one provider"
         faults += [Fault(one.key, problem, "Remove the settings of the other one") for one in chosen[1:]]
     return chosen
 

@@ -1,4 +1,4 @@
-"""The catalog as a seller writes it, in ``[products]`` or as one price."""
+"""The products as a seller configures them: in ``[products]``, or as one price."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -23,11 +23,15 @@ def products_of(
     *,
     priced: bool = True,
 ) -> tuple[Product, ...]:
-    """The products, from ``[products]`` or from the one price. ``priced``: they must have prices by now."""
+    """Return the products, from ``[products]`` or from the one price. ``priced``: each must have a price."""
     one = "PRODUCT_PRICE_ID" in texts
     if tables and one:
         faults.append(
-            Fault("PRODUCT_PRICE_ID", "is set beside [products]", "Move the price into a product, or remove [products]")
+            Fault(
+                "PRODUCT_PRICE_ID",
+                "is set together with [products]",
+                "Move the price into a product, or remove [products]",
+            )
         )
     if not tables and not one:
         remedy = "Set it to the id of a price, or write [products.KEY] in tollkeeper.toml"
@@ -52,7 +56,7 @@ def _is_price_of(provider: ProviderKind, text: str) -> bool:
 def _product(
     key: str, table: object, providers: Iterable[ProviderKind], settings: Collection[Setting], faults: list[Fault]
 ) -> Product:
-    """One product; where it has faults, as much of it as has none."""
+    """Return one product; if it has faults, only its valid parts."""
     place = f"products.{key if KEY.fullmatch(key) else repr(key[:64])}"
     if not KEY.fullmatch(key):
         remedy = "Use a lower-case letter, then letters, digits, - and _, 64 in all"
@@ -90,7 +94,7 @@ def _offer_faults(place: str, offers: Sequence[Offer], providers: Iterable[Provi
 
 
 def _policy(values: Mapping[str, Any]) -> Policy:
-    """What the seller decided; what has a fault is as by default."""
+    """Return the seller's policy, with the default for every value that has a fault."""
     usual = Policy()
     return Policy(
         refund_revokes_from=values.get("refund_revokes_from", usual.refund_revokes_from),

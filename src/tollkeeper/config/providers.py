@@ -1,4 +1,4 @@
-"""The payment providers that there are. A new one is a folder beside ``providers/stripe``, and a line here."""
+"""All payment providers. A new one is a folder next to ``providers/stripe``, and a line here."""
 
 from tollkeeper.providers.protocol import ProviderKind
 from tollkeeper.providers.stripe.kind import STRIPE

@@ -1,6 +1,6 @@
-"""Every setting there is, with how its value is read: our own, the providers' and those of sign-in.
+"""Every setting and its parser: our own, the providers' and those of sign-in.
 
-``load`` loads them, and a test keeps ``docs/settings.md`` and ``.env.example`` in step.
+``load`` loads them. A test checks that ``docs/settings.md`` and ``.env.example`` list the same ones.
 """
 
 from collections.abc import Collection, Iterator
@@ -100,7 +100,7 @@ POLICY: tuple[Setting, ...] = (
         default="true",
     ),
 )
-"""What the seller of a product decides, in ``[products.KEY]`` of ``tollkeeper.toml``."""
+"""The policy of a product, in ``[products.KEY]`` of ``tollkeeper.toml``."""
 
 
 GENERAL: tuple[Setting, ...] = (
@@ -209,11 +209,11 @@ PRODUCT: tuple[Setting, ...] = (
         many=True,
     ),
 )
-"""What a product is, in ``[products.KEY]`` of ``tollkeeper.toml``."""
+"""The description of a product, in ``[products.KEY]`` of ``tollkeeper.toml``."""
 
 
 def settings_of(providers: Collection[ProviderKind]) -> tuple[Setting, ...]:
-    """What stands in the environment, in ``.env`` or at the top of ``tollkeeper.toml``."""
+    """Return the settings for the environment, for ``.env`` and for the top level of ``tollkeeper.toml``."""
     price = Setting(
         "PRODUCT_PRICE_ID",
         partial(_price_of_any, providers),
@@ -235,7 +235,7 @@ def _price_of_any(providers: Collection[ProviderKind], text: str) -> str:
 
 
 def product_settings(providers: Collection[ProviderKind], *, priced: bool = True) -> tuple[Setting, ...]:
-    """What stands in ``[products.KEY]`` of ``tollkeeper.toml``. ``priced``: there must be prices by now."""
+    """Return the settings for ``[products.KEY]`` of ``tollkeeper.toml``. ``priced``: a price is required."""
     return (*PRODUCT, *(each for one in providers for each in _prices(one, priced and len(providers) == 1)), *POLICY)
 
 

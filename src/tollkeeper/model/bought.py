@@ -148,7 +148,7 @@ class SubscriptionStatus(StrEnum):
 
     TRIALING = "trialing"
     ACTIVE = "active"
-    """It goes on."""
+    """It continues."""
     PAST_DUE = "past_due"
     """A payment for it has failed, and is tried again."""
     UNPAID = "unpaid"
@@ -273,11 +273,11 @@ def without_replaced(invoices: Collection[Invoice]) -> tuple[Invoice, ...]:
     """
     stand = [one for one in invoices if one.bill is not Bill.VOID]
     return tuple(
-        one for one in invoices if one.bill is not Bill.VOID or not any(_stands_for(other, one) for other in stand)
+        one for one in invoices if one.bill is not Bill.VOID or not any(_replaces(other, one) for other in stand)
     )
 
 
-def _stands_for(other: Invoice, void: Invoice) -> bool:
+def _replaces(other: Invoice, void: Invoice) -> bool:
     asks = other.total > 0 and other.bill is not Bill.PAID
     return asks or other.paid > 0 or other.starts <= void.starts
 

@@ -94,7 +94,7 @@ class OffSale:
     obstacle: Obstacle
     facts: Mapping[str, str]
     """``currency``: what the customer pays in; ``sold_in``: that of the price; ``permission``: what the key lacks."""
-    told: str
+    provider_message: str
     """What the provider said, in its own words."""
     since: int
     tried_at: int

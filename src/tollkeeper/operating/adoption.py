@@ -39,8 +39,8 @@ class Adopted:
 async def adopt(services: Services, who: str, payment: str, *, note: str, product: str | None = None) -> Adopted:
     """Assign a purchase or subscription that nobody ordered here to a person.
 
-    ``payment`` is the id of the payment, of the subscription or of the checkout session. ``product`` is needed where
-    the catalog does not know the price. Raises ``PersonUnclear``, ``NotDone`` with what stands in the way, and
+    ``payment`` is the id of the payment, of the subscription or of the checkout session. ``product`` is needed if the
+    catalog does not know the price. Raises ``PersonUnclear``, ``NotDone`` with the reason, and
     ``ProviderUnavailable`` or ``ProviderRefused``; then nothing is assigned.
     """
     realm, evidence = await services.realm(), f"tollkeeper adopt: {note}"

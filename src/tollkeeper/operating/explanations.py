@@ -55,13 +55,13 @@ class Explanation:
     @property
     def outdated(self) -> bool:
         """Whether the provider now says something different from the grants, and no operator withholds them."""
-        told = [one for one in self.payments if one.source not in self._withheld] if self.trouble is None else []
+        reported = [one for one in self.payments if one.source not in self._withheld] if self.trouble is None else []
         given = {grant.source: grant for grant in self.grants if grant.in_force(self.now)}
-        giving = {one.source: one for one in told if one.gives_access(self.now)}
+        giving = {one.source: one for one in reported if one.gives_access(self.now)}
         changed = (
             one for one in giving.keys() & given if (given[one].product, given[one].until) != _given(giving[one])
         )
-        return giving.keys() != given.keys() & {one.source for one in told} or any(changed)
+        return giving.keys() != given.keys() & {one.source for one in reported} or any(changed)
 
     @property
     def _withheld(self) -> set[str]:
@@ -319,12 +319,12 @@ def _events(explained: Explanation) -> Iterator[Happening]:
 def in_short(happened: Iterable[Happening]) -> Iterator[Happening]:
     """The same, with one line for events without effect that came one after the other."""
     for quiet, group in groupby(happened, key=lambda one: one.without_effect is not None):
-        told = list(group)
-        if not quiet or len(told) == 1:
-            yield from told
+        events = list(group)
+        if not quiet or len(events) == 1:
+            yield from events
         else:
-            words = wording.without_effect([one.without_effect or "" for one in told])
-            yield Happening(told[0].at, "event", "", words)
+            words = wording.without_effect([one.without_effect or "" for one in events])
+            yield Happening(events[0].at, "event", "", words)
 
 
 def event_words(event: Kept) -> str:

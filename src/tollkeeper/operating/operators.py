@@ -102,10 +102,10 @@ async def _payments(services: Services, kept: Explanation) -> tuple[Noted, ...]:
     known = await services.database.read(customers.all_of_person, kept.person.id, await services.realm())
     ordered = {order.id: order for order in kept.orders}
     held = {grant.source: grant.product for grant in kept.grants}
-    told = [await services.provider.snapshot(who) for who in known]
-    bought = [one for snapshot in told for one in snapshot.bought]
+    snapshots = [await services.provider.snapshot(who) for who in known]
+    bought = [one for snapshot in snapshots for one in snapshot.bought]
     ours = await services.database.read(marks.known, bought)
-    found = [one for snapshot in told for one in derive(snapshot, ordered, services.catalog, held, ours)]
+    found = [one for snapshot in snapshots for one in derive(snapshot, ordered, services.catalog, held, ours)]
     payments = [noted(one, kept.person.id, kept.now) for one in found]
     return tuple(sorted(payments, key=lambda one: one.bought_at, reverse=True))
 
@@ -210,7 +210,7 @@ def payments_to_check(
 def _paid_twice(
     conn: Connection, catalog: Catalog, live: bool, now: int, person_id: str | None = None, *, dismissed: bool = False
 ) -> tuple[Surplus, ...]:
-    pairs = grants.paid_beside(conn, catalog.containing, live, now, person_id, dismissed=dismissed)
+    pairs = grants.paid_pairs(conn, catalog.containing, live, now, person_id, dismissed=dismissed)
     return surplus(pairs, catalog)
 
 

@@ -1,1 +1,1 @@
-"""One room for each payment provider: the only ones that know an SDK."""
+"""One package for each payment provider. Only these packages know an SDK."""

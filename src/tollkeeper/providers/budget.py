@@ -1,11 +1,10 @@
-"""How fast one account of a provider may be asked, by everything in this process together. People who wait go first.
+"""How fast this process may call one account of a provider. Requests that people wait for go first.
 
-Background work stops at half of the rate, so that visitors find room; but a tenth is its own, or visitors who keep
-asking could keep refunds from being seen.
+Background work uses at most half of the rate, so that visitors find room. A tenth of the rate is reserved for it, so
+that busy visitors cannot delay the news of a refund forever.
 
-Our own, since what we know of in libraries does less: ``limits`` counts and refuses, but nobody waits in it; the leaky
-bucket of ``aiolimiter`` lets twice the rate through in its first second, and knows only one line, first come, first
-served.
+We wrote this ourselves because the libraries that we know do less: ``limits`` counts and refuses, but cannot wait; the
+leaky bucket of ``aiolimiter`` lets twice the rate through in its first second, and has only one queue.
 """
 
 import asyncio
@@ -17,10 +16,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
-# No sleep is shorter, since clocks are not exact. Seconds.
+# The shortest sleep, because clocks are not exact. Seconds.
 TICK = 0.01
 
-# The longest pause that a refusal makes, beside our own. Seconds.
+# The longest pause after a refusal, in addition to what ``Retry-After`` asks for. Seconds.
 LONGEST = 60.0
 
 _in_background: ContextVar[bool] = ContextVar("in_background", default=False)
@@ -28,7 +27,7 @@ _in_background: ContextVar[bool] = ContextVar("in_background", default=False)
 
 @contextmanager
 def background() -> Iterator[None]:
-    """Nobody waits for what is done in here, nor for the tasks that it starts."""
+    """Mark everything done in this context, and the tasks started in it, as background work."""
     before = _in_background.set(True)
     try:
         yield
@@ -37,16 +36,16 @@ def background() -> Iterator[None]:
 
 
 def in_background() -> bool:
-    """Whether nobody waits for what is being done."""
+    """Return whether the current task is background work."""
     return _in_background.get()
 
 
 @dataclass(slots=True)
 class _Line:
-    """Callers of one kind, first come, first served."""
+    """A queue of callers of one kind, first come, first served."""
 
     share: int
-    """One more may begin while fewer than this many have begun within the last second."""
+    """The next one may begin while fewer than this many have begun within the last second."""
     first_pause: float
     longest_pause: float
     pause: float = 0
@@ -56,7 +55,7 @@ class _Line:
 
 
 class Budget:
-    """At most ``rate`` requests begin within any one second. ``random`` gives numbers from 0 up to 1."""
+    """Lets at most ``rate`` requests begin within any second. ``random`` returns numbers from 0 up to 1."""
 
     def __init__(self, rate: int, random: Callable[[], float] = chance.random) -> None:
         self._random = random
@@ -82,7 +81,7 @@ class Budget:
             line.waiting -= 1
 
     def _wait(self, line: _Line) -> float:
-        """How many seconds the first of a line has to wait, as far as can be told now."""
+        """Return how many seconds the first caller in a queue must wait, as far as is known now."""
         free_at = _free_at(self._begun, line.share)
         if line is self._background:
             whole = _free_at(self._begun, self._people.share)
@@ -93,14 +92,16 @@ class Budget:
         return max(free_at, line.paused_until) - _now()
 
     def refused(self, retry_after: str = "") -> None:
-        """A request was answered with 429: begin no other for as many seconds as the ``Retry-After`` header says, and
-        some more. A date there (RFC 9110, section 10.2.3) counts as nothing: only proxies send one.
+        """Pause after a response with status 429: for the seconds in its ``Retry-After`` header, and some more.
 
-        That is anything up to a pause that doubles each time, background work's the longer one ("full jitter",
+        A date in the header (RFC 9110, section 10.2.3) is ignored: only proxies send one. The additional pause is
+        random, up to a limit that doubles each time and is longer for background work ("full jitter",
         https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/).
         """
         now = _now()
-        first = now >= self._people.paused_until  # and not one more of those that were under way together
+        first = (
+            now >= self._people.paused_until
+        )  # but count only one of several requests that were sent at the same time
         jitter = self._random() if first else 0
         for line in (self._people, self._background):
             line.paused_until = max(line.paused_until, now + min(_seconds(retry_after), LONGEST) + jitter * line.pause)
@@ -108,13 +109,13 @@ class Budget:
                 line.pause = min(line.pause * 2, line.longest_pause)
 
     def answered(self) -> None:
-        """A request was answered with anything else: the next pause is a short one again."""
+        """Reset the pause after any other response."""
         for line in (self._people, self._background):
             line.pause = line.first_pause
 
 
 def _free_at(begun: deque[float], share: int) -> float:
-    """When fewer than ``share`` of these will have begun within the last second."""
+    """Return when fewer than ``share`` of these will have begun within the last second."""
     return begun[-share] + 1 if len(begun) >= share else 0
 
 

@@ -1,4 +1,4 @@
-"""The payment provider, in our own types. Only rooms under ``providers/`` know an SDK."""
+"""What the app needs from a payment provider, in our own types. Only packages in ``providers/`` know an SDK."""
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -17,11 +17,11 @@ from tollkeeper.settings import Setting
 Headers = Sequence[tuple[str, str]]
 
 Asked = Callable[[int | None, float], None]
-"""Is told of each request to a provider: the status of its answer, None for no answer, and how many seconds it took."""
+"""Called after each request to a provider with the response's status (None without one) and the seconds it took."""
 
 
 class CheckoutState(StrEnum):
-    """How far a hosted checkout page has come."""
+    """The state of a hosted checkout page."""
 
     OPEN = "open"
     COMPLETE = "complete"
@@ -30,7 +30,7 @@ class CheckoutState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ReturnAddresses:
-    """Where the hosted page sends the browser. Both are absolute and on our own public address."""
+    """Where the hosted page sends the browser. Both addresses are absolute and start with our public address."""
 
     success: str
     cancel: str
@@ -38,7 +38,7 @@ class ReturnAddresses:
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """A hosted checkout page and how far it has come."""
+    """A hosted checkout page and its state."""
 
     id: str
     url: str | None
@@ -48,22 +48,22 @@ class Checkout:
 
 @dataclass(frozen=True, slots=True)
 class PlanChange:
-    """What a change of plan costs, as reckoned at this moment. Amounts are in minor units, and with tax."""
+    """What a change of plan costs if it is made now. Amounts are in minor units, including tax."""
 
     due_now: int
     """What is charged at once."""
     credit: int
-    """What is left over of what was paid, and taken off later invoices."""
+    """The unused part of earlier payments, which is deducted from later invoices."""
     currency: str
     renews_at: int
-    """From when on the new price is paid for each period. Unix seconds."""
+    """When the first full period at the new price begins. Unix seconds (UTC)."""
     trial_goes_on: bool = False
-    """Whether it is free until then."""
+    """Whether a trial continues until then."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetUpStep:
-    """One thing that is made or changed in a provider's account, once done with its id."""
+    """One object that is created or changed in a provider's account. Once that is done, it has an id."""
 
     action: str
     """``make`` or ``change``."""
@@ -77,50 +77,50 @@ class PricesToSet:
     """The price ids to set for one product."""
 
     settings: Mapping[str, tuple[str, ...]]
-    """By the name of the product's setting."""
+    """By the name of the product's setting that holds price ids."""
     as_set: bool
-    """Whether they are set so already."""
+    """Whether the configuration already has exactly these."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetUp:
-    """A provider's account after it was set up, or what would have to be done to it."""
+    """The result of setting up a provider's account; after a dry run, what would be done."""
 
     account: str
     live: bool
     steps: tuple[SetUpStep, ...]
     notices: tuple[str, ...]
-    """What else the operator should know, or do."""
+    """What else the operator should know or do."""
     prices: Mapping[str, PricesToSet]
-    """By product, as far as they are there."""
+    """By product, as far as they exist."""
     webhook_secret: str | None = None
-    """Told once: when the webhook endpoint is made."""
+    """The webhook secret, only if the endpoint was created just now: the provider never shows it again."""
     trouble: str | None = None
-    """Why it came to a stop before it was through."""
+    """Why the setup stopped before it was complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderFacts:
-    """What is so of every account of a provider. Times are in seconds."""
+    """Properties that all accounts of a provider share. Durations are in seconds."""
 
     title: str
-    """Its name as people read it."""
+    """The provider's name, as shown to people."""
     checkout_placeholder: str
-    """What stands for the id of a checkout in return addresses: the provider fills it in."""
+    """The placeholder for the checkout's id in return addresses, which the provider fills in."""
     checkout_id: re.Pattern[str]
-    """The whole form of that id."""
+    """A pattern that matches the whole id."""
     key_lifetime: int
-    """For how long trying again with an order's idempotency key makes nothing twice."""
+    """For how long a repeated request with the same idempotency key creates nothing twice."""
     events_kept: int
-    """How far back events can be listed."""
+    """How old an event may be and still be listed."""
     longest_return_url: int
-    """How many characters an address may have that its pages lead back to."""
+    """The maximum length of a return address, in characters."""
     remedies: Mapping[Obstacle, str]
-    """What an operator is to do about what stands in the way of a sale."""
+    """What an operator should do about each obstacle to a sale."""
 
 
 class ProviderSettings(Protocol):
-    """What is set of one account, ready for use."""
+    """The settings of one account, parsed."""
 
     @property
     def live(self) -> bool:
@@ -129,70 +129,70 @@ class ProviderSettings(Protocol):
 
     @property
     def receives_webhooks(self) -> bool:
-        """Whether a secret is set to verify webhooks with. Without one there is no address for them."""
+        """Whether a secret to verify webhooks is set. Without one there is no webhook address."""
         ...
 
     @property
     def hosted_origins(self) -> frozenset[str]:
-        """Where the pages are that buyers are sent to."""
+        """The origins of the pages that buyers are sent to."""
         ...
 
 
 class SetUpAccount(Protocol):
-    """How an account is set up to sell a catalog."""
+    """Sets up an account so that it can sell a catalog."""
 
     async def __call__(
         self, settings: Any, base_url: str, products: tuple[Product, ...], *, dry_run: bool, new_endpoint: bool
     ) -> SetUp:
-        """Make what the account lacks to sell these products, or only tell what that would be.
+        """Create what the account lacks to sell these products, or, in a dry run, only report it.
 
-        ``base_url`` is what every address of ours begins with. ``new_endpoint`` makes another webhook endpoint, for a
-        secret that was lost. Raises ``ProviderUnavailable`` and ``ProviderRefused`` if the account cannot be looked
-        into; trouble after that is in the result.
+        ``base_url`` is the start of all our addresses. ``new_endpoint`` creates another webhook endpoint, because a
+        secret was lost. Raises ``ProviderUnavailable`` or ``ProviderRefused`` if the account cannot be read; an error
+        after that is part of the result.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderKind:
-    """A provider that can be configured: its settings, and what is done with them.
+    """A provider that can be configured: its settings, and what is created from them.
 
-    ``Any`` stands for its own settings, which ``read`` makes.
+    ``Any`` is the type of the provider's own settings, which ``read`` returns.
     """
 
     name: str
-    """As in the webhook address, in ``[products.KEY]``, and in ``tollkeeper setup NAME``."""
+    """The name in the webhook address, in ``[products.KEY]``, and in ``tollkeeper setup NAME``."""
     facts: ProviderFacts
     settings: tuple[Setting, ...]
     key: str
-    """The setting that holds the API key, without which the provider is not configured."""
+    """The setting with the API key. Without it, the provider is not configured."""
     is_live: Callable[[str], bool]
-    """Whether such a key moves real money."""
+    """Returns whether an API key moves real money."""
     webhook_secret: str
-    """The setting that holds the secret of the webhook endpoint."""
+    """The setting with the secret of the webhook endpoint."""
     price_id: Callable[[str], str]
     """Parses the id of a price. Raises ``InvalidValue``."""
     price_example: str
     read: Callable[[Mapping[str, Any]], ProviderSettings]
-    """The settings from their values, none of which has a fault."""
+    """Returns the settings from their values, none of which has a fault."""
     faults: Callable[[Mapping[str, Any]], Iterable[Fault]]
-    """What no setting can tell by itself. Values with a fault are missing."""
+    """Returns the faults of settings that do not fit together. Values with a fault of their own are missing."""
     check_offer: Callable[[Offer], None]
-    """Raises ``NoOffer`` for what no price can be made of."""
+    """Raises ``NoOffer`` if no price can be created from an offer."""
     open: Callable[[Any, Asked], "PaymentProvider"]
-    """The account, to be asked."""
+    """Returns a client for the account."""
     set_up: SetUpAccount
 
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredProvider:
-    """One account of a provider, as it is set."""
+    """One account of a provider, as configured."""
 
     kind: ProviderKind
     settings: ProviderSettings
 
     def open(self, asked: Asked) -> "PaymentProvider":
-        """The account, to be asked."""
+        """Return a client for the account."""
         return self.kind.open(self.settings, asked)
 
     async def set_up(
@@ -203,20 +203,20 @@ class ConfiguredProvider:
 
 
 class PaymentProvider(Protocol):
-    """What the house needs of a payment provider.
+    """What the app needs from a payment provider.
 
-    Every coroutine raises ``ProviderUnavailable`` when there is no definite answer within the time limit, and
-    ``ProviderRefused`` (or its subclasses) when there is one and it is no; that says what is in the way, and stays.
+    Every coroutine raises ``ProviderUnavailable`` if there is no definite answer within the time limit, and
+    ``ProviderRefused`` (or a subclass) if the provider refuses. A refusal has a cause, and trying again does not help.
     """
 
     @property
     def name(self) -> str:
-        """That of its kind."""
+        """The name of the provider."""
         ...
 
     @property
     def facts(self) -> ProviderFacts:
-        """What is so of every account of it."""
+        """The properties that all its accounts share."""
         ...
 
     @property
@@ -225,111 +225,115 @@ class PaymentProvider(Protocol):
         ...
 
     async def account(self) -> str:
-        """The id of the account that the key belongs to."""
+        """Return the id of the account that the key belongs to."""
         ...
 
     async def price(self, price_id: str) -> Price:
-        """A price with its amount. Amounts of a price never change, so this may be kept."""
+        """Return a price with its amount. A price's amount never changes, so the result may be cached."""
         ...
 
     async def create_customer(self, person: Person, replacing: str | None = None) -> str:
-        """Make the provider's record of a person; trying again finds the one made before.
+        """Create the provider's record of a person, or return the one that an earlier try created.
 
-        ``replacing`` is the id of one that is gone.
+        ``replacing`` is the id of a deleted record that the new one replaces.
         """
         ...
 
     async def update_customer(self, customer: Customer, person: Person) -> None:
-        """Tell the person's e-mail address of now.
+        """Send the person's current e-mail address to the provider.
 
-        Where they have none, or the provider does not take it, the customer has none from then on. Telling again does
-        no harm. Raises ``CustomerMissing`` where the customer is gone.
+        If they have none, or the provider does not accept it, the customer has none from then on. Sending it again is
+        harmless. Raises ``CustomerMissing`` if the customer was deleted.
         """
         ...
 
     async def create_checkout(self, order: Order, customer: Customer, returns: ReturnAddresses) -> Checkout:
-        """Make the hosted page for an order; trying again with the same order finds the one made before."""
+        """Create the hosted page for an order, or return the one that an earlier try created."""
         ...
 
     async def try_sale(self, price_id: str, returns: ReturnAddresses) -> None:
-        """Whether a hosted page can be made at a price: makes one for nobody, and ends it. Raises if not."""
+        """Check that a price can be sold: create a hosted page for nobody, and expire it.
+
+        Raises ``ProviderRefused`` if it cannot be sold.
+        """
         ...
 
     async def checkout(self, checkout_id: str) -> Checkout:
-        """How far a hosted page has come."""
+        """Return a hosted page with its state."""
         ...
 
     async def expire_checkout(self, checkout_id: str) -> Checkout:
-        """End a hosted page so that nobody can pay there any more.
+        """Expire a hosted page, so that nobody can pay there any more.
 
-        The answer is expired, or complete where somebody has been through it; never open.
+        The result is expired, or complete if somebody has finished the checkout; never open.
         """
         ...
 
     async def checkout_of_order(self, order: Order, customer: Customer) -> Checkout | None:
-        """The hosted page made for an order, when its id was never stored."""
+        """Return the hosted page of an order whose page id was never stored, or None."""
         ...
 
     async def snapshot(self, customer: Customer) -> Snapshot:
-        """Everything the customer bought, purchases and subscriptions; of a guest, the one purchase they go by.
+        """Return everything the customer bought, purchases and subscriptions; for a guest, their one purchase.
 
-        Raises ``CustomerMissing`` where the provider no longer tells.
+        Raises ``CustomerMissing`` if the provider no longer shows it.
         """
         ...
 
     async def bought(self, source: str) -> Purchase | Subscription | None:
-        """One completed checkout or one subscription of the account, whoever made it and paid.
+        """Return one completed checkout or subscription of the account, no matter who created or paid for it.
 
-        ``source`` is its id, or that of the payment for a checkout. A checkout for a subscription leads to that. None
-        if there is none by that id, or nobody has completed it.
+        ``source`` is its id, or the id of the payment for a checkout. For the checkout of a subscription, the result is
+        the subscription. None if there is nothing with that id, or the checkout is not complete.
         """
         ...
 
     async def payer(self, reference: str) -> str | None:
-        """The customer who made the payment with this id. None: there is no such payment, or nobody's name on it."""
+        """Return the customer who made a payment; None if there is no such payment, or it has no customer."""
         ...
 
     async def billing_portal(self, customer: Customer, return_url: str) -> str:
-        """The address of a page where the customer may change, mend and end subscriptions, and see invoices.
+        """Return the address of a page where the customer can change, fix and end subscriptions, and see invoices.
 
-        It is for one visit, soon, and leads back to ``return_url``. Raises ``CustomerMissing``, and
-        ``ProviderRefused`` with advice where the operator has not set the portal up.
+        It is valid for one visit and a short time, and leads back to ``return_url``. Raises ``CustomerMissing``, or
+        ``ProviderRefused`` with advice if the operator has not set up the portal.
         """
         ...
 
     async def preview_change(self, subscription: str, price_id: str) -> PlanChange:
-        """What it would cost to have this subscription at this price from now on. Changes nothing.
+        """Return what it would cost to change this subscription to this price now. Changes nothing.
 
-        Raises ``ProviderRefused`` where that cannot be done, with advice if the operator has to do something first.
+        Raises ``ProviderRefused`` if that is impossible, with advice if the operator has to do something first.
         """
         ...
 
     async def change_plan(self, customer: Customer, subscription: str, price_id: str, return_url: str) -> str:
-        """The address of a page where the customer confirms that change, and pays for it.
+        """Return the address of a page where the customer confirms that change and pays for it.
 
-        It is for one visit, soon, and leads back to ``return_url``. Raises as ``preview_change`` does.
+        It is valid for one visit and a short time, and leads back to ``return_url``. Raises the same errors as
+        ``preview_change``.
         """
         ...
 
     async def end_subscription(self, source: str, *, at_period_end: bool, purchase: str | None = None) -> None:
-        """End one subscription: at once, or when what is paid runs out. Nothing is paid back.
+        """End one subscription, at once or with the period that is paid. Nothing is refunded.
 
-        ``purchase`` is the source of what was bought in its place: the subscription tells it from then on. Raises
-        ``ProviderMissing`` where there is none, or none that goes on.
+        ``purchase`` is the source of what was bought instead. It is stored with the subscription. Raises
+        ``ProviderMissing`` if there is no such subscription, or it is over.
         """
         ...
 
     async def read_webhook(self, headers: Headers, body: bytes, now: int) -> Event:
-        """Verify and parse a webhook. Raises ``BadWebhook``."""
+        """Verify a webhook and return its event, or None. Raises ``BadWebhook``."""
         ...
 
     def events(self, since: int) -> AsyncIterator[Sequence[Event]]:
-        """The events that matter since a time (Unix seconds), page by page; each page has a time limit of its own.
+        """Yield the relevant events since a time (Unix seconds, UTC), page by page, each page with its own time limit.
 
-        All of them, each once, in no order. Whoever stops before the end knows nothing of what was not read.
+        Yields each event once, in no particular order. After an early stop, nothing is known about the other pages.
         """
         ...
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         ...

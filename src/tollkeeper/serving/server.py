@@ -1,4 +1,4 @@
-"""Serve ASGI apps until told to stop: no new work then, and a clean end."""
+"""Serve ASGI apps until a signal asks to stop: then accept no new work, and end cleanly."""
 
 import asyncio
 import gc
@@ -99,13 +99,13 @@ class Servers:
             raise TollkeeperError("The app could not start; see the log above.")
         self._running.append((server, task))
 
-    async def until_told(self) -> None:
+    async def until_stopped(self) -> None:
         """Wait for SIGINT or SIGTERM."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
-        # What is there by then stays: to search it for garbage would hold up every answer, again and again. Only here,
-        # for whoever waits here has the process to themselves.
+        # Objects that exist by then are permanent, and searching them for garbage would delay responses again and
+        # again. This is done here because a caller of this function owns the whole process.
         loop.call_later(SETTLED, gc.freeze)
         await self._stop.wait()
 

@@ -1,4 +1,4 @@
-"""What one setting is, how its text becomes a value, and where texts are read from."""
+"""The definition of a setting, how its text is parsed, and where texts are read from."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. ``parse`` takes stripped text that is not empty, and raises ``InvalidValue``."""
+    """One setting. ``parse`` gets stripped text that is not empty, and raises ``InvalidValue``."""
 
     name: str
     parse: Callable[[str], Any]
@@ -16,5 +16,5 @@ class Setting:
     default: str = ""
     required: bool = False
     many: bool = False
-    """A list: separated by commas, or a list in TOML. Its value is a tuple."""
+    """Whether it is a list: separated by commas, or a list in TOML. Its value is a tuple."""
     secret: bool = False

@@ -12,7 +12,7 @@ FORM = re.compile(
 
 
 class NoOffer(ValueError):
-    """Words that are no offer: what is wrong with them, to follow the name of what holds them, and the remedy."""
+    """A text that is not an offer: what is wrong with it, to follow the name of the setting, and the remedy."""
 
     def __init__(self, problem: str, remedy: str = "") -> None:
         super().__init__(problem)
@@ -21,7 +21,7 @@ class NoOffer(ValueError):
 
 
 def parse(text: str) -> Offer:
-    """An offer from a seller's words. Raises ``NoOffer`` for whatever could be meant in two ways."""
+    """Parse an offer as a seller writes it. Raises ``NoOffer`` for anything ambiguous."""
     if "," in text:
         raise NoOffer("has a comma", "Write a point before the decimals, as in 9.99 EUR, and nothing between thousands")
     found = FORM.fullmatch(" ".join(text.split()))
@@ -33,7 +33,7 @@ def parse(text: str) -> Offer:
 
 
 def _amount(whole: str, part: str | None, currency: str) -> int:
-    """Minor units, as ``words`` counts them."""
+    """Return the amount in minor units, as in ``words``."""
     places, code = DECIMALS.get(currency, 2), currency.upper()
     if part is not None and len(part) != places:
         example = f"1.{'0' * places}" if places else "1"
@@ -43,7 +43,7 @@ def _amount(whole: str, part: str | None, currency: str) -> int:
 
 
 def words(offer: Offer) -> str:
-    """An offer as buyers read it: ``€9.99 per month``, ``€25.00 per 3 months``, or ``€9.99, once``."""
+    """Write an offer for buyers: ``€9.99 per month``, ``€25.00 per 3 months``, or ``€9.99, once``."""
     amount = money(offer.amount, offer.currency)
     if offer.interval is None:
         return f"{amount}, once"
@@ -51,5 +51,5 @@ def words(offer: Offer) -> str:
 
 
 def several(offer: Offer, between: str) -> str:
-    """How many intervals are between two payments, and which: ``3 month`` with a blank between."""
+    """Write how many intervals are between two payments, and which: ``3 month``."""
     return f"{offer.interval_count}{between}{offer.interval}"

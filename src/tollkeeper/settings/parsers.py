@@ -1,6 +1,6 @@
-"""How the text of a setting becomes its value.
+"""Parsers of the values of settings.
 
-The words for what is wrong never repeat a value: a secret is easily pasted into the wrong line.
+An error message never repeats the value, because a secret is easily pasted into the wrong line.
 """
 
 import ipaddress
@@ -17,16 +17,16 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class PublicUrl(NamedTuple):
-    """Where visitors find our pages."""
+    """The public address of our pages."""
 
     origin: str
-    """Lower-case, with neither a default port nor a trailing slash."""
+    """Lower-case, without a default port or a trailing slash."""
     path: str
-    """Empty, or such as ``/pay``: no trailing slash, no ``.`` or ``..``, nothing encoded."""
+    """Empty, or a path such as ``/pay``: no trailing slash, no ``.`` or ``..``, nothing encoded."""
 
 
 class InvalidValue(ValueError):
-    """A value that cannot be used: what is wrong with it, in words that follow the variable's name, and the remedy."""
+    """A value that cannot be used: what is wrong with it, as a text that follows the setting's name, and the remedy."""
 
     def __init__(self, problem: str, remedy: str = "") -> None:
         super().__init__(problem)
@@ -35,7 +35,7 @@ class InvalidValue(ValueError):
 
 
 def matching(pattern: str, problem: str) -> Callable[[str], str]:
-    """A parser of text that has one form."""
+    """Return a parser for text that matches a pattern."""
     form = re.compile(pattern)
 
     def parse(text: str) -> str:
@@ -73,12 +73,12 @@ _ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 
 
 def _host(text: str) -> str:
-    """A host in the one spelling that browsers send, so that comparing texts is enough."""
+    """Return a host in the spelling that browsers send, so that hosts can be compared as texts."""
     host = text.lower()
     try:
         if _IPV6_HOST.fullmatch(host):
             return f"[{ipaddress.IPv6Address(host[1:-1]).compressed}]"
-        # Browsers take whatever ends in a number for an IPv4 address, whether it is written as one or not.
+        # Browsers treat any host whose last part is a number as an IPv4 address.
         if _ENDS_IN_NUMBER.fullmatch(host):
             return str(ipaddress.IPv4Address(host))
     except ipaddress.AddressValueError as error:
@@ -89,7 +89,7 @@ def _host(text: str) -> str:
 
 
 def _port(text: str | None, default: int) -> str:
-    """``:port``, or nothing for the default port."""
+    """Return ``:port``, or an empty text for the default port."""
     if text is None or int(text) == default:
         return ""
     if not 0 < int(text) < 65_536:
@@ -104,12 +104,12 @@ _ON_THIS_MACHINE = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::[
 
 
 def on_this_machine(origin: str) -> bool:
-    """Whether an origin is http(s)://localhost, 127.0.0.1 or [::1]."""
+    """Return whether an origin's host is ``localhost``, ``127.0.0.1`` or ``[::1]``."""
     return _ON_THIS_MACHINE.fullmatch(origin) is not None
 
 
 def _web_address(text: str) -> tuple[str, str]:
-    """Origin and path of an address that is safe to talk to: plain http never leaves this machine."""
+    """Return the origin and path of an address. Plain http is accepted only on this machine."""
     parts = _WEB_ADDRESS.fullmatch(text)
     if parts is None:
         raise InvalidValue(
@@ -132,12 +132,12 @@ def origin(text: str) -> str:
     return origin
 
 
-# Without dots, for those are what slashes become in the names of our cookies.
+# Without dots, because slashes become dots in the names of our cookies.
 _PATH = re.compile(r"(?:/[A-Za-z0-9_~-]+)*")
 
 
 def public_url(text: str) -> PublicUrl:
-    """Where visitors find our pages: a host of our own, or a path of a host that is shared."""
+    """Parse the public address of our pages: a host of our own, or a path on a shared host."""
     origin, path = _web_address(text)
     if not _PATH.fullmatch(path.rstrip("/")):
         raise InvalidValue(
@@ -147,7 +147,7 @@ def public_url(text: str) -> PublicUrl:
 
 
 def issuer(text: str) -> str:
-    """Kept as it is written: OpenID Connect Discovery 1.0, section 4.3, compares issuers character by character."""
+    """Check an issuer, and return it unchanged: OpenID Connect Discovery 1.0, section 4.3, requires an exact match."""
     _web_address(text)
     return text
 
@@ -164,7 +164,7 @@ def gated_host(text: str) -> str:
     return _host(parts[1]) + _port(parts[2], 443)
 
 
-# Names under which a country's registry sells names: no browser lets their hosts share a cookie.
+# Second-level names under which registries sell domains. No browser lets hosts under them share a cookie.
 _REGISTRIES = re.compile(r"(?:ac|co|com|edu|gov|mil|net|ne|or|org)\.[a-z]{2}")
 
 
@@ -260,7 +260,7 @@ def logo_file(text: str) -> Path:
 
 
 def rate(text: str) -> str:
-    from limits import parse_many  # a tenth of a second to import
+    from limits import parse_many  # imported here because it takes a tenth of a second
 
     remedy = "Write a count per second, minute, hour or day, such as 30/minute"
     try:
@@ -273,7 +273,7 @@ def rate(text: str) -> str:
 
 
 def whole(least: int, most: int) -> Callable[[str], int]:
-    """A parser of whole numbers."""
+    """Return a parser for whole numbers in a range."""
 
     def parse(text: str) -> int:
         if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
@@ -284,7 +284,7 @@ def whole(least: int, most: int) -> Callable[[str], int]:
 
 
 def bearer_token(text: str) -> str:
-    """A secret as RFC 6750, section 2.1, lets it be sent."""
+    """Parse a secret in the syntax of RFC 6750, section 2.1."""
     if not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", text):
         raise InvalidValue("has characters that cannot be sent in an Authorization header", MAKE_ONE)
     return secret_key(text)
@@ -304,7 +304,7 @@ colour = matching("#[0-9A-Fa-f]{6}", "is not a colour of the form #rrggbb")
 
 
 KEY = re.compile(r"[a-z][a-z0-9_-]{0,63}")
-"""The form of the keys of products and features, which stand in addresses and headers."""
+"""The syntax of the keys of products and features, which appear in addresses and headers."""
 
 
 feature = matching(KEY.pattern, "is not a key: a lower-case letter, then letters, digits, - and _, 64 in all")

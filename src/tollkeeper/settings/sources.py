@@ -1,4 +1,4 @@
-"""What is set, and where: the environment, ``.env`` and ``tollkeeper.toml``, with their slips of the pen."""
+"""Reads the settings from the environment, ``.env`` and ``tollkeeper.toml``, and detects misspelled names."""
 
 import difflib
 import io
@@ -13,13 +13,13 @@ from tollkeeper.errors import Fault
 from tollkeeper.settings import Setting
 
 Texts = dict[str, tuple[str, ...]]
-"""What is set, by the name of the setting: one text, or several for a list; stripped, never blank."""
+"""The texts of settings by name: one text, or several for a list; stripped, never blank."""
 
 
 def read_sources(
     settings: Iterable[Setting], environ: Mapping[str, str], folder: Path, faults: list[Fault]
 ) -> tuple[Texts, dict[str, Any]]:
-    """What of these settings is set anywhere, and the tables of products by their keys."""
+    """Return the texts of the settings that are set, and the tables of products by their keys."""
     known = {setting.name: setting for setting in settings}
     env_file = _read_env_file(known, folder / ".env", faults)
     toml_file, tables = _read_toml(known, folder / "tollkeeper.toml", faults)
@@ -28,7 +28,7 @@ def read_sources(
 
 
 def _read(path: Path, faults: list[Fault]) -> str:
-    """A file's text; nothing if there is no such file."""
+    """Return a file's text; an empty text if there is no such file."""
     try:
         return path.read_text("utf-8-sig")
     except FileNotFoundError:
@@ -39,19 +39,19 @@ def _read(path: Path, faults: list[Fault]) -> str:
 
 
 def _read_env_file(known: Mapping[str, Setting], path: Path, faults: list[Fault]) -> Texts:
-    """Values are taken as they stand: ``$`` is not expanded, since secrets may contain it."""
+    """Read ``.env``. Values are used literally: ``$`` is not expanded, because secrets may contain it."""
     found: dict[str, str] = {}
     for binding in parse_stream(io.StringIO(_read(path, faults))):
         if binding.key is not None and binding.value is not None:
             found[binding.key] = binding.value
         elif binding.key is not None or binding.error:
-            faults.append(Fault(f"{path.name}, line {binding.original.line}", "is not NAME=value", "Mend or remove it"))
+            faults.append(Fault(f"{path.name}, line {binding.original.line}", "is not NAME=value", "Fix or remove it"))
     faults += [_unknown(name, name, known, path.name) for name in found if name not in known]
     return _texts(known, found)
 
 
 def _texts(known: Mapping[str, Setting], source: Mapping[str, str]) -> Texts:
-    """Our settings in a source that knows only text."""
+    """Return our settings from a source that contains only text."""
     split = {name: _split(setting, source.get(name, "")) for name, setting in known.items()}
     return {name: items for name, items in split.items() if items}
 
@@ -62,11 +62,11 @@ def _split(setting: Setting, text: str) -> tuple[str, ...]:
 
 
 def _read_toml(known: Mapping[str, Setting], path: Path, faults: list[Fault]) -> tuple[Texts, dict[str, Any]]:
-    """The settings, and the tables of products by their keys."""
+    """Return the settings, and the tables of products by their keys."""
     try:
         content = tomllib.loads(_read(path, faults))
     except tomllib.TOMLDecodeError as error:
-        faults.append(Fault(path.name, f"is not TOML: {error}", "Mend that line"))
+        faults.append(Fault(path.name, f"is not TOML: {error}", "Fix that line"))
         return {}, {}
     tables = content.pop("products", {})
     if not isinstance(tables, dict):
@@ -78,7 +78,7 @@ def _read_toml(known: Mapping[str, Setting], path: Path, faults: list[Fault]) ->
 def from_toml(
     content: Mapping[str, Any], settings: Collection[Setting], prefix: str, place: str, faults: list[Fault]
 ) -> Texts:
-    """The settings in one TOML table, whose keys may be in lower or upper case."""
+    """Return the settings in one TOML table, whose keys may be in lower or upper case."""
     by_key = {setting.name.lower(): setting for setting in settings}
     names = [setting.name for setting in settings] + ([] if prefix else ["products"])
     texts: Texts = {}
@@ -96,7 +96,7 @@ def from_toml(
 
 
 def _toml_items(setting: Setting, value: object) -> tuple[str, ...] | None:
-    """A TOML value as texts; None for a type that no setting has."""
+    """Return a TOML value as texts; None for a type that no setting has."""
     match value:
         case str():
             return _split(setting, value)
@@ -111,13 +111,13 @@ def _unknown(variable: str, name: str, names: Iterable[str], place: str) -> Faul
     by_lower = {each.lower(): each for each in names}
     close = difflib.get_close_matches(name.lower(), by_lower, n=1)
     remedy = f"Did you mean {by_lower[close[0]]}?" if close else "Remove it; docs/settings.md lists what there is"
-    return Fault(variable, f"is not a setting, but stands in {place}", remedy)
+    return Fault(variable, f"is set in {place}, but there is no such setting", remedy)
 
 
 def _near_misses(known: Mapping[str, Setting], environ: Mapping[str, str]) -> Iterator[Fault]:
-    """Slips of the pen in the environment. It belongs to other programs too, so only what is nearly ours counts.
+    """Yield misspelled names in the environment. Other programs use it, too, so only names close to ours count.
 
-    A number at the end is no slip: that is how another program names its second database or key.
+    A number at the end is not a misspelling: that is how another program may name its second database or key.
     """
     for name, value in environ.items():
         if name in known or name.rstrip("0123456789").rstrip("_") in known or not value.strip():

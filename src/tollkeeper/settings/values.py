@@ -1,4 +1,4 @@
-"""Texts become values: each setting parses its own, and every fault is told."""
+"""Turns texts into values: each setting parses its own text, and every fault is reported."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +10,7 @@ from tollkeeper.settings.sources import Texts
 
 
 def parse_values(settings: Iterable[Setting], texts: Texts, prefix: str, faults: list[Fault]) -> dict[str, Any]:
-    """The values of the settings that have no fault. One that is not set is its default, None, or an empty tuple."""
+    """Return the values of the settings without faults. If one is not set: its default, None, or an empty tuple."""
     values: dict[str, Any] = {}
     for setting in settings:
         value, unfit = _value(setting, texts.get(setting.name) or ((setting.default,) if setting.default else ()))
@@ -23,7 +23,7 @@ def parse_values(settings: Iterable[Setting], texts: Texts, prefix: str, faults:
 
 
 def _value(setting: Setting, items: tuple[str, ...]) -> tuple[Any, list[InvalidValue]]:
-    """The value that some texts make, and all that is wrong with them."""
+    """Return the value of a setting's texts, and everything that is wrong with them."""
     if setting.required and not items:
         return None, [InvalidValue("is not set", f"{setting.help} For example: {setting.example}")]
     if len(items) > 1 and not setting.many:

@@ -24,7 +24,7 @@ class SignInService:
         issuers: their settings; ``id`` is unique.
         clock: Unix seconds, UTC.
         github: where GitHub answers.
-        timeout: seconds that each request to an issuer may take, all told.
+        timeout: the total time that each request to an issuer may take, in seconds.
     """
 
     def __init__(

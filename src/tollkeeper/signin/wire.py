@@ -27,7 +27,7 @@ _HEADERS = {"Accept": "application/json", "User-Agent": "tollkeeper"}
 
 
 class Wire:
-    """HTTP to issuers. Redirects are not followed; every request has ``timeout`` seconds and 1 MiB, all told."""
+    """HTTP to issuers. Redirects are not followed; every request may take ``timeout`` seconds and 1 MiB in total."""
 
     def __init__(self, timeout: float) -> None:
         self._transport = _BoundedTransport(timeout)

@@ -105,9 +105,9 @@ def count(conn: Connection, realm: Realm) -> int:
 
 
 def add(
-    conn: Connection, person_id: str, realm: Realm, external_id: str, now: int, *, told: str | None = None
+    conn: Connection, person_id: str, realm: Realm, external_id: str, now: int, *, known_email: str | None = None
 ) -> Customer:
-    """Store a new customer; ``told`` is the e-mail address that the provider was given.
+    """Store a new customer; ``known_email`` is the e-mail address that the provider was given.
 
     If the person or the provider's id already has one, that one is returned.
 
@@ -116,7 +116,7 @@ def add(
     """
     conn.execute(
         insert_into(conn.dialect.name, customers)
-        .values(person_id=person_id, external_id=external_id, created_at=now, checked_at=now, told_email=told)
+        .values(person_id=person_id, external_id=external_id, created_at=now, checked_at=now, told_email=known_email)
         .values(**columns_of(realm))
         .on_conflict_do_nothing()
     )
@@ -130,7 +130,7 @@ def tie(conn: Connection, person: Person, realm: Realm, external_id: str, now: i
     """The customer with the provider's id, which becomes the person's unless it already belongs to somebody.
 
     The person buys with it from now on if they had no customer yet. Nobody can buy with a ``guest``. The
-    provider has an e-mail address for it, and need not be told the person's until that changes.
+    provider has an e-mail address for it, so the person's is not sent until it changes.
     """
     for replaced_at in (now,) if guest else (None, now):
         conn.execute(
@@ -144,17 +144,19 @@ def tie(conn: Connection, person: Person, realm: Realm, external_id: str, now: i
     raise LookupError("the customer was neither added nor there before")
 
 
-def replace(conn: Connection, customer: Customer, external_id: str, now: int, *, told: str | None = None) -> Customer:
+def replace(
+    conn: Connection, customer: Customer, external_id: str, now: int, *, known_email: str | None = None
+) -> Customer:
     """Give a person a new record at the provider, to replace one that is gone; or return the one given in the meantime.
 
-    ``told`` is the e-mail address that it was created with.
+    ``known_email`` is the e-mail address that it was created with.
     """
     conn.execute(
         update(customers)
         .where(customers.c.id == customer.id, customers.c.replaced_at.is_(None))
         .values(replaced_at=now)
     )
-    return add(conn, customer.person_id, customer.realm, external_id, now, told=told)
+    return add(conn, customer.person_id, customer.realm, external_id, now, known_email=known_email)
 
 
 def whose_address(conn: Connection, customer_id: int) -> tuple[Person, str | None] | None:
@@ -166,10 +168,10 @@ def whose_address(conn: Connection, customer_id: int) -> tuple[Person, str | Non
     return (Person(row.id, row.name, row.email, row.created_at), row.told_email) if row else None
 
 
-def set_told(conn: Connection, customer_id: int, before: str | None, told: str | None) -> bool:
+def set_known_email(conn: Connection, customer_id: int, before: str | None, known_email: str | None) -> bool:
     """Store which address the provider was sent, unless an address other than ``before`` was stored in the meantime."""
     known = (customers.c.id == customer_id, customers.c.told_email.is_not_distinct_from(before))
-    return conn.execute(update(customers).where(*known).values(told_email=told)).rowcount == 1
+    return conn.execute(update(customers).where(*known).values(told_email=known_email)).rowcount == 1
 
 
 def take_ticket(conn: Connection, customer_id: int) -> int:

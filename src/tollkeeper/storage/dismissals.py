@@ -59,11 +59,13 @@ def dismiss(
     product: str | None,
 ) -> None:
     """Dismiss everything to look at on a purchase or subscription: its verdict, its remarks, what was bought twice."""
-    told = {"verdict": verdict, "remarks": remarks, "product": product, "reason": reason, "dismissed_at": now}
+    dismissal = {"verdict": verdict, "remarks": remarks, "product": product, "reason": reason, "dismissed_at": now}
     fresh = insert_into(conn.dialect.name, dismissals)
     for finding in conn.scalars(select(findings.c.id).where(*_its(mode, [source]))):
         conn.execute(
-            fresh.values(finding_id=finding, **told).on_conflict_do_update(index_elements=["finding_id"], set_=told)
+            fresh.values(finding_id=finding, **dismissal).on_conflict_do_update(
+                index_elements=["finding_id"], set_=dismissal
+            )
         )
 
 

@@ -78,13 +78,13 @@ def keep(conn: Connection, event: Event, now: int) -> bool:
     return conn.scalar(_keeping(conn.dialect.name), _values(event, now)) is not None
 
 
-def keep_all(conn: Connection, told: Collection[Event], now: int) -> int:
+def keep_all(conn: Connection, offered: Collection[Event], now: int) -> int:
     """Store events of one realm. Returns how many were new."""
-    realm = next((event.realm for event in told), None)
+    realm = next((event.realm for event in offered), None)
     if realm is None:
         return 0
-    known = set(conn.scalars(_KNOWN, {**columns_of(realm), "ids": [event.id for event in told]}))
-    return sum(keep(conn, event, now) for event in told if event.id not in known)
+    known = set(conn.scalars(_KNOWN, {**columns_of(realm), "ids": [event.id for event in offered]}))
+    return sum(keep(conn, event, now) for event in offered if event.id not in known)
 
 
 def claim(conn: Connection, realm: Realm, now: int, limit: int, lease: int) -> tuple[KeptEvent, ...]:

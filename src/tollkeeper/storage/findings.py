@@ -46,9 +46,9 @@ RENEWED = (SubscriptionStatus.TRIALING, SubscriptionStatus.ACTIVE)
 class Noted:
     """One purchase or subscription with its latest finding. ``person_id`` is None if somebody unknown paid.
 
-    ``amount`` and ``refunded`` are in minor units, times are Unix seconds (UTC). What follows ``found_at`` is told of
-    subscriptions alone: how one stands, the price and quantity that sell the product, until when it gives access, when
-    its current period and its trial end, when it will end or ended itself, what an operator should deal with, and its
+    ``amount`` and ``refunded`` are in minor units, times are Unix seconds (UTC). The fields after ``found_at`` are only
+    for subscriptions: the status, the price and quantity that sell the product, until when it gives access, when its
+    current period and its trial end, when it will end or ended itself, what an operator should deal with, and its
     invoices, newest first.
     """
 

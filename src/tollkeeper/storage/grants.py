@@ -40,12 +40,12 @@ def held(conn: Connection, person_id: str, live: bool, now: int) -> tuple[Grant,
 
 def of_order(conn: Connection, order: Order) -> tuple[Grant, ...]:
     """What an order led to: the grant of its checkout session, or of its subscriptions, newest first."""
-    told = select(findings.c.source).where(findings.c.order_id == order.id, within(findings, order.realm))
-    source = grants.c.source.in_(told) if order.recurring else grants.c.source == order.checkout_id
+    sources = select(findings.c.source).where(findings.c.order_id == order.id, within(findings, order.realm))
+    source = grants.c.source.in_(sources) if order.recurring else grants.c.source == order.checkout_id
     return _all(conn, grants.c.person_id == order.person_id, within(grants, order.realm), source)
 
 
-def paid_beside(
+def paid_pairs(
     conn: Connection,
     containing: Collection[tuple[str, str]],
     live: bool,
@@ -63,9 +63,9 @@ def paid_beside(
     """
     asked: dict[str, Any] = {"live": live, "now": now, "person": person_id, "dismissed": dismissed}
     asked |= {"containing": sorted(containing) or [("", "")]}
-    pairs = conn.execute(_PAID_BESIDE if person_id is None else _PAID_BESIDE_OF_PERSON, asked).all()
+    pairs = conn.execute(_PAID_PAIRS if person_id is None else _PAID_PAIRS_OF_PERSON, asked).all()
     known = {one.id: one for one in _read(conn.execute(_BY_ID, {"ids": sorted({id for pair in pairs for id in pair})}))}
-    return tuple((known[pair.id], known[pair.beside]) for pair in pairs)
+    return tuple((known[pair.id], known[pair.other_id]) for pair in pairs)
 
 
 def for_payment(conn: Connection, live: bool, payment: str) -> Grant | None:
@@ -107,8 +107,8 @@ _OF_PERSON = select(grants).where(grants.c.person_id == bindparam("person"), in_
 _BY_ID = select(grants).where(grants.c.id.in_(bindparam("ids", expanding=True)))
 _OTHER = grants.alias()
 _PAID = or_(grants.c.amount > 0, and_(grants.c.until.is_not(None), grants.c.amount.is_not(None)))
-_PAID_BESIDE = (
-    select(grants.c.id, _OTHER.c.id.label("beside"))
+_PAID_PAIRS = (
+    select(grants.c.id, _OTHER.c.id.label("other_id"))
     .join_from(grants, _OTHER, _OTHER.c.person_id == grants.c.person_id)
     .where(
         in_force(bindparam("live"), bindparam("now")),
@@ -130,7 +130,7 @@ _PAID_BESIDE = (
     )
     .order_by(*_NEWEST_FIRST, _OTHER.c.id)
 )
-_PAID_BESIDE_OF_PERSON = _PAID_BESIDE.where(grants.c.person_id == bindparam("person"))
+_PAID_PAIRS_OF_PERSON = _PAID_PAIRS.where(grants.c.person_id == bindparam("person"))
 
 
 def _all(conn: Connection, *conditions: ColumnElement[bool]) -> tuple[Grant, ...]:

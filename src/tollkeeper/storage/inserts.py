@@ -13,6 +13,6 @@ def insert_into(dialect: str, table: Table) -> "postgresql.Insert | sqlite.Inser
     """An INSERT that knows ON CONFLICT, in this dialect. Both spell it alike; SQLAlchemy has one class for each."""
     if dialect == "sqlite":
         return sqlite.insert(table)
-    from sqlalchemy.dialects import postgresql  # known already to whoever uses it, and a heavy import to all others
+    from sqlalchemy.dialects import postgresql  # already imported if it is used, and otherwise a heavy import
 
     return postgresql.insert(table)

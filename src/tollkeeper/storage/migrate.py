@@ -79,7 +79,7 @@ def _upgrade(address: Path | URL) -> tuple[str | None, str]:
 
 @contextmanager
 def _alone(address: Path | URL) -> Iterator[Connection]:
-    """A transaction that no other migration runs beside."""
+    """Open a transaction during which no other migration runs."""
     if isinstance(address, Path):
         with transaction(address, sqlite.engine(address, begin="BEGIN IMMEDIATE")) as conn:
             yield conn

@@ -115,7 +115,7 @@ class PostgresqlDatabase:
             for question in waiting:
                 question.answer.set_result(found.get(question.token_hash))
         finally:
-            for question in waiting:  # told to stop
+            for question in waiting:  # stopping
                 question.answer.cancel()
 
     async def _find_all(self, parameters: dict[str, Any]) -> dict[str, Visitor | None]:
@@ -125,7 +125,7 @@ class PostgresqlDatabase:
                 try:
                     return await self._look_up(parameters)
                 except psycopg.OperationalError:
-                    # After a restart of the server every connection is dead: replace them all, and ask once more.
+                    # After a restart of the server every connection is dead: replace them all, and ask again.
                     await self._gate.check()
                     return await self._look_up(parameters)
 
@@ -150,13 +150,15 @@ def engine(address: URL) -> Engine:
         pool_pre_ping=True,
         hide_parameters=True,
     )
-    event.listen(made, "checkin", _as_the_server_has_it)
+    event.listen(made, "checkin", _reset_read_only)
     return made
 
 
-def _as_the_server_has_it(connection: "psycopg.Connection[Any] | None", record: object) -> None:
-    """A connection that was used for reading would begin by asking to write, which a server may forbid: a standby
-    answers with another error than to a write, and ``default_transaction_read_only`` would be overruled.
+def _reset_read_only(connection: "psycopg.Connection[Any] | None", record: object) -> None:
+    """Undo the read-only mode of a connection that was used for reading, and leave the rest to the server.
+
+    Otherwise its next transaction would explicitly ask to write. A standby reports another error for that than for a
+    write, and ``default_transaction_read_only`` would be overruled.
     """
     if connection is not None:
         connection.read_only = None

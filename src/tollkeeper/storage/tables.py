@@ -121,7 +121,7 @@ customers = Table(
     Column("written_ticket", BigInteger, nullable=False, server_default=text("0")),
     # When another became the one to buy with, as after the provider deleted this one; what it paid for still counts.
     Column("replaced_at", BigInteger),
-    Column("told_email", Text),  # the address that the provider was last told, taken or not; empty: none
+    Column("told_email", Text),  # the address that the provider was last sent, accepted or not; empty: none
     Column(
         "checked_at", BigInteger, nullable=False, server_default=text("0")
     ),  # when last reconciled, or claimed for it
@@ -322,8 +322,8 @@ polls = Table(
     PrimaryKeyConstraint("provider", "account", "live"),
 )
 
-# What the provider refuses to sell. By mode alone, not by account: where the key is refused, nobody tells which account
-# it is. Nothing is matched by it, and what is over is deleted.
+# What the provider refuses to sell. By mode alone, not by account, because the account is unknown if the key is
+# refused. Nothing is matched by it, and what is over is deleted.
 off_sale = Table(
     "off_sale",
     metadata,
@@ -335,7 +335,7 @@ off_sale = Table(
     Column("person_id", String(40), nullable=False, server_default=""),  # empty: it concerns everybody
     Column("obstacle", WordColumn(Obstacle, 40), nullable=False),
     Column("facts", FactsColumn, nullable=False),
-    Column("told", Text, nullable=False),  # what the provider said, in its own words
+    Column("told", Text, key="provider_message", nullable=False),  # in the provider's own words
     Column("since", BigInteger, nullable=False),
     Column("tried_at", BigInteger, nullable=False),
     UniqueConstraint("person_id", "price_id", "product", "provider", "live"),

@@ -20,7 +20,7 @@ from tollkeeper.storage.findings import Noted
 from tollkeeper.web.forms import LOOK_RATE, limit, posted
 from tollkeeper.web.languages import language_of
 from tollkeeper.web.offers import name_shown, price_by_id
-from tollkeeper.web.plans import Plan, plans_of, state_of, taken_back, to_mend
+from tollkeeper.web.plans import Plan, needing_action, plans_of, state_of, taken_back
 from tollkeeper.web.responses import NO_STORE, redirect
 from tollkeeper.web.return_to import to_page, wanted_page
 from tollkeeper.web.site import Site, site_of
@@ -45,16 +45,16 @@ async def account(request: Request, visitor: Visitor) -> Response:
     identities = await site.services.database.read(people.identities, visitor.person.id)
     gone = await taken_back(site, visitor)
     # What the page shows already, above or below: it may have changed since the grants were read.
-    told = {plan.found.source for plan in plans} | {one.source for one in gone}
+    shown = {plan.found.source for plan in plans} | {one.source for one in gone}
     given = await site.services.database.read(grants.in_mode, visitor.person.id, site.services.provider.live)
     receipts = {grant.source: grant.receipt_url for grant in given}
     twice = await _paid_twice(site, visitor, now)
-    owned = [grant for grant in held if grant.source not in told]
+    owned = [grant for grant in held if grant.source not in shown]
     return site.pages.render(
         "account.html",
         visitor=visitor,
         language=language_of(request),
-        notice=to_mend(plans),
+        notice=needing_action(plans),
         plans=await asyncio.gather(*(_plan(site, plan) for plan in plans)),
         grants=await asyncio.gather(*(_grant(site, grant) for grant in owned)),
         twice=twice,
@@ -134,8 +134,8 @@ async def _paid_twice(site: Site, visitor: Visitor, now: int) -> dict[str, str]:
     """What the visitor pays for although something else gives all of it, as sentences by source."""
     services = site.services
     where = (services.catalog.containing, services.provider.live, now, visitor.person.id)
-    found = surplus(await services.database.read(grants.paid_beside, *where), services.catalog)
-    return {one.grant.source: paid_twice(one, await name_shown(site, one.beside.product)) for one in found}
+    found = surplus(await services.database.read(grants.paid_pairs, *where), services.catalog)
+    return {one.grant.source: paid_twice(one, await name_shown(site, one.covered_by.product)) for one in found}
 
 
 async def _plan(site: Site, plan: Plan) -> dict[str, object]:

@@ -12,7 +12,7 @@ from tollkeeper.web import cookies, return_to
 from tollkeeper.web.site import site_of
 
 MOST = 8
-"""How many attempts one browser keeps. The oldest make room."""
+"""How many attempts one browser keeps. The oldest are dropped."""
 
 SHORT = 256
 """Characters of the longest page that fits into the attempt's own cookie. All of those are sent at once, and must
@@ -32,7 +32,7 @@ def keep(request: Request, answer: Response, attempt: Attempt, page: str, visito
     mark = mark_of(attempt.secrets["state"])
     if len(page) > SHORT:
         return_to.keep(answer, page, cookies.after_sign_in(site.config, mark))
-        page = cookies.resting_place(site.config, mark)
+        page = cookies.long_page_path(site.config, mark)
     sealed = site.attempts.seal(attempt.secrets, page, visitor.login_session_id if visitor else "")
     cookies.attempt(site.config, mark).set(answer, sealed)
 

@@ -90,14 +90,14 @@ def attempt(config: Config, mark: str) -> Cookie:
     return Cookie(config.cookie(f"{ATTEMPT_COOKIE}{mark}"), ATTEMPT_SECONDS, config.secure, path)
 
 
-def resting_place(config: Config, mark: str) -> str:
-    """The path where a browser is told of the long page that it signed in for."""
+def long_page_path(config: Config, mark: str) -> str:
+    """The path of the cookies with a long address to return to after signing in."""
     return f"{config.path}/login/wanted/{mark}"
 
 
 def after_sign_in(config: Config, mark: str) -> tuple[Cookie, ...]:
     """The page that somebody signs in for, if its address is a long one."""
-    return _page(config, resting_place(config, mark), ATTEMPT_SECONDS)
+    return _page(config, long_page_path(config, mark), ATTEMPT_SECONDS)
 
 
 def after_paying(config: Config) -> tuple[Cookie, ...]:

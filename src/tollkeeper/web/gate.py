@@ -38,8 +38,8 @@ log = structlog.get_logger()
 
 ALLOWED = [*Headers(NO_STORE).raw, (b"content-length", b"0")]
 
-# What stands in a header as it is: what RFC 9110, section 5.5, calls visible characters, and blanks. Not the percent
-# sign, so that decoding gives back exactly what was encoded.
+# The characters that a header contains unencoded: the visible ones of RFC 9110, section 5.5, and blanks. Not the
+# percent sign, so that decoding returns exactly what was encoded.
 AS_IT_IS = "".join(set(string.printable) - set(string.whitespace) - {"%"}) + " "
 
 RawResponse: TypeAlias = tuple[int, list[tuple[bytes, bytes]], bytes]
@@ -47,7 +47,7 @@ RawResponse: TypeAlias = tuple[int, list[tuple[bytes, bytes]], bytes]
 
 
 class AheadOfPages:
-    """Answers the two addresses of the gate, by any method, and leaves all others to the pages."""
+    """Responds at the two addresses of the gate, to any method, and passes all other requests to the pages."""
 
     def __init__(
         self, pages: ASGIApp, config: Config, trusted_headers: TrustedHeaders, site: Callable[[], Site]
@@ -84,7 +84,7 @@ class AheadOfPages:
         await send({"type": "http.response.body", "body": body})
 
     def at_once(self, target: bytes, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]] | None:
-        """The headers of an allow (200, without a body), if that can be told without waiting.
+        """Return the headers of an allow (200, without a body), if that can be decided without waiting.
 
         None leaves it to the normal path, which produces every other answer: see ``tollkeeper.serving.heads``.
         """
@@ -123,8 +123,8 @@ class AheadOfPages:
         except Exception:
             request_id = secrets.token_hex(8)
             log.exception("the gate cannot decide", request_id=request_id)
-        told = NO_STORE | {"Retry-After": "60", "X-Request-Id": request_id}
-        return self._carefully(PlainTextResponse(DETAILS[503], 503, told))
+        head = NO_STORE | {"Retry-After": "60", "X-Request-Id": request_id}
+        return self._carefully(PlainTextResponse(DETAILS[503], 503, head))
 
     def _believed(self, scope: Scope) -> Headers:
         return Headers(raw=self.trusted_headers(scope))
@@ -177,10 +177,10 @@ def for_nginx(headers: Headers, refused: Refusal) -> Response:
 
     ``Location`` is where nginx may send the browser. A program's answer has none.
     """
-    told = NO_STORE | refused.challenge
+    head = NO_STORE | refused.challenge
     if refused.remedy and is_navigation(headers):
-        told |= {"Location": refused.remedy}
-    return Response(status_code=401 if refused.status == 401 else 403, headers=told)
+        head |= {"Location": refused.remedy}
+    return Response(status_code=401 if refused.status == 401 else 403, headers=head)
 
 
 DOORS = {"/gate": by_itself, "/gate/auth-request": for_nginx}

@@ -14,7 +14,7 @@ from tollkeeper.storage import orders
 from tollkeeper.web.elsewhere import had_elsewhere
 from tollkeeper.web.languages import language_of
 from tollkeeper.web.offers import OfferCard, name_shown, offer_cards
-from tollkeeper.web.plans import lost, plans_of, to_mend
+from tollkeeper.web.plans import lost, needing_action, plans_of
 from tollkeeper.web.return_to import wanted_page
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import paid, visitor_of
@@ -64,7 +64,7 @@ async def shop(
         language=language_of(request),
         offers=offers,
         recurring=any(choice.price and choice.price.recurring for offer in offers for choice in offer.choices),
-        notice=to_mend(plans),
+        notice=needing_action(plans),
         lost=[(await name_shown(site, one.product), one.words) for one in await lost(site, visitor, plans)]
         if visitor
         else [],

@@ -12,7 +12,7 @@ from tollkeeper.model.selling import OffSale, Price, Product
 from tollkeeper.relations import GO_ON, Advice, Course, advise
 from tollkeeper.storage import orders
 from tollkeeper.web.elsewhere import Elsewhere
-from tollkeeper.web.plans import Plan, has, trial_left
+from tollkeeper.web.plans import Plan, running, trial_left
 from tollkeeper.web.site import Site
 from tollkeeper.wording.off_sale import why_not
 from tollkeeper.wording.pages import NOT_SOLD_AT_THAT_PRICE
@@ -68,7 +68,7 @@ class OfferCard:
     owned: bool = False
     standing: str = ""
     """What they have, in words; also if it gives no access but must not be bought again."""
-    to_mend: bool = False
+    needs_action: bool = False
     without_card: bool = False
     elsewhere: tuple[Elsewhere, ...] = ()
     """Accounts with the visitor's address that have it."""
@@ -147,7 +147,7 @@ async def _offer_card(site: Site, product: Product, mine: _Has) -> OfferCard:
         choices=tuple(choices),
         owned=bool(held),
         standing=_standing(held, plan) or await _held_otherwise(site, advised),
-        to_mend=plan is not None and plan.state.to_mend,
+        needs_action=plan is not None and plan.state.needs_action,
         without_card=product.policy.trial_without_card,
         for_good=tuple(once) if held and _for_a_time(held) else (),
     )
@@ -164,7 +164,7 @@ def _advice(site: Site, product: Product, price: Price | None, mine: _Has) -> Ad
     if price is None:
         return GO_ON
     for_good = [one.product for one in mine.holdings if one.until is None]
-    return advise(product, price.recurring, for_good, has(mine.plans), site.services.catalog)
+    return advise(product, price.recurring, for_good, running(mine.plans), site.services.catalog)
 
 
 async def _choice(
@@ -172,8 +172,8 @@ async def _choice(
 ) -> Choice:
     closed = closed_to(site, mine.closed, product, price_id)
     if advice.course is Course.CHANGE:
-        first = advice.beside[0]
-        words = instead(first, await name_shown(site, first.has.product))
+        first = advice.related[0]
+        words = instead(first, await name_shown(site, first.subscription.product))
         return Choice(price_id, price, closed=closed, changes=words)
     trial = price is not None and price.recurring and trial_left(mine.ordered, product.key)
     return Choice(price_id, price, product.policy.trial_days if trial else 0, closed)
@@ -189,7 +189,7 @@ def _for_a_time(held: Iterable[Holding]) -> bool:
     return all(one.until is not None for one in held)
 
 
-async def can_be_had_for_good(site: Site, product: Product, price_id: str | None, held: Iterable[Holding]) -> bool:
+async def can_be_bought_for_good(site: Site, product: Product, price_id: str | None, held: Iterable[Holding]) -> bool:
     """Whether somebody who holds a product for a time can buy it for good at this price, or at the usual one."""
     price = await price_by_id(site, price_id) if price_id else await price_of(site, product)
     return _for_a_time(held) and price is not None and not price.recurring

@@ -12,9 +12,9 @@ from tollkeeper.model.access import Visitor
 from tollkeeper.model.selling import Product
 from tollkeeper.providers.protocol import PlanChange
 from tollkeeper.redirects import LONGEST
-from tollkeeper.relations import Advice, Course, Has
+from tollkeeper.relations import Advice, Course, HeldSubscription
 from tollkeeper.storage import customers
-from tollkeeper.web.beside import advice_for, advice_of_now, described
+from tollkeeper.web.advice import advice_for, advice_from_provider, described
 from tollkeeper.web.forms import LOOK_RATE, limit, posted
 from tollkeeper.web.languages import language_of
 from tollkeeper.web.offers import Choice, chosen, name_shown, price_by_id, price_chosen
@@ -72,7 +72,7 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     form = await posted(request, visitor)
     wish = _wish(site, form.get("product"), form.get("price"), form.get("return_to"))
     limit(site.rates, site.config.purchase_rate, "purchase", visitor.person.id)
-    advice = await advice_of_now(site, visitor, wish.product, wish.price_id)
+    advice = await advice_from_provider(site, visitor, wish.product, wish.price_id)
     if advice.course is not Course.CHANGE:
         return go(request, f"/pricing#{wish.product.key}")
     source, realm = _changed(advice).source, await site.services.realm()
@@ -94,8 +94,8 @@ def _wish(site: Site, key: object, price_id: object, return_to: object) -> Wish:
     return Wish(product, price, wanted_page(site, return_to))
 
 
-def _changed(advice: Advice) -> Has:
-    return advice.beside[0].has
+def _changed(advice: Advice) -> HeldSubscription:
+    return advice.related[0].subscription
 
 
 def _way_back(site: Site, return_to: str | None) -> str:
@@ -128,6 +128,8 @@ async def _page(request: Request, visitor: Visitor, wish: Wish, advice: Advice, 
         choice=Choice(wish.price_id, await price_by_id(site, wish.price_id)),
         choice_before=Choice(before.price_id or "", await price_by_id(site, before.price_id)),
         seats=before.quantity or 1,
-        beside=[await described(site, wish.product, advice, one, plans[one.has.source]) for one in advice.beside],
+        related=[
+            await described(site, wish.product, advice, one, plans[one.subscription.source]) for one in advice.related
+        ],
         cost=cost,
     )

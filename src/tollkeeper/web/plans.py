@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tollkeeper.model.access import Verdict, Visitor
 from tollkeeper.model.orders import Order
 from tollkeeper.reasons import Code
-from tollkeeper.relations import Has, Running
+from tollkeeper.relations import Health, HeldSubscription
 from tollkeeper.storage import findings, orders
 from tollkeeper.storage.findings import Noted
 from tollkeeper.web.site import Site
@@ -16,10 +16,10 @@ from tollkeeper.wording.visitors import for_visitor
 LOOKED_AT = 100
 
 # Not this site's: operators look at those, and the page does not show them.
-UNTOLD = frozenset({Verdict.UNCLAIMED, Verdict.UNPAID, Verdict.UNRELATED})
+NOT_SHOWN = frozenset({Verdict.UNCLAIMED, Verdict.UNPAID, Verdict.UNRELATED})
 
 # What the buyer of a subscription can fix, with a card or a payment.
-TO_MEND = frozenset(
+NEEDS_ACTION = frozenset(
     {
         Code.RENEWAL_FAILED,
         Code.PLAN_NOT_PAID,
@@ -36,11 +36,11 @@ TAKEN_BACK = frozenset({Verdict.REVOKED, Verdict.SUSPENDED})
 
 @dataclass(frozen=True, slots=True)
 class PlanState:
-    """The state of a subscription: in a word or two, and in a sentence. ``to_mend``: its buyer must act."""
+    """The state of a subscription: in a word or two, and in a sentence. ``needs_action``: its buyer must act."""
 
     label: str
     words: str
-    to_mend: bool = False
+    needs_action: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ async def plans_of(site: Site, visitor: Visitor) -> tuple[Plan, ...]:
     """The visitor's subscriptions, newest first; those that are over only if no newer one is for the same product."""
     services = site.services
     found = await services.database.read(findings.of_person, visitor.person.id, services.provider.live, LOOKED_AT)
-    recurring = [one for one in found if one.recurring and one.verdict not in UNTOLD]
+    recurring = [one for one in found if one.recurring and one.verdict not in NOT_SHOWN]
     if not recurring:
         return ()
     ordered = await services.database.read(orders.in_mode, visitor.person.id, services.provider.live)
@@ -97,38 +97,38 @@ class Lost:
 async def lost(site: Site, visitor: Visitor, plans: Iterable[Plan]) -> tuple[Lost, ...]:
     """What the visitor no longer has, each product once; without what a page asks them to fix anyway."""
     once = [(one.product, state_of(one, site.services.clock()).words) for one in await taken_back(site, visitor)]
-    gone = [plan for plan in plans if not plan.gives_access and not plan.state.to_mend]
-    told = once + [(plan.found.product, plan.state.words) for plan in gone]
+    gone = [plan for plan in plans if not plan.gives_access and not plan.state.needs_action]
+    ended = once + [(plan.found.product, plan.state.words) for plan in gone]
     held = {holding.product for holding in visitor.holdings}
-    newest = {product: words for product, words in reversed(told) if product is not None and product not in held}
+    newest = {product: words for product, words in reversed(ended) if product is not None and product not in held}
     return tuple(Lost(product, words) for product, words in newest.items())
 
 
-def to_mend(plans: Iterable[Plan]) -> Plan | None:
+def needing_action(plans: Iterable[Plan]) -> Plan | None:
     """The most urgent subscription to tell a visitor about, on any page."""
-    return next((plan for plan in plans if plan.state.to_mend), None)
+    return next((plan for plan in plans if plan.state.needs_action), None)
 
 
-def has(plans: Iterable[Plan]) -> list[Has]:
-    """A visitor's subscriptions that are not over."""
+def running(plans: Iterable[Plan]) -> list[HeldSubscription]:
+    """Return a visitor's subscriptions that are not over."""
     return [
-        Has(one.found.source, one.found.product or "", _running(one), one.found.ends_at)
+        HeldSubscription(one.found.source, one.found.product or "", _health(one), one.found.ends_at)
         for one in plans
         if not one.over
     ]
 
 
-def _running(plan: Plan) -> Running:
+def _health(plan: Plan) -> Health:
     if plan.found.verdict is Verdict.PENDING:
-        return Running.WAITING
-    return Running.WELL if plan.gives_access and not plan.state.to_mend else Running.TO_MEND
+        return Health.AWAITING_PAYMENT
+    return Health.WELL if plan.gives_access and not plan.state.needs_action else Health.NEEDS_ACTION
 
 
 def state_of(one: Noted, now: int, *, cardless: bool = False) -> PlanState:
     """The state of a subscription at ``now``. ``cardless``: its trial was started without a card."""
     lapsed = one.verdict is Verdict.GRANTED and not one.gives_access(now)
     label, words = for_visitor(one.reason, until=one.until, lapsed=lapsed, cardless=cardless)
-    return PlanState(label, words, one.reason.code in TO_MEND or bool(one.reason["credited"]))
+    return PlanState(label, words, one.reason.code in NEEDS_ACTION or bool(one.reason["credited"]))
 
 
 def trial_left(ordered: Iterable[Order], product: str) -> bool:

@@ -22,7 +22,7 @@ from tollkeeper.web.responses import NO_STORE
 from tollkeeper.web.site import Site, site_of
 from tollkeeper.web.visitors import signed_in
 from tollkeeper.wording.operators import sentence
-from tollkeeper.wording.pages import NOT_ENDED, NOT_ENDED_UNTIL_MENDED
+from tollkeeper.wording.pages import NOT_ENDED, NOT_ENDED_UNTIL_FIXED
 from tollkeeper.words import iso
 
 log = structlog.get_logger()
@@ -43,21 +43,21 @@ async def export(request: Request, visitor: Visitor) -> Response:
     limit(site.rates, EXPORT_RATE, "export", visitor.person.id)
     found = await site.services.database.read(privacy.everything_about, visitor.person.id)
     readable = {
-        table: [{name: _told(name, value) for name, value in row.items()} for row in rows]
+        table: [{name: _readable(name, value) for name, value in row.items()} for row in rows]
         for table, rows in found.items()
     }
-    told = NO_STORE | {"Content-Disposition": 'attachment; filename="account.json"'}
-    return JSONResponse({"exported_at": iso(site.services.clock()), **readable}, headers=told)
+    head = NO_STORE | {"Content-Disposition": 'attachment; filename="account.json"'}
+    return JSONResponse({"exported_at": iso(site.services.clock()), **readable}, headers=head)
 
 
-def _told(name: str, value: object) -> object:
+def _readable(name: str, value: object) -> object:
     """A value in a form that other programs can read: times in RFC 3339, reasons in words."""
     if isinstance(value, Reason):
         return sentence(value)
     if isinstance(value, tuple):
-        return [_told(name, one) for one in value]
+        return [_readable(name, one) for one in value]
     if isinstance(value, Invoice):
-        return {field: _told(field, one) for field, one in asdict(value).items()}
+        return {field: _readable(field, one) for field, one in asdict(value).items()}
     timed = name in TIMES or name.endswith("_at")
     return iso(value) if timed and isinstance(value, int) else value
 
@@ -93,7 +93,7 @@ async def delete(request: Request, visitor: Visitor) -> Response:
         await _end_everything(site, visitor)
     except ProviderRefused as error:
         log.error("account not deleted", person=visitor.person.id, reason=str(error), advice=error.advice or None)
-        raise Refused(409, NOT_ENDED_UNTIL_MENDED, title="Nothing was deleted") from error
+        raise Refused(409, NOT_ENDED_UNTIL_FIXED, title="Nothing was deleted") from error
     except ProviderUnavailable as error:
         log.warning("account not deleted", person=visitor.person.id, reason=str(error))
         raise Refused(503, NOT_ENDED, title="Nothing was deleted") from error

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from tollkeeper.billing import off_sale
 from tollkeeper.billing.checkout import Completed
-from tollkeeper.errors import AlreadyHeld, NeedsMending, ProviderRefused, ProviderUnavailable
+from tollkeeper.errors import AlreadyHeld, ProviderRefused, ProviderUnavailable, SubscriptionNeedsAction
 from tollkeeper.model.access import Grant, Verdict, Visitor
 from tollkeeper.model.orders import Order
 from tollkeeper.model.selling import Product
@@ -16,13 +16,13 @@ from tollkeeper.providers.protocol import CheckoutState
 from tollkeeper.relations import Course
 from tollkeeper.storage import grants, orders
 from tollkeeper.web import cookies
-from tollkeeper.web.beside import advice_of_now, tell, was_told
+from tollkeeper.web.advice import advice_from_provider, before_paying, has_confirmed
 from tollkeeper.web.elsewhere import ask_first, had_elsewhere
 from tollkeeper.web.forms import LOOK_RATE, limit, posted
 from tollkeeper.web.languages import language_of
 from tollkeeper.web.offers import (
     Choice,
-    can_be_had_for_good,
+    can_be_bought_for_good,
     chosen,
     closed_to,
     name_of,
@@ -55,22 +55,22 @@ async def begin(request: Request, visitor: Visitor) -> Response:
     price_id = price_chosen(site, product, form.get("price"))
     wanted = wanted_page(site, form.get("return_to"))
     held = [one for one in visitor.holdings if one.product == product.key]
-    if held and not await can_be_had_for_good(site, product, price_id, held):
+    if held and not await can_be_bought_for_good(site, product, price_id, held):
         return _to_what_they_have(site, request, wanted)
-    await site.checkout_service.see_that_it_is_sold(visitor.person, product, price_id)
+    await site.checkout_service.check_it_is_sold(visitor.person, product, price_id)
     had = (await had_elsewhere(site, visitor)).get(product.key)
     if had and form.get("confirmed") != "yes":
         name = await name_shown(site, product.key)
         return ask_first(site, visitor, product, had, name=name, price_id=price_id, wanted=wanted)
     limit(site.rates, site.config.purchase_rate, "purchase", visitor.person.id)
-    if answer := await _beside(request, visitor, form, product, price_id, wanted):
+    if answer := await _before_paying(request, visitor, form, product, price_id, wanted):
         return answer
     try:
         found = await site.checkout_service.begin(visitor.person, product, price_id)
     except AlreadyHeld:  # since the page was opened
         return _to_what_they_have(site, request, wanted)
-    except NeedsMending:
-        return await to_mend_first(site, visitor, product)
+    except SubscriptionNeedsAction:
+        return await needs_action_first(site, visitor, product)
     if isinstance(found, Completed):
         answer = go(request, f"/purchase/success?session_id={found.checkout_id}")
     else:
@@ -84,34 +84,34 @@ def _to_what_they_have(site: Site, request: Request, wanted: str | None) -> Resp
     return arrive(wanted, cookies.after_paying(site.config)) if wanted else go(request, "/dashboard")
 
 
-async def _beside(
+async def _before_paying(
     request: Request, visitor: Visitor, form: FormData, product: Product, price_id: str | None, wanted: str | None
 ) -> Response | None:
-    """The answer to a visitor who has something that matters for what they want to buy, and has not been told yet."""
+    """Return a page for a visitor who already has something related and has not confirmed that; otherwise None."""
     site = site_of(request)
     price = price_id or site.services.catalog.price_on_sale(product)
     if price is None:
         return None
     try:
-        advice = await advice_of_now(site, visitor, product, price)
+        advice = await advice_from_provider(site, visitor, product, price)
     except ProviderRefused as refusal:
         raise await off_sale.take_off(site.services, product.key, price, visitor.person.id, refusal) from refusal
-    if advice.course is Course.GO_ON or was_told(form, advice):
+    if advice.course is Course.GO_ON or has_confirmed(form, advice):
         return None
     if advice.course is Course.CHANGE:
         return go(request, page_of(product, price, wanted))
-    if advice.course is Course.MEND:
-        mend = site.services.catalog.find(advice.beside[0].has.product)
-        return await to_mend_first(site, visitor, mend or product)
+    if advice.course is Course.FIX_FIRST:
+        to_fix = site.services.catalog.find(advice.related[0].subscription.product)
+        return await needs_action_first(site, visitor, to_fix or product)
     confirmed = form.get("confirmed") == "yes"
-    return await tell(site, visitor, product, advice, price_id=price_id, wanted=wanted, confirmed=confirmed)
+    return await before_paying(site, visitor, product, advice, price_id=price_id, wanted=wanted, confirmed=confirmed)
 
 
-async def to_mend_first(site: Site, visitor: Visitor, product: Product) -> Response:
-    """Nobody subscribes twice: a visitor whose subscription gives no access is sent to fix or end it."""
+async def needs_action_first(site: Site, visitor: Visitor, product: Product) -> Response:
+    """Return a page that asks the visitor to fix or end a subscription before they subscribe again."""
     plans = await plans_of(site, visitor)
     return site.pages.render(
-        "mend.html",
+        "needs_action.html",
         visitor=visitor,
         status=409,
         product_name=await name_shown(site, product.key),

@@ -22,10 +22,10 @@ class Refusal:
     remedy: str | None
     """Where to send a browser; None if nothing helps."""
     links: Mapping[str, str] = field(default_factory=dict)
-    """What a program is told where something helps: the addresses to ``sign_in`` and to ``buy``."""
+    """For a program: the addresses to ``sign_in`` and to ``buy``, if that helps."""
 
     def as_redirect(self) -> Response | None:
-        """For a browser that waits for a page."""
+        """Return the response for a browser that requests a page."""
         return redirect(self.remedy, 302) if self.remedy else None
 
     def as_problem(self) -> Response:

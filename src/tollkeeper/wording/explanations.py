@@ -150,8 +150,8 @@ def of_an_earlier_period(invoice: Invoice, currency: str) -> str:
 
 def dismissed(payment: str, why: Dismissal) -> str:
     """What an operator dismissed, and how to undo that."""
-    told = stopped(f"Dismissed on {day(why.dismissed_at)}: {_note(why.reason)}")
-    return f"{told} To undo: tollkeeper payments restore {payment}"
+    text = stopped(f"Dismissed on {day(why.dismissed_at)}: {_note(why.reason)}")
+    return f"{text} To undo: tollkeeper payments restore {payment}"
 
 
 def nothing_to_grant_for(payment: str) -> str:
@@ -172,8 +172,8 @@ def changed(product: str, change: str, reason: Reason, evidence: str) -> str:
 def without_effect(types: Sequence[str]) -> str:
     """Events that changed nothing, in a person's history."""
     times = Counter(types)
-    told = ", ".join(f"{type_} ({count} times)" if count > 1 else type_ for type_, count in times.items())
-    return f"{len(types)} events without effect: {told}"
+    text = ", ".join(f"{type_} ({count} times)" if count > 1 else type_ for type_, count in times.items())
+    return f"{len(types)} events without effect: {text}"
 
 
 def ended(source: str, found: Noted | None) -> str:
@@ -198,7 +198,7 @@ def nothing_paid_back(grant: Grant) -> str:
 NO_CASES = "No payment needs a look."
 
 
-TOLD_NOW = "Payments, as the provider reports them"
+PAYMENTS_NOW = "Payments, as the provider reports them"
 
 
-TOLD_LAST = "Payments, as the provider last reported them"
+PAYMENTS_LAST_SEEN = "Payments, as the provider last reported them"

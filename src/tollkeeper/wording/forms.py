@@ -39,7 +39,7 @@ DISPUTED_SINCE = {
 }
 
 
-def how_it_stands(invoice: Invoice) -> str:
+def invoice_state(invoice: Invoice) -> str:
     """The state of an invoice, what the bank says, and why a draft stays a draft."""
     parts = [BILLS[invoice.bill], DISPUTES.get(invoice.dispute), invoice.trouble]
     return "; ".join(part for part in parts if part)

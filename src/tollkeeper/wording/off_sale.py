@@ -66,7 +66,7 @@ def listed(found: OffSale, provider: str, remedies: Mapping[Obstacle, str]) -> s
     what = "Everything" if scope is Scope.ACCOUNT else f"{found.product} at {found.price_id}"
     whom = f", for {found.person_id} only" if scope is Scope.PERSON else ""
     advice = " ".join(filter(None, [cause(found.obstacle, found.facts), remedies.get(found.obstacle)]))
-    said = f"\n  {provider} said: {found.told}" if found.told else ""
+    said = f"\n  {provider} said: {found.provider_message}" if found.provider_message else ""
     return printable(f"{what}{whom}, off sale since {moment(found.since)}\n  {advice}{said}")
 
 
@@ -84,7 +84,7 @@ def in_json(found: OffSale, remedies: Mapping[Obstacle, str]) -> dict[str, objec
         "person": found.person_id,
         "obstacle": found.obstacle.value,
         **found.facts,
-        "provider_said": found.told,
+        "provider_said": found.provider_message,
         "remedy": remedies.get(found.obstacle, ""),
         "since": iso(found.since),
         "tried_at": iso(found.tried_at),

@@ -30,7 +30,7 @@ NOT_ENDED = (
     "Your subscriptions could not be ended, because the payment service is not responding at the moment."
     " Nothing was deleted. Please try again in a minute."
 )
-NOT_ENDED_UNTIL_MENDED = (
+NOT_ENDED_UNTIL_FIXED = (
     "Your subscriptions could not be ended, because the payment service refuses our requests. Nothing was deleted."
     " We know about it, and have to fix it first; you can write to us."
 )

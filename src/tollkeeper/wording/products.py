@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from tollkeeper.relations import Advice, Beside, Relation, Running, Surplus
+from tollkeeper.relations import Advice, Health, RelatedSubscription, Relation, Surplus
 from tollkeeper.wording.forms import filled
 from tollkeeper.wording.remedies import undo
 
@@ -13,10 +13,10 @@ BOUGHT_TWICE = "bought twice"
 
 def why_surplus(one: Surplus) -> str:
     """Why something counts as paid for twice."""
-    if one.grant.product == one.beside.product and one.later:
+    if one.grant.product == one.covered_by.product and one.later:
         return "An earlier payment for the same product still counts."
-    how = "was bought for good" if one.beside.until is None else "is paid for as well"
-    return f"{one.beside.product} gives all of it, and {how} ({one.beside.source})."
+    how = "was bought for good" if one.covered_by.until is None else "is paid for as well"
+    return f"{one.covered_by.product} gives all of it, and {how} ({one.covered_by.source})."
 
 
 def undo_surplus(one: Surplus) -> str:
@@ -27,15 +27,15 @@ def undo_surplus(one: Surplus) -> str:
     return f"{undo(recurring)} at the provider; access stays."
 
 
-def paid_twice(one: Surplus, beside: str) -> str:
-    """The same, for the person who pays. ``beside`` is the name of the product that gives all of it."""
+def paid_twice(one: Surplus, other: str) -> str:
+    """The same, for the person who pays. ``other`` is the name of the product that gives all of it."""
     if one.grant.until is None:
-        return f"You already had all of this with {beside}. Please write to us about this payment."
+        return f"You already had all of this with {other}. Please write to us about this payment."
     end = "" if one.grant.reason["ends"] else " End this one under Manage billing: you keep your access."
     write = " Please write to us about what you have paid for it." if one.later else ""
-    twice = f"{beside} gives you all of this as well"
-    if one.beside.until is None:
-        twice = f"you have {beside} for good, which gives you all of this"
+    twice = f"{other} gives you all of this as well"
+    if one.covered_by.until is None:
+        twice = f"you have {other} for good, which gives you all of this"
     return f"You pay twice: {twice}.{end}{write}"
 
 
@@ -45,7 +45,7 @@ def paid_twice(one: Surplus, beside: str) -> str:
 OTHER_ACCOUNT = "No customer of this account has the subscription."
 
 
-def instead(one: Beside, other: str) -> str:
+def instead(one: RelatedSubscription, other: str) -> str:
     """What a change of plan would do, next to its button. ``other`` is the current subscription."""
     if one.relation is Relation.CONTAINED:
         return f"You already have all of this with {other}. You can still change your plan to it."
@@ -53,13 +53,13 @@ def instead(one: Beside, other: str) -> str:
 
 
 # By the relation of what is bought to the product of a subscription, and by facts: the first entry that fits is used.
-BESIDE_ONCE: Mapping[Relation, Mapping[str, str]] = {
+BEFORE_BUYING_ONCE: Mapping[Relation, Mapping[str, str]] = {
     Relation.CONTAINS: {
         "ends": "{wanted} gives for good everything that your subscription to {other} does. That subscription ends on"
         " {ends:day} anyway.",
-        "to_mend ends_itself": "{wanted} gives for good everything that your subscription to {other} does. Once it is"
-        " paid, that subscription ends automatically on {period_end:day}. The amount due for it may be collected until"
-        " then.",
+        "needs_action ends_itself": "{wanted} gives for good everything that your subscription to {other} does. Once it"
+        " is paid, that subscription ends automatically on {period_end:day}. The amount due for it may be collected"
+        " until then.",
         "same ends_itself": "You subscribe to {other}. Once you have paid for it for good, the subscription ends"
         " automatically on {period_end:day}, and nothing more is charged for it.",
         "ends_itself": "{wanted} gives for good everything that your subscription to {other} does. Once it is paid,"
@@ -77,7 +77,7 @@ BESIDE_ONCE: Mapping[Relation, Mapping[str, str]] = {
         " you buy now.",
     },
 }
-BESIDE_SUBSCRIBING: Mapping[Relation, Mapping[str, str]] = {
+BEFORE_SUBSCRIBING: Mapping[Relation, Mapping[str, str]] = {
     Relation.CONTAINS: {
         "ends": "{wanted} gives everything that your subscription to {other} does, which ends on {ends:day}. If you"
         " subscribe now, you pay for both until then. To change your plan instead, first resume that subscription under"
@@ -96,23 +96,23 @@ BESIDE_SUBSCRIBING: Mapping[Relation, Mapping[str, str]] = {
 }
 
 
-def beside(
-    one: Beside, advice: Advice, *, wanted: str, other: str, period_end: int | None, shared: Iterable[str]
+def before_paying(
+    one: RelatedSubscription, advice: Advice, *, wanted: str, other: str, period_end: int | None, shared: Iterable[str]
 ) -> str:
-    """What a subscription means for another purchase. ``wanted`` and ``other`` are the products' names.
+    """Return what a subscription means for another purchase. ``wanted`` and ``other`` are the products' names.
 
     ``period_end`` is in Unix seconds; ``shared`` are the features that both unlock.
     """
     facts = {
         "wanted": wanted,
         "other": other,
-        "ends": one.has.ends_at,
+        "ends": one.subscription.ends_at,
         "ends_itself": advice.ends_itself,
         "same": wanted == other,
-        "to_mend": one.has.running is Running.TO_MEND,
+        "needs_action": one.subscription.health is Health.NEEDS_ACTION,
         "period_end": period_end,
         "shared": ", ".join(shared),
     }
-    table = BESIDE_ONCE if advice.once else BESIDE_SUBSCRIBING
+    table = BEFORE_BUYING_ONCE if advice.once else BEFORE_SUBSCRIBING
     text = next(text for needs, text in table[one.relation].items() if all(facts[need] for need in needs.split()))
     return filled(text, facts)

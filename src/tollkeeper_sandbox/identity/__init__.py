@@ -1,7 +1,7 @@
 """A stand-in for an OpenID Connect issuer: discovery, a page to choose a person, codes and tokens.
 
 Sources: OpenID Connect Core 1.0 and Discovery 1.0; RFC 6749 (OAuth 2.0), 7636 (PKCE), 8414 (metadata),
-9207 (``iss`` in the answer). The protocol itself is Authlib's; this wing adds pages, people and one client.
+9207 (``iss`` in the response). Authlib implements the protocol; this package adds pages, people and one client.
 """
 
 import secrets
@@ -36,10 +36,10 @@ class IdentitySandbox:
 
     ``base_url`` is the sandbox's own address; the issuer is ``<base_url>/identity``.
     ``folder`` keeps the signing key over a restart; without it each start has a new one.
-    Raises ``ValueError`` if the file for the key holds anything else.
-    Codes live 60 seconds and work once; access tokens live an hour; both are forgotten at a restart.
+    Raises ``ValueError`` if the key file contains anything but a key.
+    Codes are valid for 60 seconds and once, access tokens for an hour. A restart invalidates both.
     Any redirect address on this machine (http or https) or on https anywhere is accepted.
-    ``clock`` gives Unix seconds; ``token`` gives a URL-safe secret made of that many random bytes.
+    ``clock`` returns Unix seconds (UTC); ``token`` returns a URL-safe secret from that many random bytes.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class IdentitySandbox:
 
     @cached_property
     def routes(self) -> list[BaseRoute]:
-        """All below ``/identity``, and the one address that RFC 8414 puts elsewhere."""
+        """The routes: all of them below ``/identity``, except the one that RFC 8414 puts elsewhere."""
         return [
             Route("/identity", self._about),
             Route("/identity/.well-known/openid-configuration", self._metadata),

@@ -1,4 +1,4 @@
-"""The one client of the issuer, and the rule for where a browser may be sent."""
+"""The only client of the issuer, and where a browser may be sent."""
 
 import hmac
 import re
@@ -11,12 +11,12 @@ AUTH_METHODS = ("client_secret_basic", "client_secret_post")
 SCOPES = ("openid", "profile", "email")
 
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-URI = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]{1,2000}")  # RFC 3986, less the fragment
+URI = re.compile(r"[A-Za-z0-9._~:/?\[\]@!$&'()*+,;=%-]{1,2000}")  # RFC 3986, without the fragment
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """The app that signs people in, with the methods by which Authlib asks about it."""
+    """The app that signs people in, with the methods that Authlib calls."""
 
     client_id: str
     client_secret: str
@@ -49,9 +49,9 @@ class Client:
 
 
 def may_redirect_to(uri: str) -> bool:
-    """Whether a browser may be sent to ``uri``: https anywhere, or http on the loopback interface.
+    """Return whether a browser may be sent to ``uri``: https anywhere, or http on the loopback interface.
 
-    No fragment (RFC 6749, 3.1.2), no user name or password, nothing that is not plain URI text.
+    Refused are a fragment (RFC 6749, 3.1.2), a user name or password, and characters that are not allowed in a URI.
     """
     if not URI.fullmatch(uri):
         return False

@@ -1,4 +1,4 @@
-"""Secrets that live for a short time, in memory."""
+"""Short-lived secrets, in memory."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -7,7 +7,7 @@ Value = TypeVar("Value")
 
 
 class Expiring(Generic[Value]):
-    """Values by unguessable key, each for ``lifetime`` seconds; beyond ``limit`` the oldest leave."""
+    """Values by unguessable key, each for ``lifetime`` seconds. Beyond ``limit``, the oldest are dropped."""
 
     def __init__(self, *, lifetime: int, limit: int, clock: Callable[[], float]) -> None:
         self._lifetime = lifetime

@@ -1,4 +1,4 @@
-"""What browsers and clients post, read strictly and within bounds."""
+"""Reads what browsers and clients post, strictly and within limits."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ EMAIL = re.compile(rf"[a-zA-Z0-9.!#$%&'*+/=?^_`{{|}}~-]+@{LABEL}(?:\.{LABEL})*")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What somebody typed about a person, and what is wrong with it, by field."""
+    """What somebody entered about a person, and the errors in it, by field."""
 
     name: str = ""
     email: str = ""
@@ -60,7 +60,7 @@ def _fault_in_email(email: str) -> str:
 
 
 async def read_form(request: Request, within: float = READ_SECONDS) -> dict[str, str]:
-    """The fields of a form post, each at most once; empty ones count as left out.
+    """Return the fields of a form post, each at most once; empty ones count as missing.
 
     Raises ``HTTPException`` 408 if it takes longer than ``within`` seconds, 415 for anything but a URL-encoded form,
     and Authlib's ``InvalidRequestError`` for a repeated field.
@@ -77,7 +77,7 @@ async def read_form(request: Request, within: float = READ_SECONDS) -> dict[str,
 
 
 def single_values(items: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Parameters by name. RFC 6749, 3.1: empty ones count as left out, and none may be repeated."""
+    """Return parameters by name. RFC 6749, 3.1: empty ones count as missing, and none may be repeated."""
     values: dict[str, str] = {}
     for name, value in items:
         if name in values:

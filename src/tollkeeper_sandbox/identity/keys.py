@@ -12,9 +12,9 @@ FILE_NAME = "identity-signing-key.json"
 
 
 def signing_key(folder: Path | None) -> RSAKey:
-    """The key in ``folder``, made on first use (mode 0600); without a folder, a new one.
+    """Return the key in ``folder``, created on first use (mode 0600); without a folder, a new one.
 
-    Raises ``ValueError`` if the file holds anything but a private RSA key.
+    Raises ``ValueError`` if the file contains anything but a private RSA key.
     """
     if folder is None:
         return _new_key()
@@ -39,7 +39,7 @@ def _read(file: Path) -> RSAKey:
 
 
 def _write(file: Path, key: RSAKey) -> None:
-    # Made whole under another name (with mode 0600), so that a crash leaves no half of a key.
+    # Written completely under another name (with mode 0600), so that a crash leaves no partial key.
     handle, name = tempfile.mkstemp(dir=file.parent, prefix=FILE_NAME)
     with os.fdopen(handle, "w") as out:
         json.dump(key.as_dict(private=True), out)

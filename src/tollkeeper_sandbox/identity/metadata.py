@@ -4,7 +4,7 @@ from tollkeeper_sandbox.identity.client import AUTH_METHODS, SCOPES
 
 
 def metadata(issuer: str) -> dict[str, object]:
-    """The discovery document (OpenID Connect Discovery, 3; RFC 8414, 2)."""
+    """Return the discovery document (OpenID Connect Discovery, 3; RFC 8414, 2)."""
     return {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",

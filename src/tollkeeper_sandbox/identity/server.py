@@ -30,7 +30,7 @@ SECRET_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """An authorization code that waits to be redeemed, as Authlib asks about it."""
+    """An authorization code that is not redeemed yet, with the methods that Authlib calls."""
 
     code: str
     redirect_uri: str
@@ -62,7 +62,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What an access token opens."""
+    """What an access token gives access to."""
 
     person: Person
     scope: str
@@ -73,16 +73,16 @@ class Payload(BasicOAuth2Payload):  # type: ignore[misc]
 
     @property
     def response_type(self) -> str | None:
-        # Authlib quotes it in an error description, which may hold few characters.
+        # Authlib quotes it in an error description, which allows only some characters.
         given: str | None = self.data.get("response_type")
         return given if given is None or re.fullmatch(r"[a-z_ ]{1,100}", given) else "unknown"
 
 
 class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
-    """A request to the authorization endpoint or the token endpoint, as Authlib wants it."""
+    """A request to the authorization or token endpoint, in the form that Authlib needs."""
 
     def __init__(self, method: str, parameters: dict[str, str], headers: Mapping[str, str] | None = None) -> None:
-        # Authlib refuses a plain http address here, on which a sandbox may well be served.
+        # Authlib refuses plain http here, but a sandbox may be served over it.
         super().__init__(method, "https://sandbox.invalid", headers=headers)
         self.payload = Payload(parameters)
         self._form = parameters
@@ -93,7 +93,7 @@ class ProtocolRequest(OAuth2Request):  # type: ignore[misc]
 
 
 class Grant(AuthorizationCodeGrant):  # type: ignore[misc]
-    """Authorization codes that live 60 seconds and work once."""
+    """Authorization codes that are valid for 60 seconds and only once."""
 
     TOKEN_ENDPOINT_AUTH_METHODS: ClassVar = list(AUTH_METHODS)
     server: "IdentityServer"
@@ -126,7 +126,7 @@ class Grant(AuthorizationCodeGrant):  # type: ignore[misc]
 
 
 class S256Only(CodeChallenge):  # type: ignore[misc]
-    """PKCE (RFC 7636), without the method ``plain``, which is also what leaving the method out means."""
+    """PKCE (RFC 7636) without the method ``plain``, which is also the default method."""
 
     SUPPORTED_CODE_CHALLENGE_METHOD = ("S256",)
 
@@ -145,7 +145,7 @@ class IdToken(OpenIDCode):  # type: ignore[misc]
         self._server = server
 
     def exists_nonce(self, nonce: str, request: ProtocolRequest) -> bool:
-        return False  # the client is the one who checks it
+        return False  # the client checks it
 
     def resolve_client_private_key(self, client: Client) -> RSAKey:
         return self._server.key
@@ -170,7 +170,7 @@ class IdToken(OpenIDCode):  # type: ignore[misc]
 
 
 class IdentityServer(AuthorizationServer):  # type: ignore[misc]
-    """Authlib's server, joined to Starlette's responses and to secrets kept in memory."""
+    """Authlib's server, with Starlette's responses and with secrets in memory."""
 
     def __init__(
         self,
@@ -193,7 +193,10 @@ class IdentityServer(AuthorizationServer):  # type: ignore[misc]
         self.register_client_auth_method("client_secret_basic", _authenticate_basic)
 
     def begin(self, parameters: dict[str, str]) -> Grant:
-        """Check an authorization request. Raises ``OAuth2Error``, with ``redirect_uri`` if that may be told."""
+        """Check an authorization request.
+
+        Raises ``OAuth2Error``, with ``redirect_uri`` if the error may be sent there.
+        """
         grant: Grant = self.get_consent_grant(ProtocolRequest("GET", parameters))
         return grant
 
@@ -203,12 +206,12 @@ class IdentityServer(AuthorizationServer):  # type: ignore[misc]
         return response
 
     def redeem(self, form: dict[str, str], headers: Mapping[str, str]) -> Response:
-        """Answer a request to the token endpoint."""
+        """Return the response to a request to the token endpoint."""
         response: Response = self.create_token_response(ProtocolRequest("POST", form, headers))
         return response
 
     def refuse(self, error: OAuth2Error) -> Response:
-        """Say what was wrong: by a redirect if the error has an address for it, else as JSON."""
+        """Return an error response: a redirect if the error has an address for it, otherwise JSON."""
         response: Response = self.handle_error_response(None, error)
         return response
 
@@ -225,7 +228,7 @@ class IdentityServer(AuthorizationServer):  # type: ignore[misc]
         self.accesses.keep(token["access_token"], Access(request.user, token["scope"]))
 
     def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
-        """Nobody listens."""
+        """Do nothing: nobody listens to signals."""
 
     def handle_response(self, status: int, body: dict[str, Any] | str, headers: list[tuple[str, str]]) -> Response:
         named = dict(headers)
@@ -234,7 +237,7 @@ class IdentityServer(AuthorizationServer):  # type: ignore[misc]
         return JSONResponse(body, status, named)
 
     def _redirect(self, location: str) -> Response:
-        # RFC 9207: an answer says who gave it. RFC 9700, 4.12: 303, so that a form post becomes a GET.
+        # RFC 9207: a response names its issuer. RFC 9700, 4.12: 303, so that a form post becomes a GET.
         named = add_params_to_uri(location, {"iss": self.issuer})
         return RedirectResponse(named, 303, {"Cache-Control": "no-store"})
 
@@ -250,5 +253,5 @@ class IdentityServer(AuthorizationServer):  # type: ignore[misc]
 def _authenticate_basic(query_client: Callable[[str], Client | None], request: ProtocolRequest) -> object:
     try:
         return authenticate_client_secret_basic(query_client, request)
-    except ValueError:  # credentials that are no text
+    except ValueError:  # credentials that are not text
         return None

@@ -26,14 +26,14 @@ __all__ = ["DEFAULT_DELAYS", "StripeSandbox"]
 
 
 class StripeSandbox:
-    """Everything that answers in Stripe's place.
+    """The stand-in for Stripe as a whole.
 
-    ``ledger`` is the SQLite file that outlives the process; ``base_url`` is where buyers' browsers find
-    the sandbox; ``clock`` tells seconds, UTC; ``token(n)`` gives 2 n unguessable characters;
-    ``delivery_delays`` are the seconds between the tries of a webhook delivery that fails; and ``transport``
-    carries webhooks in the network's place. Signatures tell the time by ``clock``, or with ``one_clock`` by the one
-    that is moved by hand, for an app that goes by that, too. With a clock and a token of the caller's own, the same
-    calls have the same answers. ``routes`` are what an ASGI app needs to serve it.
+    ``ledger`` is a SQLite file that keeps everything over a restart; ``base_url`` is where buyers' browsers find
+    the sandbox; ``clock`` returns Unix seconds (UTC); ``token(n)`` returns 2 n unguessable characters;
+    ``delivery_delays`` are the seconds between the attempts of a failing webhook delivery; and ``transport``
+    carries webhooks instead of the network. Signatures have the time of ``clock``, or, with ``one_clock``, the time
+    that is moved by hand, for an app that uses that time, too. If the caller passes a clock and a token, the same
+    calls get the same responses. ``routes`` are the routes that an ASGI app needs to serve it.
     """
 
     def __init__(
@@ -68,18 +68,18 @@ class StripeSandbox:
 
     @property
     def ledger(self) -> Ledger:
-        """What happened, for whoever checks it. Nobody but the sandbox itself writes to it."""
+        """The record of everything that happened, to be read by tests. Only the sandbox writes to it."""
         return self._ledger
 
     async def run(self) -> None:
-        """Deliver webhooks and end what the clock ends, until cancelled."""
+        """Deliver webhooks and apply what is due by the clock, until cancelled."""
         await self._deliveries.run(self._tick)
 
     async def close(self) -> None:
         self._ledger.close()
 
     def now(self) -> float:
-        """The sandbox's time: ``clock``, moved ahead by hand."""
+        """Return the sandbox's time: ``clock``, moved ahead by hand. Unix seconds (UTC)."""
         return self._clock() + ahead(self._ledger)
 
     def _begin(self, request: str | None = None, idempotency_key: str | None = None) -> Work:

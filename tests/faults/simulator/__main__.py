@@ -14,7 +14,7 @@ from tests.faults.simulator.play import play, quiet
 
 
 def main() -> int:
-    """0 if no invariant was violated, else 1."""
+    """Run the command. Returns 0 if no invariant was violated, otherwise 1."""
     parser = argparse.ArgumentParser(prog="scripts/simulate", description=__doc__)
     parser.add_argument("--histories", type=int, default=200, metavar="N", help="how many to play (200)")
     parser.add_argument("--first", type=int, default=0, metavar="I", help="which of the series to begin with (0)")
@@ -36,8 +36,8 @@ def main() -> int:
 
 def replay(history: History, engine: str) -> int:
     """Play one history, and say how it ends."""
-    told = ", ".join(f"{name} {getattr(history, name)}" for name in ("sells", "webhooks", "calls", "workers"))
-    say(f"{history.seed}: {told}")
+    reported = ", ".join(f"{name} {getattr(history, name)}" for name in ("sells", "webhooks", "calls", "workers"))
+    say(f"{history.seed}: {reported}")
     for number, step in enumerate(history.steps):
         say(f"{number:4} {step.do} {step.given or ''} then {step.wait} s")
     with quiet(), new_store(engine) as store:
@@ -53,21 +53,21 @@ def campaign(given: argparse.Namespace) -> int:
     for figures in playing(given.engine, given.seed, numbers, given.jobs, not given.no_shrinking):
         total.add(figures)
         for found in figures.found:
-            say("\n" + found.told(given.folder))
+            say("\n" + found.report(given.folder))
         progress(total, given.histories, began)
     tell(total, given, time.monotonic() - began)
     return 1 if total.found else 0
 
 
 def playing(engine: str, seed: int, numbers: Sequence[int], jobs: int, shrinking: bool) -> Iterator[Figures]:
-    """In this process, or in several."""
+    """Play histories in this process or in several."""
     if jobs > 1:
         return run_in_parallel(engine, seed, numbers, jobs, shrinking)
     return run(engine, seed, numbers, shrinking=shrinking)
 
 
 def progress(total: Figures, histories: int, began: float) -> None:
-    """How far it is, on a terminal and now and then."""
+    """Show the progress, if on a terminal, from time to time."""
     step = 1 if sys.stderr.isatty() else max(1, histories // 20)
     if total.histories % step == 0:
         rate = total.histories / max(time.monotonic() - began, 0.001)
@@ -78,7 +78,7 @@ def progress(total: Figures, histories: int, began: float) -> None:
 
 
 def tell(total: Figures, given: argparse.Namespace, seconds: float) -> None:
-    """The figures at the end."""
+    """Print the final figures."""
     place = f"seed {given.seed} from {given.first} on"
     say(f"\n{total.histories} histories of {place}, on {given.engine}, {given.jobs} processes")
     say(f"{total.steps.total()} steps in {seconds:.1f} s; {total.seconds / total.histories * 1000:.0f} ms a history")

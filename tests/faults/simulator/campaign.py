@@ -19,16 +19,16 @@ from tests.support.databases import FOLDER_VARIABLE, announce_shared_cluster, re
 
 ENGINES = ("sqlite", "postgresql")
 
-# A database is used for so many histories; then comes a new one, since the old one grows.
+# The number of histories on one database; then a new one is used, because the old one grows.
 HISTORIES_PER_DATABASE = 250
 
-# A process that helps is given so many at a time.
+# The number of histories in one batch for another process.
 PER_BATCH = 100
 
 
 @dataclass
 class Found:
-    """A history that failed, and the short one that fails in the same way."""
+    """A history that failed, and the shortest one that fails in the same way."""
 
     engine: str
     number: int
@@ -36,8 +36,8 @@ class Found:
     words: str
     history: History
 
-    def told(self, folder: Path | None = None) -> str:
-        """Keep the short one in a file, and say what is wrong and how to see it again."""
+    def report(self, folder: Path | None = None) -> str:
+        """Save the short one to a file, and return what is wrong and how to reproduce it."""
         seed = self.history.seed.replace("/", "-")
         path = (folder or Path(gettempdir())) / f"history-{self.engine}-{seed}.json"
         self.history.save(path)
@@ -47,7 +47,7 @@ class Found:
 
 @dataclass
 class Figures:
-    """What a campaign did."""
+    """The figures of a campaign."""
 
     histories: int = 0
     steps: Counter[str] = field(default_factory=Counter)
@@ -80,7 +80,7 @@ def new_store(engine: str) -> AbstractContextManager[Store]:
 
 
 def run(engine: str, seed: int, numbers: Iterable[int], *, shrinking: bool = True) -> Iterator[Figures]:
-    """Play these histories, one after the other. Gives the figures of each."""
+    """Play these histories, one after the other. Yields the figures of each."""
     left = list(numbers)
     while left:
         batch, left = left[:HISTORIES_PER_DATABASE], left[HISTORIES_PER_DATABASE:]
@@ -90,7 +90,7 @@ def run(engine: str, seed: int, numbers: Iterable[int], *, shrinking: bool = Tru
 
 
 def run_batch(engine: str, seed: int, numbers: Sequence[int], shrinking: bool) -> Figures:
-    """The same as one sum, for another process to ask for."""
+    """Play these histories and return the total figures. Called in other processes."""
     figures = Figures()
     for one in run(engine, seed, numbers, shrinking=shrinking):
         figures.add(one)
@@ -98,7 +98,7 @@ def run_batch(engine: str, seed: int, numbers: Sequence[int], shrinking: bool) -
 
 
 def run_in_parallel(engine: str, seed: int, numbers: Sequence[int], jobs: int, shrinking: bool) -> Iterator[Figures]:
-    """Play these histories in several processes. Gives the figures of each batch as it is done."""
+    """Play these histories in several processes. Yields the figures of each batch when it is done."""
     batches = [numbers[at : at + PER_BATCH] for at in range(0, len(numbers), PER_BATCH)]
     with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         playing = [pool.submit(run_batch, engine, seed, batch, shrinking) for batch in batches]

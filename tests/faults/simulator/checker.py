@@ -1,7 +1,7 @@
-"""Whether the app gives everybody what the sandbox's ledger says, and who was sent to which checkout page.
+"""Checks that the app gives everybody what the sandbox's ledger says, and who was sent to which checkout page.
 
-Knows nothing of how the app decides: it imports none of its rooms, reads its tables with SQL of its own, and has the
-policy from the words of the documentation. The invariants I1 to I9 are those of the design.
+Independent of how the app decides: it imports none of its modules, reads its tables with SQL of its own, and has the
+policy from the documentation. The invariants I1 to I9 are those of docs/simulator.md.
 """
 
 from collections import Counter
@@ -33,7 +33,7 @@ from tests.faults.simulator.worth import (
     to_see_to,
 )
 
-# The reason is read too: a row in the audit may come of a new one alone.
+# The reason is read, too: a new reason alone may cause a row in the audit.
 GRANTS = (
     "SELECT source, person_id, product, revoked_at, until, reason FROM grants WHERE provider = 'stripe' AND account = ?"
 )
@@ -51,7 +51,7 @@ KNOWN = "SELECT id FROM people UNION ALL SELECT id FROM orders WHERE provider = 
 FIRST_ORDER = "SELECT min(created_at) FROM orders WHERE provider = 'stripe' AND account = ?"
 CUSTOMER = "SELECT count(*) FROM customers WHERE provider = 'stripe' AND account = ? AND external_id = ?"
 UNSWEPT = "SELECT count(*) FROM customers WHERE provider = 'stripe' AND account = ? AND checked_at < ?"
-# Customers who have bought nothing, and have ordered nothing that could still be paid, are not asked for.
+# Customers who have bought nothing, and have no order that could still be paid, are not reconciled.
 UNASKED = """SELECT count(*) FROM customers AS known WHERE provider = 'stripe' AND account = ? AND external_id = ?
 AND NOT EXISTS (SELECT 1 FROM findings WHERE customer_id = known.id)
 AND NOT EXISTS (SELECT 1 FROM orders WHERE person_id = known.person_id AND state <> 'expired')"""
@@ -77,8 +77,8 @@ MATTERS = (
 # For how long Stripe lists an event.
 LISTED = 30 * DAY
 
-# What operators are told of subscriptions, apart from prices that the catalog does not know.
-TOLD_OF_SUBSCRIPTIONS = ("paid after the end", "not finalized", "disputed")
+# What operators see listed about subscriptions, apart from prices that the catalog does not know.
+LISTED_OF_SUBSCRIPTIONS = ("paid after the end", "not finalized", "disputed")
 
 
 class Checker:
@@ -87,7 +87,7 @@ class Checker:
     def __init__(
         self, facts: Facts, store: Store, account: str, time: Callable[[], float], offers: Sequence[Offer]
     ) -> None:
-        """``time`` tells Unix seconds, and never goes back."""
+        """Create a checker. ``time`` returns Unix seconds and never goes back."""
         self._facts = facts
         self._store = store
         self._account = account
@@ -111,12 +111,12 @@ class Checker:
     # What happens in the ledger
 
     def knowledge(self) -> dict[str, int]:
-        """Of each source, the version that the app's knowledge of it must have reached by now."""
+        """Return, for each source, the version that the app must know by now."""
         return {source.id: source.known for source in self.sources.values()}
 
-    def hand(self, session: str, person: str, offer: Offer, knew: Mapping[str, int], told: bool = False) -> None:
-        """Somebody pressed the button when the app ``knew`` so much, and was sent to this page. They may have been
-        ``told`` first what they have, and gone on.
+    def hand(self, session: str, person: str, offer: Offer, knew: Mapping[str, int], fact: bool = False) -> None:
+        """Somebody pressed the button when the app ``knew`` this version, and was sent to this page. They may have been
+        warned first of what they have (``fact``), and continued.
         """
         known = self.handed.get(session)
         if known is not None:
@@ -131,7 +131,9 @@ class Checker:
         for source in self.sources.values():
             if source.person == person and self._goes_on(source, offer.product, session, knew.get(source.id, 0)):
                 raise Violation("I4", f"{person} was sent to {session} although {source.id} is not over")
-            if source.person == person and self._stands_beside(source, offer, session, knew.get(source.id, 0), told):
+            if source.person == person and self._should_have_been_stopped(
+                source, offer, session, knew.get(source.id, 0), fact
+            ):
                 raise Violation("I4", f"{person} was sent to {session}, {offer.product}, beside {source.id}")
         self.handed[session] = Handed(session, person, offer, self._facts.sessions[session].order)
         if not offer.recurring:
@@ -139,15 +141,15 @@ class Checker:
         self.ledger_changed()
 
     def _both(self, one: str, another: str) -> bool:
-        """Whether the later of two pages was made while the earlier one could be paid or had been paid for good."""
+        """Return whether the later page was created while the earlier one could be paid, or was paid for good."""
         earlier, later = sorted((one, another), key=self._facts.made.__getitem__)
         return self._facts.over.get(earlier, self._facts.version + 1) > self._facts.made[later]
 
-    def _stands_beside(self, source: Source, offer: Offer, session: str, known: int, told: bool) -> bool:
-        """Whether somebody should have been told first that they have this, or been kept from buying, at every moment
-        that the app can have gone by: docs/decisions/0021-products-that-contain-each-other.md.
+    def _should_have_been_stopped(self, source: Source, offer: Offer, session: str, known: int, fact: bool) -> bool:
+        """Return whether somebody should have been warned first, or kept from buying, at every version
+        that the app may have used: docs/decisions/0021-products-that-contain-each-other.md.
 
-        What the app never knew of is not asked for.
+        What the app never knew is not required.
         """
         if known <= max(source.born, 0) or self._facts.made[session] <= known:
             return False
@@ -157,28 +159,31 @@ class Checker:
             return all(key and self._by_product[key].gives_all_of(offer) for key in products)
         others = [self._by_product.get(entry.sells or "") for entry in alive]
         return all(
-            other and self._is_to_be_told(other, offer, entry, told) for other, entry in zip(others, alive, strict=True)
+            other and self._needs_warning(other, offer, entry, fact) for other, entry in zip(others, alive, strict=True)
         )
 
-    def _is_to_be_told(self, other: Offer, offer: Offer, entry: Entry, told: bool) -> bool:
-        """Beside a subscription to another product that goes on. One that ends, or overlaps, is no more than told."""
+    def _needs_warning(self, other: Offer, offer: Offer, entry: Entry, fact: bool) -> bool:
+        """Return whether somebody should have been warned: they have a subscription to another product that continues.
+
+        One that ends or overlaps only causes a warning.
+        """
         if other.unlocks.isdisjoint(offer.unlocks) or (offer.recurring and other.product == offer.product):
             return False
         by_change = offer.recurring and (offer.gives_all_of(other) or other.gives_all_of(offer))
-        return not told or (by_change and not entry.ends)
+        return not fact or (by_change and not entry.ends)
 
     def _goes_on(self, source: Source, product: str, session: str, known: int) -> bool:
-        """Whether a subscription of another order sold this product, and was not over, at every moment that the app can
-        have gone by.
+        """Return whether a subscription of another order sold this product, and was not over, at every version that the
+        app may have used.
         """
-        told = self._facts.subscriptions.get(source.id)
-        if told is None or told.order == self._facts.sessions[session].order:
+        fact = self._facts.subscriptions.get(source.id)
+        if fact is None or fact.order == self._facts.sessions[session].order:
             return False
         first = max(known, source.born)
         return {entry.sells for entry in source.alive(first, max(first, self._facts.made[session]))} == {product}
 
     def ledger_changed(self) -> None:
-        """Stripe has committed something: what it is worth from now on."""
+        """Update what each source is worth after Stripe has committed something."""
         self._find_subscriptions()
         for source in self.sources.values():
             source.note(self._entry(source))
@@ -189,17 +194,18 @@ class Checker:
             self._find_order(id_)
 
     def _find_order(self, id_: str) -> None:
-        """A subscription counts that names an order of ours and its person, and is that person's own.
+        """Find the order of a subscription: it must name an order of ours and its person, and belong to that person.
 
-        One made by hand counts as soon as the app knows the customer, whom Stripe may have made without an answer.
+        One created by hand counts as soon as the app knows the customer, whom Stripe may have created without a
+        response.
         """
-        told = self._facts.subscriptions[id_]
-        page = next((page for page in self.handed.values() if page.offer.recurring and page.order == told.order), None)
-        whose = self._tied.get(told.customer) or self._facts.customers.get(told.customer)
-        if page is None or {told.person, whose} != {page.person}:
+        fact = self._facts.subscriptions[id_]
+        page = next((page for page in self.handed.values() if page.offer.recurring and page.order == fact.order), None)
+        whose = self._tied.get(fact.customer) or self._facts.customers.get(fact.customer)
+        if page is None or {fact.person, whose} != {page.person}:
             return
         of_page = self._came_of_a_page(id_)
-        if not of_page and not self._store.look(CUSTOMER, self._account, told.customer)[0][0]:
+        if not of_page and not self._store.look(CUSTOMER, self._account, fact.customer)[0][0]:
             return
         source = Source(id_, page.person, page.offer.product, born=self._facts.made[id_] if of_page else 0)
         self.sources[id_] = source
@@ -210,26 +216,26 @@ class Checker:
 
     def _entry(self, source: Source) -> Entry:
         version = self._facts.version
-        told = self._facts.subscriptions.get(source.id)
-        if told is None:
+        fact = self._facts.subscriptions.get(source.id)
+        if fact is None:
             session = self._facts.sessions[source.id]
             return Entry(version, {"": of_session(self._facts, session, self._offer_of(source, session))})
-        if told.over:
+        if fact.over:
             return Entry(version, {"": NOTHING})
-        sells = self._sells(source, told)
+        sells = self._sells(source, fact)
         if sells is not None:
             worths = {"": of_subscription(self._facts, source.id, self._recurring[sells])}
         else:
             worths = {key: of_subscription(self._facts, source.id, offer) for key, offer in self._recurring.items()}
-        return Entry(version, worths, sells or "as before", told.ends is not None)
+        return Entry(version, worths, sells or "as before", fact.ends is not None)
 
-    def _sells(self, source: Source, told: SubscriptionFact) -> str | None:
-        """The product of its first price that is known, or of the price that an operator said the product of."""
-        sold = sold_by(told, self._by_price)
-        return source.ordered if sold is None and source.agreed in told.prices else sold
+    def _sells(self, source: Source, fact: SubscriptionFact) -> str | None:
+        """Return the product of its first known price, or of the price whose product an operator named."""
+        sold = sold_by(fact, self._by_price)
+        return source.ordered if sold is None and source.agreed in fact.prices else sold
 
     def _offer_of(self, source: Source, session: SessionFact) -> Offer:
-        """What was ordered. What was adopted is taken as it was found."""
+        """Return what was ordered. An adopted purchase is taken as it was found."""
         if source.id in self.handed:
             return self.handed[source.id].offer
         return replace(
@@ -243,14 +249,14 @@ class Checker:
     # What an operator does
 
     def sold(self, id_: str) -> str | None:
-        """The product that a checkout session or a subscription sells, if the catalog knows its price."""
+        """Return the product that a checkout session or a subscription sells, if the catalog knows its price."""
         session, subscription = self._facts.sessions.get(id_), self._facts.subscriptions.get(id_)
         prices = [price for price, _ in session.lines] if session else subscription.prices if subscription else ()
         return next((self._by_price[price].product for price in prices if price in self._by_price), None)
 
     def _find_adopted(self) -> None:
-        """I3: only what an operator asked for is tied, to whom they said, and never what a customer of somebody else's
-        bought. From then on it counts like anything that was ordered.
+        """I3: only what an operator adopted is assigned, to the person they named, and never what somebody else's
+        customer bought. From then on it counts like anything that was ordered.
         """
         for id_, person, product, price in self._store.look(ADOPTED, self._account) if self.asked_to_adopt else ():
             if id_ in self.sources and self.sources[id_].person == person:
@@ -264,14 +270,18 @@ class Checker:
             self.sources[id_].note(self._entry(self.sources[id_]))
 
     def sources_of(self, session: str) -> list[str]:
-        """What may come of a page: itself, or the subscriptions that name its order."""
-        page, told = self.handed.get(session), self._facts.subscriptions
-        return [session, *(id_ for id_ in self.sources if id_ in told and page and told[id_].order == page.order)]
+        """Return what a page may lead to: its own payment, or the subscriptions that name its order."""
+        page, fact = self.handed.get(session), self._facts.subscriptions
+        return [
+            session,
+            *(id_ for id_ in self.sources if id_ in fact and page and fact[id_].order == page.order),
+        ]
 
     # What the app makes of it
 
     def look(self) -> bool:
-        """I2, I3, I7: whoever holds something has paid for it, as far as the app can know. I8: each change is audited.
+        """I2, I3, I7: everybody who holds something has paid for it, as far as the app can know. I8: each change is
+        audited.
 
         Returns whether anything changed.
         """
@@ -281,7 +291,7 @@ class Checker:
             return False
         self._looked_at = rows
         before, now, audited = self.grants, self._time(), self._new_in_audit()
-        self.grants = {source: Held(*told) for source, *told, _reason in rows}
+        self.grants = {source: Held(*fact) for source, *fact, _reason in rows}
         for id_, held in self.grants.items():
             had = before.get(id_)
             self._check_audit(id_, had, held, audited.get(id_, ()), now)
@@ -291,15 +301,15 @@ class Checker:
         return True
 
     def _new_in_audit(self) -> dict[str, list[Audited]]:
-        """What was written into it since the last look, by source."""
+        """Return the rows written to the audit since the last look, by source."""
         found: dict[str, list[Audited]] = {}
-        for id_, source, *told in self._store.look(AUDIT, self._account, self._audited):
+        for id_, source, *fact in self._store.look(AUDIT, self._account, self._audited):
             self._audited = id_
-            found.setdefault(source, []).append(Audited(*told))
+            found.setdefault(source, []).append(Audited(*fact))
         return found
 
     def _check_audit(self, id_: str, had: Held | None, held: Held, audited: Sequence[Audited], now: float) -> None:
-        """One row says what changed, by the app's own time; no row says what did not."""
+        """Check that there is one row for each change, at the app's own time, and no other row."""
         right = [
             Audited(held.person, held.product, self._called(id_, had, held, row), row.at, row.evidence)
             for row in audited
@@ -310,7 +320,7 @@ class Checker:
             raise Violation("I8", f"{id_} was {had}, and is {held}: the audit says nothing")
 
     def _called(self, id_: str, had: Held | None, held: Held, row: Audited) -> str | None:
-        """Why access ends is a word of its own; which, the ledger may say by now otherwise than when it was read."""
+        """Check the word for an end of access. The ledger may have changed since the app read it."""
         became = change(had, held, row.at)
         source = self.sources.get(id_)
         words = source.ends(had.product if had else source.ordered, row.at) if source else frozenset[str]()
@@ -319,7 +329,7 @@ class Checker:
         return row.change if became == ENDS and row.change in words else became
 
     def _remember(self, id_: str, had: Held | None, now: float) -> None:
-        """Until when somebody had what changes now."""
+        """Remember until when somebody had what changes now."""
         if had is not None and had.off is None:
             ended = now if had.until is None else min(now, had.until)
             self._let_go |= {(had.person, had.product): ended, (had.person, id_): ended}
@@ -334,14 +344,14 @@ class Checker:
             raise Violation("I7" if source.known else "I2", f"{held.person} holds {worth} from {id_}, which {what}")
 
     def held_since(self, began: float, person: str, *names: str) -> bool:
-        """Whether a person has held one of these, products or sources, at any moment since then."""
+        """Return whether a person has held one of these products or sources at any time since then."""
         return any(self._let_go.get((person, name), -1.0) >= began for name in names) or any(
             held.person == person and held.worth(began) is not None and not {id_, held.product}.isdisjoint(names)
             for id_, held in self.grants.items()
         )
 
     def gate(self, person: str, holds: Mapping[str, int | None]) -> None:
-        """The gate says what the grants say at this time."""
+        """Check that the gate agrees with the grants at this time."""
         now, granted = self._time(), dict[str, int | None]()
         for held in self.grants.values():
             if held.person == person and (worth := held.worth(now)) is not None:
@@ -352,12 +362,14 @@ class Checker:
             raise Violation("I2", f"the gate lets {person} use {holds}, but the grants are {granted}")
 
     def acknowledged(self, event: str) -> None:
-        """I5: what was answered with 2xx is on disk."""
+        """I5: an event that was acknowledged with 2xx is on disk."""
         if self._store.look(EVENT, self._account, event)[0][0] != 1:
             raise Violation("I5", f"{event} was answered with 2xx and is not in the inbox")
 
     def handled(self) -> None:
-        """I5: what is marked as handled was acted on, and the app goes by nothing any more that it read before."""
+        """I5: an event that is marked as handled has had its effect, and the app no longer uses anything that it read
+        before.
+        """
         self._find_subscriptions()
         for (id_,) in self._store.look(HANDLED, self._account):
             if id_ in self._handled:
@@ -366,7 +378,7 @@ class Checker:
             event = self._facts.events.get(id_)
             if event is not None and event.type.startswith(MATTERS):
                 for source in self.sources.values():
-                    if self._is_about(event, source) and self._facts.told[id_] > source.tied:
+                    if self._is_about(event, source) and self._facts.announced[id_] > source.tied:
                         self._acted_on(id_, source)
 
     def _is_about(self, event: EventFact, source: Source) -> bool:
@@ -378,7 +390,7 @@ class Checker:
         return not event.about.isdisjoint((*pages, *self._facts.payments(source.id)))
 
     def _acted_on(self, id_: str, source: Source) -> None:
-        source.known = max(source.known, self._facts.told[id_])
+        source.known = max(source.known, self._facts.announced[id_])
         now, held = self._time(), self.grants.get(source.id)
         worth = held.worth(now) if held else None
         if not source.learn(worth, held.product if held else source.ordered, now, exactly=True):
@@ -388,14 +400,14 @@ class Checker:
     # Once faults have stopped
 
     def waiting(self, began: float) -> bool:
-        """Whether there are events that the app has not come to yet, or customers it has not asked for since then."""
+        """Return whether events are still unhandled, or customers have not been reconciled since then."""
         kept = {row[0]: row for row in self._store.look(EVENTS, self._account)}
         if any(id_ not in kept or kept[id_][2] is not None for id_ in self._events_that_matter(kept)):
             return True
         return bool(self._store.look(UNSWEPT, self._account, int(began))[0][0])
 
     def settled(self) -> None:
-        """I5, I1, I4, I8: everything was handled, and access is what the ledger says."""
+        """I5, I1, I4, I8: everything is handled, and access is as the ledger says."""
         self._inbox()
         self._access()
         self._trials()
@@ -404,16 +416,16 @@ class Checker:
             raise Violation("I8", f"the audit says of changes that were none: {audited}")
 
     def _ended_for_good(self) -> None:
-        """I4: a subscription ends with its period once all that it gives was bought for good, and by nothing less. What
-        becomes of the end afterwards is for its owner to decide.
+        """I4: a subscription ends with its period if everything it gives was bought for good, and only then. What
+        happens to the end afterwards is for its owner to decide.
         """
         for id_, purchase in self._facts.ended_for:
             ended, bought = self.sources.get(id_), self.sources.get(purchase)
             if ended is None or bought is None or ended.person != bought.person or not self._gave_all_of(bought, ended):
                 raise Violation("I4", f"{id_} was ended for {purchase}, which must not end it")
         for source in self.sources.values():
-            told = self._facts.subscriptions.get(source.id)
-            if told is None or told.over or told.ends is not None or not self._has_begun(source.id):
+            fact = self._facts.subscriptions.get(source.id)
+            if fact is None or fact.over or fact.ends is not None or not self._has_begun(source.id):
                 continue
             for_good = [bought for bought in self.sources.values() if self._is_for_good(bought, source)]
             if for_good and all(self._is_to_end(source, bought) for bought in for_good):
@@ -430,12 +442,12 @@ class Checker:
         return self._facts.periods[id_][0].trial or any(bill.status == "paid" for bill in bills)
 
     def _is_for_good(self, bought: Source, source: Source) -> bool:
-        """Whether it is held for good, and gives all that the subscription does."""
+        """Return whether it is held for good, and gives everything that the subscription does."""
         if bought.person != source.person or bought.id not in self._facts.sessions:
             return False
         worth, held = self._grant_worth(bought), self.grants.get(source.id)
-        told = self._facts.subscriptions[source.id]
-        sold = self._sells(source, told) or (held.product if held else source.ordered)
+        fact = self._facts.subscriptions[source.id]
+        sold = self._sells(source, fact) or (held.product if held else source.ordered)
         return worth is not None and self._by_product[worth[0]].gives_all_of(self._by_product[sold])
 
     def _is_to_end(self, source: Source, bought: Source) -> bool:
@@ -444,32 +456,36 @@ class Checker:
         )
 
     def bought_twice(self, flagged: frozenset[str]) -> None:
-        """I4: where somebody pays for the same twice all the same, what is superfluous is flagged, and nothing else."""
+        """I4: if somebody still pays for the same twice, what is superfluous is flagged, and nothing else."""
         paid = [one for source in self.sources.values() if (one := self._paid(source))]
         for one in paid:
-            beside = [other for other in paid if other != one and other.stands_beside(one)]
+            beside = [other for other in paid if other != one and other.overlaps_in_time(one)]
             others = {other.id for other in beside}
             alike = {other.id for other in beside if other.is_like(one)}
-            must = any(one.is_superfluous_beside(other) for other in beside) or bool(alike - flagged)
-            may = any(one.may_be_superfluous_beside(other) for other in beside)
-            # Of those that are alike one is not, unless something else makes it so.
+            must = any(one.is_superfluous_with(other) for other in beside) or bool(alike - flagged)
+            may = any(one.may_be_superfluous_with(other) for other in beside)
+            # Of several that are alike, one is not superfluous, unless something else makes it so.
             one_too_many = one.id in flagged and others == alike and alike <= flagged
             if one_too_many or (one.id in flagged and not may) or (one.id not in flagged and must):
                 raise Violation("I4", f"{one.id} stands beside {sorted(others)}, flagged: {sorted(flagged)}")
 
     def _paid(self, source: Source) -> Paid | None:
-        worth, told = self._grant_worth(source), self._facts.subscriptions.get(source.id)
-        if worth is None or (told is None and not self._facts.sessions[source.id].total):
+        worth, fact = self._grant_worth(source), self._facts.subscriptions.get(source.id)
+        if worth is None or (fact is None and not self._facts.sessions[source.id].total):
             return None
         return Paid(
-            source.id, source.person, self._by_product[worth[0]], told is None, told is None or told.ends is None
+            source.id,
+            source.person,
+            self._by_product[worth[0]],
+            fact is None,
+            fact is None or fact.ends is None,
         )
 
     def _strangers(self, cases: frozenset[tuple[str, str]]) -> None:
-        """I5: money that gave no access is listed where it concerns us, until it is paid back; a neighbour's never is.
+        """I5: money that gave no access is listed if it concerns us, until it is refunded; a neighbour's never is.
 
-        What concerns us names an order or a person that is known here, or is for a price of the catalog. Where an event
-        was too old to be heard of, what was read last may be so too.
+        It concerns us if it names an order or a person that is known here, or is for a price of the catalog. If an
+        event was too old to be listed, the last reading may be too old, as well.
         """
         listed = {id_ for id_, kind in cases if kind in {"unclaimed", "quarantined"}}
         known = {row[0] for row in self._store.look(KNOWN, self._account)}
@@ -480,12 +496,12 @@ class Checker:
             if event.type.startswith(MATTERS) and id_ not in kept
         ]
         for id_, right, names in self._elsewhere(known):
-            is_told = not listed.isdisjoint(names)
-            if is_told != right and not any(about & names for about in unheard):
+            is_listed = not listed.isdisjoint(names)
+            if is_listed != right and not any(about & names for about in unheard):
                 raise Violation("I5", f"{id_} should {'' if right else 'not '}be listed for operators")
 
     def _elsewhere(self, known: set[str]) -> Iterator[tuple[str, bool, set[str]]]:
-        """What was bought, but not ordered here: whether it should be listed, and the ids that it goes by."""
+        """Yield what was bought but not ordered here: whether it should be listed, and its ids."""
         for id_, session in self._facts.sessions.items():
             if session.status == "complete" and not session.subscription and id_ not in self.sources:
                 prices = [price for price, _ in session.lines]
@@ -494,17 +510,17 @@ class Checker:
                     self._is_ours(known, prices, session) and self._is_here(session),
                     {id_, session.payment_intent or id_},
                 )
-        for id_, told in self._facts.subscriptions.items():
+        for id_, fact in self._facts.subscriptions.items():
             if id_ in self.sources:
                 continue
-            runs = not told.over and told.status != "incomplete"
-            yield id_, runs and self._is_ours(known, told.prices, told), {id_}
+            runs = not fact.over and fact.status != "incomplete"
+            yield id_, runs and self._is_ours(known, fact.prices, fact), {id_}
 
-    def _is_ours(self, known: set[str], prices: Sequence[str], told: SessionFact | SubscriptionFact) -> bool:
-        return not {told.order, told.person}.isdisjoint(known) or not self._by_price.keys().isdisjoint(prices)
+    def _is_ours(self, known: set[str], prices: Sequence[str], fact: SessionFact | SubscriptionFact) -> bool:
+        return not {fact.order, fact.person}.isdisjoint(known) or not self._by_price.keys().isdisjoint(prices)
 
     def _is_here(self, session: SessionFact) -> bool:
-        """Whether it was paid, and not all of that went back."""
+        """Return whether it was paid, and not refunded in full."""
         _, charge = self._facts.intents.get(session.payment_intent or "", ("", None))
         _, paid = self._facts.charges.get(charge or "", ("", 0))
         back = sum(amount for of, amount, how in self._facts.refunds.values() if of == charge and how != "failed")
@@ -512,20 +528,20 @@ class Checker:
         return session.payment_status == "paid" and back < paid and not lost
 
     def listed(self, cases: frozenset[tuple[str, str]]) -> None:
-        """I5: of each subscription that was ordered here, operators are told what they should see to, and nothing else.
+        """I5: for each subscription that was ordered here, operators see exactly what they should deal with.
 
         ``cases`` are what is listed, each by the subscription and its kind.
         """
         for source in self.sources.values():
             if source.id in self._facts.subscriptions and not self._is_unheard_of(source):
-                told = {kind for id_, kind in cases if id_ == source.id and kind in TOLD_OF_SUBSCRIPTIONS}
-                if told != (right := self._to_see_to(source)):
-                    raise Violation("I5", f"of {source.id} operators are told {told}, and should be told {set(right)}")
+                fact = {kind for id_, kind in cases if id_ == source.id and kind in LISTED_OF_SUBSCRIPTIONS}
+                if fact != (right := self._to_see_to(source)):
+                    raise Violation("I5", f"of {source.id} operators are told {fact}, and should be told {set(right)}")
         self._strangers(cases)
 
     def _to_see_to(self, source: Source) -> frozenset[str]:
-        told, held = self._facts.subscriptions[source.id], self.grants.get(source.id)
-        sells = self._sells(source, told) or (held.product if held else source.ordered)
+        fact, held = self._facts.subscriptions[source.id], self.grants.get(source.id)
+        sells = self._sells(source, fact) or (held.product if held else source.ordered)
         return to_see_to(self._facts, source.id, self._recurring[sells])
 
     def _grant_worth(self, source: Source) -> Worth:
@@ -533,15 +549,15 @@ class Checker:
         return source.worth(held.product if held else source.ordered, self._time())
 
     def polls(self) -> None:
-        """The app reads the list of events from now on, or from its first order if that is older. What a neighbour sold
-        before is no concern of it.
+        """Return when the app began to read the list of events: now, or at its first order if that is older. A
+        neighbour's sales before that do not matter.
         """
         if self._reads_since is None:
             ordered = self._store.look(FIRST_ORDER, self._account)[0][0]
             self._reads_since = self._time() if ordered is None else min(ordered, self._time())
 
     def _events_that_matter(self, kept: Mapping[str, Any]) -> list[str]:
-        """Without those that nobody could hear of, as after a month in which the app was down."""
+        """Return the relevant events, without those that are no longer listed because the app was down for a month."""
         oldest = max(self._time() - LISTED, self._reads_since or 0)
         return [
             id_
@@ -567,20 +583,21 @@ class Checker:
                 raise Violation("I1", f"{source.person} holds {holds}, and {source.id} gives {worth}")
 
     def _is_unheard_of(self, source: Source) -> bool:
-        """Whether it was made by hand for somebody whom the sweep does not ask for, and all that tells of it was lost.
+        """Return whether it was created by hand for somebody whom the sweep does not reconcile, and all its events were
+        lost.
 
-        What its next renewal tells will be heard.
+        The events of its next renewal will arrive.
         """
-        told = self._facts.subscriptions.get(source.id)
-        if told is None or self._came_of_a_page(source.id):
+        fact = self._facts.subscriptions.get(source.id)
+        if fact is None or self._came_of_a_page(source.id):
             return False
         kept = {row[0] for row in self._store.look(EVENTS, self._account)}
         heard = any(source.id in self._facts.events[id_].about for id_ in kept & self._facts.events.keys())
-        return not heard and bool(self._store.look(UNASKED, self._account, told.customer)[0][0])
+        return not heard and bool(self._store.look(UNASKED, self._account, fact.customer)[0][0])
 
     def _trials(self) -> None:
-        """I4: one for each person, whatever the product."""
-        on_trial = [id_ for id_, told in self._facts.subscriptions.items() if told.trial and id_ in self.sources]
+        """I4: one trial for each person, whatever the product."""
+        on_trial = [id_ for id_, fact in self._facts.subscriptions.items() if fact.trial and id_ in self.sources]
         for person, times in Counter(self.sources[id_].person for id_ in on_trial if self._came_of_a_page(id_)).items():
             if times > 1:
                 raise Violation("I4", f"{person} was given {times} trials")

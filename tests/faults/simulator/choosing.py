@@ -1,4 +1,4 @@
-"""Which of the things that there are by then a step means: the newest is 0."""
+"""Which of the existing objects a step refers to: the newest is 0."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -10,12 +10,12 @@ T = TypeVar("T")
 
 
 def nth(things: Sequence[T], which: int) -> T | None:
-    """The newest is 0."""
+    """Return the thing with this number; the newest is 0."""
     return things[-1 - which % len(things)] if things else None
 
 
 def handed(world: World, status: str = "") -> list[Handed]:
-    """The checkout pages that people were sent to, in the order they were."""
+    """Return the checkout pages that people were sent to, in order."""
     sessions = world.facts.sessions
     return [one for one in world.checker.handed.values() if status in ("", sessions[one.session].status)]
 
@@ -25,5 +25,5 @@ def guest_of(world: World, one: Handed) -> Guest:
 
 
 def intents(world: World, *statuses: str) -> list[str]:
-    """Payments in one of these states, oldest first."""
+    """Return the payments in one of these states, oldest first."""
     return [id_ for id_, (status, _) in world.facts.intents.items() if status in statuses]

@@ -1,4 +1,4 @@
-"""A history as data: what somebody does, one step after the other. Any part of one is a history again."""
+"""A history as data: a list of steps. Any part of a history is a valid history."""
 
 import json
 from collections.abc import Callable
@@ -13,7 +13,7 @@ PEOPLE = 3
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that is done, after which ``wait`` seconds pass. ``luck`` decides how calls fare from then on."""
+    """One step, after which ``wait`` seconds pass. ``luck`` seeds what happens to calls from then on."""
 
     do: str
     wait: float
@@ -23,7 +23,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """``sells`` says what the shop sells: ``once``, ``subscriptions`` or ``related``. ``calls`` to the provider fare
+    """``sells`` says what the shop sells: ``once``, ``subscriptions`` or ``related``. ``calls`` to the provider go
     calmly, roughly or wildly; ``webhooks`` says whether a secret is set.
     """
 
@@ -38,19 +38,19 @@ class History:
         return replace(self, steps=steps)
 
     def save(self, path: Path) -> None:
-        """As JSON, which ``load`` reads."""
+        """Write it as JSON, which ``load`` reads."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(asdict(self), indent=1) + "\n")
 
 
 def load(path: Path) -> History:
-    """A history from its file."""
-    told = json.loads(path.read_text())
-    return History(**told | {"steps": tuple(Step(**step) for step in told["steps"])})
+    """Read a history from its file."""
+    reported = json.loads(path.read_text())
+    return History(**reported | {"steps": tuple(Step(**step) for step in reported["steps"])})
 
 
 def generate(seed: int | str, number: int, steps: int = STEPS) -> History:
-    """The history of this number in the series of this seed; each can be made alone."""
+    """Return one history of a seed's series. Each can be generated on its own."""
     name = f"{seed}/{number}"
     luck = Random(name)
     sells = luck.choices(tuple(STEPS_THERE_ARE), SHARES)[0]
@@ -65,7 +65,7 @@ def generate(seed: int | str, number: int, steps: int = STEPS) -> History:
 
 
 def a_step(luck: Random, sells: str) -> Step:
-    """One step, by the weights below."""
+    """Generate one step, with the weights below."""
     steps = STEPS_THERE_ARE[sells]
     do = luck.choices(tuple(steps), [weight for weight, _ in steps.values()])[0]
     given = {name: draw(luck) for name, draw in steps[do][1].items()}
@@ -87,30 +87,30 @@ def up_to(most: int) -> Draw:
 
 
 WHO = up_to(PEOPLE)
-# Which of those that there are by then: the newest is 0. Taken modulo how many there are.
+# Which of the existing objects: the newest is 0. Taken modulo their number.
 WHICH = one_of(0, 0, 0, 0, 1, 1, 2, 3, 5)
 
 Steps = dict[str, tuple[float, dict[str, Draw]]]
 
-# What goes wrong, and what people and operators do, whatever is sold.
+# Faults, and what people and operators do, whatever is sold.
 ALWAYS: Steps = {
     "come_back": (3, {"who": WHO, "which": WHICH}),
     "come_back_with_nothing": (0.3, {"who": WHO}),
     "cancel": (0.4, {"which": WHICH}),
     "look_in": (2, {"who": WHO}),
-    # Money that goes back
+    # Refunds and disputes
     "refund": (3, {"which": WHICH, "percent": one_of(100, 100, 100, 10, 50, 60)}),
     "refund_ends": (1, {"which": WHICH, "how": one_of("fail", "fail", "succeed")}),
     "dispute": (1.2, {"which": WHICH, "reason": one_of("fraudulent", "fraudulent", "inquiry")}),
     "dispute_ends": (1.6, {"which": WHICH, "how": one_of("win", "win", "lose", "escalate", "review")}),
-    # What is done past us
+    # What happens without the app
     "expire": (0.6, {"which": WHICH}),
     "forge": (0.7, {"which": WHICH, "how": one_of("unsigned", "wrong secret", "empty secret", "stale", "future")}),
     "hear_again": (1, {"which": up_to(8)}),
     "neighbour_sells": (0.8, {"who": WHO, "how": one_of("by link", "a subscription", "to ours")}),
     "adopt": (1.5, {"who": WHO, "which": WHICH}),
     "buy_by_link": (0.7, {"who": WHO}),
-    # Trouble
+    # Faults
     "webhooks": (2, {"effect": one_of("lose", "lose", "duplicate", "delay", "reorder"), "times": one_of(1, 2, 5)}),
     "wrong_mode": (0.15, {}),
     "outage": (
@@ -126,7 +126,7 @@ ALWAYS: Steps = {
     "crash_soon": (1.1, {"worker": up_to(2), "after": up_to(16), "restart": one_of(0.1, 1.0, 5.0)}),
     "restart": (0.3, {"worker": up_to(2)}),
     "second_worker": (0.3, {}),
-    # Time, and whoever looks after it all
+    # Time, and the operator
     "let_pass": (1.2, {"seconds": one_of(31, 31, 40, 200)}),
     "hours_later": (0.5, {"hours": one_of(1, 2, 23, 25, 96)}),
     "reconcile": (0.6, {"who": WHO}),
@@ -186,18 +186,18 @@ SUBSCRIPTIONS: Steps = {
     "pay": (2, {"which": WHICH, "card": one_of(*["pays"] * 4, "declined", "declined later", "disputed")}),
     "redeem": (1.2, {"which": WHICH, "code": one_of("half", "gratis", "gratis")}),
     "delete_customer": (0.4, {"who": WHO, "then_buys": one_of(None, 0, 1)}),
-    # What becomes of a subscription
+    # What happens to a subscription
     "days_later": (3, {"days": one_of(1, 3, 7, 8, 31), "down": one_of(True, False)}),
     "period_ends": (4, {"which": WHICH, "after": one_of(-60, 60, 3700, 3700, 3700, 90_000)}),
     "fail": (1.5, {"which": WHICH}),
-    "mend": (1.5, {"which": WHICH, "pays": one_of(True, True, False)}),
+    "replace_card": (1.5, {"which": WHICH, "pays": one_of(True, True, False)}),
     "renewal_fails": (
         2.5,
         {
             "which": WHICH,
             "in_the_end": one_of("canceled", "unpaid", "past_due", "past_due"),
             "days": one_of(0, 1, 3, 9, 35),
-            "mended": one_of(True, False),
+            "fixed": one_of(True, False),
         },
     ),
     "end": (2.5, {"which": WHICH, "how": one_of("period end", "period end", "at once", "undo")}),
@@ -240,7 +240,7 @@ SUBSCRIPTIONS: Steps = {
         },
     ),
 }
-# Where products contain each other, buyers are told what they have before they pay, and some go on.
+# If products contain each other, buyers are shown what they have before they pay, and some continue.
 CHOSEN = {"product": up_to(4), "goes_on": one_of(True, True, False)}
 RELATED: Steps = SUBSCRIPTIONS | {
     name: (often, SUBSCRIPTIONS[name][1] | CHOSEN) for name, often in (("press", 3.0), ("buy", 12.0))

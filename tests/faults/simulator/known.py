@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tests.faults.simulator.worth import NOTHING, Judged, Offer, Worth, at_most, in_force
 
-# What became of somebody's access that ended, whichever word it is called by.
+# The words in the audit for access that has ended.
 ENDS = "suspended, revoked or ended"
 
 
@@ -20,7 +20,7 @@ class Violation(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """A checkout page that somebody was sent to by pressing the button, and the order that it is for."""
+    """A checkout page that the button led somebody to, and its order."""
 
     session: str
     person: str
@@ -30,8 +30,8 @@ class Handed:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a source was worth since a version of the ledger, by the product that it gave before: where the price is
-    not known, that is left as it was. ``""`` stands for all others.
+    """What a source was worth since a version of the ledger, by the product that it gave before: if the price is
+    not known, the product stays the same. ``""`` means all other products.
 
     ``sells`` is the product of a subscription that is not over, ``ends`` whether an end of it is set.
     """
@@ -50,7 +50,7 @@ class Entry:
 
 @dataclass
 class Source:
-    """What may give somebody access, a checkout session or a subscription, and what it was worth at each moment."""
+    """A checkout session or a subscription, and what it was worth at each version."""
 
     id: str
     person: str
@@ -60,14 +60,14 @@ class Source:
     known: int = 0
     """A version that the app's knowledge of it must have reached."""
     born: int = 0
-    """The version that the app must ask for before it opens another page."""
+    """The version that the app must have read before it opens another page."""
     tied: int = 0
-    """The version in which an operator adopted it: what was told before that was no news of a customer of ours."""
+    """The version in which an operator adopted it: events before that were not about a customer of ours."""
     agreed: str | None = None
-    """The price that it had then, of which the operator said what product that is."""
+    """The price that it had then, whose product the operator named."""
 
     def ever_interrupted(self) -> bool:
-        """Whether it was good once, and then was not."""
+        """Return whether it was once valid and then was not."""
         return len(self.entries) > 2
 
     def note(self, entry: Entry) -> None:
@@ -76,21 +76,21 @@ class Source:
             self.entries.append(entry)
 
     def alive(self, first: int, last: int | None = None) -> Iterator[Entry]:
-        """What held at any moment from one version to another, or to now."""
+        """Return what was true at any time from one version to another, or until now."""
         for number, entry in enumerate(self.entries):
             ended = self.entries[number + 1].since if number + 1 < len(self.entries) else None
             if (ended is None or ended > first) and (last is None or entry.since <= last):
                 yield entry
 
     def worth(self, before: str, now: float) -> Worth:
-        """What it gives now."""
+        """Return what it gives now."""
         return in_force(self.entries[-1].worth(before), now)
 
     def learn(self, held: Worth, before: str, now: float, *, exactly: bool = False) -> bool:
-        """The app now acts as if it were worth this. False if that is more than it was at any moment since what the
-        app knew; or, ``exactly``, if it is anything else, though it was always worth the same since then.
+        """Note that the app now acts as if it were worth this. Returns False if that is more than at any time since
+        what the app knew; or, with ``exactly``, if it is different although it was always worth the same since then.
 
-        A snapshot takes several calls, and may be made of two moments. It must not give more than either.
+        A snapshot takes several calls, and may mix two moments. It must not give more than either.
         """
         held = in_force(held, now)
         alive = [(entry.since, in_force(entry.worth(before), now)) for entry in self.alive(self.known)]
@@ -103,7 +103,7 @@ class Source:
         return any(at_most(held, worth) for _, worth in alive)
 
     def ends(self, before: str, now: float) -> frozenset[str]:
-        """What the end of its access may be called now, by all that the app can go by. What runs out has ended."""
+        """Return the words for the end of its access that are possible now. Access that runs out has ended."""
         judged = [entry.judged(before) for entry in self.alive(self.known)]
         return frozenset().union(*(one.ends for one in judged if in_force(one.worth, now) is None))
 
@@ -121,7 +121,7 @@ class Held(NamedTuple):
 
 
 def change(had: Held | None, held: Held, now: float) -> str | None:
-    """What became of somebody's access at this time, in the audit's word; None: it is the same."""
+    """Return the audit's word for a change of somebody's access at this time; None if nothing changed."""
     before, after = had.worth(now) if had else None, held.worth(now)
     if before == after:
         return None
@@ -134,7 +134,7 @@ def change(had: Held | None, held: Held, now: float) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Paid:
-    """What somebody holds and pays for, or has paid for: until when that was, or for good."""
+    """Something that somebody holds and pays or paid for: until when, or for good."""
 
     id: str
     person: str
@@ -142,20 +142,22 @@ class Paid:
     for_good: bool
     renewed: bool
 
-    def stands_beside(self, other: "Paid") -> bool:
-        """Whether the same person has it, and it gives all that the other does."""
+    def overlaps_in_time(self, other: "Paid") -> bool:
+        """Return whether the same person has it, and it gives everything that the other does."""
         return self.person == other.person and self.offer.gives_all_of(other.offer)
 
     def is_like(self, other: "Paid") -> bool:
-        """Whether only the time tells which of the two is superfluous: the later one."""
+        """Return whether only the time decides which of the two is superfluous: the later one."""
         return self.for_good == other.for_good and self.offer.unlocks == other.offer.unlocks
 
-    def is_superfluous_beside(self, other: "Paid") -> bool:
-        """A subscription is that takes money though the other gives as much for good, or more and is renewed."""
+    def is_superfluous_with(self, other: "Paid") -> bool:
+        """Return whether it is a subscription that takes money although the other gives as much for good, or more and
+        is renewed.
+        """
         return not self.for_good and self.renewed and not self.is_like(other) and other.renewed
 
-    def may_be_superfluous_beside(self, other: "Paid") -> bool:
-        """Where it was bought later too: what ends, and what is for good beside more that is."""
+    def may_be_superfluous_with(self, other: "Paid") -> bool:
+        """Also if it was bought later: something that ends, and something for good next to more that is for good."""
         return other.for_good or (not self.for_good and (other.renewed or self.is_like(other)))
 
 

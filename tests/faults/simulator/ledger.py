@@ -1,6 +1,6 @@
-"""The truth, as the sandbox's ledger has it: who paid what, with every change of it numbered.
+"""The truth according to the sandbox's ledger: who paid what, with every change numbered.
 
-Knows nothing of the app. Watches what the sandbox commits, reduced to the few facts that decide who has paid.
+Independent of the app. Watches what the sandbox commits, reduced to the few facts that decide who has paid.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ HARMLESS = ("won", "warning_needs_response", "warning_under_review", "warning_cl
 
 @dataclass(frozen=True, slots=True)
 class SessionFact:
-    """A checkout session: how far it has come, what is sold in it, and the order and subscription that it is for."""
+    """A checkout session: its state, what it sells, and its order and subscription."""
 
     status: str
     payment_status: str
@@ -36,7 +36,7 @@ class SessionFact:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionFact:
-    """A subscription: how it stands, whom and what it names, and the period that it is in."""
+    """A subscription: its status, whom and what it names, and its current period."""
 
     status: str
     customer: str
@@ -51,7 +51,7 @@ class SubscriptionFact:
     trial_end: int | None = None
     ended: int | None = None
     ended_for: str | None = None
-    """The purchase that it says its end was set for."""
+    """The purchase because of which its end was set."""
 
     @property
     def over(self) -> bool:
@@ -69,7 +69,7 @@ class Period(NamedTuple):
 class InvoiceFact:
     """An invoice of a subscription, and the time that it is for. ``due`` is when it became final.
 
-    ``stays``: it is a draft that nothing will make final.
+    ``stays``: it is a draft that is never finalized automatically.
     """
 
     id: str
@@ -112,27 +112,27 @@ class Facts:
     disputes: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Charge and status."""
     customers: dict[str, str | None] = field(default_factory=dict)
-    """The person that each one names."""
+    """The person that each customer names."""
     subscriptions: dict[str, SubscriptionFact] = field(default_factory=dict)
     periods: dict[str, list[Period]] = field(default_factory=dict)
-    """All that each subscription was in, oldest first."""
+    """All periods of each subscription, oldest first."""
     ended_for: set[tuple[str, str]] = field(default_factory=set)
-    """Each subscription, and each purchase that its end was ever said to be set for."""
+    """Each subscription with each purchase because of which its end was ever set."""
     invoices: dict[str, InvoiceFact] = field(default_factory=dict)
     links: dict[str, tuple[str, str, str]] = field(default_factory=dict)
-    """Which invoice which payment pays, and whether it has."""
+    """The invoice that each payment is for, and whether it paid it."""
     events: dict[str, EventFact] = field(default_factory=dict)
-    told: dict[str, int] = field(default_factory=dict)
+    announced: dict[str, int] = field(default_factory=dict)
     """The version in which each event was made."""
     made: dict[str, int] = field(default_factory=dict)
     """The version in which each checkout session was made, and each subscription."""
     over: dict[str, int] = field(default_factory=dict)
     """The version in which each checkout session came to an end: it can no longer be paid, and is no payment that
-    stands. Of a subscription that came of one, the subscription tells."""
+    counts. If it led to a subscription, the subscription decides."""
     changed: Callable[[], None] = lambda: None
 
     def take(self, facts: list[Fact]) -> None:
-        """What one transaction did."""
+        """Record what one transaction did."""
         for kind, id_, fact in facts:
             getattr(self, kind)[id_] = fact
             if kind == "subscriptions":
@@ -140,7 +140,7 @@ class Facts:
         self.version += 1
         for kind, id_, _fact in facts:
             if kind == "events":
-                self.told.setdefault(id_, self.version)
+                self.announced.setdefault(id_, self.version)
             elif kind in {"sessions", "subscriptions"}:
                 self.made.setdefault(id_, self.version)
         for id_ in self.sessions:
@@ -148,26 +148,26 @@ class Facts:
                 self.over[id_] = self.version
         self.changed()
 
-    def _note_period(self, id_: str, told: SubscriptionFact) -> None:
-        known, is_trial = self.periods.setdefault(id_, []), told.status == "trialing"
-        if not known or known[-1].start != told.start:
-            known.append(Period(told.start, is_trial))
+    def _note_period(self, id_: str, reported: SubscriptionFact) -> None:
+        known, is_trial = self.periods.setdefault(id_, []), reported.status == "trialing"
+        if not known or known[-1].start != reported.start:
+            known.append(Period(reported.start, is_trial))
         elif is_trial:
-            known[-1] = Period(told.start, is_trial)
-        if told.ended_for is not None:
-            self.ended_for.add((id_, told.ended_for))
+            known[-1] = Period(reported.start, is_trial)
+        if reported.ended_for is not None:
+            self.ended_for.add((id_, reported.ended_for))
 
     def bills(self, subscription: str) -> dict[str, InvoiceFact]:
-        """The invoices of a subscription, oldest first."""
+        """Return the invoices of a subscription, oldest first."""
         return {id_: invoice for id_, invoice in self.invoices.items() if invoice.subscription == subscription}
 
     def payments(self, subscription: str) -> set[str]:
-        """The payments that its invoices were or are to be paid with."""
+        """Return the payments for its invoices, successful or not."""
         bills = self.bills(subscription)
         return {payment for invoice, payment, _ in self.links.values() if invoice in bills}
 
     def _matters(self, session: str) -> bool:
-        """Whether a checkout session can be paid, is being paid, or was paid and nothing has happened to that."""
+        """Return whether a checkout session can be paid, is being paid, or was paid and nothing has happened since."""
         fact = self.sessions[session]
         status, charge = self.intents.get(fact.payment_intent or "", ("", None))
         if fact.status == "open" or fact.subscription:
@@ -180,7 +180,7 @@ class Facts:
 
 
 def moments(facts: list[Fact]) -> Iterator[list[Fact]]:
-    """What was committed at once, but happened one after the other: where time has jumped, a year may be made up for.
+    """Split what was committed at once but happened one after the other: if time has jumped, that may be a whole year.
 
     The last event of a moment ends it.
     """
@@ -196,14 +196,14 @@ def moments(facts: list[Fact]) -> Iterator[list[Fact]]:
 
 
 class WatchedLedger(Ledger):
-    """The sandbox's ledger, telling what it commits."""
+    """The sandbox's ledger, which reports what it commits."""
 
     facts: Facts
     _staged: list[Fact]
 
     @classmethod
     def watch(cls, ledger: Ledger) -> Facts:
-        """Begin to watch a ledger that is empty so far."""
+        """Start to watch an empty ledger."""
         ledger.__class__ = cls
         assert isinstance(ledger, WatchedLedger)
         ledger.facts, ledger._staged = Facts(), []

@@ -1,4 +1,4 @@
-"""Prove the checker: plant a mistake in a copy of the app, and play histories until it is found. `scripts/plant`."""
+"""Test the checker: plant a mistake in a copy of the app, and play histories until it is found. `scripts/plant`."""
 
 import argparse
 import json
@@ -24,8 +24,8 @@ FOUND = re.compile(r"^Found in history (?P<seed>[0-9]+)/(?P<number>[0-9]+)\.\n",
 
 @dataclass(frozen=True, slots=True)
 class Plant:
-    """A mistake somebody could make, as a patch. Its first line says which, and its second, in which history it is
-    found on SQLite: ``Found in history 0/412.`` names seed and number.
+    """A mistake that somebody could make, as a patch. Its first line describes it, and its second names the history in
+    which it is found on SQLite: ``Found in history 0/412.`` names seed and number.
     """
 
     path: Path
@@ -39,19 +39,19 @@ class Plant:
         return self.path.read_text().partition("\n")[0]
 
     def found_in(self, seed: int) -> int | None:
-        """The number of the history of this seed in which it was found last; None where that is not known."""
+        """Return the number of the history of this seed in which it was last found; None if that is not known."""
         noted = FOUND.search(self.path.read_text())
         return int(noted["number"]) if noted and int(noted["seed"]) == seed else None
 
     def note(self, seed: int, number: int) -> None:
-        """Keep in which history it is found."""
+        """Store in which history it was found."""
         words, _, rest = self.path.read_text().partition("\n")
         self.path.write_text(f"{words}\nFound in history {seed}/{number}.\n{FOUND.sub('', rest, count=1)}")
 
     def apply(self, folder: Path, *options: str) -> None:
-        """Make the mistake in a folder that holds the app. Raises ``CalledProcessError`` if the patch does not fit."""
+        """Apply the patch in a folder with the app. Raises ``CalledProcessError`` if it does not fit."""
         command = ["git", "apply", *options, str(self.path)]
-        # In a repository of somebody else's around it, git would apply nothing.
+        # Inside another repository, git would apply nothing.
         apart = {"GIT_CEILING_DIRECTORIES": str(folder.parent)}
         subprocess.run(command, cwd=folder, env=os.environ | apart, capture_output=True, text=True, check=True)
 
@@ -74,7 +74,7 @@ def plants() -> tuple[Plant, ...]:
 
 @contextmanager
 def planted(plant: Plant) -> Iterator[Path]:
-    """A copy of app and simulator with the mistake in it. Raises ``CalledProcessError`` where it does not fit."""
+    """Create a copy of app and simulator with the mistake. Raises ``CalledProcessError`` if the patch does not fit."""
     with TemporaryDirectory(prefix="tollkeeper-plant-") as made:
         copy = Path(made)
         for part in ("src", "tests"):
@@ -92,14 +92,14 @@ def hunt(plant: Plant, engine: str, most: int, seed: int, *, anew: bool = False)
     begin = [] if known is None else [str(known)]
     try:
         with planted(plant) as copy:
-            told = json.loads(_played(copy, "--look", engine, str(most), str(seed), *begin))
+            reported = json.loads(_played(copy, "--look", engine, str(most), str(seed), *begin))
     except subprocess.CalledProcessError as error:  # the patch does not fit, or the app does not even start with it
-        told = {"histories": 0, "invariant": "", "words": error.stderr.strip().rpartition("\n")[2]}
-    return Hunt(plant, told["histories"], told["invariant"], told["words"], time.monotonic() - began)
+        reported = {"histories": 0, "invariant": "", "words": error.stderr.strip().rpartition("\n")[2]}
+    return Hunt(plant, reported["histories"], reported["invariant"], reported["words"], time.monotonic() - began)
 
 
 def _played(copy: Path, *arguments: str) -> str:
-    """The last line of what this module says when it is the copy's."""
+    """Return the last line of this module's output when it runs in the copy."""
     command = [sys.executable, "-m", "tests.faults.simulator.planting", *arguments]
     paths = {"PYTHONPATH": os.pathsep.join((str(copy / "src"), str(copy)))}
     done = subprocess.run(command, cwd=copy, env=os.environ | paths, capture_output=True, text=True, check=True)
@@ -116,7 +116,7 @@ def look(engine: str, most: int, seed: int, *known: int) -> str:
 
 
 def main() -> int:
-    """0 if every plant was found."""
+    """Run the command. Returns 0 if every plant was found."""
     parser = argparse.ArgumentParser(prog="scripts/plant", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="PLANT", help="those to be planted (all)")
     parser.add_argument("--histories", type=int, default=2000, metavar="N", help="how many to play at most (2000)")
@@ -136,7 +136,7 @@ def main() -> int:
 
 
 def tell(hunts: Iterator[Hunt], engine: str, seed: int | None) -> int:
-    """A line for each, as it is done; with a ``seed``, where it was found is noted in the plant."""
+    """Print a line for each result; with a ``seed``, store in the plant where it was found."""
     missed = 0
     sys.stdout.write(f"{'plant':32} {'found':8} {'after':>6} {'in':>6}  on {engine}, and what was seen\n")
     for done in hunts:

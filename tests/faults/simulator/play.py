@@ -1,4 +1,4 @@
-"""Play a history: take its steps, then stop all trouble, and see whether everything comes right."""
+"""Play a history: take its steps, then stop all faults, and check that everything ends up correct."""
 
 import asyncio
 import gc
@@ -24,23 +24,23 @@ from tests.faults.simulator.world import World
 from tollkeeper.billing.inbox import POLL_INTERVAL
 from tollkeeper.billing.sweep import LEASE
 
-# How often the inbox is looked at once trouble has stopped, and for how long at most. Seconds, and looks.
+# How often the inbox is checked after all faults have stopped (seconds), and how many times at most.
 PATIENCE = 2.0
 LOOKS = 300
 
-# Within what time everybody is reconciled, events or none, and how far the clock moves on in the end. Seconds.
+# The time within which everybody is reconciled even without events, and how far the clock moves on at the end. Seconds.
 SWEPT_WITHIN = 24 * 3600
 MOVES_ON = {"once": POLL_INTERVAL, "subscriptions": SWEPT_WITHIN, "related": SWEPT_WITHIN}
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a history ended: ``violation`` is None if all is well."""
+    """How a history ended: ``violation`` is None if there was none."""
 
     violation: Violation | None
     steps: int
     held: int
-    """How much is held in the end."""
+    """How much is held at the end."""
     seconds: float
     """How long it took, in its own time."""
 
@@ -75,16 +75,16 @@ async def _play(history: History, store: Store) -> Outcome:
 
 
 async def _settle(world: World) -> None:
-    """Trouble stops and the app is started afresh. The clock moves on to when it polls next, then waits for it.
+    """Stop all faults and restart the app. The clock moves on to its next poll, then waits for it.
 
-    What becomes of a subscription's invoice may be told by no event, so there the clock moves on to the next sweep.
+    There may be no event about the fate of a subscription's invoice, so the clock moves on to the next sweep.
     """
     world.weather.calm = True
     world.sandbox.ledger.run("DELETE FROM faults")
     world.kill_all()
     moves_on = MOVES_ON[world.history.sells]
     world.jumped += moves_on + 1
-    # Whom a sweep has only begun with is not that far yet: its process may have died.
+    # A customer that a sweep has only claimed is not reconciled yet: its process may have died.
     swept_since = world.clock() - SWEPT_WITHIN + max(moves_on, LEASE)
     await world.start_process(0)
     for _ in range(LOOKS):
@@ -101,13 +101,13 @@ async def _settle(world: World) -> None:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """For thousands of histories: without a log, which is of no use, with fewer searches for garbage, and without the
-    threads in which rate limits are forgotten after real seconds.
+    """Prepare for thousands of histories: no log, which would not be read, fewer garbage collections, and none of the
+    threads in which rate limits expire after real seconds.
     """
     before, thresholds, line = structlog.get_config(), gc.get_threshold(), vars(_util)["logfmt"]
-    vars(_util)["logfmt"] = lambda said: ""  # the SDK words every line of its log, wanted or not
+    vars(_util)["logfmt"] = lambda said: ""  # the SDK formats every line of its log, even if it is not written
     vars(memory)["threading"] = SimpleNamespace(RLock=threading.RLock, Timer=_NoTimer)
-    gc.set_threshold(50_000, 20, 100)  # most of what a history makes is gone when it ends
+    gc.set_threshold(50_000, 20, 100)  # most objects of a history are gone when it ends
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.disable(logging.CRITICAL)
     try:

@@ -1,4 +1,4 @@
-"""What every shop begins with: its settings, and what its seller set up at Stripe. Made once in a process."""
+"""The initial state of every shop: its settings, and its account at Stripe. Created once in a process."""
 
 import asyncio
 import atexit
@@ -70,14 +70,14 @@ SOLD: dict[str, dict[str, Sold]] = {
         "archive": ("dashboard reports", Policy(ends_subscription=False), ((7900, None),)),
     },
 }
-# What buyers may type, and the percent it takes off.
+# Promotion codes that buyers may enter, and their discounts in percent.
 CODES = {"half": "50", "gratis": "100"}
 NEW_ACCOUNT = "UPDATE objects SET id = ?1, body = json_set(body, '$.id', ?1) WHERE kind = 'account'"
 
 
 @dataclass(frozen=True)
 class Premises:
-    """``ledger`` is the sandbox's, as it is before the first buyer comes. The catalog has never heard of
+    """The initial state. ``ledger`` is the sandbox's before the first buyer comes. The catalog does not know
     ``unknown_price``, which recurs, nor of ``neighbours_price``, which does not. ``by_the_month`` are on sale.
     """
 
@@ -90,14 +90,14 @@ class Premises:
     pages: Pages
 
     def furnish(self, sandbox: StripeSandbox, account: str) -> None:
-        """Put everything into a sandbox, under another account, so that databases can be shared."""
+        """Copy everything into a sandbox under another account, so that databases can be shared."""
         sandbox.ledger._db.deserialize(self.ledger)
         sandbox.ledger.run(NEW_ACCOUNT, account)
 
 
 @cache
 def premises(sells: str, webhooks: bool) -> Premises:
-    """With a webhook secret, or without one."""
+    """Return the initial state, with a webhook secret or without one."""
     return asyncio.run(_set_up(SOLD[sells], webhooks))
 
 
@@ -123,12 +123,12 @@ async def _set_up(sold: Mapping[str, Sold], webhooks: bool) -> Premises:
 
 
 async def call(stripe: ASGIApp, method: str, path: str, **form: str) -> Any:
-    """A call of Stripe's API by its account's owner. Answers the JSON."""
+    """Call Stripe's API as the account's owner. Returns the JSON."""
     return json.loads((await post(stripe, method, path, form)).body)
 
 
 async def post(stripe: ASGIApp, method: str, path: str, form: dict[str, str]) -> Answer:
-    """The same with any answer; and what buyers post on Stripe's own pages."""
+    """Post to Stripe's API or to its pages, and return any response."""
     return await ask(stripe, method, path, (KEY, FORM), urlencode(form).encode())
 
 
@@ -177,7 +177,7 @@ async def _webhook_secret(stripe: ASGIApp) -> str:
 
 
 def _config(sold: Mapping[str, Sold], offers: tuple[Offer, ...], webhook_secrets: tuple[str, ...]) -> Config:
-    """Loaded as an operator's own settings are, but for what is sold."""
+    """Load a configuration like an operator's, except for the products."""
     folder = Path(mkdtemp(prefix="tollkeeper-"))
     atexit.register(shutil.rmtree, folder)
     (folder / "dashboard.html").write_text(SECRET_OF_THE_DASHBOARD)

@@ -1,4 +1,4 @@
-"""Make a failing history short: leave out whatever it fails without (delta debugging, Zeller and Hildebrandt 2002)."""
+"""Shorten a failing history: leave out everything that is not needed (delta debugging, Zeller and Hildebrandt 2002)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +10,7 @@ BUDGET = 400
 
 
 def shrink(history: History, fails: Callable[[History], bool], budget: int = BUDGET) -> History:
-    """The shortest history found that still fails; ``fails`` plays one. Then what is left is made simpler."""
+    """Return the shortest history that still fails, with its remaining steps simplified. ``fails`` plays one."""
     tries = _Tries(fails, budget)
     history = _fewer_steps(history, tries)
     for simpler in (_calm, _one_worker, _without_waits):

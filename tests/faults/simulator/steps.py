@@ -1,4 +1,4 @@
-"""What each step does to the world. A step that makes no sense by then does nothing."""
+"""The effect of each step. A step that makes no sense at that point does nothing."""
 
 import asyncio
 import re
@@ -63,7 +63,7 @@ CARD_FORM = {
 }
 DEBIT_FORM = {"email": "buyer@example.com", "account_holder": "A"}
 PAYMENT_DONE = (b"<h1>Payment done</h1>", b"<h1>Your trial has begun</h1>", b"<h1>You are subscribed</h1>")
-TOLD = re.compile(r'name="told" value="([^"]+)"')
+ACKNOWLEDGED = re.compile(r'name="acknowledged" value="([^"]+)"')
 HOSTED = re.compile(re.escape(SANDBOX) + r"/c/pay/(cs_test_[0-9a-f]+)")
 
 
@@ -86,9 +86,9 @@ async def press(world: World, who: int, product: int, tabs: int, price: str = "u
 async def _press(
     world: World, guest: Guest, product: int, price: str = "usual", tab: int = 0, goes_on: bool = False
 ) -> str | None:
-    """Press the button at one of its prices, or at another in each tab. Answers the page that it led to, if any.
+    """Press the button at one of its prices, or at another in each tab. Returns the page that it led to, if any.
 
-    Whoever is told first what they have may go on all the same.
+    Somebody who is first shown what they already have may continue all the same.
     """
     offer = world.offers[product]
     prices = (offer.price, *offer.others)
@@ -97,15 +97,15 @@ async def _press(
     knew = world.checker.knowledge()
     try:
         answer = await world.browse(guest, "POST", "/purchase/checkout-session", **form)
-        told = TOLD.search(answer.body.decode())
-        if told and goes_on:
-            answer = await world.browse(guest, "POST", "/purchase/checkout-session", **form, told=told[1])
+        fact = ACKNOWLEDGED.search(answer.body.decode())
+        if fact and goes_on:
+            answer = await world.browse(guest, "POST", "/purchase/checkout-session", **form, acknowledged=fact[1])
     except Gone:
         return None
     sent_to = HOSTED.fullmatch(answer.location)
     if sent_to is None:
         return None
-    world.check(world.checker.hand, sent_to[1], guest.id, offer, knew, told is not None)
+    world.check(world.checker.hand, sent_to[1], guest.id, offer, knew, fact is not None)
     return sent_to[1]
 
 
@@ -120,7 +120,7 @@ async def buy(
     code: str | None = None,
     goes_on: bool = False,
 ) -> None:
-    """From the button to the success page, as most people do."""
+    """Buy, from the button to the success page, as most people do."""
     for tab in range(tabs):
         pressed = _press(world, world.guests[who], product, price, tab, goes_on)
         world.spawn(_buy(world, world.guests[who], pressed, returns, card, code))
@@ -150,7 +150,7 @@ async def pay(world: World, which: int, card: str) -> None:
 
 
 async def redeem(world: World, which: int, code: str) -> None:
-    """A promotion code on the payment page, which may not take any."""
+    """Enter a promotion code on the payment page, which may not accept any."""
     if one := nth(handed(world, "open"), which):
         await _redeem(world, one.session, code)
 
@@ -160,7 +160,7 @@ async def _redeem(world: World, session: str, code: str) -> None:
 
 
 async def _pay(world: World, session: str, card: str) -> None:
-    """Where nothing is to pay, without a card, unless one is asked for all the same."""
+    """Pay; if the total is zero, without a card, unless one is still required."""
     if session in world.facts.sessions and world.facts.sessions[session].total == 0:
         await world.post_to_stripe("POST", f"/c/pay/{session}/free", {"email": CARD_FORM["email"]})
     if session not in world.facts.sessions or world.facts.sessions[session].status == "open":
@@ -173,7 +173,7 @@ async def debit(world: World, which: int, fate: str) -> None:
 
 
 async def come_back(world: World, who: int, which: int) -> None:
-    """To a success page: one's own, or with an id that somebody else's browser showed."""
+    """Open a success page: one's own, or with an id from somebody else's browser."""
     if one := nth(handed(world), which):
         world.spawn(_success(world, world.guests[who], one.session))
 
@@ -193,7 +193,7 @@ async def _success(world: World, guest: Guest, session: str) -> None:
 
 
 def _check_success(world: World, guest: Guest, session: str, answer: Answer, held: bool) -> None:
-    """ "Payment done" is said of one's own payment alone; of all others nothing is told."""
+    """ "Payment done" is shown only for one's own payment; nothing is shown about any other."""
     if any(words in answer.body for words in PAYMENT_DONE) and not held:
         raise Violation("I9", f"{guest.id} was told that {session} is paid")
     known = world.checker.handed.get(session)
@@ -217,7 +217,7 @@ async def _visit(world: World, guest: Guest, target: str) -> None:
         return
 
 
-# Money that goes back
+# Refunds and disputes
 
 
 async def refund(world: World, which: int, percent: int) -> None:
@@ -229,7 +229,7 @@ async def refund(world: World, which: int, percent: int) -> None:
 
 
 async def _move(world: World, session: str, how: str) -> None:
-    """What was paid on one page is refunded, disputed or settled. Stripe refuses what makes no sense."""
+    """Refund, dispute or settle what was paid on one page. Stripe refuses what makes no sense."""
     if intent := world.facts.sessions[session].payment_intent:
         await world.post_to_stripe("POST", f"/control/payments/{intent}/{how}", {})
 
@@ -255,28 +255,28 @@ async def dispute_ends(world: World, which: int, how: str) -> None:
         await world.post_to_stripe("POST", f"/control/disputes/{id_}/{how}", {})
 
 
-# What becomes of a subscription
+# What happens to a subscription
 
 
 def subscription(world: World, which: int) -> str | None:
-    """One that is not over."""
-    return nth([id_ for id_, told in world.facts.subscriptions.items() if not told.over], which)
+    """Return a subscription that is not over."""
+    return nth([id_ for id_, fact in world.facts.subscriptions.items() if not fact.over], which)
 
 
 async def period_ends(world: World, which: int, after: int) -> None:
-    """So many seconds after the end of a subscription's period, or before it."""
+    """Move to a time after or before the end of a subscription's period."""
     if id_ := subscription(world, which):
         await days_pass(world, max(1, world.facts.subscriptions[id_].end + after - world.whole_clock()))
 
 
 async def fail(world: World, which: int) -> None:
-    """From now on the card is declined."""
+    """Let the card be declined from now on."""
     await _control_subscription(world, which, "fail")
 
 
-async def mend(world: World, which: int, pays: bool) -> None:
-    """Another card, with which what is owed may be paid at once."""
-    await _control_subscription(world, which, "mend")
+async def replace_card(world: World, which: int, pays: bool) -> None:
+    """Replace the card; what is owed may be paid with it at once."""
+    await _control_subscription(world, which, "replace-card")
     if pays:
         await owed(world, which, "pay")
 
@@ -286,9 +286,9 @@ async def _control_subscription(world: World, which: int, how: str) -> None:
         await world.post_to_stripe("POST", f"/control/subscriptions/{id_}/{how}", {})
 
 
-async def renewal_fails(world: World, which: int, in_the_end: str, days: int, mended: bool) -> None:
-    """The next payment is declined; days later it may be mended. After the last try to collect it the subscription is
-    what the seller has chosen.
+async def renewal_fails(world: World, which: int, in_the_end: str, days: int, fixed: bool) -> None:
+    """The next payment is declined; days later the card may be replaced. After the last attempt to collect it, the
+    subscription has the status that the seller has chosen.
     """
     await world.post_to_stripe("POST", "/control/unpaid", {"outcome": in_the_end})
     await fail(world, which)
@@ -296,8 +296,8 @@ async def renewal_fails(world: World, which: int, in_the_end: str, days: int, me
     await asyncio.sleep(world.luck.random() * 3)
     if days:
         await days_pass(world, days * DAY)
-    if mended:
-        await mend(world, which, pays=True)
+    if fixed:
+        await replace_card(world, which, pays=True)
 
 
 async def end(world: World, which: int, how: str) -> None:
@@ -313,7 +313,7 @@ async def end(world: World, which: int, how: str) -> None:
 async def change_plan(
     world: World, which: int, price: int | str, proration: str, prices: Sequence[str] | None = None
 ) -> None:
-    """To another price of the same product, to another product, or to what the catalog does not know."""
+    """Change to another price of the same product, to another product, or to one that the catalog does not know."""
     if (id_ := subscription(world, which)) is None:
         return
     item = (await world.call("GET", f"/v1/subscriptions/{id_}"))["items"]["data"][0]["id"]
@@ -323,32 +323,32 @@ async def change_plan(
 
 
 async def change_often(world: World, which: int, times: int) -> None:
-    """To and fro between the products by the month, all of it on the next invoice: it has more than ten lines then."""
+    """Change often between the monthly products, all on the next invoice, which then has more than ten lines."""
     for number in range(times):
         await change_plan(world, which, number, "create_prorations", world.premises.by_the_month)
 
 
 def _price(world: World, price: int | str, prices: Sequence[str] | None = None) -> str:
-    """Of these, or of all that are on sale by subscription, this one; or one that the catalog does not know."""
+    """Return a price from these, or from all on sale by subscription, or one that the catalog does not know."""
     on_sale = prices or [one for offer in world.offers if offer.recurring for one in (offer.price, *offer.others)]
     return on_sale[price % len(on_sale)] if isinstance(price, int) else world.premises.unknown_price
 
 
 async def pause(world: World, which: int, how: str) -> None:
-    """No payments are asked for, or they are again."""
+    """Pause or resume the collection of payments."""
     form = {"pause_collection": ""} if how == "resume" else {"pause_collection[behavior]": how}
     if id_ := subscription(world, which):
         await world.post_to_stripe("POST", f"/v1/subscriptions/{id_}", form)
 
 
 async def owed(world: World, which: int, how: str) -> None:
-    """An open invoice is paid, or not asked for any more."""
+    """Pay an open invoice, or void it or write it off."""
     if invoice := nth([id_ for id_, bill in world.facts.invoices.items() if bill.status == "open"], which):
         await world.post_to_stripe("POST", f"/v1/invoices/{invoice}/{how}", {})
 
 
 async def let_off(world: World, which: int, how: str, then: str, price: int) -> None:
-    """A renewal fails, and nobody asks for it any more. Then the plan is changed, or the next period begins."""
+    """A renewal fails, and is voided or written off. Then the plan is changed, or the next period begins."""
     await fail(world, which)
     await period_ends(world, which, 3700)
     await asyncio.sleep(world.luck.random() * 3)
@@ -361,18 +361,18 @@ async def let_off(world: World, which: int, how: str, then: str, price: int) -> 
 
 
 async def drafts(world: World, seconds: str) -> None:
-    """How long renewals stay drafts from now on, in seconds; or for good, since they cannot be finalized."""
+    """Set how long renewals stay drafts from now on, in seconds, or forever because they cannot be finalized."""
     await world.post_to_stripe("POST", "/control/drafts", {"seconds": seconds})
 
 
 async def finalize(world: World, which: int) -> None:
-    """A draft is made final by the seller."""
+    """Let the seller finalize a draft."""
     if invoice := nth([id_ for id_, bill in world.facts.invoices.items() if bill.status == "draft"], which):
         await world.post_to_stripe("POST", f"/v1/invoices/{invoice}/finalize", {})
 
 
 async def by_debit(world: World, which: int, fate: str, days: int) -> None:
-    """From now on a bank is asked, which takes its time."""
+    """Pay by bank debit from now on, which takes days."""
     await world.post_to_stripe("POST", "/control/debits", {"seconds": str(days * DAY)})
     if (id_ := subscription(world, which)) is None:
         return
@@ -392,7 +392,7 @@ async def pay_late(world: World, which: int) -> None:
 
 
 async def dispute_earlier(world: World, which: int, how: str) -> None:
-    """The bank disputes what was paid for a period that is over; which may end at once."""
+    """Dispute the payment for an earlier period; the dispute may end at once."""
     bills, subscriptions = world.facts.invoices, world.facts.subscriptions
     paid = [
         payment
@@ -406,8 +406,8 @@ async def dispute_earlier(world: World, which: int, how: str) -> None:
 
 
 async def by_hand(world: World, who: int, which: int, names: str, price: int, pays: str) -> None:
-    """Made at Stripe for a customer of ours. It names no order, one of that person, or one of somebody else. Where a
-    bank is asked for the first payment, it runs before it was ever paid.
+    """A subscription created by hand at Stripe for our customer. It names no order, one of theirs, or somebody else's.
+    If a bank is asked for the first payment, it starts before it was ever paid.
     """
     guest = world.guests[who]
     customers = await _customers(world, guest)
@@ -424,7 +424,7 @@ async def _subscribe(world: World, customer: str, price: str, pays: str = "pm_ca
     await world.post_to_stripe("POST", "/v1/subscriptions", form | named)
 
 
-# What is done past us
+# What happens without the app
 
 
 async def expire(world: World, which: int) -> None:
@@ -433,7 +433,10 @@ async def expire(world: World, which: int) -> None:
 
 
 async def delete_customer(world: World, who: int, then_buys: int | None) -> None:
-    """At Stripe. Who buys again gets another one, and what the first one paid for still counts."""
+    """Delete a customer at Stripe.
+
+    The next purchase creates another one, and what the first one paid for still counts.
+    """
     for customer in await _customers(world, world.guests[who]):
         await world.post_to_stripe("DELETE", f"/v1/customers/{customer['id']}", {})
     if then_buys is not None:
@@ -446,7 +449,7 @@ async def _customers(world: World, guest: Guest) -> list[dict[str, Any]]:
 
 
 async def buy_by_link(world: World, who: int) -> None:
-    """Paid on the seller's account, with the right price, but never ordered here. The app has sold before."""
+    """Pay on the seller's account, with a price of the catalog, but without an order here. The app has sold before."""
     price = next((offer.price for offer in world.offers if not offer.recurring), None)
     if handed(world) and price is not None:
         await _pay_by_link(world, price, f"?client_reference_id={world.guests[who].id}")
@@ -460,7 +463,7 @@ async def _pay_by_link(world: World, price: str, reference: str = "") -> None:
 
 
 async def neighbour_sells(world: World, who: int, how: str) -> None:
-    """Something that has to do with nothing here is sold on the same account: to a stranger, or to somebody of ours."""
+    """Sell something unrelated on the same account, to a stranger or to one of our people."""
     if how == "by link":
         await _pay_by_link(world, world.premises.neighbours_price)
         return
@@ -472,11 +475,11 @@ async def neighbour_sells(world: World, who: int, how: str) -> None:
 
 
 async def adopt(world: World, who: int, which: int) -> None:
-    """An operator ties to a person what was bought elsewhere on the account. The app may not let them."""
+    """Let an operator assign to a person what was bought elsewhere on the account. The app may refuse that."""
     sessions, subscriptions = world.facts.sessions, world.facts.subscriptions
-    bought = [id_ for id_, told in sessions.items() if told.status == "complete" and id_ not in world.checker.handed]
+    bought = [id_ for id_, fact in sessions.items() if fact.status == "complete" and id_ not in world.checker.handed]
     found = [id_ for id_ in bought if not (sessions[id_].order or "").startswith("ord_")]
-    found += [id_ for id_, told in subscriptions.items() if told.order is None]
+    found += [id_ for id_, fact in subscriptions.items() if fact.order is None]
     if (id_ := nth(found, which)) is None:
         return
     recurring = id_ in subscriptions
@@ -486,7 +489,7 @@ async def adopt(world: World, who: int, which: int) -> None:
 
 
 async def _adopt(world: World, person: str, id_: str, product: str) -> None:
-    """As the product that its price says; where the catalog knows none, as this one."""
+    """Adopt as the product of its price, or as the given one if the catalog does not know the price."""
     world.checker.asked_to_adopt.add((id_, person))
     async with world.services(world.command()) as services:
         with suppress(TollkeeperError):
@@ -495,17 +498,17 @@ async def _adopt(world: World, person: str, id_: str, product: str) -> None:
 
 
 async def pay_other_session(world: World, which: int, lie: str, refunded: bool) -> None:
-    """Somebody with the seller's key makes a session that claims to be an order of ours, and is another thing.
+    """Somebody with the seller's key creates a session that names our order, but sells something else.
 
-    The seller may see it, and pay the money back. Then the buyer tries again.
+    The seller may notice and refund it. Then the buyer tries again.
     """
     one = nth(handed(world), which)
     if one is None:
         return
-    told = await world.call("GET", f"/v1/checkout/sessions/{one.session}")
-    form = {"mode": "payment", "success_url": f"{SANDBOX}/", "client_reference_id": told["client_reference_id"]}
-    form |= {f"metadata[{name}]": value for name, value in told["metadata"].items()}
-    form |= {"customer": told["customer"], "line_items[0][price]": one.offer.price, "line_items[0][quantity]": "1"}
+    fact = await world.call("GET", f"/v1/checkout/sessions/{one.session}")
+    form = {"mode": "payment", "success_url": f"{SANDBOX}/", "client_reference_id": fact["client_reference_id"]}
+    form |= {f"metadata[{name}]": value for name, value in fact["metadata"].items()}
+    form |= {"customer": fact["customer"], "line_items[0][price]": one.offer.price, "line_items[0][quantity]": "1"}
     made = await world.call("POST", "/v1/checkout/sessions", **await _lying(world, one, form, lie))
     if "id" in made:
         await _pay(world, made["id"], "pays")
@@ -523,7 +526,7 @@ async def _lying(world: World, one: Handed, form: dict[str, str], lie: str) -> d
     other = next(offer for offer in world.offers if offer != one.offer)
     if lie == "product":
         return form | {"line_items[0][price]": other.price}
-    if lie == "quantity" or (lie == "discount" and one.offer.promotion_codes):  # where a discount would be no lie
+    if lie == "quantity" or (lie == "discount" and one.offer.promotion_codes):  # where a discount would be correct
         return form | {"line_items[0][quantity]": "2"}
     if lie == "person":
         someone = next(guest for guest in world.guests if guest.id != one.person)
@@ -539,7 +542,7 @@ async def _lying(world: World, one: Handed, form: dict[str, str], lie: str) -> d
     return form | {"line_items[0][price]": price["id"]}
 
 
-# Whoever looks after it all
+# The operator
 
 
 async def reconcile(world: World, who: int) -> None:
@@ -552,14 +555,14 @@ async def _reconcile(world: World, person: str) -> None:
 
 
 async def ask_at_once(world: World, which: int, tabs: int, operator: bool, seconds: float, meanwhile: str) -> None:
-    """A buyer, who may have paid just now, and an operator ask about the same customer while Stripe is slow, and
-    meanwhile the money moves. Or nobody asks but the app itself, which has heard of the payment.
+    """A buyer, who may just have paid, and an operator cause reconciles of the same customer while Stripe is slow, and
+    the money moves in between. Or only the app itself does, because it has an event about the payment.
 
-    Whoever asked first may be told last, and may be told what is true no more.
+    The first to ask may be answered last, with something that is no longer true.
     """
     if (one := nth(handed(world), which)) is None:
         return
-    await stall(world, seconds, tabs + operator + 1, "either")  # those below, and whoever hears what happened
+    await stall(world, seconds, tabs + operator + 1, "either")  # those below, and the ones that receive the events
     await _pay(world, one.session, "pays")
     for _ in range(tabs):
         world.spawn(_success(world, guest_of(world, one), one.session))
@@ -579,7 +582,7 @@ ACTIONS: dict[str, Action] = {
     for action in (
         *(press, buy, pay, debit, redeem, come_back, come_back_with_nothing, cancel, look_in),
         *(refund, refund_ends, debit_ends, dispute, dispute_ends),
-        *(days_later, period_ends, fail, mend, renewal_fails, end, change_plan, pause, owed, by_hand),
+        *(days_later, period_ends, fail, replace_card, renewal_fails, end, change_plan, pause, owed, by_hand),
         *(change_often, let_off, drafts, finalize, by_debit, pay_late, dispute_earlier),
         *(expire, delete_customer, buy_by_link, neighbour_sells, adopt, pay_other_session, forge, hear_again),
         *(webhooks, wrong_mode, outage, stall, busy, crash, crash_soon, restart, second_worker),

@@ -32,13 +32,13 @@ T = TypeVar("T")
 
 Rows = Sequence[tuple[Any, ...]]
 
-# How often an operation lets others come first, and for how long at most (seconds).
+# How often an operation waits so that others come first, and for how long at most (seconds).
 YIELDS = 0.4
 SLOWEST = 0.02
 
 
 class Store(Protocol):
-    """An opened database. ``look`` runs a question of the checker's own, with ``?`` for its values."""
+    """An open database. ``look`` runs a query of the checker, with ``?`` for its values."""
 
     dialect: str
 
@@ -133,7 +133,7 @@ def _new_folder() -> Path:
 
 @cache
 def _template() -> Path:
-    """An empty database with the current schema, made once in a process."""
+    """Return an empty database with the current schema, created once in a process."""
     folder = _new_folder()
     atexit.register(shutil.rmtree, folder)
     path = folder / "template.db"
@@ -143,7 +143,7 @@ def _template() -> Path:
 
 @contextmanager
 def sqlite_store() -> Iterator[SqliteStore]:
-    """A new file, in memory where the machine has a place for that: power cuts are not simulated."""
+    """Create a file, in memory if possible, because power cuts are not simulated."""
     folder = _new_folder()
     try:
         path = folder / "tollkeeper.db"
@@ -169,10 +169,10 @@ def postgresql_store(cluster: Cluster) -> Iterator[PostgresqlStore]:
 
 
 class Process:
-    """What one simulated process may do to the world, until it is killed.
+    """One simulated process, until it is killed.
 
-    ``dies_in`` counts down with every operation: an even number ends before one, an odd one right after it, when what
-    it did is on disk and nobody was told. ``busy`` is how many more operations find the database busy.
+    ``dies_in`` counts down with every operation. An even number ends before an operation, an odd one right after it,
+    when the result is on disk but was not returned. ``busy`` is how many more operations find the database busy.
     """
 
     def __init__(self, luck: Random) -> None:
@@ -186,12 +186,12 @@ class Process:
         return self.died.done()
 
     def kill(self) -> None:
-        """As by SIGKILL: nothing is flushed, nobody is told."""
+        """Stop as after SIGKILL: nothing is flushed, and nobody is informed."""
         if not self.dead:
             self.died.set_result(None)
 
     async def step(self) -> None:
-        """A place at which it may be killed. Whoever was stops here for good."""
+        """A point at which the process may be killed. If so, it stops here for good."""
         if self.dies_in is not None:
             self.dies_in -= 1
             if self.dies_in < 0:
@@ -201,7 +201,7 @@ class Process:
 
 
 class ProcessDatabase:
-    """A ``Database`` as one simulated process sees it. ``written`` is told of every function that wrote."""
+    """A ``Database`` as one simulated process sees it. ``written`` is called after every function that wrote."""
 
     def __init__(self, store: Store, process: Process, written: Callable[[Callable[..., Any]], None]) -> None:
         self._store = store
@@ -230,10 +230,10 @@ class ProcessDatabase:
         return self._store.find_visitor({"token_hash": token_hash, "host": host, "live": live, "now": now})
 
     async def close(self) -> None:
-        """The store is the simulator's own."""
+        """Do nothing: the simulator closes the store."""
 
     async def _begin(self) -> None:
-        """Others may come first, so that what was read before may have changed."""
+        """Let others come first, so that what was read before may have changed."""
         if self._process.luck.random() < YIELDS:
             await asyncio.sleep(self._process.luck.random() * SLOWEST)
         await self._process.step()

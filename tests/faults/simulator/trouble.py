@@ -1,4 +1,4 @@
-"""What goes wrong, and how time passes: the steps that are nobody's own doing."""
+"""The steps that nobody takes: faults, and the passing of time."""
 
 import asyncio
 import hashlib
@@ -20,7 +20,7 @@ DAY = 24 * 3600
 
 
 async def forge(world: World, which: int, how: str) -> None:
-    """A webhook that Stripe never sent, about a real page."""
+    """Send a webhook about a real page that Stripe never sent."""
     one = nth(handed(world), which)
     subject = {"id": one.session if one else "cs_test_1", "object": "checkout.session", "payment_status": "paid"}
     event = {"id": f"evt_forged{world.luck.getrandbits(60):x}", "object": "event", "livemode": False}
@@ -40,7 +40,7 @@ async def _knock(world: World, event: dict[str, Any], how: str) -> None:
         answer = await world.post_webhook([] if how == "unsigned" else signed, body)
     except Gone:
         return
-    if answer.status < 400 and world.jumped == jumped:  # what was too early may be in time after a jump
+    if answer.status < 400 and world.jumped == jumped:  # what was too early may be on time after a jump
         world.check(_forged, how)
 
 
@@ -52,7 +52,7 @@ FORGED_AT = {"stale": -400, "future": 120}
 
 
 async def hear_again(world: World, which: int) -> None:
-    """A webhook that was acknowledged comes once more, as its sender made it."""
+    """Send an acknowledged webhook again, unchanged."""
     if heard := nth(world.heard, which):
         world.spawn(_deliver(world, *heard))
 
@@ -61,7 +61,7 @@ async def _deliver(world: World, headers: list[tuple[bytes, bytes]], body: bytes
     await world.post_webhook(headers, body)
 
 
-# Trouble
+# Faults
 
 
 async def webhooks(world: World, effect: str, times: int) -> None:
@@ -70,12 +70,12 @@ async def webhooks(world: World, effect: str, times: int) -> None:
 
 
 async def wrong_mode(world: World) -> None:
-    """The next webhook says that it is of live mode."""
+    """Let the next webhook claim to be in live mode."""
     await _control(world, "POST", "/control/faults", {"effect": "wrong_mode", "times": 1})
 
 
-async def _control(world: World, method: str, path: str, told: Any = None) -> None:
-    await ask(world.stripe, method, path, ((b"content-type", b"application/json"),), json.dumps(told).encode())
+async def _control(world: World, method: str, path: str, reported: Any = None) -> None:
+    await ask(world.stripe, method, path, ((b"content-type", b"application/json"),), json.dumps(reported).encode())
 
 
 async def outage(world: World, kind: str, seconds: float) -> None:
@@ -84,14 +84,14 @@ async def outage(world: World, kind: str, seconds: float) -> None:
 
 
 async def stall(world: World, seconds: float, times: int, way: str) -> None:
-    """The next snapshots of customers are old when they arrive, or are asked for late; or some this, some that."""
+    """Let the next snapshots of customers be requested late, or be old when they arrive, or both in turn."""
     ways = {"back": (0.0, seconds), "there": (seconds / 2, 0.0)}
     drawn = [way if way in ways else world.luck.choice(tuple(ways)) for _ in range(times)]
     world.weather.stalls = [ways[one] for one in drawn]
 
 
 async def busy(world: World, worker: int, times: int) -> None:
-    """The database cannot be used for a moment, as one process sees it."""
+    """Make the database unavailable for one process for a moment."""
     if (running := world.running[worker]) is not None:
         running.process.busy = times
 
@@ -103,7 +103,7 @@ async def crash(world: World, worker: int, restart: float) -> None:
 
 
 async def crash_soon(world: World, worker: int, after: int, restart: float) -> None:
-    """In the middle of whatever it does next."""
+    """Kill a process in the middle of its next work."""
     if (running := world.running[worker]) is not None and not running.process.dead:
         running.process.dies_in = after
         world.spawn(_restart_when_dead(world, worker, running.process, restart))
@@ -120,7 +120,7 @@ async def _start_later(world: World, worker: int, seconds: float) -> None:
 
 
 async def restart(world: World, worker: int) -> None:
-    """As told to: work under way is finished first."""
+    """Stop on request: work in progress is finished first."""
     if (running := world.running[worker]) is not None and not running.process.dead:
         running.stop()
         world.running[worker] = None
@@ -128,7 +128,7 @@ async def restart(world: World, worker: int) -> None:
 
 
 async def second_worker(world: World) -> None:
-    """One more, or one less."""
+    """Start a second process, or stop it."""
     if (running := world.running[1]) is not None:
         running.stop()
         world.running[1] = None
@@ -136,22 +136,22 @@ async def second_worker(world: World) -> None:
         world.spawn(world.start_process(1))
 
 
-# Time, and whoever looks after it all
+# Time, and the operator
 
 
 async def let_pass(world: World, seconds: int) -> None:
-    """As on a machine that was suspended: the clocks move, and nothing was done meanwhile."""
+    """Let time pass as on a suspended machine: the clocks move, and nothing else happens."""
     await jump(world, seconds)
 
 
 async def jump(world: World, seconds: int) -> None:
     world.jumped += seconds
-    await world.call("GET", "/v1/events?limit=1")  # what is due at Stripe happens before anything is answered
+    await world.call("GET", "/v1/events?limit=1")  # what is due at Stripe happens before any response
     await asyncio.sleep(1)
 
 
 async def hours_later(world: World, hours: int) -> None:
-    """The app was down meanwhile. Idempotency keys, pages and patience come to their ends."""
+    """Let hours pass while the app is down. Idempotency keys and pages expire."""
     await sleep_through(world, hours * 3600)
 
 
@@ -164,11 +164,11 @@ async def sleep_through(world: World, seconds: int) -> None:
 
 
 async def days_later(world: World, days: int, down: bool) -> None:
-    """The sandbox does what falls due meanwhile, and the app hears of it at once or when it is up again."""
+    """Let days pass. The sandbox does what is due, and the app gets the events at once or when it is up again."""
     await (sleep_through if down else days_pass)(world, days * DAY)
 
 
 async def days_pass(world: World, seconds: int) -> None:
-    """Nobody who is at the till waits for days: a key that was sent to Stripe would mean nothing by then."""
+    """Let days pass after running checkouts are done: an idempotency key would have expired by then."""
     await world.till_is_free.wait()
     await jump(world, seconds)

@@ -16,17 +16,17 @@ Ts = TypeVarTuple("Ts")
 
 
 class Stuck(Exception):
-    """Nothing is left to happen, and still somebody waits."""
+    """Nothing is scheduled any more, but a task still waits."""
 
 
 class _NoWaiting(selectors.BaseSelector):
-    """Answers at once. Instead of waiting it lets the time pass that it was asked to wait for."""
+    """A selector that returns at once, and moves the clock instead of waiting."""
 
     def __init__(self) -> None:
         self.now = 0.0
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """The loop's own wake-up pipe, which nobody writes to: there are no threads."""
+        """Accept the loop's own wake-up pipe, which is never used, because there are no threads."""
         return selectors.SelectorKey(fileobj, 0, events, data)
 
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
@@ -43,12 +43,13 @@ class _NoWaiting(selectors.BaseSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Its time starts at 0. What would run in a thread runs at once, in no time."""
+    """An event loop whose time starts at 0. What would run in a thread runs at once and takes no time."""
 
     def __init__(self) -> None:
         self._no_waiting = _NoWaiting()
         super().__init__(self._no_waiting)
-        self.set_exception_handler(lambda loop, context: None)  # errors that matter end in answers, which are looked at
+        # errors that matter lead to responses, which are checked
+        self.set_exception_handler(lambda loop, context: None)
 
     def time(self) -> float:
         return self._no_waiting.now
@@ -65,7 +66,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run to the end, in virtual time, and end what is left over."""
+    """Run to the end in virtual time, and cancel remaining tasks."""
     loop = VirtualLoop()
     try:
         asyncio.set_event_loop(loop)
@@ -78,7 +79,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
 
 
 def _end_all(loop: VirtualLoop) -> None:
-    """More than once: what is cancelled may still want to clean up, in a process that is dead."""
+    """Cancel all tasks, repeatedly: a cancelled task may still try to clean up in a dead process."""
     while left := asyncio.all_tasks(loop):
         for task in left:
             task.cancel()

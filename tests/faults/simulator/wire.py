@@ -1,4 +1,4 @@
-"""The wires between browsers, app and sandbox: calls in process that can be slow, fail, or go unanswered."""
+"""The connections between browsers, app and sandbox: calls in process that can be slow, fail, or get no response."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, MutableMapping
@@ -14,17 +14,17 @@ from tests.faults.simulator.storage import Process
 
 Headers = Iterable[tuple[bytes, bytes]]
 
-# Beyond every limit that the app sets to its waiting. Seconds.
+# Longer than every time limit of the app. Seconds.
 FOR_EVER = 1000.0
 
 
 class Gone(Exception):
-    """The process that was called is not there, or died before it answered."""
+    """The process is not running, or died before it responded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an ASGI app answered."""
+    """The response of an ASGI app."""
 
     status: int
     headers: dict[str, str]
@@ -32,12 +32,12 @@ class Answer:
 
     @property
     def location(self) -> str:
-        """Where it redirects to; empty if it does not."""
+        """The address that it redirects to; empty if it does not."""
         return self.headers.get("location", "")
 
 
 async def ask(app: ASGIApp, method: str, target: str, headers: Headers = (), body: bytes = b"") -> Answer:
-    """One HTTP request, straight into an ASGI app."""
+    """Send one HTTP request directly to an ASGI app."""
     path, _, query = target.partition("?")
     scope = {
         "type": "http",
@@ -78,7 +78,7 @@ async def ask(app: ASGIApp, method: str, target: str, headers: Headers = (), bod
 async def ask_process(
     process: Process, app: ASGIApp, method: str, target: str, headers: Headers, body: bytes
 ) -> Answer:
-    """The same to a process that may die meanwhile. Raises ``Gone``."""
+    """Send one to a process that may die in the meantime. Raises ``Gone``."""
     if process.dead:
         raise Gone
     asking = asyncio.ensure_future(ask(app, method, target, headers, body))
@@ -90,16 +90,16 @@ async def ask_process(
 
 @dataclass
 class Outage:
-    """Until when (virtual seconds) Stripe is in trouble, and in which way."""
+    """A fault of Stripe, and until when (virtual seconds) it lasts."""
 
     until: float = 0.0
     kind: str = "refuse"
 
 
 class Weather:
-    """How calls to Stripe fare: mostly well, sometimes slowly, seldom not at all. ``calm`` ends all trouble.
+    """What happens to calls to Stripe: most succeed, some are slow, a few fail. ``calm`` ends all faults.
 
-    ``stalls`` is for how long each of the next snapshots is on its way: asked for late, and growing old. Seconds.
+    ``stalls`` is how long each of the next snapshots is delayed, before and after it is read. Seconds.
     """
 
     def __init__(self, luck: Random, calls: str) -> None:
@@ -110,19 +110,19 @@ class Weather:
         self.calm = False
 
     def delay(self) -> float:
-        """Seconds that one way takes."""
+        """Return how many seconds one direction takes."""
         drawn = self.luck.random()
         if drawn < SLOW[self.calls] and not self.calm:
             return self.luck.choice((0.8, 2.0, 4.0, 7.0, 12.0))
         return 0.0 if drawn > 0.6 else drawn / 2
 
     def ways(self, url: str) -> tuple[float, float]:
-        """Seconds that a question takes, and its answer."""
+        """Return how many seconds a request and its response take."""
         stalled = self.stalls.pop() if self.stalls and "/checkout/sessions?" in url and not self.calm else (0.0, 0.0)
         return stalled[0] or self.delay(), stalled[1] or self.delay()
 
     def trouble(self, now: float) -> str:
-        """What happens to one call; empty if nothing."""
+        """Return the fault of one call; empty if there is none."""
         if self.calm:
             return ""
         if now < self.outage.until:
@@ -149,7 +149,7 @@ class StripeWire(stripe.HTTPClient):
     async def request_async(
         self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None
     ) -> tuple[bytes, int, Mapping[str, str]]:
-        """Raises ``stripe.APIConnectionError`` as the SDK's own clients do."""
+        """Send a request. Raises ``stripe.APIConnectionError`` like the SDK's own clients."""
         await self._process.step()
         trouble = self._weather.trouble(asyncio.get_running_loop().time())
         there, back = self._weather.ways(url)
@@ -183,7 +183,7 @@ class StripeWire(stripe.HTTPClient):
         await asyncio.sleep(secs)
 
     async def close_async(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no connection is open."""
 
 
 BEFORE = {"refuse": "drop", "drop": "drop", "error": "error", "limit": "limit", "hang": "hang"}
@@ -192,7 +192,7 @@ LIMITED = b'{"error": {"type": "invalid_request_error", "code": "rate_limit", "m
 
 
 class _AnyCase(dict[str, str]):
-    """Headers, whose names are lower-case here, under any spelling."""
+    """Headers that can be read with any spelling of their names."""
 
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(name.lower())
@@ -205,7 +205,7 @@ class _AnyCase(dict[str, str]):
 
 
 class WebhookWire(httpx2.AsyncBaseTransport):
-    """Carries the sandbox's webhooks to whichever process listens. ``post`` raises ``Gone`` if none does."""
+    """Carries the sandbox's webhooks to a running process. ``post`` raises ``Gone`` if there is none."""
 
     def __init__(self, post: Any) -> None:
         self._post = post

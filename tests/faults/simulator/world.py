@@ -52,10 +52,10 @@ from tollkeeper_sandbox.stripe import StripeSandbox
 SIGNED_IN_FOR = 20 * 366 * 24 * 3600
 COOKIE = "__Host-tollkeeper"
 
-# Functions that write, and never a grant: there is no need to look at the grants after them.
+# Functions that write, but never grants, which need no check after them.
 WRITE_NO_GRANT = frozenset({polls.claim, polls.done, events.claim, events.handled, events.keep, customers.take_ticket})
 
-# What is counted is of no interest here.
+# Metrics do not matter here.
 METRICS = Metrics()
 
 _tags = count(1)
@@ -63,7 +63,7 @@ _tags = count(1)
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """A person with a browser that is signed in."""
+    """A person with a signed-in browser."""
 
     id: str
     token: str
@@ -88,7 +88,7 @@ class Running:
     up: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def live(self) -> None:
-        """The lifespan, as a server plays it."""
+        """Run the lifespan as a server does."""
 
         async def send(message: Any) -> None:
             self.up.set()
@@ -97,12 +97,12 @@ class Running:
         await self.app({"type": "lifespan", "state": {}}, self.messages.get, send)
 
     def stop(self) -> None:
-        """SIGTERM."""
+        """Stop as after SIGTERM."""
         self.messages.put_nowait({"type": "lifespan.shutdown"})
 
 
 class World:
-    """Everything that one history happens in. ``violation`` is the first that was seen."""
+    """Everything around one history. ``violation`` is the first one that was found."""
 
     def __init__(self, store: Store, history: History) -> None:
         self.history = history
@@ -130,7 +130,7 @@ class World:
     # Time
 
     def clock(self) -> float:
-        """Unix seconds, for everybody."""
+        """Return the time for everybody, in Unix seconds."""
         return BEGIN + self._loop.time() + self.jumped
 
     def whole_clock(self) -> int:
@@ -139,7 +139,7 @@ class World:
     # Setting up
 
     async def start(self) -> None:
-        """Stripe's stand-in as its seller set it up, people who are signed in, and the shop."""
+        """Start Stripe's stand-in with the seller's account, sign people in, and start the shop."""
         self.sandbox = StripeSandbox(
             base_url=SANDBOX, clock=self.clock, token=self._token, transport=WebhookWire(self.post_webhook)
         )
@@ -155,11 +155,11 @@ class World:
             await self.start_process(number)
 
     def _token(self, half: int) -> str:
-        """Ids that no other history has, and that are the same each time but for that."""
+        """Return ids that are unique to this history, but the same each time it is played."""
         return f"{self._tag:06x}{next(self._ids):06x}".rjust(2 * half, "0")[-2 * half :]
 
     def _sign_in_people(self, conn: Connection) -> list[Guest]:
-        """As if they had been through sign-in, in few statements: every history begins with this."""
+        """Sign people in directly in the database, which is fast, because every history begins with this."""
         now = self.whole_clock()
         names = [f"{self._tag:x}-{number}" for number in range(PEOPLE)]
         guests = [self._guest(name) for name in names]
@@ -181,7 +181,7 @@ class World:
     # Processes
 
     async def start_process(self, number: int) -> None:
-        """Start one, unless it runs."""
+        """Start a process, unless it runs."""
         if (running := self.running[number]) is not None and not running.process.dead:
             return
         process = Process(self.luck)
@@ -197,20 +197,20 @@ class World:
         )
 
     def command(self) -> Process:
-        """The process of an operator's command, which ends when everything does."""
+        """Return the process of an operator's command, which ends with the history."""
         self._processes.append(process := Process(self.luck))
         return process
 
     @asynccontextmanager
     async def services(self, process: Process) -> AsyncIterator[Services]:
-        """What a process works with."""
+        """Return the services of a process."""
         database = ProcessDatabase(self.store, process, self._written)
         wire = StripeWire(self.stripe, process, self.weather)
         provider = StripeProvider(stripe_of(self.config), http=wire, budget=Budget(RATE, random=self.luck.random))
         yield Services(database, provider, Catalog(self.config.products, "stripe"), self.whole_clock, METRICS)
 
     def kill_all(self) -> None:
-        """Every process there is, those that are just stopping too."""
+        """Kill every process, even those that are stopping."""
         for process in self._processes:
             process.kill()
 
@@ -229,27 +229,27 @@ class World:
     # Checking
 
     def check(self, look: Callable[..., Any], *args: Any) -> Any:
-        """Remember the first violation, wherever it is seen: the app must not handle it."""
+        """Remember the first violation, wherever it is found, so that the app does not handle it."""
         try:
             return look(*args)
         except Violation as violation:
             self.violation = self.violation or violation
 
     def look(self) -> None:
-        """Look at the grants. The gate is asked too, if they have changed."""
+        """Check the grants, and, if they have changed, the gate."""
         self._unseen = False
         if self.check(self.checker.look):
             self.ask_gate()
 
     def ask_gate(self) -> None:
-        """Whether it says of everybody what the grants say."""
+        """Check that the gate agrees with the grants for everybody."""
         self._asked_at = self.jumped
         for guest in self.guests:
             self.check(self.checker.gate, guest.id, self.holds(guest))
 
     def check_step(self) -> None:
-        """After every step: the grants, if anything was written since the last look, and the gate, if time has passed
-        in which they may have run out.
+        """Check after every step: the grants if anything was written since the last check, and the gate if time has
+        passed in which they may have run out.
         """
         if self._unseen:
             self.look()
@@ -257,25 +257,25 @@ class World:
             self.ask_gate()
 
     def holds(self, guest: Guest) -> dict[str, int | None]:
-        """What the gate's own query says that somebody holds, and until when."""
+        """Return what somebody holds, and until when, according to the gate's own query."""
         parameters = {"token_hash": guest.token_hash, "host": "", "live": False, "now": self.whole_clock()}
         visitor = self.store.find_visitor(parameters)
         return {holding.product: holding.until for holding in visitor.holdings} if visitor else {}
 
     def flagged(self) -> frozenset[str]:
-        """The payments that the app tells its operators to refund, because somebody paid twice."""
+        """Return the payments that the app lists for a refund because somebody paid twice."""
         now, catalog = self.whole_clock(), Catalog(self.config.products, "stripe")
         pairs = self.store.read(
             lambda conn: [
                 pair
                 for guest in self.guests
-                for pair in grants.paid_beside(conn, catalog.containing, False, now, guest.id)
+                for pair in grants.paid_pairs(conn, catalog.containing, False, now, guest.id)
             ]
         )
         return frozenset(one.grant.source for one in surplus(pairs, catalog))
 
     def listed(self) -> frozenset[tuple[str, str]]:
-        """What the app tells its operators to look at: each payment or subscription, with the kind that it is of."""
+        """Return what the app lists for operators: each payment or subscription, with its kind."""
         asked = (Catalog(self.config.products, "stripe"), Mode("stripe", live=False), self.whole_clock(), 10_000)
         cases = self.store.read(lambda conn: operators.payments_to_check(conn, *asked))
         return frozenset((case.payment, case.kind) for case in cases)
@@ -283,7 +283,7 @@ class World:
     # Calls
 
     def spawn(self, work: Any) -> None:
-        """Let something go on beside the steps."""
+        """Let something run at the same time as the steps."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -295,14 +295,14 @@ class World:
             self.violation = self.violation or Violation("an unexpected error", repr(error))
 
     async def call(self, method: str, path: str, **form: str) -> Any:
-        """Something done at Stripe by anybody but the app. Answers the JSON."""
+        """Do something at Stripe that the app does not do. Returns the JSON."""
         return await call(self.stripe, method, path, **form)
 
     async def post_to_stripe(self, method: str, path: str, form: dict[str, str]) -> Answer:
         return await post(self.stripe, method, path, form)
 
     async def browse(self, guest: Guest, method: str, target: str, **form: str) -> Answer:
-        """One request of somebody's browser. Raises ``Gone`` when the shop is not there."""
+        """Send one request from somebody's browser. Raises ``Gone`` if no process runs."""
         alive = self.alive()
         if not alive:
             raise Gone
@@ -321,7 +321,7 @@ class World:
 
     @contextmanager
     def _at_till(self, method: str) -> Iterator[None]:
-        """While somebody presses the button, the till is not free."""
+        """Mark a checkout as running while somebody presses the button."""
         presses = method == "POST"
         self._at_the_till += presses
         if presses:
@@ -337,7 +337,7 @@ class World:
         raise Violation("I9", f"{guest.id} was shown the dashboard at {target} with status {answer.status}")
 
     async def post_webhook(self, headers: list[tuple[bytes, bytes]], body: bytes) -> Answer:
-        """What the sandbox delivers. Raises ``Gone`` when the shop is not there."""
+        """Deliver a webhook of the sandbox. Raises ``Gone`` if no process runs."""
         alive = self.alive()
         if not alive:
             raise Gone
@@ -349,6 +349,6 @@ class World:
         return answer
 
     async def close(self) -> None:
-        """Everybody is dead from now on."""
+        """End all processes."""
         self.kill_all()
         await self.sandbox.close()

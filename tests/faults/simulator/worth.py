@@ -1,6 +1,6 @@
-"""What a checkout session or a subscription gives, worked out from the sandbox's ledger and from the words of the
+"""What a checkout session or a subscription gives, derived from the sandbox's ledger and from the
 documentation: docs/decisions/0015-subscriptions.md, docs/decisions/0023-money-of-a-subscription.md and
-docs/subscriptions.md, and of Stripe's. Imports nothing of the app.
+docs/subscriptions.md, and of Stripe's. Imports nothing from the app.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,8 @@ from typing import NamedTuple
 from tests.faults.simulator.ledger import Facts, InvoiceFact, SessionFact, SubscriptionFact
 
 DAY = 24 * 3600
-# How long a renewal may be late; a draft become final, in time and told late; a payment be on its way.
+# How long a renewal may be late; how long a draft may take to become final, in time or announced late; how long a
+# payment may be in progress.
 LATE = DAY
 ASKED_WITHIN = 3 * DAY + LATE
 PAID_WITHIN = 14 * DAY
@@ -25,7 +26,7 @@ Worth = tuple[str, int | None] | None
 
 
 class Judged(NamedTuple):
-    """What something gives, and by which words its access ends, if that ends it: docs/glossary.md, *verdict*."""
+    """What something gives, and the possible words for an end of its access: docs/glossary.md, *verdict*."""
 
     worth: Worth
     ends: frozenset[str] = frozenset({"ended"})
@@ -36,7 +37,7 @@ NOTHING = Judged(None)
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What is sold, for how much, and what its seller decided about money that goes back or does not come."""
+    """A product, its price, and the seller's policy on refunds, disputes and failed payments."""
 
     product: str
     price: str
@@ -55,24 +56,26 @@ class Offer:
     ends_subscription: bool = True
 
     def gives_all_of(self, other: "Offer") -> bool:
-        """Whether it unlocks as much as another, or more."""
+        """Return whether it unlocks as much as another, or more."""
         return self.unlocks >= other.unlocks
 
 
 def in_force(worth: Worth, now: float) -> Worth:
-    """What it gives at this time: what has run out gives nothing."""
+    """Return what it gives at this time: nothing if it has run out."""
     return None if worth is None or (worth[1] is not None and worth[1] <= now) else worth
 
 
 def at_most(one: Worth, other: Worth) -> bool:
-    """Whether one gives no more than the other: nothing, or the same product for no longer."""
+    """Return whether one gives no more than the other: nothing, or the same product for no longer."""
     if one is None or other is None:
         return one is None
     return one[0] == other[0] and (other[1] is None or (one[1] is not None and one[1] <= other[1]))
 
 
 def of_session(facts: Facts, session: SessionFact, offer: Offer) -> Judged:
-    """What was bought once: for good, if it is paid as ordered, and not taken back under the policy."""
+    """Return what a one-time purchase gives: the product for good, if it is paid as ordered and not revoked by the
+    policy.
+    """
     if session.status != "complete" or not _as_ordered(session, offer):
         return NOTHING
     if session.total == 0:
@@ -86,7 +89,9 @@ def of_session(facts: Facts, session: SessionFact, offer: Offer) -> Judged:
 
 
 def _as_ordered(session: SessionFact, offer: Offer) -> bool:
-    """Price, quantity, amount and currency as on offer; nothing off, unless promotion codes are taken."""
+    """Return whether price, quantity, amount and currency match the offer, without a discount unless codes are
+    accepted.
+    """
     ordered = (((offer.price, 1),), offer.amount, offer.currency)
     if (session.lines, session.subtotal, session.currency) != ordered:
         return False
@@ -94,7 +99,7 @@ def _as_ordered(session: SessionFact, offer: Offer) -> bool:
 
 
 def _taken_back(facts: Facts, charges: set[str | None], offer: Offer) -> frozenset[str]:
-    """How what was paid with these was taken back: so much was refunded that it no longer counts, or it is disputed."""
+    """Return how these payments were revoked: refunded so much that they no longer count, or disputed."""
     paid = sum(facts.charges[charge][1] for charge in charges if charge)
     back = sum(sum_ for of, sum_, status in facts.refunds.values() if of in charges and status in REFUNDED)
     refunded = back and back * 100 >= offer.refund_revokes_from * paid
@@ -107,9 +112,12 @@ def _disputed(facts: Facts, charges: set[str | None], offer: Offer) -> frozenset
     return frozenset({"revoked"} if "lost" in disputes else {"suspended"} if is_open else ())
 
 
-def sold_by(told: SubscriptionFact, offers: Mapping[str, Offer]) -> str | None:
-    """The product that a subscription sells: of the first price that is known. ``offers`` are those of each price."""
-    return next((offers[price].product for price in told.prices if price in offers), None)
+def sold_by(reported: SubscriptionFact, offers: Mapping[str, Offer]) -> str | None:
+    """Return the product that a subscription sells: that of its first known price.
+
+    ``offers`` are those of each price.
+    """
+    return next((offers[price].product for price in reported.prices if price in offers), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +133,9 @@ class Stretch:
 
     @property
     def owed(self) -> list[InvoiceFact]:
-        """What is not paid. Who voids an invoice may issue another (https://docs.stripe.com/api/invoices/void), which
-        is for all of its time, asks for money or took some: a credit for a change of plan does none of that, nor what
-        is paid out of it.
+        """Return the unpaid invoices. A seller who voids one may issue another
+        (https://docs.stripe.com/api/invoices/void), which covers all of its time, asks for money or took some. A credit
+        for a change of plan does none of that, nor does what is paid out of it.
         """
         others = [bill for bill in self.bills if bill.status != "void"]
         first = min((bill.begins for bill in others), default=inf)
@@ -136,35 +144,35 @@ class Stretch:
 
     @property
     def settled(self) -> bool:
-        """Paid, free, or a trial."""
+        """Return whether the period is paid, free, or a trial."""
         return self.trial or (bool(self.bills) and not self.owed)
 
     @property
     def settled_first(self) -> "Stretch | None":
-        """It, as it was when it was last settled; None: it never was. An upgrade may have come after that."""
+        """Return the period as it was when it was last settled, before an upgrade; None if it never was."""
         so_far = (Stretch(False, self.bills[:number]) for number in range(len(self.bills), 0, -1))
         return self if self.trial else next((one for one in so_far if one.settled), None)
 
 
 def of_subscription(facts: Facts, id_: str, offer: Offer) -> Judged:
-    """What a subscription gives that sells this."""
-    told = facts.subscriptions[id_]
-    if told.over:
+    """Return what a subscription to this offer gives."""
+    reported = facts.subscriptions[id_]
+    if reported.over:
         return NOTHING
     *before, now = _stretches(facts, id_)
     ends = set(_taken_back(facts, _charges(facts, now.bills), offer))
     if offer.earlier_dispute_counts:
         ends |= _disputed(facts, _charges(facts, (bill for one in before for bill in one.bills)), offer)
-    lasts = _lasts(facts, told, before, now, offer)
-    if lasts is None or told.status not in {"trialing", "active", "past_due"}:
+    lasts = _lasts(facts, reported, before, now, offer)
+    if lasts is None or reported.status not in {"trialing", "active", "past_due"}:
         ends.add("suspended")
     if lasts is None or ends:
         return Judged(None, frozenset(ends))
-    return Judged((offer.product, lasts if told.ends is None else min(lasts, told.ends)))
+    return Judged((offer.product, lasts if reported.ends is None else min(lasts, reported.ends)))
 
 
 def _stretches(facts: Facts, id_: str) -> list[Stretch]:
-    """Its periods, oldest first, each with its invoices: what begins before the first belongs to it too."""
+    """Return its periods, oldest first, each with its invoices. Invoices from before the first belong to the first."""
     periods = facts.periods[id_]
     bills = sorted(facts.bills(id_).values(), key=lambda bill: bill.begins)
     begin = [0, *(period.start for period in periods[1:]), max([*(bill.begins for bill in bills), 0]) + 1]
@@ -173,32 +181,32 @@ def _stretches(facts: Facts, id_: str) -> list[Stretch]:
 
 
 def _charges(facts: Facts, bills: Iterable[InvoiceFact]) -> set[str | None]:
-    """The charges that paid these invoices."""
+    """Return the charges that paid these invoices."""
     wanted = {bill.id for bill in bills}
     paid = {payment for invoice, payment, status in facts.links.values() if invoice in wanted and status == "paid"}
     return {facts.intents[payment][1] for payment in paid}
 
 
-def _lasts(facts: Facts, told: SubscriptionFact, before: list[Stretch], now: Stretch, offer: Offer) -> int | None:
-    """Until when its invoices say, whatever becomes of the money; None: it gives nothing."""
+def _lasts(facts: Facts, reported: SubscriptionFact, before: list[Stretch], now: Stretch, offer: Offer) -> int | None:
+    """Return until when its invoices give access, without regard to refunds; None if they give none."""
     credited = _only_credited(now, before)
     if now.settled and not credited:
-        return told.end if told.paused else told.end + LATE
+        return reported.end if reported.paused else reported.end + LATE
     every = [bill for one in (*before, now) for bill in one.bills]
     begun = any(one.trial for one in before) or any(bill.status == "paid" for bill in every)
-    waited_for = [_waited_for(facts, bill) for bill in now.owed] if now.bills else [told.start + ASKED_WITHIN]
+    waited_for = [_waited_for(facts, bill) for bill in now.owed] if now.bills else [reported.start + ASKED_WITHIN]
     with_the_bank = bool(now.owed) and all(_on_its_way(facts, bill) for bill in now.owed)
-    if not begun or (told.paused and not with_the_bank):
+    if not begun or (reported.paused and not with_the_bank):
         return None
     missed = _missed([*before, now])
-    since = min((_due(bill) for bill in missed), default=told.start)
+    since = min((_due(bill) for bill in missed), default=reported.start)
     first = not any(bill.status == "paid" and bill.total > 0 for bill in every)
     grace = since + (offer.trial_grace_days if first else offer.grace_days) * DAY
     return max(grace, min(waited_for)) if not credited and all(bill in now.bills for bill in missed) else grace
 
 
 def _only_credited(one: Stretch, before: Iterable[Stretch]) -> bool:
-    """Whether it took no money while a longer period that it lies in was not paid. A change of plan credits what is
+    """Return whether it took no money while a longer period around it was not paid. A change of plan credits what is
     left of a period even so: https://docs.stripe.com/billing/subscriptions/prorations
     """
     if one.trial or not one.settled or any(bill.paid for bill in one.bills):
@@ -207,7 +215,7 @@ def _only_credited(one: Stretch, before: Iterable[Stretch]) -> bool:
 
 
 def _missed(stretches: list[Stretch]) -> list[InvoiceFact]:
-    """What was not paid since a period was last settled: one gap, however long."""
+    """Return what was not paid since a period was last settled: one gap, however long."""
     found: list[InvoiceFact] = []
     for number, one in reversed(list(enumerate(stretches))):
         settled = one.settled_first
@@ -221,8 +229,8 @@ def _missed(stretches: list[Stretch]) -> list[InvoiceFact]:
 
 
 def _waited_for(facts: Facts, bill: InvoiceFact) -> int:
-    """Until when it does not count as missed. A payment that is with a bank may take its time; a draft becomes final by
-    itself, and what is final is tried; all else has failed.
+    """Return until when it does not count as missed. A bank debit may take days; a draft is finalized
+    automatically, and then attempted; everything else has failed.
     """
     if _on_its_way(facts, bill):
         return _due(bill) + PAID_WITHIN
@@ -231,7 +239,7 @@ def _waited_for(facts: Facts, bill: InvoiceFact) -> int:
 
 
 def _on_its_way(facts: Facts, bill: InvoiceFact) -> bool:
-    """Whether a payment of it is with a bank: https://docs.stripe.com/api/charges/object#charge_object-status"""
+    """Return whether a payment of it is in progress at a bank: https://docs.stripe.com/api/charges/object#charge_object-status"""
     paying = {payment for of, payment, _ in facts.links.values() if of == bill.id}
     charges = [facts.charges.get(facts.intents[payment][1] or "", ("", 0)) for payment in paying]
     return bill.status == "open" and any(status in ("pending", "succeeded") for status, _ in charges)
@@ -242,24 +250,24 @@ def _due(bill: InvoiceFact) -> int:
 
 
 def to_see_to(facts: Facts, id_: str, offer: Offer) -> frozenset[str]:
-    """What an operator is told of a subscription, by the kinds of docs/commands.md: money that came when it was over,
-    a renewal that does not become final by itself, a dispute that was lost or is only to be told while it goes on.
+    """What an operator sees about a subscription, by the kinds in docs/commands.md: money that came after its end, a
+    renewal that is not finalized automatically, a dispute that was lost or is only reported while it is open.
     """
-    told, bills = facts.subscriptions[id_], list(facts.bills(id_).values())
-    if told.over:
-        late = any(_stays_here(facts, bill) for bill in bills if (bill.paid_at or 0) > (told.ended or 0))
+    reported, bills = facts.subscriptions[id_], list(facts.bills(id_).values())
+    if reported.over:
+        late = any(_stays_here(facts, bill) for bill in bills if (bill.paid_at or 0) > (reported.ended or 0))
         return frozenset({"paid after the end"} if late else ())
     *before, _ = _stretches(facts, id_)
     of_before = _charges(facts, (bill for one in before for bill in one.bills))
     told_only = replace(offer, dispute_suspends=not offer.earlier_dispute_counts)
     lost = "revoked" in _disputed(facts, _charges(facts, bills), offer)
     disputed = lost or (not offer.earlier_dispute_counts and "suspended" in _disputed(facts, of_before, told_only))
-    stuck = not told.paused and any(bill.stays for bill in bills)
+    stuck = not reported.paused and any(bill.stays for bill in bills)
     return frozenset({*(["disputed"] if disputed else ()), *(["not finalized"] if stuck else ())})
 
 
 def _stays_here(facts: Facts, bill: InvoiceFact) -> bool:
-    """Whether any of its money was neither refunded nor taken by a bank for good."""
+    """Return whether any of its money was neither refunded nor lost to a dispute."""
     charges = _charges(facts, [bill])
     paid = sum(facts.charges[charge][1] for charge in charges if charge)
     back = sum(sum_ for of, sum_, status in facts.refunds.values() if of in charges and status in REFUNDED)

@@ -1,1 +1,1 @@
-"""Pebble, a payment provider that there is not: a second one, to see that only its own folder knows a provider."""
+"""Pebble, an invented second payment provider, which shows that only a provider's own folder knows it."""

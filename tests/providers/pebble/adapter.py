@@ -1,4 +1,4 @@
-"""One shop at Pebble, as the house asks for it; what Pebble tells, in our own words."""
+"""One shop at Pebble as a ``PaymentProvider``, with Pebble's objects in our own types."""
 
 import hmac
 import json
@@ -49,7 +49,7 @@ TOPICS = frozenset(
     }
 )
 
-# A seal is believed for 300 s, and clocks may differ by 60 s.
+# A signature is accepted for 300 s, and clocks may differ by 60 s.
 OLDEST_SEAL = 300
 CLOCK_DIFFERENCE = 60
 SEAL = re.compile(r"([0-9]{1,12}):([0-9a-f]{128})")
@@ -58,7 +58,7 @@ NEWS = {"id": str, "topic": str, "at": int, "about": str, "shop": str, "real": b
 
 
 class PebbleProvider:
-    """A ``PaymentProvider`` over one shop at Pebble."""
+    """The ``PaymentProvider`` for one shop at Pebble."""
 
     name = "pebble"
     facts = FACTS
@@ -90,12 +90,12 @@ class PebbleProvider:
         return Price(found["id"], found["minor"], found["money"], found["title"], found["every"])
 
     async def create_customer(self, person: Person, replacing: str | None = None) -> str:
-        """Pebble knows buyers by our name for them, and one that is gone no more."""
+        """See ``PaymentProvider``. Pebble finds buyers by our name for them, unless they were deleted."""
         try:
-            told = await self._ask("meet_buyer", label=person.id, title=person.name, mail=person.email)
+            reported = await self._ask("meet_buyer", label=person.id, title=person.name, mail=person.email)
         except EmailRefused:
             return await self.create_customer(replace(person, email=None), replacing)
-        return str(told["buyer"])
+        return str(reported["buyer"])
 
     async def update_customer(self, customer: Customer, person: Person) -> None:
         try:
@@ -104,7 +104,7 @@ class PebbleProvider:
             await self._ask("write_to_buyer", buyer=customer.external_id, mail=None)
 
     async def create_checkout(self, order: Order, customer: Customer, returns: ReturnAddresses) -> Checkout:
-        told = self._page(order.price_id, returns) | {
+        reported = self._page(order.price_id, returns) | {
             "once": order.idempotency_key,
             "count": order.quantity,
             "buyer": customer.external_id,
@@ -113,10 +113,10 @@ class PebbleProvider:
             "free_days": order.trial_days or 0,
             "cardless": order.trial_without_card,
         }
-        return _checkout(await self._ask("make_page", **told))
+        return _checkout(await self._ask("make_page", **reported))
 
     def _page(self, price_id: str, returns: ReturnAddresses) -> dict[str, Any]:
-        """A page for nobody."""
+        """Create a page for nobody."""
         addresses = {"success": returns.success, "cancel": returns.cancel}
         nothing: dict[str, Any] = {"once": None, "count": 1, "buyer": None, "marks": {}}
         terms = {"codes": False, "free_days": 0, "cardless": False, "taxed": self._settings.tax}
@@ -137,25 +137,25 @@ class PebbleProvider:
         return _checkout(found) if found else None
 
     async def snapshot(self, customer: Customer) -> Snapshot:
-        """A guest goes by the page where they paid."""
+        """See ``PaymentProvider``. A guest is identified by the page where they paid."""
         if FACTS.checkout_id.fullmatch(customer.external_id):
             found = await self.bought(customer.external_id)
             if not isinstance(found, Purchase):
                 raise CustomerMissing("Nobody has paid there.")
             return Snapshot(customer, (found,))
-        told = await self._ask("story", buyer=customer.external_id)
+        reported = await self._ask("story", buyer=customer.external_id)
         return Snapshot(
             customer,
-            purchases=tuple(self._purchase(one) for one in told["pages"] if one["sale"]),
-            expired_checkouts=frozenset(one["page"] for one in told["pages"] if one["state"] == "shut"),
-            subscriptions=tuple(self._subscription(one) for one in told["memberships"]),
+            purchases=tuple(self._purchase(one) for one in reported["pages"] if one["sale"]),
+            expired_checkouts=frozenset(one["page"] for one in reported["pages"] if one["state"] == "shut"),
+            subscriptions=tuple(self._subscription(one) for one in reported["memberships"]),
         )
 
     async def bought(self, source: str) -> Purchase | Subscription | None:
-        told = await self._ask("trace", id=source)
-        if told["membership"]:
-            return self._subscription(told["membership"])
-        return self._purchase(told["page"]) if told["page"] and told["page"]["sale"] else None
+        reported = await self._ask("trace", id=source)
+        if reported["membership"]:
+            return self._subscription(reported["membership"])
+        return self._purchase(reported["page"]) if reported["page"] and reported["page"]["sale"] else None
 
     async def payer(self, reference: str) -> str | None:
         with suppress(ProviderMissing):
@@ -167,8 +167,8 @@ class PebbleProvider:
         return str((await self._ask("open_desk", buyer=customer.external_id, back=return_url))["link"])
 
     async def preview_change(self, subscription: str, price_id: str) -> PlanChange:
-        told = await self._ask("quote", membership=subscription, plan=price_id)
-        return PlanChange(told["minor"], 0, told["money"], told["next_at"], told["free"])
+        reported = await self._ask("quote", membership=subscription, plan=price_id)
+        return PlanChange(reported["minor"], 0, reported["money"], reported["next_at"], reported["free"])
 
     async def change_plan(self, customer: Customer, subscription: str, price_id: str, return_url: str) -> str:
         what = {"membership": subscription, "plan": price_id}
@@ -180,18 +180,18 @@ class PebbleProvider:
 
     async def read_webhook(self, headers: Headers, body: bytes, now: int) -> Event:
         _verify(headers, body, self._settings.secrets, now)
-        told = _news(body)
+        reported = _news(body)
         realm = await self._realm()
-        if (told["shop"], told["real"]) != (realm.account, realm.live):
+        if (reported["shop"], reported["real"]) != (realm.account, realm.live):
             raise BadWebhook("news of another shop")
-        return _event(told, realm)
+        return _event(reported, realm)
 
     async def events(self, since: int) -> AsyncIterator[Sequence[Event]]:
         realm, place = await self._realm(), 0
         while place is not None:
-            told = await self._ask("news", since=since, topics=sorted(TOPICS), place=place)
-            yield [_event(one, realm) for one in told["news"]]
-            place = told["next"]
+            reported = await self._ask("news", since=since, topics=sorted(TOPICS), place=place)
+            yield [_event(one, realm) for one in reported["news"]]
+            place = reported["next"]
 
     async def close(self) -> None:
         await self._ask.close()
@@ -222,26 +222,26 @@ class PebbleProvider:
             paid_at=payment.get("at"),
         )
 
-    def _subscription(self, told: Told) -> Subscription:
+    def _subscription(self, reported: Told) -> Subscription:
         return Subscription(
-            source=told["id"],
-            order_id=told["marks"].get("order"),
-            person_id=told["marks"].get("person"),
+            source=reported["id"],
+            order_id=reported["marks"].get("order"),
+            person_id=reported["marks"].get("person"),
             live=self.live,
-            currency=told["money"],
-            created_at=told["at"],
-            email=told["mail"],
-            customer_id=told["buyer"],
-            standing=SubscriptionStatus(told["state"]),
-            items=(Line(*told["goods"]),),
-            period_start=told["starts"],
-            period_end=told["ends"],
-            invoices=tuple(_invoice(one) for one in told["bills"]),
-            trial_end=told["trial_ends"],
-            ends_at=told["over_at"],
-            collection_paused=told["quiet"] is not None,
-            checkout_id=told["page"],
-            ended_for=told["marks"].get("ended_for"),
+            currency=reported["money"],
+            created_at=reported["at"],
+            email=reported["mail"],
+            customer_id=reported["buyer"],
+            standing=SubscriptionStatus(reported["state"]),
+            items=(Line(*reported["goods"]),),
+            period_start=reported["starts"],
+            period_end=reported["ends"],
+            invoices=tuple(_invoice(one) for one in reported["bills"]),
+            trial_end=reported["trial_ends"],
+            ends_at=reported["over_at"],
+            collection_paused=reported["quiet"] is not None,
+            checkout_id=reported["page"],
+            ended_for=reported["marks"].get("ended_for"),
         )
 
 
@@ -269,7 +269,7 @@ def _invoice(bill: Told) -> Invoice:
 
 
 def _verify(headers: Headers, body: bytes, secrets: Sequence[str], now: int) -> None:
-    """Check the seal against every secret, and its time against the clock, both ways."""
+    """Check the signature against every secret, and that its time is neither too old nor in the future."""
     seals = [SEAL.fullmatch(value) for name, value in headers if name.lower() == "pebble-signature"]
     if len(seals) != 1 or seals[0] is None:
         raise BadWebhook("there must be one Pebble-Signature header")
@@ -283,12 +283,12 @@ def _verify(headers: Headers, body: bytes, secrets: Sequence[str], now: int) -> 
 
 def _news(body: bytes) -> Told:
     try:
-        told = json.loads(body)
+        reported = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise BadWebhook("not news") from error
-    if not isinstance(told, dict) or not all(type(told.get(name)) is kind for name, kind in NEWS.items()):
+    if not isinstance(reported, dict) or not all(type(reported.get(name)) is kind for name, kind in NEWS.items()):
         raise BadWebhook("not news")
-    return told
+    return reported
 
 
 def _event(news: Told, realm: Realm) -> Event:

@@ -19,10 +19,10 @@ from tollkeeper.errors import (
 from tollkeeper.providers.budget import Budget, in_background
 from tollkeeper.providers.protocol import Asked
 
-# The longest that one request may take, and that a visitor waits for a definite answer. Seconds.
+# The time limit of one request, and the longest that a visitor waits for a definite answer. Seconds.
 PATIENCE = 10
 
-# How many times as long background work waits for one, since it lets everybody pass.
+# How many times longer background work waits for an answer, because it lets all visitors go first.
 BACKGROUND_PATIENCE = 6
 
 REFUSALS: dict[str, tuple[type[ProviderRefused], Obstacle]] = {
@@ -42,7 +42,7 @@ LOOK = "Look for it in the shop that PEBBLE_KEY belongs to."
 
 
 class Calls:
-    """Asks one shop."""
+    """Calls to one shop."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Calls:
         budget: Budget | None = None,
         asked: Asked = lambda status, seconds: None,
     ) -> None:
-        """``patience`` is in seconds. ``asked`` is told of every request."""
+        """Create a client. ``patience`` is in seconds. ``asked`` is called after every request."""
         self._patience = patience
         self._budget = budget or Budget(RATE)
         self._asked = asked
@@ -60,30 +60,30 @@ class Calls:
             base_url=settings.url, headers={"Pebble-Key": settings.key}, timeout=self._patience
         )
 
-    async def __call__(self, call: str, **told: Any) -> dict[str, Any]:
+    async def __call__(self, call: str, **reported: Any) -> dict[str, Any]:
         """Raises ``ProviderUnavailable`` and ``ProviderRefused``."""
         limit = self._patience * (BACKGROUND_PATIENCE if in_background() else 1)
         try:
             async with asyncio.timeout(limit):
-                answer = await self._paced(call, told)
+                answer = await self._paced(call, reported)
         except (TimeoutError, httpx2.RequestError) as error:
             raise ProviderUnavailable("Pebble did not answer in time.") from error
         return _read(answer)
 
-    async def _paced(self, call: str, told: dict[str, Any]) -> httpx2.Response:
-        """Ask until it is not too soon."""
+    async def _paced(self, call: str, reported: dict[str, Any]) -> httpx2.Response:
+        """Repeat the call until the rate allows it."""
         while True:
             await self._budget.turn()
-            answer = await self._timed(call, told)
+            answer = await self._timed(call, reported)
             if answer.status_code != 429:
                 self._budget.answered()
                 return answer
             self._budget.refused(answer.headers.get("Retry-After", ""))
 
-    async def _timed(self, call: str, told: dict[str, Any]) -> httpx2.Response:
+    async def _timed(self, call: str, reported: dict[str, Any]) -> httpx2.Response:
         began, status = time.perf_counter(), None
         try:
-            answer = await self._http.post(f"/api/{call}", json=told)
+            answer = await self._http.post(f"/api/{call}", json=reported)
             status = answer.status_code
         finally:
             self._asked(status, time.perf_counter() - began)
@@ -94,21 +94,21 @@ class Calls:
 
 
 def _read(answer: httpx2.Response) -> dict[str, Any]:
-    """A definite answer is JSON: what was asked for, or a refusal with a word that we know."""
+    """Read a response. A definite one is JSON: the result, or a refusal with a known code."""
     try:
-        told = answer.json()
+        reported = answer.json()
     except ValueError:
-        told = None
-    if answer.status_code == 200 and isinstance(told, dict):
-        return told
-    if answer.status_code in {401, 422} and isinstance(told, dict) and told.get("wrong") in REFUSALS:
-        raise _refusal(told)
+        reported = None
+    if answer.status_code == 200 and isinstance(reported, dict):
+        return reported
+    if answer.status_code in {401, 422} and isinstance(reported, dict) and reported.get("wrong") in REFUSALS:
+        raise _refusal(reported)
     raise ProviderUnavailable("Pebble had trouble answering.")
 
 
-def _refusal(told: dict[str, Any]) -> ProviderRefused:
-    kind, obstacle = REFUSALS[told["wrong"]]
-    # What it says of a key holds the key.
-    words = "Pebble did not accept the key." if obstacle is Obstacle.KEY_REFUSED else str(told["words"])
+def _refusal(reported: dict[str, Any]) -> ProviderRefused:
+    kind, obstacle = REFUSALS[reported["wrong"]]
+    # Its message about a key contains the key.
+    words = "Pebble did not accept the key." if obstacle is Obstacle.KEY_REFUSED else str(reported["words"])
     advice = FACTS.remedies.get(obstacle, LOOK if issubclass(kind, ProviderMissing) else "")
     return kind(words, advice, obstacle=obstacle)

@@ -1,4 +1,4 @@
-"""Pebble as a list of providers has it."""
+"""Pebble's entry in a list of providers."""
 
 from tests.providers.pebble.adapter import PebbleProvider
 from tests.providers.pebble.calls import Calls
@@ -18,7 +18,7 @@ def open_account(settings: PebbleSettings, asked: Asked) -> PaymentProvider:
 async def set_up(
     settings: PebbleSettings, base_url: str, products: tuple[Product, ...], *, dry_run: bool, new_endpoint: bool
 ) -> SetUp:
-    """See ``SetUpAccount``. Pebble knows a plan by our name for it."""
+    """See ``SetUpAccount``. Pebble finds a plan by our name for it."""
     ask = Calls(settings)
     try:
         shop = (await ask("shop"))["shop"]
@@ -41,7 +41,7 @@ async def set_up(
 
 
 class _Work:
-    """What is done one after the other; on a dry run it is only told."""
+    """The steps, one after the other; a dry run only reports them."""
 
     def __init__(self, ask: Calls, dry_run: bool, plans: dict[str, str]) -> None:
         self._ask = ask

@@ -1,8 +1,8 @@
-"""The books of Pebble, an invented payment provider: what is in them, and what becomes of it as time goes by.
+"""The ledger of Pebble, an invented payment provider: its content, and how it changes over time.
 
-It does what any provider does, and does it in ways of its own: it tells all of a buyer in one answer, finds things by
-the names that sellers give them, makes no bill for a trial, charges a dearer plan's difference at once, and counts a
-month as 30 days.
+It does what any provider does, but in its own way: it returns everything about a buyer in one response, finds things by
+the names that sellers give them, creates no bill for a trial, charges the difference to a dearer plan at once, and
+counts a month as 30 days.
 """
 
 import queue
@@ -24,14 +24,14 @@ NEWS_KEPT = 90 * DAY
 TAX_PERCENT = 19
 NEWS_AT_ONCE = 100
 
-# The one card that pays for nothing.
+# The only card that is always declined.
 BAD_CARD = "0000"
 
 GOING = frozenset({"trialing", "active", "past_due"})
 
 
 class Wrong(Exception):
-    """Why Pebble does not do something: a word for programs, and words for people."""
+    """Why Pebble refuses something: a code for programs, and a message for people."""
 
     def __init__(self, word: str, words: str) -> None:
         super().__init__(words)
@@ -69,19 +69,19 @@ class Payment:
     at: int
     back: int = 0
     fight: str = "none"
-    """How a dispute about it stands."""
+    """The state of a dispute about it."""
 
 
 @dataclass
 class Page:
-    """Where a buyer pays: a hosted page."""
+    """A hosted page where a buyer pays."""
 
     id: str
     plan: Plan
     count: int
     buyer: Buyer | None
     marks: dict[str, str]
-    """What the seller wants to know it by."""
+    """The seller's own reference."""
     success: str
     cancel: str
     codes: bool
@@ -113,7 +113,7 @@ class Page:
 
 @dataclass
 class Bill:
-    """What is asked for one period of a membership, or for the rest of one."""
+    """The charge for one period of a membership, or for the rest of one."""
 
     id: str
     starts: int
@@ -121,7 +121,7 @@ class Bill:
     at: int
     minor: int
     final_at: int | None
-    """When a draft is asked for by itself; None: never, or it was."""
+    """When a draft becomes final automatically; None: never, or it already is."""
     state: str = "draft"
     due_at: int | None = None
     paid_at: int | None = None
@@ -145,13 +145,13 @@ class Membership:
     trial_ends: int | None = None
     over_at: int | None = None
     quiet: str | None = None
-    """What bills become while the seller asks for none of them."""
+    """What happens to bills while the seller has paused collection."""
     bills: list[Bill] = field(default_factory=list)
     """Newest first."""
 
     @property
     def next_at(self) -> float:
-        """When something will happen to it by itself."""
+        """Return when the next scheduled change is due."""
         drafts = [one.final_at for one in self.bills if one.final_at is not None]
         return min([self.ends, *drafts]) if self.state in GOING else float("inf")
 
@@ -180,7 +180,7 @@ class News:
 
 
 class Ledger:
-    """One shop's books, in test mode. ``now`` gives Unix seconds."""
+    """The ledger of one shop, in test mode. ``now`` returns Unix seconds."""
 
     def __init__(self, now: Callable[[], int]) -> None:
         self.now = now
@@ -204,7 +204,7 @@ class Ledger:
 
     @contextmanager
     def open(self) -> Iterator["Ledger"]:
-        """One at a time, and what is due happens before."""
+        """Open the ledger for one caller at a time, after everything that is due has happened."""
         with self._lock:
             for one in self.memberships.values():
                 while (at := one.next_at) <= self.now():
@@ -216,25 +216,25 @@ class Ledger:
     def add_plan(self, title: str, minor: int, money: str, every: str | None = None, label: str | None = None) -> Plan:
         made = Plan(new_id("plan"), title, minor, money, every, label)
         self.plans[made.id] = made
-        self._tell("plan.added", made.id)
+        self._emit("plan.added", made.id)
         return made
 
     def plan(self, id: str) -> Plan:
         return _found(self.plans, id, "plan")
 
     def meet(self, label: str | None, title: str, mail: str | None) -> Buyer:
-        """The buyer whom the seller calls so, new if there is none."""
+        """Return the buyer with the seller's name, or create one."""
         for one in self.buyers.values():
             if label is not None and one.label == label and not one.gone:
                 return one
         _check_mail(mail)
         made = Buyer(new_id("buyer"), label, title, mail)
         self.buyers[made.id] = made
-        self._tell("buyer.met", made.id, made.id)
+        self._emit("buyer.met", made.id, made.id)
         return made
 
     def buyer(self, id: str) -> Buyer:
-        """One who is not gone."""
+        """Return a buyer who was not deleted."""
         found = _found(self.buyers, id, "buyer")
         if found.gone:
             raise Wrong("no_buyer", "That buyer is gone.")
@@ -253,7 +253,7 @@ class Ledger:
     # Pages
 
     def make_page(self, once: str | None, **asked: Any) -> Page:
-        """A new page, or the one that was made for ``once`` before."""
+        """Create a page, or return the one that was created with this ``once`` before."""
         if once in self.once:
             before, page = self.once[once]
             if before != asked:
@@ -273,15 +273,15 @@ class Ledger:
         return _found(self.pages, id, "page")
 
     def shut(self, id: str) -> Page:
-        """End a page where nobody has paid; any other stays as it is."""
+        """Expire a page where nobody has paid; any other does not change."""
         page = self.page(id)
         if page.state == "waiting":
             page.state = "shut"
-            self._tell("page.shut", page.id, _id_of(page.buyer))
+            self._emit("page.shut", page.id, _id_of(page.buyer))
         return page
 
     def pay(self, id: str, card: str, mail: str | None, code: str = "") -> Page:
-        """What a buyer does on a page."""
+        """Pay on a page, as a buyer."""
         page = self.page(id)
         if page.state != "waiting":
             raise Wrong("not_open", "This page is closed.")
@@ -297,7 +297,7 @@ class Ledger:
             page.membership = self._join_by(page, card).id
         elif minor := page.asked - page.off + page.tax:
             page.payment = self._payment(page.id, _id_of(page.buyer), minor, self.now())
-        self._tell("page.used", page.id, _id_of(page.buyer))
+        self._emit("page.used", page.id, _id_of(page.buyer))
         return page
 
     # Memberships
@@ -305,12 +305,12 @@ class Ledger:
     def join(
         self, buyer: Buyer, plan: Plan, card: str | None, free_days: int = 0, off: int = 0, **of: Any
     ) -> Membership:
-        """Begin a membership; its first period is paid at once, or free."""
+        """Start a membership; its first period is paid at once, or free."""
         now = self.now()
         ends = now + (free_days * DAY or PERIODS[plan.every or ""])
         one = Membership(new_id("member"), buyer, plan, card, now, now, ends, **of)
         self.memberships[one.id] = one
-        self._tell("membership.began", one.id, buyer.id)
+        self._emit("membership.began", one.id, buyer.id)
         if free_days:
             one.state, one.trial_ends = "trialing", ends
         else:
@@ -323,7 +323,7 @@ class Ledger:
         return self.join(buyer, page.plan, card or None, page.free_days, page.off, **of)
 
     def membership(self, id: str) -> Membership:
-        """One that goes on."""
+        """Return a membership that is not over."""
         found = _found(self.memberships, id, "membership")
         if found.state not in GOING:
             raise Wrong("no_membership", "That membership is over.")
@@ -336,15 +336,15 @@ class Ledger:
         if at_once:
             self._end(one, self.now())
         else:
-            self._tell("membership.changed", id, one.buyer.id)
+            self._emit("membership.changed", id, one.buyer.id)
 
     def quiet(self, id: str, becomes: str | None) -> None:
-        """Ask for no payments, or ask again. ``becomes`` is what bills are meanwhile."""
+        """Pause or resume the collection of payments. ``becomes`` is what happens to bills in the meantime."""
         self.membership(id).quiet = becomes
-        self._tell("membership.changed", id, self.memberships[id].buyer.id)
+        self._emit("membership.changed", id, self.memberships[id].buyer.id)
 
     def quote(self, id: str, plan_id: str) -> int:
-        """What another plan costs at once: the difference, for the days that are left of the period."""
+        """Return what a change of plan costs at once: the difference for the remaining days of the period."""
         one, plan = self.membership(id), self.plan(plan_id)
         if plan.every is None or plan.money != one.plan.money:
             raise Wrong("unfit", "No membership of that kind can have this plan.")
@@ -361,10 +361,10 @@ class Ledger:
         if minor:
             one.bills.insert(0, Bill(new_id("bill"), now, one.ends, now, minor, None, due_at=now))
             self._take(one, one.bills[0], now)
-        self._tell("membership.changed", id, one.buyer.id)
+        self._emit("membership.changed", id, one.buyer.id)
 
     def give_card(self, id: str, card: str) -> None:
-        """Another card, of which what is owed is taken at once if it is good."""
+        """Replace the card. If it is good, what is owed is charged at once."""
         self.membership(id).card = card
         if card != BAD_CARD:
             self.pay_owed(id)
@@ -376,7 +376,7 @@ class Ledger:
                 self._take(one, bill, self.now())
 
     def _go_on(self, one: Membership, at: int) -> None:
-        """What happens to a membership by itself."""
+        """Apply the scheduled changes of a membership."""
         draft = next((bill for bill in one.bills if bill.final_at == at), None)
         if draft is not None:
             self._ask(one, draft, at)
@@ -386,11 +386,11 @@ class Ledger:
             one.state = "active" if one.state == "trialing" else one.state
             one.starts, one.ends = at, at + PERIODS[one.plan.every or ""]
             self._bill(one, at).final_at = at + HOUR
-            self._tell("membership.changed", one.id, one.buyer.id, at=at)
+            self._emit("membership.changed", one.id, one.buyer.id, at=at)
 
     def _end(self, one: Membership, at: int) -> None:
         one.state, one.over_at = "canceled", at
-        self._tell("membership.ended", one.id, one.buyer.id, at=at)
+        self._emit("membership.ended", one.id, one.buyer.id, at=at)
 
     def _bill(self, one: Membership, at: int, off: int = 0) -> Bill:
         minor = one.plan.minor * one.count - off
@@ -398,16 +398,16 @@ class Ledger:
         return one.bills[0]
 
     def _ask(self, one: Membership, bill: Bill, at: int) -> None:
-        """A draft becomes final, and is paid or not; or what it is to be while nobody is asked."""
+        """Finalize a draft and try to collect it; or apply what was chosen for a pause."""
         bill.final_at = None
         if one.quiet is not None:
             bill.state = one.quiet
-            self._tell("bill.unasked", one.id, one.buyer.id, at=at)
+            self._emit("bill.unasked", one.id, one.buyer.id, at=at)
             return
         bill.due_at = at
         if bill.minor and one.card in {None, BAD_CARD}:
             bill.state, one.state = "failed", "past_due"
-            self._tell("bill.failed", one.id, one.buyer.id, at=at)
+            self._emit("bill.failed", one.id, one.buyer.id, at=at)
         else:
             self._take(one, bill, at)
 
@@ -417,7 +417,7 @@ class Ledger:
             bill.payment = self._payment(one.id, one.buyer.id, bill.minor, at)
         if one.state == "past_due" and not any(other.state == "failed" for other in one.bills):
             one.state = "active"
-        self._tell("bill.paid", one.id, one.buyer.id, bill.payment, at)
+        self._emit("bill.paid", one.id, one.buyer.id, bill.payment, at)
 
     # Money
 
@@ -427,29 +427,29 @@ class Ledger:
     def give_back(self, id: str, minor: int) -> None:
         payment = self.payment(id)
         payment.back += minor
-        self._tell("payment.back", payment.of, payment.buyer, payment)
+        self._emit("payment.back", payment.of, payment.buyer, payment)
 
     def fight(self, id: str) -> None:
-        """The buyer's bank wants the money back, and names nobody."""
+        """Let the buyer's bank dispute a payment. The dispute names no customer."""
         payment = self.payment(id)
         payment.fight = "open"
-        self._tell("payment.fought", payment.of, None, payment)
+        self._emit("payment.fought", payment.of, None, payment)
 
     def _payment(self, of: str, buyer: str | None, minor: int, at: int) -> Payment:
         made = Payment(new_id("pay"), of, buyer, minor, at)
         self.payments[made.id] = made
-        self._tell("payment.made", of, buyer, made, at)
+        self._emit("payment.made", of, buyer, made, at)
         return made
 
-    # News
+    # Events
 
     def send_news_to(self, url: str) -> str:
-        """From now on, sealed with a new secret if they were sent there before."""
+        """Send events to this address from now on, signed with a new secret if it was set before."""
         self.endpoints[url] = new_id("seal")
         return self.endpoints[url]
 
     def news_since(self, since: int, topics: list[str], place: int) -> tuple[list[News], int | None]:
-        """A page of what happened, oldest first, and the place where the next one begins."""
+        """Return a page of events, oldest first, and where the next page begins."""
         since = max(since, self.now() - NEWS_KEPT)
         found: list[News] = []
         for at, one in enumerate(self.news[place:], start=place):
@@ -459,7 +459,7 @@ class Ledger:
                 found.append(one)
         return found, None
 
-    def _tell(
+    def _emit(
         self, topic: str, about: str, buyer: str | None = None, payment: Payment | None = None, at: int | None = None
     ) -> None:
         made = News(new_id("news"), topic, at or self.now(), about, buyer, _id_of(payment), self.shop)

@@ -1,4 +1,4 @@
-"""Pebble's servers: the API that sellers' programs call, the pages that buyers see, and the news that it sends out."""
+"""Pebble's servers: the API that sellers' programs call, the pages that buyers see, and the events that it sends."""
 
 import hmac
 import json
@@ -68,14 +68,14 @@ def _payment(ledger: Ledger, payment: Payment | None) -> Told | None:
 
 
 def _membership(ledger: Ledger, one: Membership) -> Told:
-    told = {name: value for name, value in asdict(one).items() if name not in {"plan", "buyer", "count", "card"}}
+    reported = {name: value for name, value in asdict(one).items() if name not in {"plan", "buyer", "count", "card"}}
     bills = [{**asdict(bill), "payment": _payment(ledger, bill.payment)} for bill in one.bills]
     who = {"buyer": one.buyer.id, "mail": one.buyer.mail}
-    return told | who | {"goods": [one.plan.id, one.count], "money": one.plan.money, "bills": bills}
+    return reported | who | {"goods": [one.plan.id, one.count], "money": one.plan.money, "bills": bills}
 
 
 def _story(ledger: Ledger, buyer: str) -> Told:
-    """All that somebody ever bought, those who are gone too."""
+    """Return everything that somebody ever bought, even if they were deleted."""
     if buyer not in ledger.buyers:
         raise Wrong("no_buyer", "There is no such buyer.")
     return {
@@ -85,7 +85,7 @@ def _story(ledger: Ledger, buyer: str) -> Told:
 
 
 def _trace(ledger: Ledger, id: str) -> Told:
-    """What was bought, by its own id or that of a page or a payment."""
+    """Return what was bought, by its own id or that of a page or a payment."""
     of = ledger.payments[id].of if id in ledger.payments else id
     page = ledger.pages.get(of)
     membership = ledger.memberships.get((page.membership if page else of) or "")
@@ -134,13 +134,13 @@ API: dict[str, Callable[..., Told]] = {
     "shop": lambda ledger: {"shop": ledger.shop},
     "plan": lambda ledger, plan: asdict(ledger.plan(plan)),
     "plans": lambda ledger: {"plans": [asdict(one) for one in ledger.plans.values()]},
-    "add_plan": lambda ledger, **told: asdict(ledger.add_plan(**told)),
-    "meet_buyer": lambda ledger, **told: {"buyer": ledger.meet(**told).id},
+    "add_plan": lambda ledger, **reported: asdict(ledger.add_plan(**reported)),
+    "meet_buyer": lambda ledger, **reported: {"buyer": ledger.meet(**reported).id},
     "write_to_buyer": _write,
     "story": _story,
     "trace": _trace,
     "payer": lambda ledger, payment: {"buyer": ledger.payment(payment).buyer},
-    "make_page": lambda ledger, **told: _page(ledger, ledger.make_page(**told)),
+    "make_page": lambda ledger, **reported: _page(ledger, ledger.make_page(**reported)),
     "page": lambda ledger, page: _page(ledger, ledger.page(page)),
     "shut_page": lambda ledger, page: _page(ledger, ledger.shut(page)),
     "find_page": _find_page,
@@ -169,16 +169,16 @@ class _Server:
         )
 
     async def answer(self, request: Request) -> Response:
-        told = await request.json()
+        reported = await request.json()
         try:
             if request.headers.get("Pebble-Key") != self.ledger.key:
                 raise Wrong("bad_key", f"{request.headers.get('Pebble-Key')} is no key of this shop.")
             with self.ledger.open() as ledger:
-                return JSONResponse(API[request.path_params["call"]](ledger, **told))
+                return JSONResponse(API[request.path_params["call"]](ledger, **reported))
         except Wrong as error:
             return JSONResponse({"wrong": error.word, "words": str(error)}, 401 if error.word == "bad_key" else 422)
 
-    # What buyers see
+    # The pages for buyers
 
     async def show_page(self, request: Request) -> Response:
         with self.ledger.open() as ledger:
@@ -204,7 +204,7 @@ class _Server:
         return RedirectResponse(page.success.replace(PLACEHOLDER, page.id), 303)
 
     async def show_desk(self, request: Request) -> Response:
-        """One change to agree to; or everything that can be ended, and the card for it."""
+        """Return the page to confirm a change, or the one to end memberships and replace the card."""
         with self.ledger.open() as ledger:
             desk = _desk(ledger, request)
             back = f'<a href="{escape(desk.back)}">Back</a>'
@@ -243,7 +243,7 @@ def _desk(ledger: Ledger, request: Request) -> Desk:
 
 
 def _mine(ledger: Ledger, desk: Desk) -> list[Membership]:
-    """What goes on of the buyer's."""
+    """Return the buyer's memberships that are not over."""
     return [one for one in ledger.memberships.values() if one.buyer is desk.buyer and one.state in GOING]
 
 
@@ -259,17 +259,17 @@ def _form(button: str, *fields: str) -> str:
     return f'<form method="post">{"".join(fields)}<button>{escape(button)}</button></form>'
 
 
-# News
+# Events
 
 
 def signature(secret: str, body: bytes, at: int) -> str:
-    """When it was sealed, and what only those can make who know the secret."""
+    """Return the time and the signature, which only somebody with the secret can compute."""
     seal = hmac.digest(secret.encode(), b"%d\n%b" % (at, body), "sha512")
     return f"{at}:{seal.hex()}"
 
 
 def _send_news(ledger: Ledger) -> None:
-    """Each once: what does not arrive is in the list."""
+    """Send each event once. What does not arrive can be read in the list."""
     with httpx2.Client(timeout=5) as http:
         while (one := ledger.outbox.get()) is not None:
             for url, secret in list(ledger.endpoints.items()):

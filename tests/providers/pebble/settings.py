@@ -1,4 +1,4 @@
-"""How to reach a shop at Pebble, and what is so of every shop there."""
+"""How to reach a shop at Pebble, and the properties that all shops there share."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -88,6 +88,6 @@ def faults(values: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def check_offer(offer: Offer) -> None:
-    """Raises ``NoOffer`` for what no plan can be made of."""
+    """Raise ``NoOffer`` if no plan can be created from an offer."""
     if offer.interval_count > 1:
         raise NoOffer("is for several periods at once", "Pebble takes money by the day, week, month or year")

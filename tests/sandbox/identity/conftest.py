@@ -1,4 +1,4 @@
-"""One issuer on one real server for all tests of the identity wing."""
+"""One issuer on one real server for all tests of the issuer."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A real server with the issuer on it, and the two parties that talk to it: a browser and a client."""
+"""A real server with the issuer, and its two callers: a browser and a client."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""Whatever is sent, the issuer answers with a page, a redirect or a clear refusal; never with a failure of its own."""
+"""Whatever is sent, the issuer responds with a page, a redirect or a clear refusal, never with an error of its own."""
 
 import base64
 import string

@@ -1,4 +1,4 @@
-"""What the issuer refuses, and how it says so: to the client if its address can be trusted, else on a page."""
+"""What the issuer refuses, and how: by a redirect to the client if its address can be trusted, otherwise on a page."""
 
 import asyncio
 import base64
@@ -142,8 +142,8 @@ def test_the_client_is_told(parties: Parties, changes: dict[str, str], error: st
     response = request_for(parties, **changes)
     assert response.status_code == 303
     assert response.headers["location"].startswith(REDIRECT + "?")
-    told = query_of(response)
-    assert (told["error"], told["state"], told["iss"]) == (error, "s-1", parties.issuer)
+    reported = query_of(response)
+    assert (reported["error"], reported["state"], reported["iss"]) == (error, "s-1", parties.issuer)
 
 
 @pytest.mark.parametrize(
@@ -215,9 +215,9 @@ def test_addresses_that_no_browser_is_sent_to(uri: str) -> None:
 
 
 def test_deny(parties: Parties) -> None:
-    told = parties.answer(parties.authorization_url(), deny="yes")
-    assert (told["error"], told["state"], told["iss"]) == ("access_denied", "s-1", parties.issuer)
-    assert "code" not in told
+    reported = parties.answer(parties.authorization_url(), deny="yes")
+    assert (reported["error"], reported["state"], reported["iss"]) == ("access_denied", "s-1", parties.issuer)
+    assert "code" not in reported
 
 
 @pytest.mark.parametrize(
@@ -238,7 +238,7 @@ def test_deny(parties: Parties) -> None:
         ({"name": "", "email": ""}, "name", "Enter a name."),
     ],
 )
-def test_a_fault_is_told_at_its_field(parties: Parties, form: dict[str, str], field: str, says: str) -> None:
+def test_a_fault_is_reported_at_its_field(parties: Parties, form: dict[str, str], field: str, says: str) -> None:
     page = parties.http.post(parties.authorization_url(), data=form)
     assert page.status_code == 400
     assert forms_in(page).error_at(field) == says

@@ -1,4 +1,4 @@
-"""Sign-in from discovery to userinfo, as a client that knows nothing but the issuer's address does it."""
+"""Sign-in from discovery to userinfo, by a client that knows only the issuer's address."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""One sandbox for all tests of a module: each makes the objects that it needs."""
+"""One sandbox for all tests of a module. Each test creates the objects that it needs."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Subscribers on test clocks: each test moves a time that is its own."""
+"""Subscribers on test clocks, so that each test moves only its own time."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ class Subscriber:
         return self.sandbox.sdk.v1.subscriptions.create(cast(Any, values))
 
     def go(self, seconds: int) -> None:
-        """Move time."""
+        """Move the test clock forward."""
         self.now += seconds
         self.sandbox.sdk.v1.test_helpers.test_clocks.advance(self.clock, {"frozen_time": self.now})
 
@@ -39,16 +39,16 @@ class Subscriber:
         return self.sandbox.sdk.v1.subscriptions.update(subscription.id, cast(Any, params))
 
     def invoices(self, subscription: Any) -> list[Any]:
-        """Oldest first."""
+        """Return all of them, oldest first."""
         return self.sandbox.sdk.v1.invoices.list({"subscription": subscription.id, "limit": 100}).data[::-1]
 
     def use_card(self, name: str) -> None:
-        """From now on invoices are paid with this one."""
+        """Pay invoices with this card from now on."""
         values: Any = {"invoice_settings": {"default_payment_method": f"pm_card_{name}"}}
         self.sandbox.sdk.v1.customers.update(self.customer, values)
 
-    def told(self, subscription: Any, *prefixes: str) -> list[tuple[str, int]]:
-        """What the events say about a subscription and its invoices, and when, counted from the start."""
+    def events_about(self, subscription: Any, *prefixes: str) -> list[tuple[str, int]]:
+        """Return the events about a subscription and its invoices, with their times, counted from the start."""
         ids = {subscription.id, *(one.id for one in self.invoices(subscription))}
         events: list[Any] = []
         for event in self.sandbox.sdk.v1.events.list({"limit": 100}).auto_paging_iter():

@@ -1,4 +1,4 @@
-"""A sandbox behind a real server, the official SDK and a browser's kind of HTTP client."""
+"""A sandbox behind a real server, the official SDK and an HTTP client that behaves like a browser."""
 
 import asyncio
 import socket
@@ -74,7 +74,7 @@ class Running:
         return [event.type for event in reversed(events) if event.data.object["id"] in ids]
 
     def post(self, path: str, **options: Any) -> httpx2.Response:
-        """A call of the API without the SDK's help."""
+        """Call the API without the SDK."""
         headers = {"Authorization": f"Bearer {KEY}", **options.pop("headers", {})}
         return self.browser.post(f"{self.url}{path}", headers=headers, **options)
 
@@ -117,8 +117,8 @@ def running(
 
 @contextmanager
 def serving(routes: list[BaseRoute], listener: socket.socket, sandbox: StripeSandbox | None = None) -> Iterator[None]:
-    """The routes behind uvicorn in a thread; with the sandbox's own loop beside it."""
-    # The SDK keeps its connection while a browser test takes its time; a closed one would fail its next call.
+    """Serve the routes with uvicorn in a thread, together with the sandbox's own loop."""
+    # The SDK keeps its connection during a slow browser test; if it were closed, the next call would fail.
     config = uvicorn.Config(Starlette(routes=routes), log_level="error", lifespan="off", timeout_keep_alive=60)
     server = uvicorn.Server(config)
 

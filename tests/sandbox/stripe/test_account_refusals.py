@@ -1,4 +1,4 @@
-"""What Stripe refuses for good: archived prices, a second currency, an account that is not set up."""
+"""Stripe's lasting refusals: archived prices, a second currency, an account that is not set up."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""A payment method that tells later: SEPA Direct Debit."""
+"""A payment method whose result comes later: SEPA Direct Debit."""
 
 import html
 from concurrent.futures import ThreadPoolExecutor
@@ -183,14 +183,14 @@ def test_a_session_offers_what_it_allows(stripe_sandbox: Running) -> None:
     assert refused.value.param == "allowed_payment_method_types"
 
 
-def test_card_payments_cannot_be_told(stripe_sandbox: Running) -> None:
+def test_the_outcome_of_card_payments_cannot_be_set(stripe_sandbox: Running) -> None:
     session = euros(stripe_sandbox)
     stripe_sandbox.pay(session)
     assert tell(stripe_sandbox, payment(stripe_sandbox, session), "fail").status_code == 400
     assert payment(stripe_sandbox, session).status == "succeeded"
 
 
-def test_its_outcome_is_told_by_webhook(receiver: Receiver) -> None:
+def test_its_outcome_is_reported_by_webhook(receiver: Receiver) -> None:
     with running() as sandbox:
         sandbox.sdk.v1.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["*"]})
         _, begun = waiting(sandbox)

@@ -1,4 +1,4 @@
-"""The hosted page as a browser without scripts meets it."""
+"""The hosted page in a browser without scripts."""
 
 import html
 import re
@@ -283,8 +283,8 @@ def test_an_account_without_stripe_tax(stripe_sandbox: Running) -> None:
         stripe_sandbox.browser.post(setting, data={"active": "yes"})
 
 
-@pytest.mark.parametrize(("typed", "told"), [("", "known@example.com"), ("other@example.com", "other@example.com")])
-def test_the_form_begins_with_a_known_e_mail_address(stripe_sandbox: Running, typed: str, told: str) -> None:
+@pytest.mark.parametrize(("typed", "expected"), [("", "known@example.com"), ("other@example.com", "other@example.com")])
+def test_the_form_begins_with_a_known_e_mail_address(stripe_sandbox: Running, typed: str, expected: str) -> None:
     customer = stripe_sandbox.sdk.v1.customers.create({"email": "known@example.com"})
     known: tuple[Any, ...] = ({"customer": customer.id}, {"customer_email": "known@example.com"})
     for params in known:
@@ -294,7 +294,7 @@ def test_the_form_begins_with_a_known_e_mail_address(stripe_sandbox: Running, ty
         stripe_sandbox.pay(session, email=typed)
         details = stripe_sandbox.read(session).customer_details
         assert details
-        assert (details.email, details.name) == (told, "Test Buyer")
+        assert (details.email, details.name) == (expected, "Test Buyer")
     assert stripe_sandbox.sdk.v1.customers.retrieve(customer.id).email == "known@example.com"
 
 

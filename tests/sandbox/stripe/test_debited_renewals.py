@@ -1,4 +1,4 @@
-"""Renewals that are paid by bank debit: open for days while the bank thinks, then paid or not."""
+"""Renewals that are paid by bank debit: open for days until the bank answers, then paid or not."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -52,7 +52,7 @@ def test_the_bank_says_no_in_the_end(own: Running) -> None:
     assert (buyer.read(made).status, now.status, now.attempt_count) == ("past_due", "open", 1)
     assert now.next_payment_attempt == buyer.now + 3 * DAY
     assert payment(own, invoice).last_payment_error.code == "insufficient_funds"
-    assert [at for type_, at in buyer.told(made) if type_ == "invoice.payment_failed"] == [33 * DAY + HOUR]
+    assert [at for type_, at in buyer.events_about(made) if type_ == "invoice.payment_failed"] == [33 * DAY + HOUR]
 
 
 def test_a_debit_is_disputed(own: Running) -> None:

@@ -185,7 +185,7 @@ def test_codes_that_cannot_be_used_say_why_and_change_nothing(stripe_sandbox: Ru
     code(stripe_sandbox, {"amount_off": 500, "currency": "eur"}, code="EUROS")
     code(stripe_sandbox, {"amount_off": 1999, "currency": "usd"}, code="TOO-MUCH")
     session = stripe_sandbox.checkout(allow_promotion_codes=True)
-    for entered, told in {
+    for entered, reported in {
         "": "Enter a promotion code.",
         "NOBODY-S": "This code is invalid.",
         "HERS": "This code is invalid.",
@@ -197,7 +197,7 @@ def test_codes_that_cannot_be_used_say_why_and_change_nothing(stripe_sandbox: Ru
     }.items():
         answer = enter(stripe_sandbox, session, entered)
         assert answer.status_code == 422
-        assert told in words(answer)
+        assert reported in words(answer)
         assert 'aria-describedby="promotion_code-error"' in answer.text
         assert "<title>Error: " in answer.text
         assert "<script" not in answer.text
@@ -392,7 +392,7 @@ def test_discounts_that_cannot_be_given(stripe_sandbox: Running) -> None:
     assert refused.value.code == "amount_too_small"
 
 
-def test_a_free_order_is_told_by_webhook(receiver: Receiver) -> None:
+def test_a_free_order_is_reported_by_webhook(receiver: Receiver) -> None:
     with running() as sandbox:
         sandbox.sdk.v1.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["checkout.session.completed"]})
         complete_free(sandbox, sandbox.checkout(sandbox.price(unit_amount=0)))

@@ -152,7 +152,7 @@ def test_disputes_that_cannot_be(stripe_sandbox: Running) -> None:
         stripe_sandbox.sdk.v1.disputes.update(dispute.id, {"evidence": {"receipt": "file_1"}})
 
 
-def test_a_dispute_is_told_by_webhook(receiver: Receiver) -> None:
+def test_a_dispute_is_reported_by_webhook(receiver: Receiver) -> None:
     with running() as sandbox:
         sandbox.sdk.v1.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["*"]})
         dispute = disputed(sandbox)

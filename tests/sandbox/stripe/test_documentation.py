@@ -1,4 +1,4 @@
-"""``docs/sandbox.md`` tells what there is, and its commands work in the order in which it gives them."""
+"""``docs/sandbox.md`` is complete, and its commands work in the order in which it lists them."""
 
 import re
 import shutil
@@ -24,8 +24,8 @@ def rows(first_cell: str) -> list[list[str]]:
     return [[first, *(cell.strip() for cell in rest.split("|"))] for first, rest in found]
 
 
-def test_every_address_of_the_control_api_is_told() -> None:
-    told = {address for address, _ in rows("(?:GET|POST|DELETE) /.*")}
+def test_every_address_of_the_control_api_is_reported() -> None:
+    events_about = {address for address, _ in rows("(?:GET|POST|DELETE) /.*")}
     posting = {"POST", "DELETE"}
     served = {
         f"{method} {route.path}"
@@ -34,12 +34,12 @@ def test_every_address_of_the_control_api_is_told() -> None:
         for method in (route.methods or set()) - {"HEAD"}
         if method in posting or route.path in ("/control/faults", "/control/clock", "/control/settings")
     }
-    assert told == served
+    assert events_about == served
 
 
-def test_every_fault_is_told_with_its_settings() -> None:
-    told = {name: tuple(re.findall("`(.+?)`", settings)) for name, _, settings, _ in rows("[a-z_]+")}
-    assert told == SETTINGS
+def test_every_fault_is_reported_with_its_settings() -> None:
+    events_about = {name: tuple(re.findall("`(.+?)`", settings)) for name, _, settings, _ in rows("[a-z_]+")}
+    assert events_about == SETTINGS
 
 
 def test_the_test_numbers_exist() -> None:

@@ -64,8 +64,8 @@ def test_a_renewal_that_cannot_be_finalized_stays_a_draft_for_months(own: Runnin
         NO_PLACE,
         "invalid_request_error",
     )
-    told = [type_ for type_, at in buyer.told(made) if at == 28 * DAY + HOUR]
-    assert told == ["invoice.finalization_failed", "invoice.updated"]
+    events_about = [type_ for type_, at in buyer.events_about(made) if at == 28 * DAY + HOUR]
+    assert events_about == ["invoice.finalization_failed", "invoice.updated"]
     buyer.go(61 * DAY)
     assert [one.status for one in buyer.invoices(made)] == ["paid", "draft", "draft", "draft"]
     assert buyer.read(made).status == "active"
@@ -93,7 +93,7 @@ def test_a_draft_s_time_is_a_number_or_never(own: Running, seconds: str) -> None
     assert (refused.status_code, refused.json()["error"]["param"]) == (400, "seconds")
 
 
-def test_all_settings_are_told(own: Running) -> None:
+def test_all_settings_are_reported(own: Running) -> None:
     keep_drafts(own, "never")
     assert own.browser.get(f"{own.url}/control/settings").json() == {
         "account": {"charges": "enabled"},

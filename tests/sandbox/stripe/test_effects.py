@@ -1,4 +1,4 @@
-"""A parameter that is served does something: what a call was given shows in its answer, or in what it lists."""
+"""Every supported parameter has an effect: it shows in the response, or in a list."""
 
 from collections.abc import Iterator
 from typing import Any

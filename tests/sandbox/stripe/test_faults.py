@@ -1,4 +1,4 @@
-"""Faults that are asked for, and the clock that is moved: through the control API, seen by the SDK and a merchant."""
+"""Requested faults and the moved clock, set through the control API, and seen by the SDK and a merchant."""
 
 import json
 import time
@@ -281,9 +281,9 @@ def test_the_clock_moves_ahead(receiver: Receiver) -> None:
         day = 24 * 3600 + 1
         where = f"{sandbox.url}/control/clock"
         assert sandbox.browser.get(where).json()["ahead"] == 0
-        told = sandbox.browser.post(where, json={"ahead": day}).json()
-        assert told["ahead"] == day
-        assert abs(told["now"] - day - time.time()) < 5
+        events_about = sandbox.browser.post(where, json={"ahead": day}).json()
+        assert events_about["ahead"] == day
+        assert abs(events_about["now"] - day - time.time()) < 5
         body, signature = wait_for(lambda: receiver.received)[0]
         assert json.loads(body)["data"]["object"]["id"] == session.id
         assert sandbox.read(session).status == "expired"

@@ -1,4 +1,4 @@
-"""Every object that the sandbox answers with has the fields that the SDK's class declares, and no others."""
+"""Every object that the sandbox returns has the fields that the SDK's class declares, and no others."""
 
 from types import NoneType
 from typing import Any, get_args

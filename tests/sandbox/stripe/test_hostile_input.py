@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is a clear refusal: never a 500, and nothing is written."""
+"""Whatever is sent, the response is a clear refusal, never a 500, and nothing is written."""
 
 import socket
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""The sandbox without a network: called, paid and heard of in one process, the same way each time."""
+"""The sandbox without a network: calls, payments and webhooks in one process, always with the same result."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -57,8 +57,8 @@ def test_a_subscription_shows_ten_items(stripe_sandbox: Running, big: tuple[Subs
 def test_events_show_ten_too(stripe_sandbox: Running, big: tuple[Subscriber, Any]) -> None:
     _, made = big
     events = stripe_sandbox.sdk.v1.events.list({"type": "customer.subscription.created", "limit": 100}).data
-    (told,) = [event.data.object for event in events if event.data.object["id"] == made.id]
-    assert (len(told["items"]["data"]), told["items"]["has_more"]) == (10, True)
+    (events_about,) = [event.data.object for event in events if event.data.object["id"] == made.id]
+    assert (len(events_about["items"]["data"]), events_about["items"]["has_more"]) == (10, True)
 
 
 def test_lists_within_lists(stripe_sandbox: Running, big: tuple[Subscriber, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Every parameter that the SDK declares for a call is served or refused by name; none is dropped."""
+"""Every parameter that the SDK declares for a call is supported or refused by name; none is ignored."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -87,7 +87,7 @@ def test_every_declared_parameter_is_served_or_refused_by_name(call: Call) -> No
             assert error.param in error.message
 
 
-# Served parameters may still be refused for their value, or for what is missing beside them.
+# Supported parameters may still be refused for their value, or because another one is missing.
 SERVED = {"parameter_missing", "sandbox_unsupported_value", "sandbox_unsupported_parameter"}
 
 

@@ -1,4 +1,4 @@
-"""Payment Links: each visit makes a checkout session that no app has made."""
+"""Payment Links: each visit creates a checkout session that no app has created."""
 
 from typing import Any
 
@@ -104,8 +104,8 @@ def test_a_guest_has_an_e_mail_address_and_no_customer(stripe_sandbox: Running) 
     payment = session.payment_intent
     assert (payment.customer, payment.latest_charge.customer) == (None, None)
     assert len(stripe_sandbox.sdk.v1.customers.list({"limit": 100}).data) == before
-    told = {session.id, payment.id, payment.latest_charge.id}
-    events = [one for one in stripe_sandbox.sdk.v1.events.list({"limit": 100}) if one.data.object["id"] in told]
+    reported = {session.id, payment.id, payment.latest_charge.id}
+    events = [one for one in stripe_sandbox.sdk.v1.events.list({"limit": 100}) if one.data.object["id"] in reported]
     assert {event.type for event in events} >= {"checkout.session.completed", "charge.succeeded"}
     assert {event.data.object["customer"] for event in events} == {None}
 

@@ -1,4 +1,4 @@
-"""The ledger outlives the process, also one that is killed."""
+"""The ledger survives the end of the process, even if it is killed."""
 
 import os
 import signal

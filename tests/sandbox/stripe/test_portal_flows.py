@@ -1,4 +1,4 @@
-"""Links into the customer portal that are meant for one thing: what it costs is told, then it is confirmed."""
+"""Links into the customer portal for one action: its cost is shown, then it is confirmed."""
 
 from typing import Any
 
@@ -61,7 +61,7 @@ class Sold:
         return self.sandbox.browser.post(f"{link.url}/confirm")
 
 
-def test_the_cost_of_a_change_is_told_then_charged(stripe_sandbox: Running) -> None:
+def test_the_cost_of_a_change_is_reported_then_charged(stripe_sandbox: Running) -> None:
     sold = Sold(stripe_sandbox)
     sold.buyer.go(14 * DAY)
     details: Any = {"items": [{"id": sold.item, "price": sold.pro.id}], "proration_behavior": "always_invoice"}

@@ -197,7 +197,7 @@ def test_other_sites_cannot_refund(stripe_sandbox: Running) -> None:
     assert charge_of(stripe_sandbox, payment)["amount_refunded"] == 0
 
 
-def test_a_refund_is_told_by_webhook(receiver: Receiver) -> None:
+def test_a_refund_is_reported_by_webhook(receiver: Receiver) -> None:
     with running() as sandbox:
         events: Any = ["charge.refunded", "refund.created", "refund.failed", "charge.refund.updated"]
         sandbox.sdk.v1.webhook_endpoints.create({"url": receiver.url, "enabled_events": events})

@@ -1,4 +1,4 @@
-"""What time brings: renewals, tries to collect what could not be, and the same ledger however time is moved."""
+"""Scheduled changes: renewals, repeated attempts to collect, and the same ledger however time is moved."""
 
 import asyncio
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ def test_a_renewal_s_invoice_is_a_draft_for_an_hour(stripe_sandbox: Running) -> 
     assert buyer.read(made)["items"].data[0].current_period_start == buyer.now
     buyer.go(HOUR)
     assert buyer.invoices(made)[-1].status == "paid"
-    assert buyer.told(made)[-8:] == [
+    assert buyer.events_about(made)[-8:] == [
         ("customer.subscription.updated", 0),
         ("invoice.created", 28 * DAY),
         ("customer.subscription.updated", 28 * DAY),
@@ -85,20 +85,20 @@ def test_what_cannot_be_collected_is_tried_four_times(own: Running, outcome: str
     invoice = buyer.invoices(made)[-1]
     assert (buyer.read(made).status, invoice.status, invoice.attempt_count) == (status, "open", 4)
     assert invoice.next_payment_attempt is None
-    failures = [at for type_, at in buyer.told(made) if type_ == "invoice.payment_failed"]
+    failures = [at for type_, at in buyer.events_about(made) if type_ == "invoice.payment_failed"]
     assert failures == RETRIES
     if outcome == "canceled":
         assert buyer.read(made).cancellation_details.reason == "payment_failed"
-        assert buyer.told(made)[-1] == ("customer.subscription.deleted", RETRIES[-1])
+        assert buyer.events_about(made)[-1] == ("customer.subscription.deleted", RETRIES[-1])
 
 
-def test_a_mended_card_pays_at_the_next_try(stripe_sandbox: Running) -> None:
+def test_a_fixed_card_pays_at_the_next_try(stripe_sandbox: Running) -> None:
     buyer = subscriber(stripe_sandbox)
     made = buyer.subscribe()
     assert act(stripe_sandbox, made, "fail").status_code == 200
     buyer.go(28 * DAY + HOUR)
     assert buyer.read(made).status == "past_due"
-    assert act(stripe_sandbox, made, "mend").json()["default_payment_method"]
+    assert act(stripe_sandbox, made, "replace-card").json()["default_payment_method"]
     buyer.go(3 * DAY)
     assert (buyer.read(made).status, buyer.invoices(made)[-1].attempt_count) == ("active", 2)
 
@@ -136,8 +136,8 @@ def test_a_card_that_always_asks_needs_its_owner(stripe_sandbox: Running) -> Non
     buyer = subscriber(stripe_sandbox, "authenticationRequired")
     made = buyer.subscribe(trial_period_days=7)
     buyer.go(7 * DAY + HOUR)
-    told = [type_ for type_, _ in buyer.told(made)]
-    assert "invoice.payment_action_required" in told
+    events_about = [type_ for type_, _ in buyer.events_about(made)]
+    assert "invoice.payment_action_required" in events_about
     (link,) = stripe_sandbox.sdk.v1.invoice_payments.list({"invoice": buyer.invoices(made)[-1].id}).data
     payment = stripe_sandbox.sdk.v1.payment_intents.retrieve(str(link.payment.payment_intent))
     assert (payment.status, buyer.read(made).status) == ("requires_action", "past_due")

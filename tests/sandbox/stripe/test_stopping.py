@@ -1,4 +1,4 @@
-"""The delivery loop ends when it is told to, whatever it was about to do."""
+"""The delivery loop ends on request, whatever it was about to do."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Checkout in subscription mode: what its page says, what cards do, and the subscription that comes of it."""
+"""Checkout in subscription mode: its page, the test cards, and the subscription that it creates."""
 
 from typing import Any
 
@@ -63,8 +63,8 @@ def test_the_events_come_in_their_order(stripe_sandbox: Running) -> None:
     session = checkout(stripe_sandbox)
     stripe_sandbox.pay(session)
     done, subscription = begun(stripe_sandbox, session)
-    told = stripe_sandbox.events_about(session.id, subscription.id, done.invoice.id, done.customer.id)
-    assert told == [
+    reported = stripe_sandbox.events_about(session.id, subscription.id, done.invoice.id, done.customer.id)
+    assert reported == [
         "customer.created",
         "customer.subscription.created",
         "invoice.created",
@@ -175,7 +175,7 @@ def test_a_code_given_back_is_paid_for_after_all(stripe_sandbox: Running) -> Non
     assert (done.payment_status, done.invoice.amount_paid) == ("paid", 2000)
 
 
-def test_something_is_bought_once_beside_it(stripe_sandbox: Running) -> None:
+def test_something_is_bought_once_next_to_it(stripe_sandbox: Running) -> None:
     items = [
         {"price": one.id, "quantity": 1} for one in (monthly(stripe_sandbox), stripe_sandbox.price(unit_amount=500))
     ]

@@ -33,7 +33,7 @@ def test_a_first_payment_makes_it_active(stripe_sandbox: Running) -> None:
     shown: Any = stripe_sandbox.sdk.v1.invoices.retrieve(invoice.id, {"expand": expand})
     (payment,) = shown.payments.data
     assert (payment.status, payment.payment.payment_intent.status) == ("paid", "succeeded")
-    assert buyer.told(made, "customer.subscription")[0] == ("customer.subscription.created", 0)
+    assert buyer.events_about(made, "customer.subscription")[0] == ("customer.subscription.created", 0)
 
 
 def test_without_a_card_nothing_begins(stripe_sandbox: Running) -> None:
@@ -96,15 +96,15 @@ def test_a_trial_costs_nothing_until_it_ends(stripe_sandbox: Running) -> None:
         ("subscription_create", 0, 0),
         ("subscription_cycle", 2000, 2000),
     ]
-    assert ("customer.subscription.trial_will_end", 11 * DAY) in buyer.told(made)
+    assert ("customer.subscription.trial_will_end", 11 * DAY) in buyer.events_about(made)
     assert buyer.read(made)["items"].data[0].current_period_end == START + (14 + 28) * DAY
 
 
-def test_a_short_trial_s_end_is_told_at_once(stripe_sandbox: Running) -> None:
+def test_a_short_trial_s_end_is_reported_at_once(stripe_sandbox: Running) -> None:
     buyer = subscriber(stripe_sandbox)
     made = buyer.subscribe(trial_end=START + DAY)
     buyer.go(1)
-    assert [at for type_, at in buyer.told(made) if type_.endswith("trial_will_end")] == [0]
+    assert [at for type_, at in buyer.events_about(made) if type_.endswith("trial_will_end")] == [0]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_trial_ends_without_a_card(stripe_sandbox: Running, behavior: str, sta
     ended = buyer.read(made)
     assert ended.status == status
     assert ended.trial_settings.end_behavior.missing_payment_method == behavior
-    assert next(at for type_, at in buyer.told(made) if type_ == event) >= 7 * DAY
+    assert next(at for type_, at in buyer.events_about(made) if type_ == event) >= 7 * DAY
 
 
 def test_a_paused_one_is_resumed_by_a_payment(stripe_sandbox: Running) -> None:
@@ -136,7 +136,7 @@ def test_a_paused_one_is_resumed_by_a_payment(stripe_sandbox: Running) -> None:
     resumed = stripe_sandbox.sdk.v1.subscriptions.resume(made.id, {"billing_cycle_anchor": {"type": "now"}})
     assert (resumed.status, resumed.billing_cycle_anchor) == ("active", buyer.now)
     assert resumed["items"].data[0].current_period_start == buyer.now
-    assert ("customer.subscription.resumed", 30 * DAY) in buyer.told(made)
+    assert ("customer.subscription.resumed", 30 * DAY) in buyer.events_about(made)
     assert [one.amount_paid for one in buyer.invoices(made)] == [0, 2000]
 
 
@@ -176,7 +176,7 @@ def test_an_end_is_set_and_taken_back(stripe_sandbox: Running) -> None:
     ended = buyer.read(made)
     assert (ended.status, ended.ended_at, ended.canceled_at) == ("canceled", START + 28 * DAY, START + DAY)
     assert len(buyer.invoices(made)) == 1
-    assert buyer.told(made, "customer.subscription.deleted") == [("customer.subscription.deleted", 28 * DAY)]
+    assert buyer.events_about(made, "customer.subscription.deleted") == [("customer.subscription.deleted", 28 * DAY)]
 
 
 def test_it_ends_at_a_time_of_its_own(stripe_sandbox: Running) -> None:

@@ -1,4 +1,4 @@
-"""Nothing is passed over in silence: versions, limits, lists of nothing, addresses that only look like an object's."""
+"""Nothing is ignored silently: versions, limits, empty lists, addresses that only look like an object's."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Invoices that nobody pays: voided, written off, drafts of a pause; and the money that comes for them after all."""
+"""Unpaid invoices: voided, written off, drafts of a pause; and late payments for them."""
 
 from typing import Any
 
@@ -36,8 +36,11 @@ def test_the_subscription_is_active_again(stripe_sandbox: Running, how: str) -> 
     reason = closed.status_details and closed.status_details.uncollectible.reason
     assert reason == {"void": None, "uncollectible": "user_forgiven"}[how]
     assert buyer.read(made).status == "active"
-    told = [type_ for type_, at in buyer.told(made, "invoice.")][-2:]
-    assert told == [{"void": "invoice.voided", "uncollectible": "invoice.marked_uncollectible"}[how], "invoice.updated"]
+    events_about = [type_ for type_, at in buyer.events_about(made, "invoice.")][-2:]
+    assert events_about == [
+        {"void": "invoice.voided", "uncollectible": "invoice.marked_uncollectible"}[how],
+        "invoice.updated",
+    ]
     buyer.go(20 * DAY)
     assert buyer.invoices(made)[-1].attempt_count == 1
 
@@ -64,7 +67,7 @@ def test_an_open_invoice_of_a_canceled_subscription_is_paid(stripe_sandbox: Runn
     assert (left.status, left.auto_advance, left.next_payment_attempt) == ("open", False, None)
     assert calls.pay(invoice.id, {"payment_method": "pm_card_visa"}).status == "paid"
     assert buyer.read(made).status == "canceled"
-    assert buyer.told(made)[-1][0] == "invoice_payment.paid"
+    assert buyer.events_about(made)[-1][0] == "invoice_payment.paid"
 
 
 def test_what_makes_no_sense_is_refused(stripe_sandbox: Running) -> None:
@@ -97,7 +100,7 @@ def test_an_older_debt_does_not_decide_how_a_subscription_stands(stripe_sandbox:
 
 
 def test_a_vain_try_to_pay_an_old_debt_changes_nothing(stripe_sandbox: Running) -> None:
-    """A renewal was never paid, the next one is: the subscription stands well, whatever becomes of the first."""
+    """A renewal was never paid, but the next one is: the subscription is active, whatever happens to the first."""
     setting = f"{stripe_sandbox.url}/control/unpaid"
     stripe_sandbox.browser.post(setting, data={"outcome": "past_due"})
     buyer, made, invoice = failed(stripe_sandbox)

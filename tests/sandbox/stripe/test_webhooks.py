@@ -1,4 +1,4 @@
-"""Events are delivered as signed posts, tried again, logged, and not forgotten over a restart."""
+"""Events are delivered as signed posts, retried, logged, and kept over a restart."""
 
 import socket
 import sqlite3

@@ -12,7 +12,7 @@ from tollkeeper.operating.explanations import (
 )
 from tollkeeper.operating.operators import Reconciliation
 from tollkeeper.operating.reports.people import reason_json
-from tollkeeper.operating.reports.tables import iso_or_none, print_json, print_table, say, tell_more
+from tollkeeper.operating.reports.tables import iso_or_none, mention_more, print_json, print_table, say
 from tollkeeper.storage.audit import Entry
 from tollkeeper.storage.events import Kept
 from tollkeeper.wording.operators import sentence
@@ -25,7 +25,7 @@ def events_in_words(kept: Sequence[Kept], more: bool) -> None:
         (iso(one.received_at), one.id, one.type, one.customer_id, str(one.attempts), event_words(one)) for one in kept
     ]
     print_table(("kept", "id", "type", "customer", "tries", "state"), rows)
-    tell_more(more)
+    mention_more(more)
 
 
 def events_in_json(kept: Sequence[Kept], more: bool) -> None:
@@ -72,8 +72,8 @@ def reconciled_in_words(everything: Sequence[Reconciliation]) -> None:
 
 def reconciled_in_json(everything: Sequence[Reconciliation]) -> None:
     """The same for machines."""
-    told = [_reconciled(done) for done in everything]
-    print_json({"ok": all(one["trouble"] is None for one in told), "people": told})
+    reconciled = [_reconciled(done) for done in everything]
+    print_json({"ok": all(one["trouble"] is None for one in reconciled), "people": reconciled})
 
 
 def _reconciled(done: Reconciliation) -> dict[str, Any]:

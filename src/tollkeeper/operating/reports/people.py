@@ -18,12 +18,12 @@ from tollkeeper.operating.explanations import (
 )
 from tollkeeper.operating.lookup import Found
 from tollkeeper.operating.operators import Listed
-from tollkeeper.operating.reports.tables import iso_or_none, print_json, print_table, say, section, tell_more
+from tollkeeper.operating.reports.tables import iso_or_none, mention_more, print_json, print_table, say, section
 from tollkeeper.reasons import Reason
 from tollkeeper.storage.columns import reason_to_json
 from tollkeeper.storage.findings import Noted
-from tollkeeper.wording.explanations import TOLD_LAST, TOLD_NOW, nothing_paid_back
-from tollkeeper.wording.forms import how_it_stands
+from tollkeeper.wording.explanations import PAYMENTS_LAST_SEEN, PAYMENTS_NOW, nothing_paid_back
+from tollkeeper.wording.forms import invoice_state
 from tollkeeper.wording.operators import sentence
 from tollkeeper.words import day, iso, moment, money, price
 
@@ -35,7 +35,7 @@ def people_in_words(listed: Sequence[Listed], more: bool) -> None:
         for one in listed
     ]
     print_table(("id", "name", "e-mail", "signs in with", "holds"), rows)
-    tell_more(more)
+    mention_more(more)
 
 
 def people_in_json(listed: Sequence[Listed], more: bool) -> None:
@@ -69,14 +69,14 @@ def explanation_in_words(explained: Explanation, catalog: Catalog) -> None:
     if explained.outdated:
         say(f"The provider now says something different: run `tollkeeper reconcile {person.id}`.\n", style="red")
     section("To look at", CASE_COLUMNS, [case_row(one) for one in cases_of(explained, catalog)])
-    told = TOLD_NOW if explained.trouble is None else TOLD_LAST
-    section(told, PAYMENT_COLUMNS, [_payment_row(one) for one in explained.payments])
+    title = PAYMENTS_NOW if explained.trouble is None else PAYMENTS_LAST_SEEN
+    section(title, PAYMENT_COLUMNS, [_payment_row(one) for one in explained.payments])
     for one in explained.payments:
         rows = [_invoice_row(invoice, one.currency) for invoice in one.invoices]
         section(f"Invoices of subscription {one.source}", INVOICE_COLUMNS, rows)
     section("Grants", GRANT_COLUMNS, [_grant_row(one) for one in explained.grants])
-    told_in_words = in_short(history(explained))
-    section("History", HISTORY_COLUMNS, [(iso(one.at), one.kind, one.id, one.words) for one in told_in_words])
+    happenings = in_short(history(explained))
+    section("History", HISTORY_COLUMNS, [(iso(one.at), one.kind, one.id, one.words) for one in happenings])
 
 
 CASE_COLUMNS = ("when", "payment", "amount", "what", "who", "reason", "what to do")
@@ -113,7 +113,7 @@ def _payment_row(one: Noted) -> tuple[str, ...]:
 def _invoice_row(one: Invoice, currency: str) -> tuple[str, ...]:
     refunded = money(one.refunded, currency) if one.refunded else ""
     when = (iso(one.starts), iso(one.ends))
-    return (*when, one.id, one.reference or "", money(one.total, currency), refunded, how_it_stands(one))
+    return (*when, one.id, one.reference or "", money(one.total, currency), refunded, invoice_state(one))
 
 
 def _grant_row(grant: Grant) -> tuple[str, ...]:
@@ -126,7 +126,7 @@ def _grant_row(grant: Grant) -> tuple[str, ...]:
 
 def explanation_in_json(explained: Explanation, catalog: Catalog) -> None:
     """The same for machines. Where the provider could not be asked, ``trouble`` says why."""
-    person, told = explained.person, answers(explained, catalog)
+    person, answered = explained.person, answers(explained, catalog)
     print_json(
         {
             "person": {
@@ -138,7 +138,7 @@ def explanation_in_json(explained: Explanation, catalog: Catalog) -> None:
             },
             "mode": "live" if explained.live else "test",
             "at": iso(explained.now),
-            "features": [{"feature": a.feature, "allowed": a.allowed, "why": a.sentence} for a in told],
+            "features": [{"feature": a.feature, "allowed": a.allowed, "why": a.sentence} for a in answered],
             "remarks": remarks(explained, catalog),
             "outdated": explained.outdated,
             "trouble": explained.trouble,
@@ -242,8 +242,8 @@ def granted_in_json(found: Found, grant: Grant) -> None:
 
 def found_json(found: Found) -> dict[str, Any]:
     person = found.person
-    told = {"id": person.id, "name": person.name, "email": person.email, "issuers": found.issuers}
-    return {"person": person.id, "found": told}
+    described = {"id": person.id, "name": person.name, "email": person.email, "issuers": found.issuers}
+    return {"person": person.id, "found": described}
 
 
 def revoked_in_words(found: Found, ended: Sequence[Grant]) -> None:

@@ -8,7 +8,7 @@ from tollkeeper.operating.explanations import (
     PaymentIssue,
 )
 from tollkeeper.operating.reports.people import CASE_COLUMNS, case_json, case_row, found_json, payment_json
-from tollkeeper.operating.reports.tables import print_json, print_table, say, tell_more
+from tollkeeper.operating.reports.tables import mention_more, print_json, print_table, say
 from tollkeeper.providers.protocol import ProviderFacts
 from tollkeeper.storage.findings import Noted
 from tollkeeper.wording import off_sale as wording_off_sale
@@ -30,7 +30,7 @@ def payments_in_words(
     """
     if found:
         print_table(CASE_COLUMNS, [case_row(one) for one in found])
-        tell_more(more)
+        mention_more(more)
     else:
         say(NO_CASES)
     if other_sales_:
@@ -48,8 +48,8 @@ def payments_in_json(
     unsold: Sequence[OffSale] = (),
 ) -> None:
     """The same for machines."""
-    told = {"payments": [case_json(one) for one in found], "more": more, "other_sales": other_sales_}
-    print_json(told | {"off_sale": [wording_off_sale.in_json(one, facts.remedies) for one in unsold]})
+    output = {"payments": [case_json(one) for one in found], "more": more, "other_sales": other_sales_}
+    print_json(output | {"off_sale": [wording_off_sale.in_json(one, facts.remedies) for one in unsold]})
 
 
 def off_sale_in_words(unsold: Sequence[OffSale], facts: ProviderFacts) -> None:

@@ -17,7 +17,7 @@ from tollkeeper.words import iso, printable
 WIDTH = 300
 
 
-def tell_more(more: bool) -> None:
+def mention_more(more: bool) -> None:
     if more:
         say("There are more: raise --limit, or narrow the search.")
 
@@ -40,10 +40,10 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str | None]]) ->
         console.print(table)
         return
     for row in rows:
-        console.print(_one_below_the_other(columns, row))
+        console.print(_as_list(columns, row))
 
 
-def _one_below_the_other(columns: Sequence[str], row: Sequence[str | None]) -> Table:
+def _as_list(columns: Sequence[str], row: Sequence[str | None]) -> Table:
     lines = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     lines.add_column(no_wrap=True, style="dim", width=max(map(len, columns)))
     lines.add_column(overflow="fold")
@@ -62,8 +62,8 @@ def _console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=WIDTH)
 
 
-def print_json(told: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(told, indent=2) + "\n")
+def print_json(data: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(data, indent=2) + "\n")
 
 
 def iso_or_none(at: int | None) -> str | None:

@@ -1,4 +1,4 @@
-"""One Stripe account: what it is asked, and how long we wait for the answer."""
+"""One Stripe account: the requests to it, and how long we wait for a response."""
 
 import asyncio
 import hashlib
@@ -52,13 +52,13 @@ from tollkeeper.providers.stripe.subscriptions import (
 if TYPE_CHECKING:
     import stripe
 
-# The longest that one request may take, and that a visitor waits for a definite answer. Seconds.
+# The time limit of one request, and the longest that a visitor waits for a definite answer. Seconds.
 PATIENCE = 10
 
-# How many times as long background work waits for one, since it lets everybody pass.
+# How many times longer background work waits for an answer, because it lets all visitors go first.
 BACKGROUND_PATIENCE = 6
 
-# How long trouble with a price is remembered before it is asked for again. Seconds.
+# How long an error about a price is cached. Seconds.
 TROUBLE_SECONDS = 5
 
 SESSIONS = "/v1/checkout/sessions"
@@ -72,7 +72,7 @@ def _paying(names: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _subscribing(order: Order, names: Mapping[str, str]) -> dict[str, Any]:
-    """https://docs.stripe.com/payments/checkout/free-trials. Who begins without a card and adds none is let go."""
+    """https://docs.stripe.com/payments/checkout/free-trials. A trial without a card is cancelled at its end."""
     data: dict[str, Any] = {"metadata": names}
     if order.trial_days is None:
         return {"mode": "subscription", "subscription_data": data}
@@ -84,7 +84,7 @@ def _subscribing(order: Order, names: Mapping[str, str]) -> dict[str, Any]:
 
 
 class StripeProvider:
-    """A ``PaymentProvider`` over one Stripe account and mode."""
+    """The ``PaymentProvider`` for one Stripe account and mode."""
 
     name = "stripe"
     facts = FACTS
@@ -98,10 +98,13 @@ class StripeProvider:
         budget: Budget | None = None,
         asked: Asked = lambda status, seconds: None,
     ) -> None:
-        """``patience`` is in seconds; ``http`` carries the SDK's requests, over the network if left out.
+        """Create a client.
 
-        ``budget`` is shared by all that ask the same account from here. ``asked`` is told of every request: the status
-        of its answer, None if there was none, and how many seconds it took.
+        Args:
+            patience: the time limit of one request, in seconds.
+            http: carries the SDK's requests; by default over the network.
+            budget: shared by everything in this process that calls the same account.
+            asked: called after every request with the response's status (None without one) and the seconds it took.
         """
         self._settings = settings
         self._patience = patience
@@ -120,16 +123,16 @@ class StripeProvider:
         return self._settings.live
 
     async def account(self) -> str:
-        """See ``PaymentProvider``. Asked once: a key belongs to one account for good."""
+        """See ``PaymentProvider``. Requested only once, because a key always belongs to the same account."""
         if self._account is None:
             async with self._calling() as client:
                 self._account = await account_of(client)
         return self._account
 
     async def price(self, price_id: str) -> Price:
-        """See ``PaymentProvider``. Kept: a price's amount never changes (https://docs.stripe.com/api/prices/update).
+        """See ``PaymentProvider``. Cached: a price's amount never changes (https://docs.stripe.com/api/prices/update).
 
-        Trouble is kept for a moment too: landing pages ask, and anybody can open those as often as they like.
+        Errors are cached briefly, too, because anybody can open the landing page as often as they like.
         """
         async with self._asking_price:
             if price_id in self._prices:
@@ -154,7 +157,7 @@ class StripeProvider:
             raise
 
     async def create_customer(self, person: Person, replacing: str | None = None) -> str:
-        """See ``PaymentProvider``. The key covers the parameters, so a new name cannot clash with an earlier try."""
+        """See ``PaymentProvider``. The idempotency key covers the parameters, so a new name cannot conflict with it."""
         params: dict[str, Any] = {"name": person.name, "metadata": {"person": person.id}}
         if person.email:
             params["email"] = person.email
@@ -162,9 +165,9 @@ class StripeProvider:
         key = f"customer-{person.id}-{digest}"
         try:
             return await self._create_customer(key, params)
-        except EmailRefused:  # an issuer may know addresses that mean nothing outside its own network
+        except EmailRefused:  # an issuer may report addresses that are valid only inside its own network
             return await self.create_customer(replace(person, email=None), replacing)
-        except ProviderFailed:  # which is remembered with its key for a day; a customer too many does no harm
+        except ProviderFailed:  # Stripe repeats that error for the same key for a day; an unused customer does no harm
             return await self._create_customer(f"{key}-{secrets.token_hex(8)}", params)
 
     async def _create_customer(self, key: str, params: Mapping[str, Any]) -> str:
@@ -172,20 +175,20 @@ class StripeProvider:
             async with self._calling() as client:
                 return str((await ask(client, "post", "/v1/customers", idempotency_key=key, **params))["id"])
         except ProviderRefused as refusal:
-            if refusal.obstacle is Obstacle.OTHER:  # such as a name of 5,000 letters, which is one person's trouble
+            if refusal.obstacle is Obstacle.OTHER:  # such as a name of 5,000 letters, which concerns only this person
                 refusal.obstacle = Obstacle.CUSTOMER_REFUSED
             raise
 
     async def update_customer(self, customer: Customer, person: Person) -> None:
         """See ``PaymentProvider``. https://docs.stripe.com/api/customers/update
 
-        An empty value takes an address away:
+        An empty value removes the address:
         https://docs.stripe.com/changelog/2013-08-12/allows-description-email-fields-null
         """
         try:
             async with self._calling() as client:
                 await ask(client, "post", path("/v1/customers", customer.external_id), email=person.email or "")
-        except EmailRefused:  # as when a customer is made with such a one
+        except EmailRefused:  # as in ``create_customer``
             if person.email is None:
                 raise
             await self.update_customer(customer, replace(person, email=None))
@@ -204,7 +207,7 @@ class StripeProvider:
         names = {"order": order.id, "person": order.person_id, "product": order.product}
         params = self._page_params(order.price_id, order.currency, order.quantity, returns)
         if self._settings.automatic_tax:
-            # Tax needs an address, which the buyer types on the hosted page.
+            # Tax needs an address, which the buyer enters on the hosted page.
             params["customer_update"] = {"address": "auto"}
         return params | {
             "customer": customer.external_id,
@@ -217,7 +220,7 @@ class StripeProvider:
         params: dict[str, Any] = {
             "mode": "payment",
             "line_items": [{"price": price_id, "quantity": quantity}],
-            # A price may have other currencies too, of which Stripe would choose one by where the buyer is.
+            # If a price has several currencies, Stripe would choose one by the buyer's location.
             "currency": currency,
             "success_url": returns.success,
             "cancel_url": returns.cancel,
@@ -225,7 +228,7 @@ class StripeProvider:
         return params | ({"automatic_tax": {"enabled": True}} if self._settings.automatic_tax else {})
 
     async def try_sale(self, price_id: str, returns: ReturnAddresses) -> None:
-        """See ``PaymentProvider``. Only making a page shows that one can be made; nobody is sent to this one."""
+        """See ``PaymentProvider``. Only creating a page shows that it is possible. Nobody is sent to this page."""
         price = await self.price(price_id)
         params = {**self._page_params(price.id, price.currency, 1, returns), "metadata": {"tollkeeper": "try_sale"}}
         if price.recurring:
@@ -251,7 +254,7 @@ class StripeProvider:
             return found
 
     async def checkout_of_order(self, order: Order, customer: Customer) -> Checkout | None:
-        """See ``PaymentProvider``. Stripe cannot search by reference, so look through the customer's own."""
+        """See ``PaymentProvider``. Stripe cannot search by reference, so this goes through the customer's pages."""
         async with self._calling() as client:
             async for found in each(client, SESSIONS, customer=customer.external_id):
                 if found["client_reference_id"] == order.id:
@@ -276,7 +279,7 @@ class StripeProvider:
         )
 
     async def _snapshot_of_guest(self, guest: Customer) -> Snapshot:
-        """Who pays once may leave no customer behind.
+        """Return what a guest bought: Stripe creates no customer for some one-time payments.
 
         https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-customer_creation
         """
@@ -308,7 +311,7 @@ class StripeProvider:
     async def billing_portal(self, customer: Customer, return_url: str) -> str:
         """See ``PaymentProvider``. https://docs.stripe.com/api/customer_portal/sessions/create
 
-        With the configuration that setting up the account made; if there is none, with the account's own default.
+        Uses the configuration that ``tollkeeper setup`` created, or else the account's default.
         """
         params = {"customer": customer.external_id, "return_url": return_url}
         with advised(PORTAL_ADVICE):
@@ -355,7 +358,7 @@ class StripeProvider:
                 yield [event_of(hint_of(event), realm) for event in page]
 
     async def _pages_of_events(self, params: dict[str, Any]) -> AsyncIterator[list[dict[str, Any]]]:
-        """To the list's end, newest first."""
+        """Yield all pages of the list, newest first."""
         more = True
         while more:
             async with self._calling() as client:
@@ -365,12 +368,12 @@ class StripeProvider:
             params |= {"starting_after": page["data"][-1]["id"]} if more else {}
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close all connections."""
         if self._http is not None:
             await self._http.close_async()  # type: ignore[no-untyped-call]
 
     async def _sdk(self) -> "stripe.StripeClient":
-        """The SDK's client. Importing the SDK takes a while, so it happens at first need and off the event loop."""
+        """Return the SDK's client. Importing the SDK is slow, so it is done when first needed, in a thread."""
         if self._client is None:
             await asyncio.to_thread(importlib.import_module, "stripe")
             self._client = self._client or self._connect()
@@ -381,7 +384,7 @@ class StripeProvider:
 
         from tollkeeper.providers.stripe.paced import Paced
 
-        stripe.enable_telemetry = False  # or the SDK writes a file in the home folder
+        stripe.enable_telemetry = False  # otherwise the SDK writes a file to the home folder
         self._http = self._http or stripe.HTTPXClient(timeout=self._patience)
         return stripe.StripeClient(
             self._settings.api_key,
@@ -392,7 +395,7 @@ class StripeProvider:
 
     @asynccontextmanager
     async def _calling(self) -> AsyncIterator["stripe.StripeClient"]:
-        """Call the SDK within the time limit, and translate what it raises."""
+        """Call the SDK within the time limit, and translate its errors."""
         client = await self._sdk()
         import stripe
 
@@ -407,7 +410,7 @@ class StripeProvider:
 
 @contextmanager
 def advised(advice: str) -> Iterator[None]:
-    """Give a refusal that brings no advice of its own this one."""
+    """Add this advice to a refusal that has none."""
     try:
         yield
     except ProviderRefused as refusal:
@@ -416,12 +419,12 @@ def advised(advice: str) -> Iterator[None]:
 
 
 async def _gone_through(client: "stripe.StripeClient", checkout_id: str) -> Purchase | Subscription | None:
-    """What a checkout session led to. https://docs.stripe.com/api/checkout/sessions/retrieve"""
+    """Return what a checkout session led to. https://docs.stripe.com/api/checkout/sessions/retrieve"""
     return await _led_to(client, await ask(client, "get", path(SESSIONS, checkout_id), expand=list(BOUGHT)))
 
 
 async def _paid_for(client: "stripe.StripeClient", payment: str) -> Purchase | Subscription | None:
-    """What a payment was for, if it was made in a checkout. https://docs.stripe.com/api/checkout/sessions/list"""
+    """Return what a payment in a checkout was for. https://docs.stripe.com/api/checkout/sessions/list"""
     found = await ask(client, "get", SESSIONS, payment_intent=payment, expand=[f"data.{part}" for part in BOUGHT])
     return await _led_to(client, found["data"][0]) if found["data"] else None
 

@@ -1,4 +1,4 @@
-"""One call to Stripe's API, answered with plain data, and what its errors mean."""
+"""Calls to Stripe's API that return plain data, and what Stripe's errors mean."""
 
 import asyncio
 import re
@@ -28,15 +28,16 @@ MISSING_ADVICE = "Check that the id belongs to the account and mode of STRIPE_AP
 
 
 async def ask(client: "stripe.StripeClient", method: str, path: str, **params: Any) -> dict[str, Any]:
-    """One call, answered with plain data: to make the SDK's typed objects takes most of the time of a reconcile, and
-    we read a few of their fields. ``idempotency_key`` is the SDK's own option among the parameters.
+    """Make one call and return plain data. ``idempotency_key`` among the parameters is an option of the SDK.
+
+    The SDK's typed objects would take most of the time of a reconcile, and we read only a few of their fields.
     """
     answer: dict[str, Any] = (await client.raw_request_async(method, path, **params)).data
     return answer
 
 
 async def each(client: "stripe.StripeClient", path: str, **params: Any) -> AsyncIterator[dict[str, Any]]:
-    """Everything in a list, newest first. https://docs.stripe.com/api/pagination"""
+    """Yield everything in a list, newest first. https://docs.stripe.com/api/pagination"""
     more = True
     while more:
         page = await ask(client, "get", path, limit=100, **params)
@@ -47,18 +48,19 @@ async def each(client: "stripe.StripeClient", path: str, **params: Any) -> Async
 
 
 async def whole(client: "stripe.StripeClient", listing: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A list that came inside of an object, read to its end. https://docs.stripe.com/api/pagination"""
+    """Return all of a list whose first page came inside an object. https://docs.stripe.com/api/pagination"""
     found = list(listing["data"])
     if listing["has_more"]:
-        where = urlsplit(listing["url"])  # which may name its owner in its query
+        where = urlsplit(listing["url"])  # the address may name its owner in its query
         more = {**dict(parse_qsl(where.query)), "starting_after": found[-1]["id"]}
         found += [one async for one in each(client, where.path, **more)]
     return found
 
 
 async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """What these answer, in their order, asked side by side as far as the budget lets them. Raises what the first that
-    fails raises, and ends the others.
+    """Run these calls at the same time, as far as the budget allows, and return their results in order.
+
+    If one fails, the others are cancelled and its error is raised.
     """
     try:
         async with asyncio.TaskGroup() as group:
@@ -69,12 +71,12 @@ async def together(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 def path(listing: str, id: str) -> str:
-    """The path of one object. Ids come with events too, and must lead nowhere else."""
+    """Return the path of one object. Ids also come from events, so they are encoded and cannot lead elsewhere."""
     return f"{listing}/{quote(id, safe='')}"
 
 
 async def account_of(client: "stripe.StripeClient") -> str:
-    """Whose key it is. Restricted keys may not ask, but Stripe names the account in the refusal."""
+    """Return the account of the key. If a restricted key may not ask for it, Stripe's refusal names the account."""
     import stripe
 
     try:
@@ -87,10 +89,10 @@ async def account_of(client: "stripe.StripeClient") -> str:
 
 
 def translated(error: "stripe.StripeError") -> ProviderRefused | ProviderUnavailable:
-    """Map an SDK error. https://docs.stripe.com/error-handling"""
+    """Translate an SDK error into one of ours. https://docs.stripe.com/error-handling"""
     import stripe
 
-    # A 5xx, a 409 (the same request is under way elsewhere), or an answer that is not Stripe's: nothing definite.
+    # A 5xx, a 409 (the same request is in progress elsewhere), or a response that is not Stripe's.
     if isinstance(error, stripe.APIError):
         failed = ProviderFailed if (error.http_status or 0) >= 500 else ProviderUnavailable
         return failed("Stripe had trouble answering.")
@@ -101,7 +103,7 @@ def translated(error: "stripe.StripeError") -> ProviderRefused | ProviderUnavail
     obstacle = obstacle_of(error.http_status, error.code, param, message)
     facts = facts_of(obstacle, message)
     if obstacle in {Obstacle.KEY_REFUSED, Obstacle.KEY_LIMITED}:
-        message = "Stripe did not accept the key."  # what it said holds a part of the key
+        message = "Stripe did not accept the key."  # Stripe's message contains a part of the key
     advice = MISSING_ADVICE if error.code == "resource_missing" else FACTS.remedies.get(obstacle, "")
     return _kind(error.code, param)(message, advice, obstacle=obstacle, facts=facts)
 

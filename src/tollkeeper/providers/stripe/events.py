@@ -1,4 +1,4 @@
-"""Stripe's events: which of them matter, whether a webhook is to be believed, and the hint that each of them is."""
+"""Stripe's events: which ones matter, whether a webhook is genuine, and the few fields that we read."""
 
 import json
 import re
@@ -10,11 +10,11 @@ from tollkeeper.model.events import Event
 from tollkeeper.model.orders import Realm
 from tollkeeper.providers.protocol import Headers
 
-# A signature is believed for 300 s (https://docs.stripe.com/webhooks#replay-attacks), and clocks may differ by 60 s.
+# A signature is accepted for 300 s (https://docs.stripe.com/webhooks#replay-attacks), and clocks may differ by 60 s.
 OLDEST_SIGNATURE = 300
 CLOCK_DIFFERENCE = 60
 
-# Not customer.deleted: each subscription that ends by it has an event of its own, and what was paid still counts.
+# Not customer.deleted: each subscription that ends with it has its own event, and earlier payments still count.
 EVENTS_THAT_MATTER = frozenset(
     {
         "checkout.session.completed",
@@ -45,18 +45,21 @@ EVENTS_THAT_MATTER = frozenset(
     }
 )
 
-# As many types as one request for the list may name: https://docs.stripe.com/api/events/list#list_events-types
+# The maximum number of types in one request: https://docs.stripe.com/api/events/list#list_events-types
 MOST_TYPES = 20
 
 
 def batches_of(types: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """The types to ask for, as many at a time as Stripe allows. Each is in one batch only."""
+    """Split the types into batches of the size that Stripe allows. Each type is in one batch only."""
     wanted = sorted(set(types))
     return tuple(tuple(wanted[at : at + MOST_TYPES]) for at in range(0, len(wanted), MOST_TYPES))
 
 
 def verify(headers: Headers, body: bytes, secrets: tuple[str, ...], now: int) -> None:
-    """Check the signature against every secret, and its time against the clock, both ways."""
+    """Check the signature against every secret, and that its time is neither too old nor in the future.
+
+    Raises ``BadWebhook``.
+    """
     import stripe
 
     signatures = [value for name, value in headers if name.lower() == "stripe-signature"]
@@ -70,7 +73,7 @@ def verify(headers: Headers, body: bytes, secrets: tuple[str, ...], now: int) ->
 
 
 def _signed_at(header: str) -> int | None:
-    """The one time in a signature, in plain digits. The SDK reads more loosely, but must not read another time."""
+    """Return the one time in a signature, in plain digits. The SDK is less strict, but must not read another time."""
     times = [entry.removeprefix("t=") for entry in header.split(",") if entry.startswith("t=")]
     return int(times[0]) if len(times) == 1 and re.fullmatch(r"[0-9]{1,12}", times[0]) else None
 
@@ -78,12 +81,12 @@ def _signed_at(header: str) -> int | None:
 def _signed(header: str, body: bytes, secret: str, sdk: Any) -> bool:
     try:
         return bool(secret.strip() and sdk.WebhookSignature.verify_header(body, header, secret))
-    except (sdk.SignatureVerificationError, ValueError, TypeError):  # not UTF-8, or junk that the SDK trips over
+    except (sdk.SignatureVerificationError, ValueError, TypeError):  # not UTF-8, or garbage on which the SDK fails
         return False
 
 
 def message_of(body: bytes) -> dict[str, Any]:
-    """Parse a verified body. Raises ``BadWebhook`` for anything that is not an event as Stripe documents it."""
+    """Parse a verified body. Raises ``BadWebhook`` for anything but an event as Stripe documents it."""
     try:
         event = hint_of(json.loads(body))
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
@@ -94,7 +97,7 @@ def message_of(body: bytes) -> dict[str, Any]:
 
 
 def hint_of(message: Any) -> dict[str, Any]:
-    """The few fields of an event that we read."""
+    """Return the few fields of an event that we read."""
     subject = message["data"]["object"]
     event = {name: message[name] for name in ("id", "type", "livemode", "created")}
     event |= {"account": message.get("account"), "object": _subject(subject), "customer": subject.get("customer")}
@@ -102,26 +105,26 @@ def hint_of(message: Any) -> dict[str, Any]:
 
 
 def _subject(subject: Mapping[str, Any]) -> Any:
-    """What an event is about: of an invoice, its subscription, if it has one."""
+    """Return what an event is about; for an invoice, its subscription, if it has one."""
     parent = subject.get("parent")
     details = parent.get("subscription_details") if isinstance(parent, dict) else None
     return (details.get("subscription") if isinstance(details, dict) else None) or subject.get("id")
 
 
 def _sound(event: Mapping[str, Any]) -> bool:
-    """Whether what we read of an event has the types that Stripe documents (https://docs.stripe.com/api/events)."""
+    """Check that the fields we read have the types that Stripe documents (https://docs.stripe.com/api/events)."""
     created, subject = event["created"], event["object"]
     return (
         _plain(event["id"], event["type"])
         and isinstance(event["livemode"], bool)
         and (type(created) is int and 0 < created < 2**40)
-        # A balance has no id, and merchants choose those of products and coupons.
+        # A balance has no id, and merchants choose the ids of products and coupons.
         and (subject is None or (isinstance(subject, str) and len(subject) <= 255 and subject.isprintable()))
     )
 
 
 def _plain(*values: object) -> bool:
-    """Whether every value is a short string of the characters that Stripe's ids and event types use."""
+    """Check that every value is a short string of the characters that Stripe's ids and event types use."""
     return all(isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_.]{1,255}", value) for value in values)
 
 
@@ -139,5 +142,5 @@ def event_of(message: Mapping[str, Any], realm: Realm) -> Event:
 
 
 def plain_id(value: Any) -> str | None:
-    """An id that an event names; None where it names none, or holds the whole object."""
+    """Return an id that an event names; None if it names none, or contains the whole object."""
     return value if _plain(value) else None

@@ -1,4 +1,4 @@
-"""What is so of every Stripe account, and what an operator is to do there."""
+"""Properties that all Stripe accounts share, and advice to operators."""
 
 import re
 

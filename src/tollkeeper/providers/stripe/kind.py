@@ -1,4 +1,4 @@
-"""Stripe as the list of providers has it."""
+"""Stripe's entry in the list of providers."""
 
 from tollkeeper.model.selling import Product
 from tollkeeper.providers.protocol import Asked, PaymentProvider, ProviderKind, SetUp
@@ -8,7 +8,7 @@ from tollkeeper.settings.parsers import matching
 
 
 def open_account(settings: StripeSettings, asked: Asked) -> PaymentProvider:
-    """See ``ProviderKind``. What asks Stripe takes its time to import, and commands that ask nothing do without."""
+    """See ``ProviderKind``. The client is slow to import, so commands that do not need it do not import it."""
     from tollkeeper.providers.stripe.account import StripeProvider
 
     return StripeProvider(settings, asked=asked)

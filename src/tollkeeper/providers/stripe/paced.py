@@ -1,4 +1,4 @@
-"""The SDK's transport within a budget: every request takes its turn, and one that came too soon is made again."""
+"""A transport for the SDK that keeps to a budget: each request waits for its turn, and is repeated after a 429."""
 
 import asyncio
 import time
@@ -14,14 +14,15 @@ Asked = Callable[[int | None, float], None]
 
 
 class Paced(stripe.HTTPClient):
-    """Carries the SDK's requests over another transport. The SDK's own retries come through here too."""
+    """Carries the SDK's requests over another transport, including the SDK's own retries."""
 
     name = "paced"
 
     def __init__(self, transport: stripe.HTTPClient, budget: Budget, patience: float, asked: Asked) -> None:
-        """``patience`` is what one request may take once it is its turn. Seconds.
+        """Wrap a transport.
 
-        ``asked`` is told of each: its status, None for no answer, and how many seconds it took.
+        ``patience`` is the time limit of one request once it is its turn, in seconds. ``asked`` is called after each
+        request with the response's status (None without one) and the seconds it took.
         """
         super().__init__(async_fallback_client=transport)
         self._asked = asked
@@ -29,7 +30,10 @@ class Paced(stripe.HTTPClient):
         self._patience = patience
 
     async def request_async(self, method: str, url: str, headers: Mapping[str, str], post_data: Any = None) -> Answer:
-        """Ask until the answer is no 429; how long that may take is up to whoever asks. Raises ``TimeoutError``."""
+        """Repeat the request until the response is not a 429. The caller limits the total time.
+
+        Raises ``TimeoutError`` if one request takes too long.
+        """
         while True:
             await self._budget.turn()
             answer = await self._timed(super().request_async(method, url, headers, post_data))

@@ -1,4 +1,4 @@
-"""Another plan for a subscription: what that costs, and the page of the billing portal where a customer confirms it.
+"""Changes of plan: what one costs, and the page of the billing portal where a customer confirms it.
 
 https://docs.stripe.com/customer-management/portal-deep-links
 """
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 SESSIONS = "/v1/billing_portal/sessions"
 CONFIRM = "subscription_update_confirm"
 
-# A refusal of Stripe's own may be about a price that is not among the portal's, since it was put on sale later.
+# Stripe may refuse a price that was put on sale after the portal was configured.
 ADVICE = "Run `tollkeeper setup stripe`: it lets customers change to every price that is on sale."
 
 
 async def preview(client: "stripe.StripeClient", subscription: str, price: Price) -> PlanChange:
-    """What the change costs. https://docs.stripe.com/api/invoices/create_preview
+    """Return what the change costs. https://docs.stripe.com/api/invoices/create_preview
 
-    It is reckoned as our portal's configuration has it, for there it is made.
+    It is calculated with the settings of our portal configuration, because the change is made in the portal.
     """
     rules = (await _portal(client))["features"]["subscription_update"]
     if not rules["enabled"]:
@@ -44,7 +44,7 @@ async def preview(client: "stripe.StripeClient", subscription: str, price: Price
     bill = await ask(
         client, "post", "/v1/invoices/create_preview", subscription=subscription, subscription_details=details
     )
-    # A preview does not say when it is billed. Another period begins at once, and is billed at once.
+    # A preview does not say when it is billed. A change of interval starts a new period, which is billed at once.
     at_once = rules["proration_behavior"] == "always_invoice" or _period(item["price"]) != _period_of(price)
     if trial_goes_on or not (on_trial or at_once):
         return PlanChange(0, 0, bill["currency"], period_of(found)[1], trial_goes_on)
@@ -55,9 +55,9 @@ async def preview(client: "stripe.StripeClient", subscription: str, price: Price
 async def confirmation(
     client: "stripe.StripeClient", customer: str, subscription: str, price_id: str, return_url: str
 ) -> str:
-    """The address of the page where the customer confirms. https://docs.stripe.com/api/customer_portal/sessions/create
+    """Return the address of the page where the customer confirms the change. Afterwards it leads back automatically.
 
-    It leads back by itself once that is done.
+    https://docs.stripe.com/api/customer_portal/sessions/create
     """
     portal, found = await _portal(client), await ask(client, "get", path(SUBSCRIPTIONS, subscription))
     flow = {
@@ -70,7 +70,7 @@ async def confirmation(
 
 
 async def _portal(client: "stripe.StripeClient") -> Mapping[str, Any]:
-    """The configuration that setting up the account made: of no other do we know how it charges."""
+    """Return the portal configuration that our setup created. We do not know how any other one charges."""
     ours = portal_of([one async for one in each(client, PORTALS, active=True)])
     if ours is None:
         raise ProviderRefused("The billing portal is not set up for changes of plan.")

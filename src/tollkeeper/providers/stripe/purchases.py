@@ -1,4 +1,4 @@
-"""Purchases, prices and checkout sessions as Stripe tells them, in our own words."""
+"""Translates Stripe's purchases, prices and checkout sessions into our own types."""
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,21 +12,22 @@ from tollkeeper.providers.stripe.calls import each, whole
 if TYPE_CHECKING:
     import stripe
 
-# What of a checkout session tells a purchase, and comes only when it is asked for.
+# The fields of a checkout session that a purchase needs, and that Stripe sends only on request.
 BOUGHT = ("line_items", "payment_intent.latest_charge")
 
-# Of an id of ours. Metadata may be far longer (https://docs.stripe.com/metadata).
+# The maximum length of our ids. Metadata may be far longer (https://docs.stripe.com/metadata).
 LONGEST_ID = 40
 
-# Where the provider says nothing definite, nothing is said of tax.
+# Pages say nothing about tax if the provider's value is not definite.
 TAX_BEHAVIORS = frozenset({"inclusive", "exclusive"})
 
-# What a payment of a completed checkout waits for: a bank, or a buyer who was given a voucher to pay in a shop.
-# Or it has just ended well, and the checkout does not say so yet. https://docs.stripe.com/payments/paymentintents/lifecycle
+# The payment of a completed checkout may be waiting for a bank, or for a buyer who has a voucher to pay in a shop.
+# Or it has just succeeded, and the checkout does not show it yet.
+# https://docs.stripe.com/payments/paymentintents/lifecycle
 UNDER_WAY = frozenset({"processing", "requires_action", "succeeded"})
 
-# https://docs.stripe.com/api/disputes/object#dispute_object-status. Where the money has gone back for now, as while a
-# lost one is appealed against, or was given back so that there was no dispute, it is lost.
+# https://docs.stripe.com/api/disputes/object#dispute_object-status. A dispute counts as lost if the money has gone
+# back: also during an appeal, and if it was returned to prevent a dispute.
 DISPUTES = {
     "warning_needs_response": Dispute.WARNING,
     "warning_under_review": Dispute.WARNING,
@@ -42,7 +43,7 @@ DISPUTES = {
 
 
 def price_of(found: Mapping[str, Any]) -> Price:
-    """A price in our own words. https://docs.stripe.com/api/prices/object"""
+    """Translate a price. https://docs.stripe.com/api/prices/object"""
     recurring = found["recurring"] or {}
     if recurring.get("usage_type") == "metered":
         raise ProviderRefused(f"Price {found['id']} is metered: it is paid by use.", "Use a price that is licensed.")
@@ -64,12 +65,12 @@ def checkout_of(found: Mapping[str, Any]) -> Checkout:
 
 
 def is_purchase(session: Mapping[str, Any]) -> bool:
-    """Whether a checkout session is for a payment, and not for a subscription, and was gone through to its end."""
+    """Return whether a checkout session is complete and for a payment, not for a subscription."""
     return (session["mode"], session["status"]) == ("payment", "complete")
 
 
 async def purchase_of(client: "stripe.StripeClient", session: Mapping[str, Any]) -> Purchase:
-    """A completed checkout session in our own words. https://docs.stripe.com/api/checkout/sessions/object"""
+    """Translate a completed checkout session. https://docs.stripe.com/api/checkout/sessions/object"""
     intent = session["payment_intent"] or {}
     charge = intent.get("latest_charge") or {}
     names = session["metadata"] or {}
@@ -96,17 +97,20 @@ async def purchase_of(client: "stripe.StripeClient", session: Mapping[str, Any])
 
 
 def mark_of(value: str | None) -> str | None:
-    """An id of ours that something bears. Others write there what they like: what cannot be one of ours is none."""
+    """Return the id of ours in a field, or None. Others can write anything there, so the syntax is checked."""
     return value if value and len(value) <= LONGEST_ID and value.isprintable() else None
 
 
 def _line(item: Mapping[str, Any]) -> Line:
-    """A line of somebody else's checkout may have neither price nor quantity. Then it is nothing that is sold here."""
+    """Read one line. A checkout from elsewhere may have lines without a price or quantity; they are not sold here."""
     return Line((item["price"] or {}).get("id", ""), item["quantity"] or 0)
 
 
 def _payment(status: str, intent_status: str | None) -> Payment:
-    """An allow-list: what is not known to be paid is not. https://docs.stripe.com/payments/payment-intents/verifying-status"""
+    """Return the state of a payment: only what is known to be paid counts as paid.
+
+    https://docs.stripe.com/payments/payment-intents/verifying-status
+    """
     if status == "paid":
         return Payment.PAID
     if status == "no_payment_required":
@@ -115,8 +119,9 @@ def _payment(status: str, intent_status: str | None) -> Payment:
 
 
 async def dispute_of(client: "stripe.StripeClient", charges: Iterable[Mapping[str, Any]]) -> Dispute:
-    """The gravest dispute about these charges, which only say that there were any. One that is not listed, or has a
-    status we do not know, counts as open. https://docs.stripe.com/api/disputes/list
+    """Return the most serious dispute about these charges. https://docs.stripe.com/api/disputes/list
+
+    A charge only shows that there was a dispute. One that is not listed, or has an unknown status, counts as open.
     """
     found = [Dispute.NONE]
     for charge in charges:

@@ -1,6 +1,6 @@
-"""PURE. What Stripe's refusals mean: what is in the way, and whether it passes by itself.
+"""PURE. What Stripe's refusals mean: what prevents the sale.
 
-Stripe names some of it by a code (https://docs.stripe.com/error-codes) and some only in its message.
+Stripe reports some causes by a code (https://docs.stripe.com/error-codes) and others only in its message.
 """
 
 import re
@@ -20,7 +20,7 @@ BY_CODE = {
     "customer_tax_location_invalid": Obstacle.CUSTOMER_REFUSED,
 }
 
-# Where there is no code. As people report them word for word; matched by what is least likely to be reworded.
+# Messages without a code, as users have reported them. We match the words that are least likely to change.
 BY_MESSAGE = {
     re.compile(pattern, re.IGNORECASE): obstacle
     for pattern, obstacle in {
@@ -39,7 +39,7 @@ PERMISSION = re.compile(r"'(rak_[a-z_]{1,80})' permission")
 
 
 def obstacle_of(status: int | None, code: str | None, param: str | None, message: str) -> Obstacle:
-    """What stands in the way, by what Stripe answered. What nobody thought of is ``OTHER``, and stays too."""
+    """Return the obstacle that Stripe's response reports; ``OTHER`` if it is not a known one."""
     if status == 401:
         return Obstacle.KEY_REFUSED
     if code in BY_CODE:
@@ -59,7 +59,7 @@ def _by_shape(status: int | None, code: str | None, param: str) -> Obstacle:
 
 
 def facts_of(obstacle: Obstacle, message: str) -> dict[str, str]:
-    """What of the message can be told in other words."""
+    """Return the facts of the message that our own wording uses."""
     if obstacle is Obstacle.OTHER_CURRENCY and (found := CURRENCY.search(message)):
         return {"currency": (found[1] or found[2]).lower()}
     if obstacle is Obstacle.KEY_LIMITED and (found := PERMISSION.search(message)):

@@ -1,4 +1,4 @@
-"""What there is to set of Stripe, and what may be sold there."""
+"""Stripe's settings, and what can be sold through Stripe."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -84,28 +84,28 @@ _CODES = (
 )
 CURRENCIES = frozenset(_CODES.split())
 
-# They have no smaller unit, though Stripe counts in hundredths: https://docs.stripe.com/currencies#special-cases
+# These have no smaller unit, although Stripe counts in hundredths: https://docs.stripe.com/currencies#special-cases
 WHOLE_ONLY = frozenset({"isk", "ugx"})
 
-# Nobody is billed less often than every three years: https://docs.stripe.com/api/prices/create
+# The longest billing interval is three years: https://docs.stripe.com/api/prices/create
 MOST_INTERVALS = {"day": 1095, "week": 156, "month": 36, "year": 3}
 
 
 def is_live(key: str) -> bool:
-    """Whether a key moves real money: keys tell their mode (https://docs.stripe.com/keys)."""
+    """Return whether a key moves real money. Its prefix names the mode (https://docs.stripe.com/keys)."""
     return key.split("_")[1] == "live"
 
 
 @dataclass(frozen=True, slots=True)
 class StripeSettings:
-    """How to reach an account: ``ProviderSettings`` of Stripe. Without webhook secrets there is no webhook address."""
+    """How to reach an account: Stripe's ``ProviderSettings``. Without webhook secrets there is no webhook address."""
 
     api_key: str = field(repr=False)
     publishable_key: str | None = None
     webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
     automatic_tax: bool = False
     api_base: str | None = None
-    """Origin of another server that speaks Stripe's API; None for Stripe itself."""
+    """The origin of another server with Stripe's API, such as the sandbox; None for Stripe itself."""
     checkout_origin: str = CHECKOUT
     rate: int = RATE
     """How many requests may begin in one second."""
@@ -122,12 +122,12 @@ class StripeSettings:
 
     @property
     def hosted_origins(self) -> frozenset[str]:
-        """See ``ProviderSettings``: the checkout, and the portal where cards and plans are kept."""
+        """See ``ProviderSettings``: the checkout, and the portal where customers manage cards and plans."""
         return frozenset({self.checkout_origin, self.api_base or PORTAL})
 
 
 def read(values: Mapping[str, Any]) -> StripeSettings:
-    """The settings from their values, which have no fault."""
+    """Return the settings from their values, which have no faults."""
     return StripeSettings(
         api_key=values["STRIPE_API_KEY"],
         publishable_key=values["STRIPE_PUBLIC"],
@@ -140,7 +140,7 @@ def read(values: Mapping[str, Any]) -> StripeSettings:
 
 
 def faults(values: Mapping[str, Any]) -> Iterator[Fault]:
-    """What no setting can tell by itself. Values with a fault of their own are left out."""
+    """Return the faults of settings that do not fit together. Values with a fault of their own are missing."""
     key, publishable = values.get("STRIPE_API_KEY"), values.get("STRIPE_PUBLIC")
     if key is None:
         return
@@ -152,7 +152,7 @@ def faults(values: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def check_offer(offer: Offer) -> None:
-    """Raises ``NoOffer`` for what no price at Stripe can be made of."""
+    """Raise ``NoOffer`` if no price at Stripe can be created from an offer."""
     code = offer.currency.upper()
     if offer.currency not in CURRENCIES:
         raise NoOffer("names a currency that Stripe does not know", "Write its code of three letters, such as EUR")

@@ -1,4 +1,4 @@
-"""Set up an account at Stripe for the catalog: look what is there, decide, then do it, call by call."""
+"""Sets up a Stripe account for the catalog: reads what exists, decides, then makes one call after the other."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -29,12 +29,12 @@ from tollkeeper.settings.parsers import on_this_machine
 if TYPE_CHECKING:
     import stripe
 
-# The longest that one request may take. Seconds.
+# The time limit of one request. Seconds.
 PATIENCE = 30
 
 PRODUCTS, PRICES, ENDPOINTS = "/v1/products", "/v1/prices", "/v1/webhook_endpoints"
 
-# What Stripe's dashboard calls the permissions of restricted keys.
+# The names of the permissions of restricted keys, as in Stripe's dashboard.
 PERMISSIONS = {
     PRODUCTS: "Products",
     PRICES: "Prices",
@@ -76,7 +76,7 @@ async def set_up(
 async def _connected(settings: StripeSettings) -> AsyncIterator["stripe.StripeClient"]:
     import stripe
 
-    stripe.enable_telemetry = False  # or the SDK writes a file in the home folder
+    stripe.enable_telemetry = False  # otherwise the SDK writes a file to the home folder
     http = stripe.HTTPXClient(timeout=PATIENCE)
     try:
         yield stripe.StripeClient(
@@ -104,7 +104,7 @@ def _wanted(settings: StripeSettings, webhooks: str, products: tuple[Product, ..
 
 
 def can_reach(settings: StripeSettings, webhooks: str) -> bool:
-    """Whether events can be sent to us: Stripe cannot send them to this machine, the sandbox on it can."""
+    """Return whether events can be sent to us. Stripe cannot reach this machine; a sandbox on it can."""
     return not _is_here(webhooks) or _is_here(settings.api_base or "")
 
 
@@ -125,7 +125,7 @@ def _translating() -> Iterator[None]:
 
 
 def _in_words(error: "stripe.StripeError") -> ProviderRefused | ProviderUnavailable:
-    """As everywhere, but an operator may read what Stripe says of a key."""
+    """Translate an error as everywhere else, but show the operator what Stripe says about a key."""
     import stripe
 
     if isinstance(error, stripe.AuthenticationError):
@@ -134,7 +134,7 @@ def _in_words(error: "stripe.StripeError") -> ProviderRefused | ProviderUnavaila
 
 
 async def _look(client: "stripe.StripeClient", wanted: Wanted) -> Account:
-    """Everything that concerns us. Raises ``ProviderRefused`` with all permissions that are missing."""
+    """Read everything relevant in the account. Raises ``ProviderRefused`` with all missing permissions."""
     denied: list[str] = []
     products: dict[str, Any] = {}
     prices: dict[str, Any] = {}
@@ -157,7 +157,7 @@ async def _look(client: "stripe.StripeClient", wanted: Wanted) -> Account:
 
 
 async def _complete(client: "stripe.StripeClient", products: dict[str, Any], prices: dict[str, Any]) -> None:
-    """Add the products of the prices that are known, and then all prices of those products."""
+    """Add the products of the known prices, and then all prices of those products."""
     for id in sorted({price["product"] for price in prices.values()} - products.keys()):
         products[id] = await ask(client, "get", path(PRODUCTS, id))
     for id in products:
@@ -165,13 +165,13 @@ async def _complete(client: "stripe.StripeClient", products: dict[str, Any], pri
 
 
 def _by_subscription(wanted: Wanted, prices: Mapping[str, Any]) -> bool:
-    """Whether anything is or was sold by subscription, so that there is something to do in a billing portal."""
+    """Return whether anything is or was sold by subscription, so that a billing portal is needed."""
     offered = any(offer.interval for product in wanted.products for offer in product.offers)
     return offered or any(price["recurring"] for price in prices.values())
 
 
 async def _known_prices(client: "stripe.StripeClient", wanted: Wanted) -> dict[str, Any]:
-    """The prices that our settings name, and those that have a lookup key of ours."""
+    """Return the prices that our settings name, and those with one of our lookup keys."""
     named = [id for product in wanted.products for id in product.prices["stripe"]]
     keys = [lookup_key(product.key, offer) for product in wanted.products for offer in product.offers]
     found = [price for id in named for price in await _price(client, id)]
@@ -182,7 +182,7 @@ async def _known_prices(client: "stripe.StripeClient", wanted: Wanted) -> dict[s
 
 
 async def _price(client: "stripe.StripeClient", id: str) -> list[dict[str, Any]]:
-    """The price, if there is one."""
+    """Return the price, or None if there is none."""
     import stripe
 
     try:
@@ -195,7 +195,7 @@ async def _price(client: "stripe.StripeClient", id: str) -> list[dict[str, Any]]
 
 @contextmanager
 def _noting(where: str, denied: list[str]) -> Iterator[None]:
-    """Note what the key may not do, to tell all of it at once."""
+    """Collect the missing permissions of the key, to report all of them at once."""
     import stripe
 
     try:
@@ -212,7 +212,7 @@ def _lacking(what: str, denied: Iterable[str]) -> str:
 
 
 class _Work:
-    """The calls, made one after the other until one fails. On a dry run none is made."""
+    """Makes the calls one after the other until one fails. A dry run makes none."""
 
     def __init__(self, client: "stripe.StripeClient", dry_run: bool) -> None:
         self._client = client
@@ -223,7 +223,7 @@ class _Work:
         self.trouble: str | None = None
 
     async def through(self, wanted: Wanted, found: Account) -> tuple[Shelf, ...]:
-        """The webhook endpoint comes last: its secret is told once, so nothing may fail after it."""
+        """Make all calls. The webhook endpoint comes last: its secret is shown once, so nothing may fail after it."""
         placed = shelves(wanted, found)
         await self._do(catalog_calls(placed, found))
         placed = tuple(shelf.settled(self._made) for shelf in placed)
@@ -255,7 +255,7 @@ class _Work:
         return id
 
     def _resolved(self, params: Mapping[str, Any]) -> dict[str, Any]:
-        """With the id of the product that a price is for, if it was made just now."""
+        """Return the parameters with the real id of a price's product, if the product was created just now."""
         return {name: self._made.get(value, value) if name == "product" else value for name, value in params.items()}
 
 

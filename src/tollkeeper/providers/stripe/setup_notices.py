@@ -1,4 +1,4 @@
-"""PURE. What the operator should know of an account besides what is done to it."""
+"""PURE. What the operator should know about an account, apart from the steps of the setup."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,7 +17,7 @@ from tollkeeper.settings.offers import words
 
 
 def notices(wanted: Wanted, found: Account, placed: Sequence[Shelf]) -> tuple[str, ...]:
-    """Everything to be said, the most important first."""
+    """Yield all notices, the most important first."""
     return (
         *_of_endpoints(wanted, found),
         *_of_prices(wanted, found, placed),
@@ -33,25 +33,25 @@ def _of_endpoints(wanted: Wanted, found: Account) -> Iterator[str]:
             " STRIPE_WEBHOOK_SECRET: Stripe's list of events is read every 30 seconds, and does the same work."
         )
         return
-    there, beside, where = endpoint_of(wanted, found), endpoints_of(wanted, found), f"{wanted.dashboard}/webhooks"
+    there, same_address, where = endpoint_of(wanted, found), endpoints_of(wanted, found), f"{wanted.dashboard}/webhooks"
     if there is None:
         return
     if wanted.new_endpoint:
-        old = ", ".join(one["id"] for one in beside)
+        old = ", ".join(one["id"] for one in same_address)
         yield f"Once the new secret is set and the server runs with it, delete the older endpoint at {where}: {old}"
         return
     if not wanted.secret_known:
         yield (
-            f"STRIPE_WEBHOOK_SECRET is not set, and Stripe's API tells it only when the endpoint is made. Look it up at"
-            f" {where}/{there['id']}, or say --new-endpoint to make another endpoint, and delete this one then."
+            "STRIPE_WEBHOOK_SECRET is not set, and Stripe's API shows it only when the endpoint is created. Look it up"
+            f" at {where}/{there['id']}, or create another endpoint with --new-endpoint and then delete this one."
         )
     if there["api_version"] != wanted.api_version:
         yield (
             f"Webhook endpoint {there['id']} sends events of API version {there['api_version'] or 'the account'}, not"
-            f" {wanted.api_version}, and Stripe lets nobody change that. Say --new-endpoint to make another one, set"
-            f" its secret, then delete this one at {where}."
+            f" {wanted.api_version}, and that cannot be changed. Create another one with --new-endpoint, set its"
+            f" secret, then delete this one at {where}."
         )
-    others = ", ".join(one["id"] for one in beside if one["id"] != there["id"])
+    others = ", ".join(one["id"] for one in same_address if one["id"] != there["id"])
     if others:
         yield f"There are more webhook endpoints with the same address, which could be deleted at {where}: {others}"
 
@@ -62,16 +62,17 @@ def _of_prices(wanted: Wanted, found: Account, placed: Sequence[Shelf]) -> Itera
         for price in shelf.product.prices["stripe"]:
             if price not in by_id:
                 yield (
-                    f"{price} of {shelf.product.key} is not in this account and mode. It is kept in the settings; "
-                    "remove it if it is a slip, or is of test mode and this is live."
+                    f"{price} of {shelf.product.key} is not in this account and mode. It stays in the settings; remove"
+                    " it if it is a mistake, or belongs to test mode while this is live."
                 )
         for price in shelf.kept:
             if price in by_id and by_id[price]["active"]:
                 offer = offer_of(by_id[price])
-                told = words(offer) if offer else "no plain amount"
+                described = words(offer) if offer else "no plain amount"
                 yield (
-                    f"{price} ({told}) of {shelf.product.key} is on sale no longer, and goes on unlocking for whoever"
-                    f" has it. It could be archived: {wanted.dashboard}/prices/{price}. Nobody loses by that."
+                    f"{price} ({described}) of {shelf.product.key} is no longer on sale, but still gives access to"
+                    f" everybody who has it. You can archive it at {wanted.dashboard}/prices/{price}. Nobody loses"
+                    " access by that."
                 )
 
 
@@ -81,8 +82,8 @@ def _of_products(wanted: Wanted, found: Account) -> Iterator[str]:
         key = one["metadata"].get(MARK)
         if key and key not in keys and one["active"]:
             yield (
-                f"Stripe product {one['id']} was made for {key}, which tollkeeper.toml does not have. Whoever holds it"
-                f" cannot use it while it is missing there. If it is over, the Stripe product could be archived."
+                f"Stripe product {one['id']} was created for {key}, which is not in tollkeeper.toml. People who have it"
+                " cannot use it while it is missing there. If it is no longer sold, you can archive the Stripe product."
             )
 
 

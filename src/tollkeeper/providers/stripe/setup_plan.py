@@ -1,7 +1,7 @@
-"""PURE. What an account at Stripe still needs so that it sells the catalog: what is there and what is wanted -> steps.
+"""PURE. Plans the setup of a Stripe account: compares what exists with what is wanted, and returns the missing steps.
 
-Each step is one call. Nothing is ever deleted or archived. What is not there yet goes by its name, a reference such as
-``tollkeeper/pro``, until the step that makes it has told its id.
+Each step is one call. Nothing is ever deleted or archived. An object that does not exist yet has a reference such as
+``tollkeeper/pro``, until the step that creates it returns its id.
 """
 
 import hashlib
@@ -13,45 +13,45 @@ from typing import Any
 from tollkeeper.model.selling import Offer, Product
 from tollkeeper.settings.offers import several, words
 
-# What of an account is ours says so in its metadata: a product and its prices with the product's key.
+# Objects that we created have a mark in their metadata: products and prices have the product's key.
 MARK = "tollkeeper"
 PORTAL = "portal"
-# Stripe does not tell all of a portal's configuration, so we keep what we asked for, in short.
+# Stripe does not return all of a portal's configuration, so we store a digest of what we sent.
 ASKED_FOR = "tollkeeper_asked_for"
 
 PORTALS = "/v1/billing_portal/configurations"
 # https://docs.stripe.com/api/customer_portal/configurations/create
 MOST_PLANS = 10
 
-TOLD_OF_ENDPOINTS = {"enabled_events": "the events that matter", "disabled": "enabled again"}
+ENDPOINT_CHANGES = {"enabled_events": "the events that matter", "disabled": "enabled again"}
 
 Found = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What an account is to be set up for."""
+    """What an account should be set up for."""
 
     products: tuple[Product, ...]
     webhook_url: str | None
-    """None where Stripe cannot reach us."""
+    """None if Stripe cannot reach us."""
     secret_known: bool
-    """Whether a secret of the webhook endpoint is set already."""
+    """Whether a secret of the webhook endpoint is already set."""
     events: frozenset[str]
     api_version: str
     live: bool = False
     new_endpoint: bool = False
-    """Make a webhook endpoint even if there is one."""
+    """Create a webhook endpoint even if there is one."""
 
     @property
     def dashboard(self) -> str:
-        """Where a seller finds all this at Stripe."""
+        """The address of the seller's dashboard at Stripe."""
         return f"https://dashboard.stripe.com{'' if self.live else '/test'}"
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What is there, as Stripe tells it: what is ours, and what our settings name."""
+    """What exists in the account: the objects that are ours, and those that our settings name."""
 
     products: Sequence[Found] = ()
     prices: Sequence[Found] = ()
@@ -61,7 +61,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call that makes or changes one thing. ``makes`` is the reference that the answer's id stands for."""
+    """One call that creates or changes one object. ``makes`` is the reference that the new id replaces."""
 
     action: str
     what: str
@@ -73,24 +73,24 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Where one product of the catalog stands at Stripe. Prices are ids, or references to what is not made yet."""
+    """One product of the catalog at Stripe. Prices are ids, or references to prices that do not exist yet."""
 
     product: Product
     home: str
-    """Its product at Stripe."""
+    """The id of its product at Stripe, or a reference."""
     on_sale: tuple[tuple[Offer | None, str], ...]
-    """The usual one first. An offer that we could not have made is None."""
+    """The prices on sale, the usual one first. The offer is None for a price that we cannot have created."""
     kept: tuple[str, ...]
-    """Sold no longer, but still unlocking."""
+    """The prices that are no longer on sale, but still unlock the product."""
 
     def settled(self, made: Mapping[str, str]) -> "Shelf":
-        """The same, with the ids of what has been made."""
+        """Return the same, with the ids of what was created in place of the references."""
         on_sale = tuple((offer, made.get(price, price)) for offer, price in self.on_sale)
         return replace(self, home=made.get(self.home, self.home), on_sale=on_sale)
 
 
 def lookup_key(product: str, offer: Offer) -> str:
-    """What the price of an offer is called at Stripe, so that it is found again and never made twice."""
+    """Return the lookup key of an offer's price at Stripe, so that it is found again and never created twice."""
     period = "once" if offer.interval is None else offer.interval
     if offer.interval_count > 1:
         period = several(offer, "-")
@@ -98,12 +98,12 @@ def lookup_key(product: str, offer: Offer) -> str:
 
 
 def reference(key: str) -> str:
-    """What the Stripe product of a product of ours goes by until it is made."""
+    """Return the reference to a product's Stripe product until that is created."""
     return f"{MARK}/{key}"
 
 
 def shelves(wanted: Wanted, found: Account) -> tuple[Shelf, ...]:
-    """Where each product stands, or is to stand."""
+    """Return where each product is, or will be, at Stripe."""
     return tuple(_shelf(product, found) for product in wanted.products)
 
 
@@ -124,7 +124,7 @@ def _shelf(product: Product, found: Account) -> Shelf:
 
 
 def home_of(product: Product, found: Account) -> Found | None:
-    """The Stripe product of a product of ours: it is marked so, or it has a price that we know for ours."""
+    """Return the Stripe product of a product: it has our mark, or one of its known prices."""
     marked = [one for one in found.products if one["metadata"].get(MARK) == product.key]
     known = {price["product"] for price in found.prices if _is_ours(price, product)}
     candidates = marked or [one for one in found.products if one["id"] in known]
@@ -137,7 +137,7 @@ def _is_ours(price: Found, product: Product) -> bool:
 
 
 def _price_for(offer: Offer, product: Product, prices: Iterable[Found]) -> str:
-    """The price that sells an offer; a reference where there is none."""
+    """Return the id of the price that sells an offer; a reference if there is none."""
     key = lookup_key(product.key, offer)
     fitting = [price for price in prices if offer_of(price) == offer]
     best = min(fitting, key=lambda one: (not one["active"], one["lookup_key"] != key, one["created"]), default=None)
@@ -145,7 +145,7 @@ def _price_for(offer: Offer, product: Product, prices: Iterable[Found]) -> str:
 
 
 def offer_of(price: Found) -> Offer | None:
-    """What a price offers; None for one that has no plain amount. https://docs.stripe.com/api/prices/object"""
+    """Return the offer of a price; None if it has no fixed amount. https://docs.stripe.com/api/prices/object"""
     recurring = price["recurring"] or {}
     plain = price["billing_scheme"] == "per_unit" and price["unit_amount"] is not None
     if not plain or recurring.get("usage_type") == "metered" or price.get("transform_quantity"):
@@ -155,7 +155,7 @@ def offer_of(price: Found) -> Offer | None:
 
 
 def catalog_calls(placed: Sequence[Shelf], found: Account) -> Iterator[Call]:
-    """The products and prices that are to be made or mended."""
+    """Yield the calls for products and prices that are missing or wrong."""
     for shelf in placed:
         if shelf.product.offers:
             yield from _product_calls(shelf, found)
@@ -185,11 +185,11 @@ def _price_calls(shelf: Shelf, found: Account) -> Iterator[Call]:
     for offer, price in shelf.on_sale:
         if offer is None:
             continue
-        told = f"{words(offer)} for {shelf.product.name}"
+        described = f"{words(offer)} for {shelf.product.name}"
         if price not in there:
-            yield Call("make", "price", told, "/v1/prices", _price_params(shelf, offer), price)
+            yield Call("make", "price", described, "/v1/prices", _price_params(shelf, offer), price)
         elif price in archived:
-            yield Call("change", "price", f"{told}: active", f"/v1/prices/{price}", {"active": True})
+            yield Call("change", "price", f"{described}: active", f"/v1/prices/{price}", {"active": True})
 
 
 def _price_params(shelf: Shelf, offer: Offer) -> dict[str, Any]:
@@ -207,24 +207,24 @@ def _price_params(shelf: Shelf, offer: Offer) -> dict[str, Any]:
 
 
 def portal_calls(placed: Sequence[Shelf], found: Account) -> Iterator[Call]:
-    """The billing portal's configuration, for whoever sells by subscription or did."""
+    """Yield the call for the billing portal's configuration, if anything is or was sold by subscription."""
     there = portal_of(found.portals)
     if there is None and not _subscriptions(placed, found):
         return
     features = _features(plans(placed, found))
     digest = hashlib.sha256(json.dumps(features, sort_keys=True).encode()).hexdigest()[:16]
     params = {"features": features, "metadata": {MARK: PORTAL, ASKED_FOR: digest}}
-    told = "cancel at the end of the period, mend the payment, invoices"
+    described = "cancel at the end of the period, fix the payment, invoices"
     if features["subscription_update"]["enabled"]:
-        told += ", change the plan"
+        described += ", change the plan"
     if there is None:
-        yield Call("make", "billing portal configuration", told, PORTALS, params)
+        yield Call("make", "billing portal configuration", described, PORTALS, params)
     elif there["metadata"].get(ASKED_FOR) != digest:
-        yield Call("change", "billing portal configuration", told, f"{PORTALS}/{there['id']}", params)
+        yield Call("change", "billing portal configuration", described, f"{PORTALS}/{there['id']}", params)
 
 
 def portal_of(portals: Iterable[Found]) -> Found | None:
-    """The billing portal configuration that is ours."""
+    """Return our own billing portal configuration, or None."""
     ours = [one for one in portals if one["active"] and (one["metadata"] or {}).get(MARK) == PORTAL]
     return min(ours, key=lambda one: (one["created"], one["id"]), default=None)
 
@@ -236,7 +236,7 @@ def _subscriptions(placed: Sequence[Shelf], found: Account) -> bool:
 
 
 def plans(placed: Sequence[Shelf], found: Account) -> list[dict[str, Any]]:
-    """What customers may change to: of each Stripe product, one price for each period and currency."""
+    """Return what customers may change to: for each Stripe product, one price per period and currency."""
     homes = {price["id"]: price["product"] for price in found.prices}
     prices: dict[str, dict[tuple[Any, ...], str]] = {}
     for shelf in placed:
@@ -248,9 +248,9 @@ def plans(placed: Sequence[Shelf], found: Account) -> list[dict[str, Any]]:
 
 
 def _features(offered: list[dict[str, Any]]) -> dict[str, Any]:
-    """https://docs.stripe.com/api/customer_portal/configurations/create. Who changes to more pays for it at once.
+    """https://docs.stripe.com/api/customer_portal/configurations/create. An upgrade is charged at once.
 
-    A trial goes on: without a word from us Stripe ends it (https://docs.stripe.com/changelog/clover/2025-09-30/customer-portal-trial-behavior).
+    A trial continues. By default Stripe would end it (https://docs.stripe.com/changelog/clover/2025-09-30/customer-portal-trial-behavior).
     """
     changing = sum(len(plan["prices"]) for plan in offered[:MOST_PLANS]) > 1
     return {
@@ -270,7 +270,7 @@ def _features(offered: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def endpoint_calls(wanted: Wanted, found: Account) -> Iterator[Call]:
-    """The webhook endpoint. Its secret is told by the answer that makes it, and never again."""
+    """Yield the call for the webhook endpoint. Only the response that creates it contains its secret."""
     if wanted.webhook_url is None:
         return
     there, events = endpoint_of(wanted, found), sorted(wanted.events)
@@ -289,19 +289,19 @@ def endpoint_calls(wanted: Wanted, found: Account) -> Iterator[Call]:
     if there["status"] != "enabled":
         changes["disabled"] = False
     if changes:
-        told = f"{wanted.webhook_url}: {', '.join(TOLD_OF_ENDPOINTS[name] for name in changes)}"
-        yield Call("change", "webhook endpoint", told, f"/v1/webhook_endpoints/{there['id']}", changes)
+        described = f"{wanted.webhook_url}: {', '.join(ENDPOINT_CHANGES[name] for name in changes)}"
+        yield Call("change", "webhook endpoint", described, f"/v1/webhook_endpoints/{there['id']}", changes)
 
 
 def endpoint_of(wanted: Wanted, found: Account) -> Found | None:
-    """The webhook endpoint with our address; of several, the one that fits best."""
+    """Return the webhook endpoint with our address; of several, the one that fits best."""
 
-    def unfit(one: Found) -> tuple[bool, bool, int]:
+    def mismatches(one: Found) -> tuple[bool, bool, int]:
         return one["api_version"] != wanted.api_version, one["status"] != "enabled", -one["created"]
 
-    return min(endpoints_of(wanted, found), key=unfit, default=None)
+    return min(endpoints_of(wanted, found), key=mismatches, default=None)
 
 
 def endpoints_of(wanted: Wanted, found: Account) -> list[Found]:
-    """All webhook endpoints with our address."""
+    """Return all webhook endpoints with our address."""
     return [one for one in found.endpoints if one["url"].rstrip("/") == wanted.webhook_url]

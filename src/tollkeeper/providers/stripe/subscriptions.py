@@ -1,7 +1,7 @@
-"""Subscriptions as Stripe tells them, in our own words: each as it is now, with all its invoices.
+"""Translates Stripe's subscriptions into our own types: each as it is now, with all its invoices.
 
-Three lists of the customer tell all of it, however many subscriptions there are: the subscriptions, the invoices, and
-the charges, which say what became of the money. https://docs.stripe.com/billing/subscriptions/overview
+Three lists of a customer are enough, however many subscriptions there are: the subscriptions, the invoices, and the
+charges, which show what became of the money. https://docs.stripe.com/billing/subscriptions/overview
 """
 
 from collections import defaultdict
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 SUBSCRIPTIONS = "/v1/subscriptions"
 
-# In a subscription's metadata: the purchase for which we set its end.
+# The key in a subscription's metadata for the purchase because of which we set its end.
 ENDED_FOR = "ended_for"
 
-# Those of which nothing more can come.
+# The final states.
 OVER = frozenset({"canceled", "incomplete_expired"})
 
-# How often a customer's subscriptions are asked for that change meanwhile.
+# How often to read a customer's subscriptions again if they change in the meantime.
 TRIES = 3
 
 # https://docs.stripe.com/api/invoices/object#invoice_object-status. An open one depends on its payments.
@@ -38,21 +38,22 @@ Charges = Mapping[str, Sequence[Mapping[str, Any]]]
 async def subscriptions_of(
     client: "stripe.StripeClient", customer: str, checkouts: Mapping[str, str]
 ) -> tuple[Subscription, ...]:
-    """Every subscription of a customer. ``checkouts`` are the completed checkout sessions, by subscription.
+    """Return every subscription of a customer. ``checkouts`` are the completed checkout sessions, by subscription.
 
-    Their money takes further calls. If a subscription has changed meanwhile, what it costs now may pay for what it was
-    before, and give more than either: then all is asked for again. Raises ``ProviderUnavailable`` if it never rests.
+    Reading the money takes further calls. If a subscription changes in between, its old plan and its new payments could
+    be mixed, and give too much access. Then everything is read again. Raises ``ProviderUnavailable`` if the changes do
+    not stop.
     """
     found = await _listed(client, customer)
     for _ in range(TRIES if found else 0):
         invoices = await _invoices(client, customer=customer)
         charges = await _charges(client, customer)
-        told = await together(_told(client, one, invoices, charges, checkouts.get(one["id"])) for one in found)
+        result = await together(_read(client, one, invoices, charges, checkouts.get(one["id"])) for one in found)
         if all(one["status"] in OVER for one in found):
-            return tuple(told)
+            return tuple(result)
         before, found = found, await _listed(client, customer)
         if [_facts(one) for one in found] == [_facts(one) for one in before]:
-            return tuple(told)
+            return tuple(result)
     if found:
         raise ProviderUnavailable("The subscriptions kept changing while they were asked for.")
     return ()
@@ -67,13 +68,13 @@ async def _listed(client: "stripe.StripeClient", customer: str) -> list[dict[str
 
 
 async def subscription_of(client: "stripe.StripeClient", found: dict[str, Any]) -> Subscription:
-    """One subscription in our own words, whosever it is. https://docs.stripe.com/api/subscriptions/object"""
+    """Return one subscription, no matter whose it is. https://docs.stripe.com/api/subscriptions/object"""
     found["items"]["data"] = await whole(client, found["items"])
     invoices = await _invoices(client, subscription=found["id"])
-    return await _told(client, found, invoices, await _charges(client, found["customer"]))
+    return await _read(client, found, invoices, await _charges(client, found["customer"]))
 
 
-async def _told(
+async def _read(
     client: "stripe.StripeClient",
     found: Mapping[str, Any],
     invoices: Iterable[Mapping[str, Any]],
@@ -91,7 +92,7 @@ async def _told(
 
 
 def _facts(found: Mapping[str, Any]) -> dict[str, Any]:
-    """All that we go by, but for its money. What else Stripe tells of it may change at any time."""
+    """Return the fields that we use, apart from the money. Other fields may change at any time."""
     (start, end), names = period_of(found), found["metadata"] or {}
     over = found["status"] in OVER
     return {
@@ -120,7 +121,7 @@ async def end_subscription(
 ) -> None:
     """End one. https://docs.stripe.com/api/subscriptions/cancel, https://docs.stripe.com/api/subscriptions/update
 
-    What was bought in its place is noted in the same call, so that there is no end without its cause.
+    The same call stores what was bought instead, so that no end is without its cause.
     """
     if at_period_end:
         noted = {"metadata": {ENDED_FOR: purchase}} if purchase else {}
@@ -143,7 +144,7 @@ STATUSES = {
 
 
 def period_of(found: Mapping[str, Any]) -> tuple[int, int]:
-    """When the present period began and ends, which items tell: of several, the one that ends first."""
+    """Return when the current period began and ends. Items have periods; of several, the one that ends first counts."""
     periods = [(one["current_period_start"], one["current_period_end"]) for one in found["items"]["data"]]
     return min(periods, key=lambda period: period[1], default=(0, 0))
 
@@ -152,7 +153,7 @@ def period_of(found: Mapping[str, Any]) -> tuple[int, int]:
 
 
 async def _invoices(client: "stripe.StripeClient", **whose: str) -> list[dict[str, Any]]:
-    """All invoices with their payments and all their lines, newest first. https://docs.stripe.com/api/invoices/list"""
+    """Return all invoices with their payments and lines, newest first. https://docs.stripe.com/api/invoices/list"""
     found = [one async for one in each(client, "/v1/invoices", expand=["data.payments"], **whose)]
     for one in found:
         for part in ("lines", "payments"):
@@ -168,7 +169,7 @@ def _subscription(invoice: Mapping[str, Any]) -> str | None:
 
 
 async def _charges(client: "stripe.StripeClient", customer: str) -> Charges:
-    """A customer's charges, newest first, by payment intent. https://docs.stripe.com/api/charges/list"""
+    """Return a customer's charges by payment intent, newest first. https://docs.stripe.com/api/charges/list"""
     charges: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     async for one in each(client, "/v1/charges", customer=customer):
         charges[one["payment_intent"] or ""].append(one)
@@ -205,10 +206,10 @@ def _is_by_intent(payment: Mapping[str, Any]) -> bool:
 
 
 def _bill(invoice: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> Bill:
-    """An allow-list: what is not known to be paid is not. A payment of a part of it does not settle the rest."""
+    """Return the state of an invoice: only what is known to be paid counts as paid, and a partial payment does not."""
     if invoice["status"] != "open":
         return BILLS.get(invoice["status"], Bill.FAILED)
-    # What a charge is while nothing is left for the buyer to do; the invoice says that it is paid a moment later.
+    # The states of a charge in which the buyer has nothing left to do. The invoice becomes paid a moment later.
     # https://docs.stripe.com/api/charges/object#charge_object-status
     newest = tried[0]["status"] if tried else None
     if newest == "pending" or (newest == "succeeded" and not invoice["amount_paid"]):
@@ -217,9 +218,10 @@ def _bill(invoice: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> Bil
 
 
 def _time(invoice: Mapping[str, Any]) -> tuple[int, int]:
-    """The time that an invoice is for. Only its lines tell: its own period is the time it collected items in. What was
-    left over from a change in the period before stands on it too, and begins earlier; and what is credited for the rest
-    of a longer period may end later.
+    """Return the period that an invoice is for, from its lines: its own period is when it collected its items.
+
+    A line that is left over from a change in the period before begins earlier, and a credit for the rest of a longer
+    period may end later. Such lines do not count.
 
     https://docs.stripe.com/api/invoices/line_item#invoice_line_item_object-period
     """
@@ -231,13 +233,13 @@ def _time(invoice: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _fell_due(invoice: Mapping[str, Any]) -> int | None:
-    """When an invoice was to be paid: one that is charged by itself as soon as it was final."""
+    """Return when an invoice was due. One that is charged automatically is due as soon as it is final."""
     due: int | None = invoice["due_date"] or invoice["status_transitions"]["finalized_at"]
     return due
 
 
 def _trouble(invoice: Mapping[str, Any]) -> str | None:
-    """Why a draft does not become final by itself: https://docs.stripe.com/tax/customer-locations#finalizing-invoices,
+    """Return why a draft does not become final automatically: https://docs.stripe.com/tax/customer-locations#finalizing-invoices,
     https://docs.stripe.com/api/invoices/object#invoice_object-auto_advance
     """
     if invoice["status"] != "draft":

@@ -11,7 +11,7 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 class OneLoopbackName:
     """On one's own machine, ``localhost`` and ``127.0.0.1`` are the same place but not the same cookies.
 
-    Whoever opens the other name is sent to the one that PUBLIC_URL says. Only ever to PUBLIC_URL, never to a ``Host``.
+    A browser that opens the other name is redirected to the one in PUBLIC_URL, never to a ``Host`` from the request.
     """
 
     def __init__(self, app: ASGIApp, public_url: str) -> None:

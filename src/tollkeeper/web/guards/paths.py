@@ -6,7 +6,7 @@ from tollkeeper.errors import Misplaced
 
 
 class AtOurPath:
-    """Our pages are at the path of PUBLIC_URL, which whoever mounts us, or a proxy, may have taken off the address."""
+    """Restores the path of PUBLIC_URL, which a proxy, or the app that mounts our pages, may have removed."""
 
     def __init__(self, app: ASGIApp, path: str) -> None:
         self.app = app

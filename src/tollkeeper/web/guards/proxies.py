@@ -32,14 +32,15 @@ class TrustedHeaders:
     """A request's headers, without ``X-Forwarded-…`` unless one of our proxies sent it.
 
     A proxy that the settings do not name makes all its visitors one, and the gate forget their pages. So the first few
-    addresses that send such headers in vain are told of, once each: a stranger who is first must not hide a proxy.
+    addresses that send such headers without being trusted are logged, once each: a stranger who comes first must not
+    hide a proxy.
     """
 
-    MOST_TOLD = 5
+    MOST_LOGGED = 5
 
     def __init__(self, trusted: tuple[Network, ...]) -> None:
         self._trusted = trusted
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def __call__(self, scope: Scope) -> list[tuple[bytes, bytes]]:
         headers: list[tuple[bytes, bytes]] = scope["headers"]
@@ -48,12 +49,12 @@ class TrustedHeaders:
         address = address_of(scope["client"])
         if address is not None and any(address in network for network in self._trusted):
             return headers
-        self._tell(str(address or "unknown"))
+        self._report(str(address or "unknown"))
         return [header for header in headers if not _forwarded(header)]
 
-    def _tell(self, address: str) -> None:
-        if address not in self._told and len(self._told) < self.MOST_TOLD:
-            self._told.add(address)
+    def _report(self, address: str) -> None:
+        if address not in self._reported and len(self._reported) < self.MOST_LOGGED:
+            self._reported.add(address)
             log.warning("not believed", header="X-Forwarded-...", sent_by=address, advice=NAME_YOUR_PROXY)
 
 

@@ -1,4 +1,4 @@
-"""The calls about what recurs: subscriptions, invoices, cards that are kept, test clocks, the customer portal."""
+"""The calls for subscriptions, invoices, saved cards, test clocks and the customer portal."""
 
 from tollkeeper_sandbox.stripe.api.call import PAGING, call, retriever
 from tollkeeper_sandbox.stripe.engine.listing import lister
@@ -192,7 +192,7 @@ BILLING_CALLS = (
         "_invoice_payment_list_params:InvoicePaymentListParams",
         f"{PAGING} created invoice payment.payment_intent payment.type status",
     ),
-    # cards that are kept
+    # saved cards
     call(
         "POST",
         "/v1/payment_methods",

@@ -1,4 +1,4 @@
-"""One call of the API: where it is, what it does, and which parameters it serves."""
+"""One call of the API: its address, its function, and the parameters that it supports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ PAGING = "expand limit starting_after ending_before"
 
 @dataclass(frozen=True)
 class Call:
-    """``path`` has at most one ``{id}``."""
+    """One call. ``path`` has at most one ``{id}``."""
 
     method: str
     path: str

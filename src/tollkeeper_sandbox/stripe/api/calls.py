@@ -1,4 +1,4 @@
-"""The API's table of contents: every call, with the parameters it serves.
+"""The table of all calls of the API, with the parameters that they support.
 
 A parameter that Stripe declares and that is not listed here is refused by name. A path covers what is
 below it: ``metadata`` is all of it, ``automatic_tax.enabled`` is not ``automatic_tax.liability``.
@@ -393,7 +393,7 @@ CALLS = (
         "_webhook_endpoint_list_params:WebhookEndpointListParams",
         PAGING,
     ),
-    # what there is none of, or in its former shape
+    # what never exists here, or is in its former shape
     call(
         "GET",
         "/v1/tax_rates",
@@ -405,7 +405,7 @@ CALLS = (
     *empty_lists(),
     *BILLING_CALLS,
 )
-# Addresses that look like an object's, and are calls that are not served, or that Stripe has no more.
+# Addresses that look like an object's, but belong to calls that are not supported, or that Stripe no longer has.
 NO_IDS = frozenset(
     f"/v1/{name}"
     for name in (
@@ -420,7 +420,7 @@ for one in CALLS:
 
 
 def find(method: str, path: str) -> tuple[Call, str] | None:
-    """The call at this address and the id in it."""
+    """Return the call at this address and the id in it."""
     steps = path.split("/")
     for one, pattern in PATTERNS.get((method, path.count("/")), []) if path not in NO_IDS else ():
         if _matches(pattern, steps):

@@ -1,4 +1,4 @@
-"""Lists of what there is none of here. Stripe answers them on an account that has none of it, too."""
+"""Lists of objects that never exist here. They are always empty, as on a Stripe account that has none of them."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from tollkeeper_sandbox.stripe.engine.listing import Handler, Params, limit_of
 from tollkeeper_sandbox.stripe.engine.nesting import list_of
 from tollkeeper_sandbox.stripe.engine.work import Work
 
-# Each with the SDK's typed parameters, and those that it filters by. Nothing matches any filter.
+# Each with the SDK's typed parameters, and its filters. Nothing matches any filter.
 EMPTY = (
     ("accounts", "_account_list_params:AccountListParams", "created"),
     ("application_fees", "_application_fee_list_params:ApplicationFeeListParams", "charge created"),

@@ -1,4 +1,4 @@
-"""Reading events (https://docs.stripe.com/api/events): for thirty days, then they are gone."""
+"""Reading events (https://docs.stripe.com/api/events), which are available for thirty days."""
 
 from tollkeeper_sandbox.stripe.engine.errors import invalid, no_such
 from tollkeeper_sandbox.stripe.engine.ledger import JSON

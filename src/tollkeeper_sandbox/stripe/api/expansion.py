@@ -1,4 +1,4 @@
-"""``expand``: ids replaced by the objects they name (https://docs.stripe.com/api/expanding_objects)."""
+"""``expand``: replaces ids by their objects (https://docs.stripe.com/api/expanding_objects)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ def _none_yet(path: str) -> Callable[[Work, JSON], JSON]:
     return empty
 
 
-# Fields that are in the answer only when they are expanded.
+# Fields that are in the response only when they are expanded.
 INCLUDED: dict[tuple[str, str], Callable[[Work, JSON], JSON | None]] = {
     ("checkout.session", "line_items"): all_line_items,
     ("charge", "refunds"): latest_of_charge,
@@ -36,7 +36,7 @@ INCLUDED: dict[tuple[str, str], Callable[[Work, JSON], JSON | None]] = {
 
 
 def expand(work: Work, body: JSON, paths: list[str]) -> JSON:
-    """The body with these paths expanded. Raises Stripe's 400 for what cannot be."""
+    """Return the body with these paths expanded. Raises Stripe's 400 for a path that cannot be expanded."""
     if len(paths) > MAX_PATHS:
         raise invalid(f"You cannot expand more than {MAX_PATHS} properties.", "expand")
     for number, path in enumerate(paths):
@@ -49,7 +49,7 @@ def expand(work: Work, body: JSON, paths: list[str]) -> JSON:
 
 
 def _expand(work: Work, owner: JSON, steps: list[str], param: str, part_of: type | None = None) -> None:
-    """``part_of`` is the class of an owner without an id of its own."""
+    """Expand one path. ``part_of`` is the class of an owner without an id of its own."""
     if owner.get("object") == "list":
         _expand_list(work, owner, steps, param)
         return
@@ -73,7 +73,7 @@ def _expand_list(work: Work, owner: JSON, steps: list[str], param: str) -> None:
 
 
 def _expanded(work: Work, owner: JSON, of: type | None, name: str, param: str, *, last: bool) -> Any:
-    """What is in this field, put there if only its id was; None if there is nothing, or its owner is deleted."""
+    """Return the object in this field, after replacing its id; None if there is nothing, or its owner is deleted."""
     if owner.get("deleted"):
         return None
     value, kind = owner.get(name), owner.get("object", "")

@@ -18,7 +18,7 @@ KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 
 
 def decode(encoded: bytes) -> Form:
-    """The form as nested mappings. Raises a 400 for bad UTF-8, too many pairs or too deep nesting."""
+    """Return the form as nested mappings. Raises a 400 for invalid UTF-8, too many pairs or too deep nesting."""
     pairs = [pair for pair in encoded.split(b"&") if pair]
     if len(pairs) > MAX_PAIRS:
         raise invalid(f"Too many parameters: at most {MAX_PAIRS} are accepted.")
@@ -37,7 +37,7 @@ def _text(raw: bytes) -> str:
 
 
 def _steps(key: str) -> list[str]:
-    """A key with unbalanced brackets is one step, and so in the end an unknown parameter."""
+    """Split a key at its brackets. If they are unbalanced, it is one step, and so an unknown parameter."""
     match = KEY.fullmatch(key)
     if match is None:
         return [key]
@@ -60,7 +60,7 @@ def _insert(form: Form, steps: list[str], value: str) -> None:
 
 
 def _index(items: Form, following: str) -> str:
-    """``a[][x]=1&a[][y]=2`` is one item with x and y; a repeated x begins the next item."""
+    """Return the index for ``[]``: ``a[][x]=1&a[][y]=2`` is one item with x and y; a repeated x starts another one."""
     last = items.get(str(len(items) - 1))
     continues = isinstance(last, dict) and following and following not in last
     return str(len(items) - 1 if continues else len(items))

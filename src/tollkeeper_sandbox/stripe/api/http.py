@@ -1,4 +1,4 @@
-"""The API over HTTP: keys, versions, idempotency, and answers in Stripe's form."""
+"""The API over HTTP: keys, versions, idempotency, and responses in Stripe's format."""
 
 import hashlib
 import json
@@ -50,7 +50,10 @@ class Answer:
 
 
 class Api:
-    """``begin`` opens a unit of work for a request id and an idempotency key; ``done`` is told after each."""
+    """The API.
+
+    ``begin`` opens a unit of work for a request id and an idempotency key; ``done`` is called after each.
+    """
 
     def __init__(self, begin: Callable[[str | None, str | None], Work], done: Callable[[], None]) -> None:
         self._begin = begin
@@ -80,7 +83,7 @@ class Api:
         return await misbehave(fault, respond, lambda error: _response(_refused(error), id_, key))
 
     def _transact(self, request: Request, form: Form, id_: str, key: str | None) -> Answer:
-        """One transaction, without an await: what one request does, no other sees half done."""
+        """Handle one request in one transaction without an await, so that no other request sees partial results."""
         work = self._begin(id_, key)
         try:
             with work.ledger.transaction():
@@ -102,7 +105,7 @@ def _one_call(work: Work, request: Request, form: Form, key: str | None) -> Answ
 
 
 def _run(work: Work, call: Call, params: JSON, object_id: str) -> Answer:
-    """A refusal or a failure undoes what the call had done so far; what a bank was asked stays."""
+    """Run one call. A refusal or an error undoes everything, except that a bank was asked."""
     try:
         with work.ledger.savepoint():
             try:
@@ -118,10 +121,10 @@ def _run(work: Work, call: Call, params: JSON, object_id: str) -> Answer:
 
 
 def _run_once(work: Work, call: Call, form: Form, object_id: str, key: str, path: str) -> Answer:
-    """https://docs.stripe.com/api/idempotent_requests: the first answer is kept, whatever it was.
+    """https://docs.stripe.com/api/idempotent_requests: the first response is stored, whatever it was.
 
-    Parameters that fail validation keep nothing. Requests run one after the other, so that a second one
-    with the same key waits for the first instead of being turned away.
+    Nothing is stored if a parameter is invalid. Requests run one after the other, so a second one
+    with the same key waits for the first instead of being refused.
     """
     work.ledger.run("DELETE FROM answers WHERE created < ?", work.now - KEY_HOURS * 3600)
     fingerprint = hashlib.sha256(json.dumps(form, sort_keys=True).encode()).hexdigest()
@@ -157,9 +160,9 @@ def _reused(key: str, only: str) -> ApiError:
 
 
 def _check_headers(work: Work, request: Request, key: str | None) -> None:
-    """One version is served, to whoever asks for it or for an earlier one that it is compatible with.
+    """Check the headers. One API version is supported, and earlier ones that it is compatible with.
 
-    https://docs.stripe.com/api/versioning: releases of the same name add to each other, and break nothing.
+    https://docs.stripe.com/api/versioning: releases of the same name only add, and never break anything.
     """
     version = request.headers.get("stripe-version", API_VERSION)
     if not VERSION.fullmatch(version):
@@ -175,7 +178,7 @@ def _check_headers(work: Work, request: Request, key: str | None) -> None:
 
 
 async def _form(request: Request) -> Form:
-    """Parameters of the address and of the body; Stripe takes both together."""
+    """Return the parameters of the address and of the body: Stripe merges both."""
     query = request.scope["query_string"]
     if len(query) > MAX_BODY:
         raise ApiError(414, "The address of this request is too long.")

@@ -1,4 +1,4 @@
-"""API keys: test keys only, in the two ways that Stripe takes them (https://docs.stripe.com/api/authentication)."""
+"""API keys: only test keys, sent in either way that Stripe accepts (https://docs.stripe.com/api/authentication)."""
 
 import base64
 import binascii
@@ -20,7 +20,7 @@ PUBLISHABLE = (
 
 
 def check(authorization: str) -> None:
-    """Raises Stripe's 401. Every test key is the sandbox's one account."""
+    """Check an API key. Raises Stripe's 401. All test keys belong to the sandbox's one account."""
     key = _key(authorization)
     if not key:
         raise ApiError(401, NO_KEY)
@@ -31,7 +31,7 @@ def check(authorization: str) -> None:
 
 
 def masked(key: str) -> str:
-    """A live key that was sent here by mistake must not end up in anybody's log."""
+    """Return a key without its secret part: a live key that was sent here by mistake must not end up in a log."""
     prefix = KNOWN_PREFIX.match(key)
     shown = prefix[0] if prefix else ""
     return shown + "*" * min(len(key) - len(shown), 24)

@@ -1,6 +1,6 @@
-"""Checking a call's parameters against the SDK's typed parameters, with Stripe's errors.
+"""Checks a call's parameters against the SDK's typed parameters, with Stripe's errors.
 
-The types are looked up when a call is first made: to read them all would take longer than the sandbox's start.
+The types are read when a call is first made: reading all of them would take longer than starting the sandbox.
 """
 
 import re
@@ -13,7 +13,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, NotRequired, Required, Union, get_args, get_origin, get_type_hints
 
 from stripe._request_options import RequestOptions
-from typing_extensions import is_typeddict  # the SDK makes its types with it; typing's does not know them
+from typing_extensions import is_typeddict  # the SDK's types need this one; typing's does not know them
 
 from tollkeeper_sandbox.stripe.api.forms import Form
 from tollkeeper_sandbox.stripe.engine.errors import ApiError, invalid, unsupported_parameter, unsupported_value
@@ -22,7 +22,7 @@ MAX_TEXT = 5000
 MAX_METADATA = 50, 40, 500  # keys, characters of a key, characters of a value
 WHOLE = re.compile(r"-?[0-9]{1,18}")
 DECIMAL = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,12})?")
-# Names in the types of the SDK's own options, which it imports for type checkers alone.
+# Names in the types of the SDK's own options, which it imports only for type checkers.
 FOR_CHECKERS = {"Mapping": Mapping, "StripeContext": str}
 
 
@@ -31,10 +31,10 @@ class Parameters:
     """The parameters of one call.
 
     ``typed`` names the SDK's TypedDict as "module:class" below stripe.params; ``handled`` lists the
-    dotted paths that the sandbox serves (a path covers what is below it); ``served`` narrows the values
-    of some of them. ``most`` is how many characters one may have by Stripe's documents, or how many entries, for a
-    path that ends with ``[]``. ``emptied`` are those that an empty value unsets by Stripe's documents, although the
-    type does not say so. Everything else that Stripe declares is refused by name.
+    dotted paths that the sandbox supports (a path covers everything below it); ``served`` limits the values
+    of some of them. ``most`` is the documented maximum length in characters, or the maximum number of entries for a
+    path that ends with ``[]``. ``emptied`` are those that an empty value unsets according to the documentation,
+    although the type does not say so. Everything else that Stripe declares is refused by name.
     """
 
     typed: str
@@ -44,7 +44,7 @@ class Parameters:
     emptied: frozenset[str] = frozenset()
 
     def check(self, form: Form) -> dict[str, Any]:
-        """The parameters with their types. Raises Stripe's 400 for the first fault found."""
+        """Return the parameters converted to their types. Raises Stripe's 400 for the first error."""
         return _Check(self).record(typed_dict(self.typed), form, "", "")
 
     def handles(self, path: str) -> bool:
@@ -52,7 +52,7 @@ class Parameters:
         return any(".".join(above[: end + 1]) in self.handled for end in range(len(above)))
 
     def contains(self, path: str) -> bool:
-        """Whether the path or something below it is handled."""
+        """Return whether the path or something below it is supported."""
         return self.handles(path) or any(one.startswith(f"{path}.") for one in self.handled)
 
 
@@ -65,7 +65,7 @@ def typed_dict(name: str) -> type:
 
 @cache
 def fields_of(typed: type) -> dict[str, Any]:
-    """The declared parameters and their types, without the options of the SDK's own call."""
+    """Return the declared parameters and their types, without the SDK's own options."""
     hints = get_type_hints(typed, localns=FOR_CHECKERS, include_extras=True)
     return {name: _bare(hint) for name, hint in hints.items() if name not in RequestOptions.__annotations__}
 
@@ -77,7 +77,7 @@ def _bare(hint: Any) -> Any:
 
 
 def members(hint: Any) -> tuple[Any, ...]:
-    """The alternatives of a type, flat and without None."""
+    """Return the alternatives of a type, flattened and without None."""
     if get_origin(hint) not in (Union, UnionType):
         return () if hint is NoneType else (hint,)
     return tuple(one for part in get_args(hint) for one in members(part))
@@ -92,7 +92,7 @@ class _Check:
     parameters: Parameters
 
     def record(self, typed: type, form: Form, path: str, name: str) -> dict[str, Any]:
-        """``path`` is where we are in the type (a.b), ``name`` in the form (a[0][b])."""
+        """Check one mapping. ``path`` is the position in the type (a.b), ``name`` the one in the form (a[0][b])."""
         fields = fields_of(typed)
         self._refuse_unknown(fields, form, name)
         checked = {}
@@ -171,7 +171,7 @@ def _scalar(alternatives: tuple[Any, ...], text: str, name: str, most: int) -> A
 
 
 def _emptied(alternatives: tuple[Any, ...], name: str) -> str:
-    """An empty value unsets what may be unset; metadata always may."""
+    """Return the result of an empty value, which unsets a parameter that may be unset. Metadata always may."""
     if "" in choices(alternatives) or any(get_origin(one) is dict for one in alternatives):
         return ""
     message = (
@@ -207,7 +207,7 @@ def _number(text: str, name: str) -> float:
 
 
 def _flag(text: str, name: str) -> bool:
-    """Older SDKs send it with a capital, and Stripe takes that."""
+    """Parse a boolean. Older SDKs send it with a capital letter, which Stripe accepts."""
     if text not in ("true", "True", "false", "False"):
         raise invalid(f"Invalid boolean: {text[:100]}", name)
     return text in ("true", "True")

@@ -1,1 +1,1 @@
-"""The control page, for whoever runs the sandbox."""
+"""The control page, for the person who runs the sandbox."""

@@ -1,6 +1,6 @@
-"""What the control page's forms do to payments and subscriptions; the same addresses serve scripts.
+"""The actions of the control page's forms on payments and subscriptions. Scripts can use the same addresses.
 
-A browser is sent back to the page it came from, anybody else gets the changed object as JSON.
+A browser is sent back to the page it came from; any other client gets the changed object as JSON.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ Action = Callable[[Work, str, Mapping[str, str]], JSON]
 
 
 class Actions:
-    """``begin`` opens a unit of work; ``done`` is told after one that may have caused events."""
+    """The actions. ``begin`` opens a unit of work; ``done`` is called after one that may have caused events."""
 
     def __init__(self, begin: Callable[[], Work], done: Callable[[], None]) -> None:
         self._begin = begin
@@ -63,7 +63,10 @@ def _refused(request: Request, error: ApiError) -> Response:
 
 
 def _refund(work: Work, id_: str, form: Mapping[str, str]) -> JSON:
-    """``amount`` as a person writes it, such as 5.00; all that is left without one."""
+    """Refund a payment.
+
+    ``amount`` is as a person writes it, such as 5.00; without one, all that is left is refunded.
+    """
     charge = refunds.paid_charge(work, work.get("payment_intent", id_))
     params: JSON = {"charge": charge["id"], "reason": "requested_by_customer"}
     if written := form.get("amount", "").strip():
@@ -82,7 +85,7 @@ def _settle_refund(status: str) -> Action:
 
 
 def _dispute(work: Work, id_: str, form: Mapping[str, str]) -> JSON:
-    """``reason`` is one of those that disputes know; fraudulent without one."""
+    """Dispute a payment. ``reason`` is one of Stripe's dispute reasons; by default ``fraudulent``."""
     charge = refunds.paid_charge(work, work.get("payment_intent", id_))
     reason = form.get("reason", "fraudulent")
     if reason not in disputes.REASONS:
@@ -114,7 +117,7 @@ def _settle_payment(outcome: str) -> Action:
 
 
 def _on_invoice(call: Handler) -> Action:
-    """What the API does to an invoice."""
+    """Return an action that makes the same change to an invoice as a call of the API."""
 
     def act(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:
         return call(work, {}, id_)
@@ -138,7 +141,7 @@ ACTIONS: dict[str, Action] = {
     "/control/invoices/{id}/uncollectible": _on_invoice(invoices.mark_uncollectible),
     "/control/subscriptions/{id}/renew": subscription_actions.renew,
     "/control/subscriptions/{id}/fail": subscription_actions.let_fail,
-    "/control/subscriptions/{id}/mend": subscription_actions.mend,
+    "/control/subscriptions/{id}/replace-card": subscription_actions.replace_card,
     "/control/subscriptions/{id}/debit": subscription_actions.debit,
     "/control/subscriptions/{id}/cancel": subscription_actions.cancel,
 }

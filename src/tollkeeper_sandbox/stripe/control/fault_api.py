@@ -20,7 +20,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class FaultApi:
-    """``begin`` opens a unit of work; ``done`` is told after one that may have caused events."""
+    """The control API. ``begin`` opens a unit of work; ``done`` is called after one that may have caused events."""
 
     def __init__(self, begin: Callable[[], Work], done: Callable[[], None]) -> None:
         self._begin = begin
@@ -77,7 +77,7 @@ class FaultApi:
         return await self.tell_time(request)
 
     async def forward(self, request: Request) -> Response:
-        """By so many ``days`` and ``hours``, as a form gives them."""
+        """Move time forward by the form's ``days`` and ``hours``."""
         form = await read_form(request)
         seconds = sum(_whole(form, name) * length for name, length in (("days", 86400), ("hours", 3600)))
         work = self._begin()
@@ -90,7 +90,7 @@ class FaultApi:
         return JSONResponse(settings.shown(self._begin().ledger))
 
     def setter(self, name: str) -> Endpoint:
-        """Takes the setting's one field, as a form gives it."""
+        """Return an endpoint that changes one setting to the value in the form."""
 
         async def answer(request: Request) -> Response:
             field = settings.SETTINGS[name].field
@@ -114,7 +114,7 @@ def _whole(form: dict[str, str], name: str) -> int:
 
 
 def refusing(endpoint: Endpoint) -> Endpoint:
-    """Refusals as JSON, and no posts from other sites' pages."""
+    """Return the endpoint with refusals as JSON, and without posts from other sites' pages."""
 
     async def answer(request: Request) -> Response:
         try:

@@ -148,7 +148,7 @@ def _charge(ledger: Ledger, body: JSON) -> JSON | None:
 
 
 def _paid(ledger: Ledger, body: JSON) -> JSON:
-    """A payment with what became of it."""
+    """Return a payment with its refunds and disputes."""
     charge = _charge(ledger, body)
     left = charge["amount"] - charge["amount_refunded"] if charge and charge["paid"] else 0
     of_charge = {"charge": charge["id"] if charge else None}
@@ -162,7 +162,7 @@ def _paid(ledger: Ledger, body: JSON) -> JSON:
 
 
 def _subscribed(ledger: Ledger, body: JSON) -> JSON:
-    """A subscription with what is next, and what can be done to it."""
+    """Return a subscription with what happens next, and its possible actions."""
     items = body["items"]["data"]
     sums = sum(item["price"]["unit_amount"] * item["quantity"] for item in items)
     product = ledger.find(items[0]["price"]["product"]) or {}
@@ -193,7 +193,7 @@ def _until(body: JSON) -> str:
 
 
 def _billed(ledger: Ledger, body: JSON) -> JSON:
-    """An invoice with why it is not finalized, its payment, and what can be done to it."""
+    """Return an invoice with the reason why it is not finalized, its payment, and its possible actions."""
     error = body["last_finalization_error"] or {}
     links = ledger.page("invoice_payment", invoices.OF_INVOICE, {"invoice": body["id"]}, 1)
     return {
@@ -220,7 +220,7 @@ DETAILS: dict[str, Callable[[Ledger, JSON], dict[str, Any]]] = {
 
 
 def _contest(body: JSON) -> JSON:
-    """A dispute with what can be done to it."""
+    """Return a dispute with its possible actions."""
     status, inquiry = body["status"], disputes.is_inquiry(body)
     moves = {"review": "Send evidence"} if status in disputes.UNANSWERED else {}
     if status in disputes.OPEN:
@@ -231,7 +231,7 @@ def _contest(body: JSON) -> JSON:
 
 
 def _state(body: JSON, charge: JSON | None) -> JSON:
-    """The payment's state in a person's words, and the badge that goes with it."""
+    """Return the payment's state in plain words, and its badge."""
     if charge and charge["disputed"]:
         return {"state": "disputed", "tone": "badge-bad"}
     if charge and charge["refunded"]:
@@ -248,7 +248,7 @@ def _card(card: Card) -> JSON:
 
 
 def _fate(card: Card) -> str:
-    """What becomes of a payment with this card, in a few words."""
+    """Return what happens to a payment with this card, in a few words."""
     asked = "asks for authentication" if card.authenticate else ""
     if card.decline is None:
         pays = f"pays{LATER_FATES[card.dispute or card.refund]}"
@@ -259,7 +259,7 @@ def _fate(card: Card) -> str:
 
 
 def _fault(fault: faults.Fault) -> JSON:
-    """A fault in a person's words."""
+    """Return a fault in plain words."""
     call = fault.path if fault.method == "*" else f"{fault.method} {fault.path}"
     about = fault.event if fault.effect in faults.EVENTS else call
     when = " after doing the work" if fault.after else ""

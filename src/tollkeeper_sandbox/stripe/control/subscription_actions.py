@@ -1,4 +1,4 @@
-"""What the control page does to subscriptions and to the time they live in."""
+"""The actions of the control page on subscriptions and on their clocks."""
 
 from collections.abc import Mapping
 
@@ -17,14 +17,14 @@ GOOD_CARD = card_of(NAMED["visa"])
 MOVES = {
     "renew": "Go to just after the next renewal",
     "fail": "Let the next renewal fail",
-    "mend": "Replace the card by a good one",
+    "replace-card": "Replace the card by a good one",
     "debit": "Pay by bank debit from now on",
     "cancel": "Cancel at once",
 }
 
 
 def renew(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:
-    """Move time to where the next period's invoice has been collected, or could not be."""
+    """Move time forward until the next period's invoice has been collected, or its collection has failed."""
     subscription = subscriptions.live(work, id_)
     if subscription["status"] not in standing.RENEWING:
         raise invalid(f"This subscription has a status of `{subscription['status']}`; it is not renewed.")
@@ -33,7 +33,7 @@ def renew(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:
 
 
 def move(work: Work, body: JSON, moment: int) -> None:
-    """Move the time that the object lives in: a test clock's, or the sandbox's own."""
+    """Move the clock that the object is on: a test clock, or the sandbox's own."""
     if body.get("test_clock"):
         test_clocks.advance(work, {"frozen_time": moment}, body["test_clock"])
     else:
@@ -46,7 +46,7 @@ def forward(work: Work, seconds: int) -> None:
 
 
 def let_fail(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:
-    """The card is declined from now on, until there is another one."""
+    """Let the card be declined from now on, until it is replaced."""
     subscription = subscriptions.live(work, id_)
     method = _method_of(work, subscription)
     if method is None:
@@ -61,15 +61,15 @@ def _method_of(work: Work, subscription: JSON) -> JSON | None:
     return work.ledger.find(known) if known else None
 
 
-def mend(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:
-    """A new card, in place of the one there was. What is owed is collected with it at the next try."""
+def replace_card(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:
+    """Replace the card by a good one. What is owed is collected from it at the next attempt."""
     subscription = subscriptions.live(work, id_)
     work = work.on_clock_of(subscription)
     return payment_methods.use_for(work, subscription, payment_methods.of_test_card(work, GOOD_CARD))
 
 
 def debit(work: Work, id_: str, form: Mapping[str, str]) -> JSON:
-    """By debits of a bank account: the test account ``iban``, or the one whose payments succeed."""
+    """Pay by bank debits from now on: from the test account ``iban``, or by default from one whose payments succeed."""
     subscription = subscriptions.live(work, id_)
     iban = form.get("iban", "").replace(" ", "") or GOOD_ACCOUNT
     if iban not in IBANS or subscription["currency"] != "eur":

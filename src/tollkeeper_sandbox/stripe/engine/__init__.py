@@ -1,1 +1,1 @@
-"""What all of it runs on: the ledger, the clock, webhooks, faults."""
+"""The foundation: the ledger, the clock, webhooks, faults."""

@@ -10,12 +10,15 @@ MAX_AHEAD = 10 * 366 * 24 * 3600
 
 
 def ahead(ledger: Ledger) -> int:
-    """Seconds."""
+    """Return how many seconds the clock is ahead of the real time."""
     return int(ledger.setting(SETTING, "0"))
 
 
 def move(ledger: Ledger, given: Any) -> None:
-    """``{"ahead": seconds}``, counted from the real time. Raises a 400 for anything else, and for the way back."""
+    """Move the clock to ``{"ahead": seconds}`` after the real time.
+
+    Raises a 400 for anything else, and to move back.
+    """
     if not isinstance(given, dict) or given.keys() != {"ahead"}:
         raise invalid('Say how far: {"ahead": seconds}.', "ahead")
     seconds = given["ahead"]

@@ -1,4 +1,4 @@
-"""Webhook delivery: signed posts, retried with growing delays, each try logged.
+"""Webhook delivery: signed posts, retried with growing delays, with a log of each attempt.
 
 https://docs.stripe.com/webhooks: any 2xx counts as delivered, redirects are not followed.
 """
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """Either the answer's status or the reason why there was none."""
+    """Either the response's status or the reason why there was none."""
 
     status: int | None
     error: str | None
@@ -43,7 +43,7 @@ class Outcome:
 
 
 class Deliveries:
-    """The loop that posts what the ledger says is due."""
+    """The loop that sends the deliveries that are due according to the ledger."""
 
     def __init__(
         self,
@@ -53,9 +53,10 @@ class Deliveries:
         signing_clock: Callable[[], float],
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
-        """``clock`` decides what is due. It may be moved; signatures tell the time by one that is not.
+        """Create the loop.
 
-        ``transport`` carries the posts; the network does without one.
+        ``clock`` decides what is due, and may be moved. Signatures use ``signing_clock``, which is not moved.
+        ``transport`` carries the posts; by default the network.
         """
         self._ledger = ledger
         self._clock = clock
@@ -69,7 +70,7 @@ class Deliveries:
         self._woken.set()
 
     async def run(self, tick: Callable[[], None]) -> None:
-        """Until cancelled. ``tick`` is called on every turn, at least once a second."""
+        """Run until cancelled. ``tick`` is called in every turn, at least once a second."""
         client = httpx2.AsyncClient(
             transport=self._transport, timeout=TRY_SECONDS, follow_redirects=False, trust_env=False
         )
@@ -78,12 +79,12 @@ class Deliveries:
                 self._woken.clear()
                 pause = self._turn(tick, lambda row: tries.create_task(self._try(client, row)))
                 with suppress(TimeoutError):
-                    # Not wait_for, which loses a cancellation that comes as it is woken (Python 3.11).
+                    # Not wait_for, which loses a cancellation that arrives while it is being woken (Python 3.11).
                     async with asyncio.timeout(pause):
                         await self._woken.wait()
 
     def _turn(self, tick: Callable[[], None], begin: Callable[[sqlite3.Row], object]) -> float:
-        """Seconds until the next turn. A database in trouble is asked again; the loop outlives it."""
+        """Return the seconds until the next turn. After a database error the loop continues and tries again."""
         try:
             tick()
             for row in self._due():
@@ -103,7 +104,7 @@ class Deliveries:
         return free[: AT_ONCE - len(self._under_way)]
 
     def _pause(self) -> float:
-        """Seconds until the next delivery is due; one that is under way wakes the loop when it is done."""
+        """Return the seconds until the next delivery is due. One that is in progress wakes the loop when it is done."""
         found = self._ledger.rows(
             "SELECT id, next_at FROM deliveries WHERE next_at IS NOT NULL ORDER BY next_at LIMIT ?", 2 * AT_ONCE
         )
@@ -159,7 +160,7 @@ class Deliveries:
             )
             if outcome.delivered:
                 self._ledger.run(DELIVERED, id_)
-            # An endpoint that was deleted meanwhile has had its deliveries called off: they stay so.
+            # If the endpoint was deleted in the meantime, its deliveries were cancelled, and stay so.
             self._ledger.run(
                 "UPDATE deliveries SET delivered = ?, next_at = ? WHERE id = ? AND next_at IS NOT NULL",
                 *(outcome.delivered, next_at, id_),

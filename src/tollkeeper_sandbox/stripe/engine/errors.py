@@ -6,7 +6,7 @@ DOCS = "https://stripe.com/docs/error-codes/"
 
 
 class ApiError(Exception):
-    """A call that is answered with an error object instead of a result."""
+    """A call whose response is an error object instead of a result."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class ApiError(Exception):
         self.param = param
 
     def body(self) -> dict[str, Any]:
-        """Stripe leaves out the fields that do not apply, unlike in its other objects."""
+        """Return the error object. Unlike in other objects, Stripe leaves out the fields that do not apply."""
         error: dict[str, Any] = {"message": self.message, "type": self.type}
         if self.code is not None:
             error["code"] = self.code
@@ -41,7 +41,7 @@ class ApiError(Exception):
 
 
 class Declined(ApiError):
-    """What was tried stays as it is: the bank has been asked, and has said no."""
+    """A decline. Nothing is undone: the bank has been asked, and has declined."""
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> ApiError:
@@ -49,7 +49,7 @@ def invalid(message: str, param: str | None = None, code: str | None = None) -> 
 
 
 def no_such(noun: str, id_: str, *, param: str = "id", status: int = 404) -> ApiError:
-    """404 for the object that a path names; 400 for one that a parameter names."""
+    """Return a 404 for an object that a path names, or a 400 for one that a parameter names."""
     return ApiError(status, f"No such {noun}: '{id_}'", code="resource_missing", param=param)
 
 

@@ -10,7 +10,7 @@ API_VERSION = "2026-10-28.endive"
 
 
 def event_of(type_: str, body: JSON, previous: JSON | None, **values: Any) -> JSON:
-    """``previous`` holds the former values of the fields that an update changed."""
+    """Create an event. ``previous`` has the former values of the fields that an update changed."""
     data = {"object": first_pages(body)}
     if previous is not None:
         data["previous_attributes"] = first_pages(previous)

@@ -1,4 +1,4 @@
-"""Faults that somebody asked for: how the sandbox misbehaves, towards which calls or events, and how often."""
+"""Requested faults: how the sandbox misbehaves, for which calls or events, and how often."""
 
 import json
 import re
@@ -13,9 +13,9 @@ from tollkeeper_sandbox.stripe.engine.ledger import JSON, Ledger
 MOST = 100
 MAX_SECONDS = 300
 MAX_TIMES = 1_000_000
-REORDER_STEP = 0.1  # seconds between the posts of events that are sent in reverse
+REORDER_STEP = 0.1  # seconds between the posts of events that are sent in reverse order
 
-# What a fault does, and which of its settings matter beside `effect` and `times`.
+# What a fault does, and which of its settings matter, apart from `effect` and `times`.
 CALLS = {
     "error": ("method", "path", "after", "status"),
     "rate_limit": ("method", "path", "seconds"),
@@ -34,10 +34,11 @@ SETTINGS = {**CALLS, **EVENTS}
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``method``, ``path`` and ``event`` are patterns with ``*``; ``times`` is what is left, None is without end.
+    """One fault. ``method``, ``path`` and ``event`` are patterns with ``*``.
 
-    ``after`` lets the call do its work first, so that its caller cannot know. ``seconds`` are those of a
-    hang or a delay, those in which events are gathered to be reversed, or those to be told in ``Retry-After``.
+    ``times`` is how often the fault still happens; None means always.
+    ``after`` lets the call do its work first, so that its caller cannot know the result. ``seconds`` is the length of a
+    hang or a delay, the time to collect events whose order is reversed, or the value of ``Retry-After``.
     """
 
     id: str
@@ -51,13 +52,13 @@ class Fault:
     times: int | None = 1
 
     def shown(self) -> JSON:
-        """The settings that matter for this effect."""
+        """Return the settings that matter for this effect."""
         known = asdict(self)
         return {name: known[name] for name in ("id", "effect", *SETTINGS[self.effect], "times")}
 
 
 def read(given: Any, id_: str) -> Fault:
-    """A fault from the JSON of a request. Raises a 400 that names what is wrong."""
+    """Read a fault from the JSON of a request. Raises a 400 that says what is wrong."""
     if not isinstance(given, dict):
         raise invalid("The body is not a JSON object.")
     effect = given.get("effect")
@@ -97,7 +98,7 @@ def add(ledger: Ledger, fault: Fault) -> None:
 
 
 def active(ledger: Ledger) -> list[Fault]:
-    """In the order in which they were added."""
+    """Return the active faults in the order in which they were added."""
     return [Fault(**json.loads(row["body"])) for row in ledger.rows("SELECT body FROM faults ORDER BY rowid")]
 
 
@@ -110,7 +111,7 @@ def clear(ledger: Ledger) -> None:
 
 
 def for_call(ledger: Ledger, method: str, path: str) -> Fault | None:
-    """The first fault that this call meets; it is used up by one."""
+    """Return the first fault that matches this call, and count one use of it."""
     for fault in active(ledger):
         if fault.effect in CALLS and fnmatchcase(method, fault.method.upper()) and fnmatchcase(path, fault.path):
             _use(ledger, fault)
@@ -119,7 +120,7 @@ def for_call(ledger: Ledger, method: str, path: str) -> Fault | None:
 
 
 def for_event(ledger: Ledger, type_: str) -> list[Fault]:
-    """All faults that the deliveries of this event meet; each is used up by one."""
+    """Return all faults that match the deliveries of this event, and count one use of each."""
     found = [one for one in active(ledger) if one.effect in EVENTS and fnmatchcase(type_, one.event)]
     for fault in found:
         _use(ledger, fault)
@@ -137,7 +138,7 @@ def _use(ledger: Ledger, fault: Fault) -> None:
 
 
 def due(ledger: Ledger, found: list[Fault], now: float) -> list[float | None]:
-    """When an event's deliveries to one endpoint are due; None for one that is lost."""
+    """Return when an event's deliveries to one endpoint are due; None for one that is lost."""
     effects = {fault.effect: fault for fault in found}
     if "lose" in effects:
         return [None]
@@ -150,7 +151,7 @@ def due(ledger: Ledger, found: list[Fault], now: float) -> list[float | None]:
 
 
 def _before_the_last(ledger: Ledger, fault: Fault, now: float) -> float:
-    """Later than now, and sooner than the event before."""
+    """Return a time that is later than now, and earlier than that of the event before."""
     name = f"reordered {fault.id}"
     last = float(ledger.setting(name, "0"))
     at = last - REORDER_STEP if last - REORDER_STEP > now else now + fault.seconds

@@ -1,4 +1,4 @@
-"""The sandbox's memory: one SQLite file that survives a kill, committed before any answer is sent.
+"""The sandbox's storage: one SQLite file that survives a kill, committed before any response is sent.
 
 Used from one event loop: a transaction never spans an ``await``, so calls run one after the other.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 JSON = dict[str, Any]
 
-# `hidden` keeps what an object knows and its API representation never shows.
+# `hidden` has the facts about an object that its API representation never shows.
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -69,12 +69,12 @@ CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)
 
 
 class Ledger:
-    """Objects, deliveries, saved answers and settings in one SQLite database (``:memory:`` for none)."""
+    """Objects, deliveries, saved responses and settings in one SQLite database (``:memory:`` for no file)."""
 
     def __init__(self, path: str | Path) -> None:
         if str(path) != ":memory:":
             Path(path).touch(mode=0o600)
-        # Made in one thread and used in the server's; never in two at once.
+        # Created in one thread and used in the server's, but never in two at once.
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode = WAL")
@@ -97,7 +97,7 @@ class Ledger:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Part of a transaction that is undone alone when it raises."""
+        """Run a part of a transaction, and undo only that part if it raises."""
         self._db.execute("SAVEPOINT part")
         try:
             yield
@@ -111,7 +111,7 @@ class Ledger:
         return self._db.execute(sql, values).fetchall()
 
     def run(self, sql: str, *values: object) -> int:
-        """The number of rows that changed."""
+        """Run a statement and return the number of rows that it changed."""
         return self._db.execute(sql, values).rowcount
 
     def add(self, body: JSON, hidden: JSON | None = None) -> None:
@@ -130,7 +130,7 @@ class Ledger:
         self.run("UPDATE objects SET deleted = 1 WHERE id = ?", id_)
 
     def find(self, id_: str, kind: str | None = None) -> JSON | None:
-        """The object, or for a deleted one the stub that Stripe answers with, or None."""
+        """Return the object, or Stripe's stub for a deleted one, or None."""
         found = self.rows("SELECT kind, body, deleted FROM objects WHERE id = ?", id_)
         if not found or (kind and found[0]["kind"] != kind):
             return None
@@ -144,7 +144,7 @@ class Ledger:
         return found
 
     def page(self, kind: str, where: Sequence[str], values: Mapping[str, object], limit: int) -> list[JSON]:
-        """Newest first. ``where`` holds SQL conditions of this package's own making, never input."""
+        """Return objects, newest first. ``where`` has SQL conditions that this package wrote, never input."""
         conditions = " AND ".join(["kind = :kind", "deleted = 0", *where])
         order = "ASC" if "before" in values else "DESC"
         sql = f"SELECT body FROM objects WHERE {conditions} ORDER BY seq {order} LIMIT :limit"  # noqa: S608

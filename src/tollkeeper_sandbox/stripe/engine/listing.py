@@ -25,9 +25,9 @@ def lister(
     where: Sequence[str] = (),
     values: Mapping[str, object] | None = None,
 ) -> Handler:
-    """A call that lists this kind. ``fields`` names the object's field for filters called otherwise.
+    """Return a call that lists this kind. ``fields`` has the object's field for filters with another name.
 
-    ``where`` are conditions of the caller's own, with the ``values`` they bind.
+    ``where`` are additional conditions, with the ``values`` that they bind.
     """
     fixed, bound = where, values or {}
 
@@ -45,7 +45,7 @@ def lister(
 
 
 def _check_customer(work: Work, params: Params) -> None:
-    """One that never was is an error (https://docs.stripe.com/api/charges/list); a deleted one still has a history."""
+    """Check that a customer exists, or was deleted and so has a history. https://docs.stripe.com/api/charges/list"""
     if "customer" in params and work.ledger.find(params["customer"], "customer") is None:
         raise no_such("customer", params["customer"], param="customer", status=400)
 
@@ -65,7 +65,7 @@ def page_of(work: Work, kind: str, url: str, params: Params, where: list[str], v
 
 
 def page_within(items: list[JSON], params: Params, url: str) -> JSON:
-    """A page of the parts of an object, in the order they are in, which is how Stripe lists them."""
+    """Return a page of the parts of an object, in their own order, as Stripe does."""
     limit = limit_of(params)
     ids = [item["id"] for item in items]
     start, end = 0, len(items)
@@ -106,7 +106,7 @@ def _cursor(work: Work, kind: str, params: Params) -> tuple[str, int] | None:
 
 
 def _condition(name: str, at: str, value: Any) -> tuple[str, dict[str, object]]:
-    """A SQL condition, with the values it binds; ``name`` and ``at`` come from our own tables."""
+    """Return a SQL condition and the values that it binds; ``name`` and ``at`` come from our own tables."""
     if name == "created":
         return _created(value)
     column = "id" if at == "id" else f"json_extract(body, '$.{at}')"

@@ -1,4 +1,4 @@
-"""How a call looks that meets a fault: an error, a limit, a long silence, or a closed connection."""
+"""What a fault does to a call: an error, a rate limit, a long delay, or a closed connection."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,10 +14,10 @@ LIMITED = "Request rate limit exceeded. (The sandbox was asked to say so.)"
 
 
 class Dropped(Response):
-    """No answer at all: the connection is closed."""
+    """No response at all: the connection is closed."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # ASGI knows no way to hang up; uvicorn's own receive() belongs to what holds the connection.
+        # ASGI has no way to close a connection, but uvicorn's receive() belongs to the object that holds it.
         connection = getattr(receive, "__self__", None)
         if connection is None:
             raise ConnectionAbortedError("in process there is no connection to close")
@@ -27,7 +27,7 @@ class Dropped(Response):
 
 
 async def misbehave(fault: Fault, work: Callable[[], Response], refuse: Callable[[ApiError], Response]) -> Response:
-    """Meet the fault before the call's work, or after it."""
+    """Apply the fault before or after the call's work."""
     done = work() if fault.after else None
     instead = await EFFECTS[fault.effect](fault, refuse)
     return instead or done or work()

@@ -1,4 +1,7 @@
-"""Lists inside objects: ten entries at most (https://docs.stripe.com/api/pagination); the rest is read page by page."""
+"""Lists inside objects have at most ten entries (https://docs.stripe.com/api/pagination).
+
+Clients read the rest by page.
+"""
 
 from typing import Any
 
@@ -13,7 +16,7 @@ def list_of(url: str, data: list[JSON], *, has_more: bool = False) -> JSON:
 
 
 def first_pages(body: Any) -> Any:
-    """The same, with the lists inside cut to their first ten: the rest is read page by page."""
+    """Return the object with its lists cut to their first ten entries."""
     if isinstance(body, list):
         return [_first_page(one) if type(one) in NESTED else one for one in body]
     return {name: _first_page(value) if type(value) in NESTED else value for name, value in body.items()}

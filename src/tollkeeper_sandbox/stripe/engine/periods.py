@@ -1,4 +1,4 @@
-"""The calendar of what recurs: when a period ends, counted from an anchor.
+"""The calendar of subscriptions: when a period ends, counted from an anchor.
 
 https://docs.stripe.com/billing/subscriptions/billing-cycle: a month without the anchor's day ends on its last
 day, and the next one that has it ends on that day again.
@@ -19,7 +19,7 @@ def moment(seconds: float) -> str:
 
 
 def advanced(anchor: int, recurring: JSON, times: int) -> int:
-    """The anchor moved by so many of a price's intervals."""
+    """Return the anchor, moved by a number of a price's intervals."""
     interval, count = recurring["interval"], int(recurring["interval_count"]) * times
     if interval in LENGTHS:
         return anchor + count * LENGTHS[interval]
@@ -34,7 +34,7 @@ def months_after(anchor: int, months: int) -> int:
 
 
 def end_of_period(anchor: int, recurring: JSON, moment: int) -> int:
-    """When the period ends that this moment is in. Until an anchor in the future it is one period."""
+    """Return the end of the period that contains this moment. Until an anchor in the future it is one period."""
     if anchor > moment:
         return anchor
     times = _whole_intervals(anchor, recurring, moment)
@@ -44,7 +44,7 @@ def end_of_period(anchor: int, recurring: JSON, moment: int) -> int:
 
 
 def _whole_intervals(anchor: int, recurring: JSON, moment: int) -> int:
-    """How many have gone by since the anchor, or one more: the day and the hour do not count."""
+    """Return how many intervals have passed since the anchor, or one more: the day and the hour do not count."""
     interval, count = recurring["interval"], int(recurring["interval_count"])
     if interval in LENGTHS:
         return (moment - anchor) // (count * LENGTHS[interval])
@@ -57,6 +57,6 @@ def _months(at: datetime) -> int:
 
 
 def spoken(recurring: JSON) -> str:
-    """``per month``, ``every 3 months``."""
+    """Write an interval: ``per month``, ``every 3 months``."""
     interval, count = recurring["interval"], recurring["interval_count"]
     return f"per {interval}" if count == 1 else f"every {count} {interval}s"

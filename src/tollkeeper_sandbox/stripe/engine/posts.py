@@ -1,4 +1,4 @@
-"""What is posted to the sandbox, read within bounds, and never from another site's page."""
+"""Reads posts to the sandbox within limits, and never from another site's page."""
 
 import asyncio
 from urllib.parse import parse_qsl, urlsplit
@@ -12,7 +12,7 @@ MAX_FORM = 16 * 1024
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """Raises a 413 beyond ``most`` bytes and a 408 for a sender that takes too long."""
+    """Return the body. Raises a 413 beyond ``most`` bytes and a 408 if the sender takes too long."""
     body = bytearray()
     try:
         async with asyncio.timeout(MAX_SECONDS):
@@ -28,7 +28,7 @@ async def read_body(request: Request, most: int) -> bytes:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a small form; raises a 4xx for anything else."""
+    """Return the fields of a small form. Raises a 4xx for anything else."""
     body = await read_body(request, MAX_FORM)
     try:
         return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50, errors="strict"))
@@ -37,7 +37,7 @@ async def read_form(request: Request) -> dict[str, str]:
 
 
 def check_origin(request: Request) -> None:
-    """Another site's page must not post here; a lighter guard than a token, for a tool without secrets."""
+    """Refuse a post from another site's page. Simpler than a token, and enough for a tool without secrets."""
     if request.method != "POST":
         return
     origin = urlsplit(request.headers.get("origin", ""))
@@ -47,5 +47,5 @@ def check_origin(request: Request) -> None:
 
 
 def is_browser(request: Request) -> bool:
-    """A browser is shown a page; anybody else gets JSON."""
+    """Return whether to respond with a page; other clients get JSON."""
     return "text/html" in request.headers.get("accept", "")

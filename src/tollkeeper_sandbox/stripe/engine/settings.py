@@ -1,4 +1,4 @@
-"""What the account's owner sets: in Stripe's dashboard, or here alone because here time can be moved.
+"""The account's settings: those of Stripe's dashboard, and some that exist only here because time can be moved.
 
 Each has an address of the control API, ``/control/{name}``, and one field in its form.
 """
@@ -14,7 +14,10 @@ NEVER, AS_TESTED = "never", ""
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """``values`` are what its ``field`` may hold, beside a whole number of seconds where it is one of ``seconds``."""
+    """One setting.
+
+    ``values`` are those of its ``field``, which may also be a whole number of seconds if it is one of ``seconds``.
+    """
 
     field: str
     default: str
@@ -36,18 +39,18 @@ def of(ledger: Ledger, name: str) -> str:
 
 
 def seconds_of(ledger: Ledger, name: str) -> int | None:
-    """None where it is set to a word."""
+    """Return the seconds of a setting; None if its value is a word."""
     value = of(ledger, name)
     return int(value) if value.isdigit() else None
 
 
 def shown(ledger: Ledger) -> JSON:
-    """All of them, each with its field, as they are set with."""
+    """Return all settings, each with its field, in the form in which they are set."""
     return {name: {setting.field: of(ledger, name)} for name, setting in SETTINGS.items()}
 
 
 def change(ledger: Ledger, name: str, value: str) -> None:
-    """Raises a 400 for a value that it cannot have."""
+    """Change a setting. Raises a 400 for an invalid value."""
     setting = SETTINGS[name]
     number = setting.seconds and value.isascii() and value.isdigit() and int(value[:12]) <= MOST_SECONDS
     if value not in setting.values and not number:

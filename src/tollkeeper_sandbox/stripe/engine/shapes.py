@@ -1,4 +1,4 @@
-"""Objects with every field that the SDK's classes declare: they are made from Stripe's own specification."""
+"""Objects with every field that the SDK's classes declare, which are generated from Stripe's specification."""
 
 from functools import cache
 from importlib import import_module
@@ -37,7 +37,7 @@ CLASSES = {
     "webhook_endpoint": ("stripe", "WebhookEndpoint"),
 }
 
-# Fields that Stripe returns only when they are expanded, or only in the answer named beside them.
+# Fields that Stripe returns only when they are expanded, or only in the response that the comment names.
 ONLY_SOMETIMES = {
     "Account": {"deleted", "company", "individual", "groups"},  # the last three: connected accounts
     "Charge": {"refunds", "level3", "source"},
@@ -66,7 +66,7 @@ ONLY_SOMETIMES = {
     "Session.TotalDetails": {"breakdown"},
     "SubscriptionItem": {"billed_until", "current_trial", "deleted"},
     "TestClock": {"deleted"},
-    "WebhookEndpoint": {"deleted", "secret"},  # the secret: once, in the answer to its creation
+    "WebhookEndpoint": {"deleted", "secret"},  # the secret: once, in the response that creates it
 }
 
 # Classes that list every payment method or capability; Stripe returns the entries that apply.
@@ -87,17 +87,17 @@ ONLY_WHAT_APPLIES = {
 
 
 def make(kind: str, **values: Any) -> JSON:
-    """The object of this kind: the given values, and null for the other fields that it always has."""
+    """Create an object of this kind from the given values, with null for its other permanent fields."""
     return complete(class_of(kind), {"object": kind, **values})
 
 
 def part(kind: str, name: str, value: JSON) -> JSON:
-    """A new value for a field that holds an object, with every field that it always has."""
+    """Create the value of a field that contains an object, with all its permanent fields."""
     return complete(inner_classes(class_of(kind))[name], value)
 
 
 def complete(of: type, values: JSON) -> JSON:
-    """Add the fields that are missing, here and in nested objects. An undeclared field is a KeyError."""
+    """Add the missing fields, also in nested objects. Raises ``KeyError`` for an undeclared field."""
     fields = declared(of)
     if undeclared := values.keys() - fields.keys():
         raise KeyError(f"{of.__qualname__} has no {', '.join(sorted(undeclared))}")
@@ -113,14 +113,14 @@ def class_of(kind: str) -> type:
 
 @cache
 def declared(of: type) -> dict[str, type | None]:
-    """The fields, each with its class if it holds objects without an id of their own."""
+    """Return the fields, each with its class if it contains objects without an id of their own."""
     inner = inner_classes(of)
     return {name: inner.get(name) for name in of.__annotations__ if name != "OBJECT_NAME"}
 
 
 @cache
 def nulls(of: type) -> dict[str, None]:
-    """The fields that an object always has."""
+    """Return the fields that an object always has."""
     if of.__qualname__ in ONLY_WHAT_APPLIES:
         return {}
     only_sometimes = ONLY_SOMETIMES.get(of.__qualname__, set())
@@ -134,7 +134,7 @@ def inner_classes(of: type) -> dict[str, type]:
 
 @cache
 def expandable(of: type) -> frozenset[str]:
-    """The fields that hold ids, or on demand the objects: the SDK declares them as one or the other."""
+    """Return the fields that contain an id, or the object if it is expanded, as the SDK declares them."""
     return frozenset(name for name in declared(of) if _is_id_or_object(of.__annotations__[name]))
 
 

@@ -13,12 +13,12 @@ NOUNS = {
     "test_helpers.test_clock": "test clock",
     "webhook_endpoint": "webhook endpoint",
 }
-TOLD_AS = {"subscription": "customer.subscription"}
+EVENT_PREFIX = {"subscription": "customer.subscription"}
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """``now`` is in seconds, UTC; the request's id and idempotency key are named in the events it causes."""
+    """One unit of work. ``now`` is in Unix seconds (UTC). Events name the request's id and idempotency key."""
 
     ledger: Ledger
     now: int
@@ -31,62 +31,62 @@ class Work:
         return f"{prefix}_{self.token(size)}"
 
     def at(self, moment: int) -> "Work":
-        """Work that nobody asked for, at this moment."""
+        """Return work at this moment that no request caused."""
         return replace(self, now=moment, request=None, idempotency_key=None)
 
     def on_clock_of(self, body: JSON) -> "Work":
-        """The same work at the time of the test clock that the object is on, if it is on one."""
+        """Return the same work at the time of the object's test clock, if it has one."""
         clock = self.ledger.find(body["test_clock"]) if body.get("test_clock") else None
         return replace(self, now=clock["frozen_time"]) if clock and not clock.get("deleted") else self
 
     def get(self, kind: str, id_: str) -> JSON:
-        """The object that a path names; raises Stripe's 404."""
+        """Return the object that a path names. Raises Stripe's 404."""
         found = self.ledger.find(id_, kind)
         if found is None:
             raise no_such(NOUNS.get(kind, kind), id_, param=kind.rpartition(".")[2])
         return found
 
     def get_live(self, kind: str, id_: str) -> JSON:
-        """As `get`, for calls that a deleted object does not take."""
+        """Return the object, like `get`, for calls that a deleted object does not allow."""
         found = self.get(kind, id_)
         if found.get("deleted"):
             raise no_such(NOUNS.get(kind, kind), id_)
         return found
 
     def refer(self, kind: str, id_: str, param: str) -> JSON:
-        """The object that a parameter names; raises Stripe's 400."""
+        """Return the object that a parameter names. Raises Stripe's 400."""
         found = self.ledger.find(id_, kind)
         if found is None or found.get("deleted"):
             raise no_such(NOUNS.get(kind, kind), id_, param=param, status=400)
         return found
 
     def add(self, body: JSON, hidden: JSON | None = None) -> JSON:
-        """Keep a new object and tell of it."""
+        """Store a new object and emit its event."""
         self.ledger.add(body, hidden)
-        self.emit(f"{_told_as(body)}.created", body)
+        self.emit(f"{_event_prefix(body)}.created", body)
         return body
 
     def change(self, body: JSON, changes: JSON) -> JSON:
-        """Keep the changed object; an event tells of it if anything is other than before."""
+        """Store the changed object, and emit an event if anything has changed."""
         previous = {name: body[name] for name, value in changes.items() if body[name] != value}
         if previous:
             body = {**body, **changes}
             self.ledger.save(body)
-            self.emit(f"{_told_as(body)}.updated", body, previous)
+            self.emit(f"{_event_prefix(body)}.updated", body, previous)
         return body
 
     def later(self, id_: str, outcome: str, seconds: int) -> None:
-        """Let the object come to this outcome by the clock."""
+        """Schedule this outcome for the object, ``seconds`` from now."""
         values = (id_, outcome, self.now + seconds)
         self.ledger.run("INSERT OR REPLACE INTO later (object, outcome, at) VALUES (?, ?, ?)", *values)
 
     def not_later(self, id_: str, *outcomes: str) -> None:
-        """Await nothing of it any more; with ``outcomes``, none of these."""
+        """Cancel everything scheduled for the object; with ``outcomes``, only these."""
         which = f" AND outcome IN ({', '.join('?' * len(outcomes))})" if outcomes else ""
         self.ledger.run(f"DELETE FROM later WHERE object = ?{which}", id_, *outcomes)  # noqa: S608
 
     def emit(self, type_: str, body: JSON, previous: JSON | None = None) -> None:
-        """Write the event, and a delivery of it to each endpoint that listens."""
+        """Store an event, and a delivery of it to each endpoint that listens."""
         endpoints = self.ledger.page("webhook_endpoint", (), {}, limit=-1)
         listening = [one for one in endpoints if listens(one, type_)]
         event = event_of(
@@ -115,9 +115,9 @@ class Work:
             self.ledger.run("INSERT INTO faulted (delivery, effect) VALUES (?, ?)", id_, fault.effect)
 
 
-def _told_as(body: JSON) -> str:
+def _event_prefix(body: JSON) -> str:
     kind: str = body["object"]
-    return TOLD_AS.get(kind, kind)
+    return EVENT_PREFIX.get(kind, kind)
 
 
 def listens(endpoint: JSON, type_: str) -> bool:

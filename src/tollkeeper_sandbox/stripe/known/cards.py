@@ -16,11 +16,11 @@ class Decline:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """``decline`` is what the bank says; with ``authenticate`` it says so only after the buyer's consent.
+    """A test card. ``decline`` is the bank's refusal; with ``authenticate``, it comes only after the buyer's consent.
 
-    ``refund`` is how refunds to it begin and end: succeeded; pending, then succeeded; or succeeded, then failed.
-    ``dispute`` is the reason for which a payment with it is disputed. A card that ``attaches`` can be kept for later
-    though it is declined; one that asks ``always`` does so for every payment, and cannot be charged without its owner.
+    ``refund`` is the course of a refund to it: succeeded; pending, then succeeded; or succeeded, then failed.
+    ``dispute`` is the reason for which its payments are disputed. A card that ``attaches`` can be saved although
+    it is declined; one with ``always`` asks its owner at every payment, and cannot be charged without them.
     """
 
     number: str
@@ -40,7 +40,7 @@ class Card:
 
     @property
     def spaced(self) -> str:
-        """The number as it is printed on the card."""
+        """Return the number as it is printed on the card."""
         groups = (4, 6, 5) if self.brand == "amex" else (4, 4, 4, 4)
         parts, rest = [], self.number
         for size in groups:
@@ -122,7 +122,7 @@ CARDS = (
     Card("4000000000000077", "visa"),
     Card("4000003720000278", "visa", country="IE"),
 )
-# One of each country, all of which pay (https://docs.stripe.com/testing#international-cards).
+# One for each country; all of them succeed (https://docs.stripe.com/testing#international-cards).
 ABROAD = {
     "ae": "4000007840000001",
     "ar": "4000000320000021",
@@ -186,7 +186,7 @@ def _abroad(name: str, number: str) -> Card:
 BY_NUMBER = {number: _abroad(name, number) for name, number in ABROAD.items()}
 BY_NUMBER |= {card.number: card for card in CARDS}
 
-# Cards by the names that code may use for them: pm_card_visa, tok_visa (https://docs.stripe.com/testing#cards).
+# Cards by the names that API calls may use for them: pm_card_visa, tok_visa (https://docs.stripe.com/testing#cards).
 NAMED = {
     **ABROAD,
     "us": "4242424242424242",
@@ -229,7 +229,7 @@ NAMED = {
     "bypassPending": "4000000000000077",
     "bypassPendingInternational": "4000003720000278",
 }
-# Names that Stripe has for what no card does here: what fraud prevention notes, and several disputes at once.
+# Names of Stripe's cards that are not supported here: fraud warnings, and several disputes at once.
 UNSERVED = frozenset(
     (
         "ae_mastercard",
@@ -257,7 +257,7 @@ SUGGESTED = (
 
 
 def card_of(number: str) -> Card:
-    """The test card of this number; any other one is declined, as a live card is in test mode."""
+    """Return the test card with this number; any other number is declined, like a live card in test mode."""
     return BY_NUMBER.get(number) or Card(number, brand_of(number), decline=NOT_A_TEST_CARD)
 
 

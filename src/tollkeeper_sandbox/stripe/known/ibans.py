@@ -7,7 +7,7 @@ SOON, THREE_MINUTES = 2, 180
 
 @dataclass(frozen=True, slots=True)
 class Debit:
-    """``outcome`` is succeeded, failed or disputed, so many ``seconds`` after the payment."""
+    """A test account. ``outcome`` is succeeded, failed or disputed, that many ``seconds`` after the payment."""
 
     outcome: str
     seconds: int
@@ -21,7 +21,7 @@ IBANS = {
     "DE78370400440532013004": Debit("failed", THREE_MINUTES, "fails after three minutes"),
     "DE35370400440532013002": Debit("disputed", SOON, "succeeds after two seconds, and is disputed"),
 }
-# By the names that code may use for them.
+# By the names that API calls may use for them.
 NAMED = {
     "pm_success_de": "DE89370400440532013000",
     "pm_successDelayed_de": "DE08370400440532013003",

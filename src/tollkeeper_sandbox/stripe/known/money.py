@@ -1,4 +1,4 @@
-"""Amounts in minor units: how many decimals a currency has, and how a buyer reads a sum.
+"""Amounts in minor units: how many decimals a currency has, and how amounts are written.
 
 https://docs.stripe.com/currencies
 """
@@ -55,7 +55,7 @@ def plain(amount: int, currency: str) -> str:
 
 
 def minor_units(text: str, currency: str) -> int | None:
-    """``minor_units("20", "usd") == 2000``; None for what is no amount of this currency."""
+    """``minor_units("20", "usd") == 2000``; None if the text is not an amount of this currency."""
     match = re.fullmatch(r"([0-9]{1,9})(?:[.,]([0-9]{1,3}))?", text)
     places = decimals(currency)
     if match is None or len(match[2] or "") > places:
@@ -64,7 +64,7 @@ def minor_units(text: str, currency: str) -> int | None:
 
 
 def formatted(amount: int, currency: str) -> str:
-    """``formatted(2000, "usd") == "$20.00"``; a currency without a sign of its own goes by its code."""
+    """``formatted(2000, "usd") == "$20.00"``; a currency without a sign is written with its code."""
     places = decimals(currency)
     number = f"{abs(Decimal(amount).scaleb(-places)):,.{places}f}"
     sign = SIGNS.get(currency)
@@ -73,6 +73,6 @@ def formatted(amount: int, currency: str) -> str:
 
 
 def tax_on(amount: int, *, inclusive: bool) -> int:
-    """The tax that is added to an amount, or that an inclusive amount contains. Halves round up."""
+    """Return the tax that is added to an amount, or that an inclusive amount contains. Halves round up."""
     base = 100 + TAX_PERCENT if inclusive else 100
     return int((Decimal(amount * TAX_PERCENT) / base).quantize(Decimal(1), ROUND_HALF_UP))

@@ -1,1 +1,1 @@
-"""What the API is about, one module per noun."""
+"""The objects of the API, one module for each."""

@@ -19,7 +19,7 @@ def retrieve_current(work: Work, _params: Params, _id: str) -> JSON:
 
 
 def retrieve(work: Work, _params: Params, id_: str) -> JSON:
-    """One's own account; there are no connected ones."""
+    """Return the caller's own account; there are no connected ones."""
     account = current(work)
     if account["id"] != id_:
         message = f"The provided key does not have access to account '{id_[:40]}' (or that account does not exist)."
@@ -28,7 +28,7 @@ def retrieve(work: Work, _params: Params, id_: str) -> JSON:
 
 
 def current(work: Work) -> JSON:
-    """Made when it is first asked for; it outlives restarts with the ledger."""
+    """Return the account, which is created when first needed, and stored in the ledger."""
     known = work.ledger.page("account", (), {}, 1)
     if known:
         return known[0]
@@ -38,17 +38,17 @@ def current(work: Work) -> JSON:
 
 
 def tax_is_active(work: Work) -> bool:
-    """Whether Stripe Tax is set up, as one does in Stripe's dashboard."""
+    """Return whether Stripe Tax is set up, as in Stripe's dashboard."""
     return settings.of(work.ledger, "tax") == "yes"
 
 
 def charges_are_enabled(work: Work) -> bool:
-    """Whether the account is activated: its owner has told Stripe who they are."""
+    """Return whether the account is activated: its owner has given Stripe their details."""
     return settings.of(work.ledger, "account") == "enabled"
 
 
 def update_charges(work: Work) -> None:
-    """Let the account show what was set."""
+    """Update the account after a change of the settings."""
     enabled = charges_are_enabled(work)
     changes = {"charges_enabled": enabled, "payouts_enabled": enabled, "details_submitted": enabled}
     work.change(current(work), changes)

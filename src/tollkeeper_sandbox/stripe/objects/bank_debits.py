@@ -1,4 +1,4 @@
-"""Payment by SEPA Direct Debit: the checkout is complete at once, the money comes or fails to come later.
+"""Payment by SEPA Direct Debit: the checkout is complete at once, the money arrives or fails later.
 
 https://docs.stripe.com/payments/sepa-debit, https://docs.stripe.com/payments/checkout/fulfillment#delayed-notification
 """
@@ -10,7 +10,7 @@ from tollkeeper_sandbox.stripe.objects.debit_form import DebitForm
 
 
 def debit(work: Work, session: JSON, form: DebitForm) -> JSON:
-    """Take the mandate. The session is complete, and not paid yet."""
+    """Accept the mandate. The session is then complete, but not paid yet."""
     buyer = {"name": form.name, "email": form.email, "country": form.iban[:2]}
     session, payment = payments.begun(work, session, buyer)
     billing = payment_methods.billing_details(form.name, form.email, form.iban[:2])
@@ -24,7 +24,7 @@ def debit(work: Work, session: JSON, form: DebitForm) -> JSON:
 
 
 def settle(work: Work, payment: JSON, outcome: str) -> JSON:
-    """The bank's word: succeeded, failed or disputed. A payment that does not wait for it stays as it is."""
+    """Apply the bank's answer: succeeded, failed or disputed. A payment that is not waiting for it does not change."""
     work.not_later(payment["id"])
     if payment["status"] != debits.PROCESSING:
         return payment

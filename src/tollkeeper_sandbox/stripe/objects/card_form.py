@@ -1,4 +1,4 @@
-"""The buyer's form on the hosted page: what was entered, and what is wrong with it."""
+"""The buyer's form on the hosted page: the input and its errors."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ MAX_YEARS_AHEAD = 50
 
 @dataclass(frozen=True)
 class CardForm:
-    """``errors`` maps a field to Stripe's words for what is wrong with it; empty means: may be charged."""
+    """The form. ``errors`` maps a field to Stripe's error message; if it is empty, the card may be charged."""
 
     email: str
     number: str
@@ -29,7 +29,7 @@ class CardForm:
 
 
 def read(values: Mapping[str, str], email: str | None, now: int) -> CardForm:
-    """``email`` is the customer's, if it is known: it stands unless the buyer types another."""
+    """Read the form. ``email`` is the customer's, if known; it is used unless the buyer enters another."""
     entered = {name: values.get(name, "").strip()[:MAX_FIELD] for name in FIELDS}
     number = re.sub(r"[\s-]", "", entered["card_number"])
     month, year = _month_and_year(entered["expiration"])
@@ -54,7 +54,7 @@ def read(values: Mapping[str, str], email: str | None, now: int) -> CardForm:
 
 
 def kept(values: Mapping[str, str]) -> dict[str, str]:
-    """What a page may show again: never the card number or its security code."""
+    """Return the input that a page may show again: never the card number or its security code."""
     return {name: values.get(name, "").strip()[:MAX_FIELD] for name in KEPT}
 
 
@@ -73,7 +73,7 @@ def _number_error(number: str) -> str:
 
 
 def _month_and_year(text: str) -> tuple[int, int]:
-    """Reads ``MM / YY``, ``MM/YYYY`` and ``MMYY``; (0, 0) if it is none of them."""
+    """Read ``MM / YY``, ``MM/YYYY`` or ``MMYY``; return (0, 0) for anything else."""
     match = re.fullmatch(r"([0-9]{1,2})\s*[/-]\s*((?:20)?[0-9]{2})|([0-9]{2})([0-9]{2})", text)
     if match is None:
         return 0, 0

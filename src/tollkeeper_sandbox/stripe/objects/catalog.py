@@ -19,7 +19,7 @@ PLAIN = ("active", "description", "images", "name", "statement_descriptor", "tax
 
 
 def create_product(work: Work, params: Params, _id: str) -> JSON:
-    """With a price of its own that is the default, if ``default_price_data`` says so."""
+    """Create a product; with ``default_price_data``, also its default price."""
     id_ = params.get("id") or work.new_id("prod", 7)
     if work.ledger.find(id_):
         raise invalid("Product already exists.", "id", "resource_already_exists")
@@ -86,7 +86,7 @@ def _check_product(params: Params) -> None:
 
 
 def create_price(work: Work, params: Params, _id: str) -> JSON:
-    """A price of a product that exists (``product``) or is made with it (``product_data``)."""
+    """Create a price for an existing product (``product``) or a new one (``product_data``)."""
     if ("product" in params) == ("product_data" in params):
         message = "You must specify exactly one of these parameters: product, product_data."
         raise invalid(message, "product", "parameter_missing" if "product" not in params else None)
@@ -130,7 +130,7 @@ def _recurring(given: Params) -> JSON:
 
 
 def unit_amount(params: Params) -> int:
-    """Whole minor units, from either of the two parameters that may give them."""
+    """Return the amount in whole minor units, from either of its two parameters."""
     given = [params[name] for name in ("unit_amount", "unit_amount_decimal") if name in params]
     if len(given) != 1:
         raise invalid(
@@ -148,7 +148,7 @@ def unit_amount(params: Params) -> int:
 
 
 def _lookup_key(work: Work, params: Params) -> str | None:
-    """Unique among active prices, unless it is transferred from the one that has it."""
+    """Check that a lookup key is unique among active prices, or transfer it from the one that has it."""
     key: str | None = null_if_empty(params.get("lookup_key"))
     if key is None:
         return None

@@ -1,4 +1,4 @@
-"""Payment intents and charges: what a card's bank says to them, whoever asked.
+"""Payment intents and charges, and how a card's bank responds to them.
 
 https://docs.stripe.com/payments/paymentintents/lifecycle
 """
@@ -15,7 +15,7 @@ PAID, DECLINED, AUTHENTICATE = "succeeded", "requires_payment_method", "requires
 
 
 def intent_of(work: Work, **values: Any) -> JSON:
-    """``values`` are at least the amount, its currency and the ways to pay it; the rest is as Stripe begins."""
+    """Create a payment intent. ``values`` are at least the amount, its currency and the payment method types."""
     id_ = work.new_id("pi")
     return make(
         "payment_intent",
@@ -37,7 +37,7 @@ def intent_of(work: Work, **values: Any) -> JSON:
 
 
 def charge(work: Work, payment: JSON, method: JSON, card: Card, customer: str | None) -> JSON:
-    """Charge the card. The payment intent's status tells whether its bank agreed."""
+    """Charge the card. The payment intent's status shows whether its bank agreed."""
     made = _charge(work, payment, method, card)
     payment = {**payment, "latest_charge": made["id"]}
     if card.decline:
@@ -51,13 +51,13 @@ def charge(work: Work, payment: JSON, method: JSON, card: Card, customer: str | 
 
 
 def contest(work: Work, payment: JSON, card: Card) -> None:
-    """Open the dispute that this card is for, once what was paid for has been handed over."""
+    """Open the dispute that this test card causes, once the purchase is complete."""
     if payment["status"] == PAID and card.dispute:
         disputes.dispute(work, work.get("charge", payment["latest_charge"]), card.dispute)
 
 
 def ask(work: Work, payment: JSON, method: JSON, there: JSON) -> JSON:
-    """Wait for the buyer, who has to go ``there`` and say yes to their bank."""
+    """Wait for the buyer, who must confirm the payment to their bank at the address ``there``."""
     payment = {
         **payment,
         "status": AUTHENTICATE,
@@ -77,7 +77,7 @@ def cancel(work: Work, payment: JSON, reason: str) -> None:
 
 
 def unauthenticated(method: JSON) -> JSON:
-    """The error of whoever said no to their bank."""
+    """Return the error for a buyer who did not confirm to their bank."""
     return {
         "code": "payment_intent_authentication_failure",
         "doc_url": "https://stripe.com/docs/error-codes/payment-intent-authentication-failure",

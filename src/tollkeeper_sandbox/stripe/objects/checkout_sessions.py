@@ -19,7 +19,7 @@ HIDDEN = ("customer_update", "payment_intent_data", "subscription_data")
 
 
 def create(work: Work, params: Params, _id: str) -> JSON:
-    """Raises Stripe's errors for what no single parameter's type can tell."""
+    """Create a session. Raises Stripe's errors for parameters that do not fit together."""
     _check(work, params)
     check_charges(work)
     customer = work.refer("customer", params["customer"], "customer") if "customer" in params else None
@@ -98,7 +98,7 @@ def _session(work: Work, params: Params, customer: JSON | None, currency: str, t
 
 
 def _method_types(currency: str, allowed: list[str] | None, *, debits: bool) -> list[str]:
-    """SEPA Direct Debit takes euros alone (https://docs.stripe.com/payments/sepa-debit)."""
+    """Return the payment methods for a currency: SEPA Direct Debit is only for euros (https://docs.stripe.com/payments/sepa-debit)."""
     types = ["card", DEBIT] if currency == "eur" and debits else ["card"]
     possible = [one for one in types if allowed is None or one in allowed]
     if not possible:
@@ -119,7 +119,7 @@ def _automatic_tax(enabled: bool) -> JSON:
 
 
 def details_of(customer: JSON | None, **values: Any) -> JSON:
-    """What is known of the buyer; before the payment that may be the e-mail address alone."""
+    """Return what is known about the buyer; before the payment that may be only the e-mail address."""
     names = ("address", "business_name", "individual_name", "name", "phone")
     known = {name: (customer or {}).get(name) for name in names}
     tax = {"tax_exempt": (customer or {}).get("tax_exempt", "none"), "tax_ids": None}
@@ -161,7 +161,7 @@ def _check_expiry(expires_at: int | None, now: int) -> None:
 
 
 def _check_tax(work: Work, params: Params, customer: JSON | None) -> None:
-    """https://docs.stripe.com/tax/checkout: the account is set up, and an existing customer's place is known."""
+    """https://docs.stripe.com/tax/checkout: the account must be set up, and an existing customer's location known."""
     if not tax_is_active(work):
         message = (
             "Stripe Tax has not been activated on your account. Please visit https://stripe.com/docs/tax/set-up to get "
@@ -218,7 +218,7 @@ def _price(work: Work, item: Params, param: str) -> JSON:
 
 
 def _price_from_data(work: Work, data: Params, param: str) -> JSON:
-    """A price of this session alone: kept, but inactive."""
+    """Create a price for this session alone: it is stored, but inactive."""
     if ("product" in data) == ("product_data" in data):
         raise invalid("You must specify exactly one of `product` and `product_data`.", param)
     if "product" in data:
@@ -246,7 +246,7 @@ def currency_of(params: Params, items: list[JSON]) -> str:
 
 
 def amounts(hidden: JSON, session: JSON, located: bool) -> JSON:
-    """The session's sums. Tax is known only with the buyer's place; the items in ``hidden`` are changed to match."""
+    """Return the session's amounts, and update the items in ``hidden``. Tax needs the buyer's location."""
     items = hidden["line_items"]
     off = discounts.shares(hidden["coupon"], [item["amount_subtotal"] for item in items])
     for item, discount in zip(items, off, strict=True):
@@ -269,7 +269,7 @@ def amounts(hidden: JSON, session: JSON, located: bool) -> JSON:
 
 
 def check_total(session: JSON) -> None:
-    """Nothing at all is a total too: https://docs.stripe.com/payments/checkout/no-cost-orders."""
+    """Check the total. Zero is allowed, too: https://docs.stripe.com/payments/checkout/no-cost-orders."""
     total, currency = session["amount_total"], session["currency"]
     least = LEAST.get(currency, LEAST_ELSEWHERE)
     if 0 < total < least:
@@ -287,7 +287,7 @@ def line_items(work: Work, params: Params, id_: str) -> JSON:
 
 
 def all_line_items(work: Work, session: JSON) -> JSON:
-    """What `expand` puts into a session: the first page."""
+    """Return what `expand` puts into a session: the first page of its line items."""
     return line_items(work, {}, session["id"])
 
 
@@ -306,7 +306,7 @@ def _not_open(session: JSON) -> ApiError:
 
 
 def close_expired(work: Work, session: JSON) -> JSON:
-    """Also cancels the payment that was begun for it."""
+    """Close an expired session, and cancel its payment if there is one."""
     session = {**session, "status": "expired", "url": None}
     work.ledger.save(session)
     work.not_later(session["id"])
@@ -316,7 +316,10 @@ def close_expired(work: Work, session: JSON) -> JSON:
 
 
 def intent_of(work: Work, session: JSON) -> JSON | None:
-    """What the buyer's confirmation began. Of a subscription Stripe shows it in the invoice alone."""
+    """Return the intent that the buyer's confirmation created.
+
+    For a subscription, Stripe shows it only in the invoice.
+    """
     id_ = session["payment_intent"] or work.ledger.hidden(session["id"]).get("intent")
     return work.ledger.find(id_) if id_ else None
 
@@ -328,5 +331,5 @@ def cancel_payment(work: Work, session: JSON, reason: str) -> None:
 
 
 def time_out(work: Work, session: JSON, _outcome: str) -> JSON:
-    """Sessions end by the clock, whether or not anybody looks at them."""
+    """Expire a session when its time has come, whether or not anybody reads it."""
     return close_expired(work, session) if session["status"] == "open" else session

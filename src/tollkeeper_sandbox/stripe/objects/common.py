@@ -1,4 +1,4 @@
-"""What several nouns share: metadata, addresses, addresses of the web, currencies, e-mail addresses."""
+"""What several objects share: metadata, postal addresses, URLs, currencies, e-mail addresses."""
 
 import re
 from typing import Any
@@ -12,7 +12,7 @@ ADDRESS = ("city", "country", "line1", "line2", "postal_code", "state")
 
 
 def merged_metadata(old: dict[str, str], new: dict[str, str] | str) -> dict[str, str]:
-    """An empty value unsets its key; an empty ``metadata`` unsets them all."""
+    """Merge metadata. An empty value unsets its key; an empty ``metadata`` unsets all keys."""
     if isinstance(new, str):
         return {}
     merged = {key: value for key, value in {**old, **new}.items() if value != ""}
@@ -45,7 +45,7 @@ def check_currency(given: str, param: str) -> str:
 
 
 def check_url(url: str, param: str) -> None:
-    """An absolute http or https address without blanks or control characters."""
+    """Check that an address is absolute http or https, without blanks or control characters."""
     try:
         parts = urlsplit(url)
         whole = bool(parts.scheme in ("http", "https") and parts.hostname) and parts.port != 0

@@ -1,4 +1,4 @@
-"""Coupons, and the promotion codes that buyers redeem them with.
+"""Coupons, and the promotion codes with which buyers redeem them.
 
 https://docs.stripe.com/api/coupons, https://docs.stripe.com/api/promotion_codes
 """
@@ -19,7 +19,7 @@ LIKE_CODE = ("json_extract(body, '$.code') = :code COLLATE NOCASE",)
 
 
 def create(work: Work, params: Params, _id: str) -> JSON:
-    """Either ``percent_off``, or ``amount_off`` in minor units of ``currency``."""
+    """Create a coupon with either ``percent_off``, or ``amount_off`` in minor units of ``currency``."""
     _check(params, work.now)
     id_ = params.get("id") or work.token(4).upper()
     if work.ledger.find(id_):
@@ -75,7 +75,7 @@ def _expire_later(work: Work, id_: str, at: int | None) -> None:
 
 
 def delete(work: Work, _params: Params, id_: str) -> JSON:
-    """Nobody can redeem it any more; checkout sessions that it was applied to keep it."""
+    """Delete a coupon. Nobody can redeem it any more, but checkout sessions that have it keep it."""
     coupon = work.get_live(COUPON, id_)
     _end_codes(work, id_)
     work.ledger.delete(id_)
@@ -84,7 +84,10 @@ def delete(work: Work, _params: Params, id_: str) -> JSON:
 
 
 def create_code(work: Work, params: Params, _id: str) -> JSON:
-    """``promotion`` names the coupon; it was a parameter of its own before the API version 2025-09-30."""
+    """Create a promotion code.
+
+    ``promotion`` names the coupon; before API version 2025-09-30 that was a parameter itself.
+    """
     promotion = params["promotion"]
     if "coupon" not in promotion:
         raise invalid("Missing required param: promotion[coupon].", "promotion[coupon]", "parameter_missing")
@@ -125,20 +128,20 @@ def _called(work: Work, code: str) -> list[JSON]:
 
 
 def entered(work: Work, code: str) -> JSON | None:
-    """What a buyer means by this: an active promotion code, or else the last one that was called so."""
+    """Return the promotion code that a buyer entered: the active one, or else the last one with this text."""
     found = _called(work, code)
     return next((one for one in found if one["active"]), found[0] if found else None)
 
 
 def usable(coupon: JSON, param: str) -> JSON:
-    """The same coupon; raises Stripe's 400 if it cannot be redeemed any more."""
+    """Return the same coupon. Raises Stripe's 400 if it cannot be redeemed any more."""
     if not coupon["valid"]:
         raise invalid(f"Coupon expired: {coupon['id']}", param, "coupon_expired")
     return coupon
 
 
 def taken_off(coupon: JSON, subtotal: int) -> int:
-    """The discount in minor units, never more than there is to pay. Halves round up."""
+    """Return the discount in minor units, at most the subtotal. Halves round up."""
     if coupon["amount_off"] is not None:
         return min(int(coupon["amount_off"]), subtotal)
     percent = Decimal(str(coupon["percent_off"]))
@@ -146,7 +149,7 @@ def taken_off(coupon: JSON, subtotal: int) -> int:
 
 
 def redeem(work: Work, session: JSON, coupon: JSON | None) -> None:
-    """Count the redemption; the last one that is allowed ends the coupon or the promotion code."""
+    """Count a redemption. The last one that is allowed ends the coupon or the promotion code."""
     for discount in session["discounts"]:
         code = work.ledger.find(discount["promotion_code"]) if discount["promotion_code"] else None
         if code:
@@ -157,7 +160,7 @@ def redeem(work: Work, session: JSON, coupon: JSON | None) -> None:
 
 
 def _count(work: Work, redeemed: JSON, field: str) -> JSON:
-    """``field`` is the one that tells whether it can be redeemed again."""
+    """Count one redemption. ``field`` says whether another one is possible."""
     times = redeemed["times_redeemed"] + 1
     left = redeemed["max_redemptions"] is None or times < redeemed["max_redemptions"]
     redeemed = {**redeemed, "times_redeemed": times, field: redeemed[field] and left}
@@ -166,7 +169,7 @@ def _count(work: Work, redeemed: JSON, field: str) -> JSON:
 
 
 def expire(work: Work, expired: JSON, _outcome: str) -> JSON:
-    """A coupon is no longer valid, or a promotion code no longer active: its time has come."""
+    """End a coupon or a promotion code whose time has come."""
     work.not_later(expired["id"])
     if expired.get("deleted"):
         return expired

@@ -27,7 +27,7 @@ def create(work: Work, params: Params, _id: str) -> JSON:
 
 
 def _with_default(work: Work, customer: JSON, wanted: str) -> JSON:
-    """``pm_card_visa`` and its like are made for this customer, here as everywhere."""
+    """Set the default payment method. For names such as ``pm_card_visa``, one is created for this customer."""
     param = "invoice_settings[default_payment_method]"
     return payment_methods.make_default(work, customer, payment_methods.given(work, wanted, customer, param))
 
@@ -61,7 +61,7 @@ def customer_of(work: Work, **params: Any) -> JSON:
 
 def update(work: Work, params: Params, id_: str) -> JSON:
     customer = work.get_live("customer", id_)
-    if params.get("email"):  # an empty one takes it away
+    if params.get("email"):  # an empty value removes it
         check_email(params["email"], "email")
     changes: JSON = {name: null_if_empty(params[name]) for name in PLAIN if name in params}
     if changes.get("tax_exempt", "none") is None:

@@ -1,4 +1,4 @@
-"""The buyer's form for a bank debit: what was entered, and what is wrong with it."""
+"""The buyer's form for a bank debit: the input and its errors."""
 
 import re
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ KEPT = ("email", "account_holder")
 
 @dataclass(frozen=True)
 class DebitForm:
-    """``errors`` maps a field to what is wrong with it; empty means: may be debited."""
+    """The form. ``errors`` maps a field to its error message; if it is empty, the account may be debited."""
 
     email: str
     iban: str
@@ -22,7 +22,7 @@ class DebitForm:
 
 
 def read(values: Mapping[str, str], email: str | None) -> DebitForm:
-    """``email`` is the customer's, if it is known: it stands unless the buyer types another."""
+    """Read the form. ``email`` is the customer's, if known; it is used unless the buyer enters another."""
     entered = {name: values.get(name, "").strip()[:MAX_FIELD] for name in FIELDS}
     iban = re.sub(r"[\s-]", "", entered["iban"]).upper()
     address = entered["email"] or email or ""
@@ -36,7 +36,7 @@ def read(values: Mapping[str, str], email: str | None) -> DebitForm:
 
 
 def kept(values: Mapping[str, str]) -> dict[str, str]:
-    """What a page may show again: never the account's number."""
+    """Return the input that a page may show again: never the account number."""
     return {name: values.get(name, "").strip()[:MAX_FIELD] for name in KEPT}
 
 
@@ -49,5 +49,5 @@ def _iban_error(iban: str) -> str:
 
 
 def passes_mod_97(iban: str) -> bool:
-    """ISO 13616-1: the check digits, with letters counted from 10."""
+    """Check the check digits of an IBAN (ISO 13616-1), with letters counted from 10."""
     return int("".join(str(int(sign, 36)) for sign in iban[4:] + iban[:4])) % 97 == 1

@@ -1,4 +1,4 @@
-"""Bank accounts that are debited, once or again and again: the bank answers days later.
+"""Bank accounts that are debited, once or repeatedly. The bank answers days later.
 
 https://docs.stripe.com/payments/sepa-debit
 """
@@ -19,7 +19,7 @@ FAILED = "The customer's bank account could not be debited: insufficient funds."
 
 
 def method_of(work: Work, iban: str, billing: JSON) -> JSON:
-    """A new payment method. No account's number is kept: its fingerprint tells which test account it is."""
+    """Create a payment method. The account number is not stored; the fingerprint identifies the test account."""
     method = make(
         "payment_method",
         id=work.new_id("pm"),
@@ -55,7 +55,7 @@ def _by_fingerprint() -> dict[str, Debit]:
 
 
 def fate(work: Work, method: JSON) -> tuple[str, int]:
-    """What the bank will say, and after how many seconds."""
+    """Return what the bank will answer, and after how many seconds."""
     known = _by_fingerprint()[method[TYPE]["fingerprint"]]
     set_to = settings.seconds_of(work.ledger, "debits")
     outcome = "failed" if work.ledger.hidden(method["id"]).get("fails") else known.outcome
@@ -110,6 +110,6 @@ def failed(work: Work, payment: JSON) -> JSON:
 
 
 def dispute(work: Work, payment: JSON) -> None:
-    """Such disputes are final: https://docs.stripe.com/payments/sepa-debit#disputed-payments."""
+    """Dispute a debit. Such disputes are final: https://docs.stripe.com/payments/sepa-debit#disputed-payments."""
     charge = work.get("charge", payment["latest_charge"])
     disputes.settle(work, disputes.dispute(work, charge, disputes.UNAUTHORIZED), "lost")

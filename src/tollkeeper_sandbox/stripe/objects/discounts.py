@@ -1,7 +1,7 @@
-"""A checkout session's discount: from its merchant when it is made, or by a code that the buyer enters.
+"""A checkout session's discount: set by the merchant when it is created, or by a code that the buyer enters.
 
-There is one at most (https://docs.stripe.com/payments/checkout/discounts). Once applied it stays, whatever
-becomes of the coupon.
+There is at most one (https://docs.stripe.com/payments/checkout/discounts). Once applied it stays, whatever
+happens to the coupon.
 """
 
 from itertools import accumulate, pairwise
@@ -16,7 +16,7 @@ UNKNOWN = "This code is invalid."
 
 
 def given(work: Work, params: Params, customer: JSON | None, currency: str) -> tuple[list[JSON], JSON | None]:
-    """The session's ``discounts`` and the coupon behind them; raises Stripe's 400 for one that cannot be given."""
+    """Return the session's ``discounts`` and their coupon. Raises Stripe's 400 for one that cannot be applied."""
     asked = params.get("discounts", [])
     if not asked:
         return [], None
@@ -39,12 +39,12 @@ def given(work: Work, params: Params, customer: JSON | None, currency: str) -> t
 
 
 def coupon_of(work: Work, named: JSON) -> JSON:
-    """The coupon itself, or the one of a promotion code; of a deleted one what was left."""
+    """Return the coupon, or that of a promotion code; for a deleted one, its stub."""
     return named if named["object"] == COUPON else work.get(COUPON, named["promotion"]["coupon"])
 
 
 def trouble_with(code: JSON, customer: str | None, now: int) -> str:
-    """Why this customer cannot redeem this promotion code, in words for a buyer; empty if it can be."""
+    """Return why this customer cannot redeem this promotion code, as a message for buyers; empty if they can."""
     if code["customer"] not in (None, customer):
         return UNKNOWN
     if code["expires_at"] is not None and code["expires_at"] <= now:
@@ -53,21 +53,21 @@ def trouble_with(code: JSON, customer: str | None, now: int) -> str:
 
 
 def trouble_paying_in(currency: str, coupon: JSON) -> str:
-    """Why this coupon takes nothing off a sum in this currency; empty if it does."""
+    """Return why this coupon gives no discount in this currency; empty if it does."""
     if coupon["currency"] in (None, currency):
         return ""
     return f"This discount is for payments in {coupon['currency'].upper()} only."
 
 
 def shown(coupon: JSON | None) -> str:
-    """How a buyer's page calls it."""
+    """Return the coupon's name on buyers' pages."""
     if coupon is None:
         return ""
     return coupon["name"] or (f"{coupon['percent_off']:g}% off" if coupon["percent_off"] else "")
 
 
 def shares(coupon: JSON | None, subtotals: list[int]) -> list[int]:
-    """What each line has to bear, in proportion and to the unit."""
+    """Return each line's share of the discount, in proportion, exact to the minor unit."""
     sums = list(accumulate(subtotals))
     whole = taken_off(coupon, sums[-1]) if coupon else 0
     borne = [whole * sum_ // sums[-1] if whole else 0 for sum_ in sums]

@@ -1,4 +1,4 @@
-"""Disputes: chargebacks and inquiries, from their opening to their end.
+"""Disputes: chargebacks and inquiries, from start to end.
 
 A chargeback needs a response, is under review, and is won or lost; an inquiry takes no money, and is closed
 or escalated to a chargeback (https://docs.stripe.com/disputes/how-disputes-work).
@@ -25,7 +25,7 @@ DECIDING = {"winning_evidence": "won", "losing_evidence": "lost", "escalate_inqu
 
 
 def dispute(work: Work, charge: JSON, reason: str) -> JSON:
-    """Open a dispute over what has not been refunded; ``reason`` is one of REASONS."""
+    """Open a dispute about the amount that was not refunded. ``reason`` is one of REASONS."""
     charge = {**charge, "disputed": True}
     work.ledger.save(charge)
     opened = _dispute(work, charge, reason)
@@ -90,13 +90,13 @@ def is_inquiry(opened: JSON) -> bool:
 
 
 def _withdraw(work: Work, opened: JSON) -> None:
-    """The bank takes the money; who does not respond in time has lost."""
+    """Let the bank take the money. A merchant who does not respond in time loses."""
     work.emit("charge.dispute.funds_withdrawn", opened)
     work.later(opened["id"], "lost", DAYS_TO_RESPOND * DAY)
 
 
 def update(work: Work, params: Params, id_: str) -> JSON:
-    """Evidence is submitted at once, unless the caller says that there is more to come."""
+    """Update a dispute. Evidence is submitted at once, unless ``submit`` is false."""
     opened = work.get(KIND, id_)
     changes: JSON = {}
     if "metadata" in params:
@@ -128,7 +128,7 @@ def _submitted(work: Work, opened: JSON, changes: JSON) -> JSON:
 
 
 def review(work: Work, opened: JSON) -> JSON:
-    """As if evidence had been submitted."""
+    """Put a dispute under review, as if evidence had been submitted."""
     _check_unanswered(opened)
     return _submitted(work, opened, {})
 
@@ -143,7 +143,7 @@ def _changed(work: Work, opened: JSON, changes: JSON) -> JSON:
 
 
 def close(work: Work, _params: Params, id_: str) -> JSON:
-    """The merchant gives in."""
+    """Close a dispute: the merchant accepts it."""
     opened = work.get(KIND, id_)
     if opened["status"] not in OPEN:
         raise invalid("This dispute is already closed.")
@@ -151,7 +151,7 @@ def close(work: Work, _params: Params, id_: str) -> JSON:
 
 
 def settle(work: Work, opened: JSON, outcome: str) -> JSON:
-    """``outcome`` is won, lost or escalated; an inquiry that is not escalated ends as closed."""
+    """End a dispute. ``outcome`` is won, lost or escalated; an inquiry that is not escalated is closed."""
     work.not_later(opened["id"])
     if opened["status"] not in OPEN:
         return opened

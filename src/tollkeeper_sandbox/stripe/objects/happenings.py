@@ -1,4 +1,4 @@
-"""What happens by the clock, whether or not anybody looks."""
+"""Scheduled changes, which happen by the clock whether or not anybody reads the objects."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ SETTLES: dict[str, Callable[[Work, JSON, str], JSON]] = {
     "refund": refunds.settle,
     "subscription": renewals.settle,
 }
-# What is on a test clock has a time of its own.
+# Objects on a test clock have a time of their own.
 NEXT = """
 SELECT l.object, l.outcome, l.at FROM later l JOIN objects o ON o.id = l.object
 WHERE l.at <= ? AND json_extract(o.body, '$.test_clock') IS ? ORDER BY l.at, l.rowid LIMIT 1
@@ -32,7 +32,7 @@ WHERE l.at <= ? AND json_extract(o.body, '$.test_clock') IS ? ORDER BY l.at, l.r
 
 
 def happen(work: Work, test_clock: str | None = None) -> None:
-    """All that is due by now, each at its own moment: how far time went at once makes no difference."""
+    """Apply everything that is due, each change at its own time, no matter how far time moved at once."""
     while due := work.ledger.rows(NEXT, work.now, test_clock):
         ((id_, outcome, moment),) = due
         work.not_later(id_)

@@ -1,6 +1,6 @@
-"""What a buyer's confirmation is about: a payment, or the set-up of a card that is charged later.
+"""Payment intents and setup intents: a buyer confirms a payment, or a card that is charged later.
 
-Both wait for the buyer's bank, succeed and fail in the same words.
+Both wait for the buyer's bank, succeed and fail in the same way.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def of(intent: JSON) -> Intent:
 
 
 def errors_of(intent: JSON | None) -> dict[str, str]:
-    """The field of the buyer's form that the last try failed for, and why."""
+    """Return the field of the buyer's form because of which the last attempt failed, and why."""
     error = (intent or {}).get("last_payment_error") or (intent or {}).get("last_setup_error")
     if not error:
         return {}

@@ -1,4 +1,4 @@
-"""An invoice's lines: what each is for, what a discount takes off it, and the tax on it.
+"""An invoice's lines: what each is for, its discount, and its tax.
 
 https://docs.stripe.com/api/invoice-line-item, https://docs.stripe.com/billing/subscriptions/prorations
 """
@@ -16,7 +16,7 @@ from tollkeeper_sandbox.stripe.objects import discounts
 
 
 def of_item(work: Work, subscription: JSON, item: JSON, period: tuple[int, int], *, trial: bool = False) -> JSON:
-    """A subscription item's price for this period; nothing in a trial."""
+    """Return the line for a subscription item in this period; free during a trial."""
     price, quantity = item["price"], item["quantity"]
     name = _name(work, price)
     each = f"{formatted(price['unit_amount'], price['currency'])} {spoken(price['recurring'])}"
@@ -26,18 +26,18 @@ def of_item(work: Work, subscription: JSON, item: JSON, period: tuple[int, int],
 
 
 def of_price(work: Work, subscription: JSON, price: JSON, quantity: int) -> JSON:
-    """What is bought once, beside the subscription."""
+    """Return the line for a one-time purchase together with the subscription."""
     amount = price["unit_amount"] * quantity
     return _line(work, subscription, price, quantity, amount, _name(work, price), (work.now, work.now))
 
 
 def unused(work: Work, subscription: JSON, item: JSON) -> JSON:
-    """The credit for what is left of an item's period."""
+    """Return the credit for the rest of an item's period."""
     return _proration(work, subscription, item, "Unused", -1)
 
 
 def remaining(work: Work, subscription: JSON, item: JSON) -> JSON:
-    """The price of what is left of an item's period."""
+    """Return the charge for the rest of an item's period."""
     return _proration(work, subscription, item, "Remaining", 1)
 
 
@@ -101,7 +101,7 @@ def _line(
 
 
 def priced(work: Work, lines: Sequence[JSON], discount: tuple[str, JSON] | None, *, taxed: bool) -> JSON:
-    """The invoice's sums and its lines, with the ``discount`` (its id and its coupon) taken off and the tax put on."""
+    """Return the invoice's totals and lines, with the ``discount`` (its id and its coupon) and the tax applied."""
     amounts = [line["amount"] for line in lines]
     off = discounts.shares(discount[1], amounts) if discount and _takes_off(discount[1], sum(amounts)) else []
     charged = [
@@ -151,7 +151,7 @@ def _tax(amount: int, taxable: int, behavior: str) -> JSON:
 
 
 def _total_taxes(taxes: list[JSON]) -> list[JSON]:
-    """One for each way of telling a price."""
+    """Return one total for each tax behavior."""
     totals = []
     for behavior in ("exclusive", "inclusive"):
         same = [one for one in taxes if one["tax_behavior"] == behavior]

@@ -1,6 +1,6 @@
 """Invoices: drafted, finalized, and paid or not (https://docs.stripe.com/invoicing/overview#invoice-statuses).
 
-A renewal's invoice is a draft for an hour. One that cannot be collected is tried again after 3, 5 and 7 days.
+A renewal's invoice is a draft for an hour. If it cannot be collected, it is retried after 3, 5 and 7 days.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from tollkeeper_sandbox.stripe.objects.accounts import NAME, tax_is_active
 
 KIND, PAYMENT = "invoice", "invoice_payment"
 HOUR = 3600
-RETRIES = (3 * DAY, 5 * DAY, 7 * DAY)  # after the first try, after the second, after the third
+RETRIES = (3 * DAY, 5 * DAY, 7 * DAY)  # after the first, second and third attempt
 FIRST = "subscription_create"
 NOT_OPEN = "You can only pass in open invoices. This invoice isn't open."
 NO_PLACE = "customer_tax_location_invalid"
@@ -29,7 +29,7 @@ OF_INVOICE = ("json_extract(body, '$.invoice') = :invoice",)
 
 
 def draft(work: Work, subscription: JSON, lines: Sequence[JSON], reason: str, *, advance: bool = True) -> JSON:
-    """A new one with these lines. It goes on by itself, unless it is not to ``advance``."""
+    """Create an invoice with these lines. It is finalized automatically if ``advance`` is true."""
     invoice = composed(work, subscription, lines, reason)
     invoice["auto_advance"] = advance
     if reason == "subscription_cycle" and advance:
@@ -40,13 +40,13 @@ def draft(work: Work, subscription: JSON, lines: Sequence[JSON], reason: str, *,
 
 
 def draft_seconds(work: Work) -> int:
-    """How long a renewal stays a draft. Where it is for good, that shows after the usual hour."""
+    """Return how long a renewal stays a draft. If that is forever, it shows after the usual hour."""
     seconds = settings.seconds_of(work.ledger, "drafts")
     return HOUR if seconds is None else seconds
 
 
 def composed(work: Work, subscription: JSON, lines: Sequence[JSON], reason: str, coupon: JSON | None = None) -> JSON:
-    """What a draft is, before anybody is told of it; with the discount that this ``coupon`` would give."""
+    """Return a draft that is not stored, with the discount that this ``coupon`` would give."""
     customer = work.get("customer", subscription["customer"])
     id_ = work.new_id("in")
     discount = (work.new_id("di"), coupon) if coupon else _discount(work, subscription)
@@ -107,7 +107,10 @@ def _of_tax(enabled: bool) -> JSON:
 
 
 def _due(total: int, balance: int) -> JSON:
-    """A negative balance is the customer's credit: it is used up first, and what is owed to them adds to it."""
+    """Return the amount due.
+
+    A negative balance is a credit, which is used first; what is owed to customers adds to it.
+    """
     left = total + balance
     return {
         "amount_due": max(left, 0),
@@ -118,7 +121,7 @@ def _due(total: int, balance: int) -> JSON:
 
 
 def _discount(work: Work, subscription: JSON) -> tuple[str, JSON] | None:
-    """The one that is in force, with its coupon as it was when it was given."""
+    """Return the current discount, with its coupon as it was when it was applied."""
     for id_ in subscription["discounts"]:
         given = work.get("discount", id_)
         if given["end"] is None or given["end"] > work.now:
@@ -127,7 +130,7 @@ def _discount(work: Work, subscription: JSON) -> tuple[str, JSON] | None:
 
 
 def discount_of(work: Work, subscription: str, customer: str, coupon: JSON, code: str | None) -> JSON:
-    """A coupon, given to a subscription for as long as it says."""
+    """Apply a coupon to a subscription for the coupon's duration."""
     months = coupon["duration_in_months"]
     given = make(
         "discount",
@@ -145,7 +148,7 @@ def discount_of(work: Work, subscription: str, customer: str, coupon: JSON, code
 
 
 def label_lines(work: Work, subscription: JSON) -> None:
-    """A line of a subscription item shows the subscription's metadata as it is now."""
+    """Let the lines of subscription items show the subscription's current metadata."""
     for invoice in standing.invoices_of(work, subscription):
         of_items = [line for line in invoice["lines"]["data"] if line["parent"]["subscription_item_details"]]
         for line in of_items:
@@ -155,13 +158,13 @@ def label_lines(work: Work, subscription: JSON) -> None:
 
 
 def list_lines(work: Work, params: Params, id_: str) -> JSON:
-    """All of them; the invoice itself shows the first ten."""
+    """Return all lines; the invoice itself has only the first ten."""
     lines = work.get(KIND, id_)["lines"]
     return page_within(lines["data"], params, lines["url"])
 
 
 def finalize(work: Work, invoice: JSON, payment: JSON | None = None) -> JSON:
-    """Its sums stand from now on. What costs nothing is paid; for the rest a payment intent is there or is made."""
+    """Finalize an invoice. If it costs nothing, it is paid; otherwise it gets a payment intent, unless it has one."""
     work.not_later(invoice["id"])
     invoice = {**invoice, **work.ledger.hidden(invoice["id"]), "last_finalization_error": None}
     customer = work.get("customer", invoice["customer"])
@@ -194,7 +197,7 @@ def finalize(work: Work, invoice: JSON, payment: JSON | None = None) -> JSON:
 
 
 def _use_up(work: Work, invoice: JSON) -> None:
-    """A coupon that is for once has been used when it has taken something off."""
+    """End a coupon with duration ``once`` after it has reduced an invoice."""
     for used in invoice["total_discount_amounts"]:
         subscription = standing.of_invoice(work, invoice)
         if subscription and work.ledger.hidden(used["discount"])["coupon"]["duration"] == "once":
@@ -239,31 +242,31 @@ def links(work: Work, invoice: JSON) -> list[JSON]:
 
 
 def payments_of(work: Work, invoice: JSON) -> JSON:
-    """What `expand` puts into an invoice."""
+    """Return what `expand` puts into an invoice: its payments."""
     return list_of("/v1/invoice_payments", links(work, invoice))
 
 
 def secret_of(work: Work, invoice: JSON) -> JSON | None:
-    """What `expand` puts into an invoice: the means to pay it in the buyer's browser."""
+    """Return what `expand` puts into an invoice: the secret to pay it in the buyer's browser."""
     payment = payment_of(work, invoice)
     return {"client_secret": payment["client_secret"], "type": "payment_intent"} if payment else None
 
 
 def payment_of(work: Work, invoice: JSON) -> JSON | None:
-    """The payment intent of a finalized invoice that costs something."""
+    """Return the payment intent of a finalized invoice that costs something."""
     found = links(work, invoice)
     return work.ledger.find(found[0]["payment"]["payment_intent"]) if found else None
 
 
 def invoice_of(work: Work, payment: str) -> JSON | None:
-    """The invoice that a payment intent is for."""
+    """Return the invoice that a payment intent is for."""
     where = ("json_extract(body, '$.payment.payment_intent') = :payment",)
     found = work.ledger.page(PAYMENT, where, {"payment": payment}, 1)
     return work.ledger.find(found[0]["invoice"]) if found else None
 
 
 def method_for(work: Work, invoice: JSON) -> JSON | None:
-    """What it is collected from: the subscription's payment method, or else its customer's."""
+    """Return the payment method for an invoice: the subscription's, or else its customer's."""
     subscription = standing.of_invoice(work, invoice)
     customer = work.get("customer", invoice["customer"])
     known = (subscription or {}).get("default_payment_method") or payment_methods.default_of(customer)
@@ -272,9 +275,9 @@ def method_for(work: Work, invoice: JSON) -> JSON | None:
 
 
 def collect(work: Work, invoice: JSON, method: JSON | None, *, automatic: bool = True, present: bool = False) -> JSON:
-    """Try to collect a finalized invoice. A buyer who is ``present`` has been asked by their bank, if it asks.
+    """Try to collect a finalized invoice. If the buyer is ``present``, their bank has asked them, if it does so.
 
-    After the first try only the automatic ones count.
+    After the first attempt only the automatic ones count.
     """
     counts = automatic or not invoice["attempt_count"]
     invoice = {**invoice, "attempted": True, "attempt_count": invoice["attempt_count"] + counts}
@@ -298,7 +301,7 @@ def collect(work: Work, invoice: JSON, method: JSON | None, *, automatic: bool =
 
 
 def _debited(work: Work, invoice: JSON, payment: JSON, method: JSON, *, automatic: bool) -> JSON:
-    """It stays as it is until the bank has answered, and nothing else is tried meanwhile. Only euros are debited."""
+    """Debit a bank account. The invoice does not change until the bank has answered. Only euros can be debited."""
     if invoice["currency"] != "eur":
         return _not_paid(work, invoice, automatic=automatic)
     debits.begin(work, payment, method, invoice["customer"])
@@ -308,11 +311,11 @@ def _debited(work: Work, invoice: JSON, payment: JSON, method: JSON, *, automati
     return invoice
 
 
-def _kept(work: Work, invoice: JSON, *told: str) -> JSON:
-    """Keep it as it is now, and tell of it: by events of these types, and by one that says what has changed."""
+def _kept(work: Work, invoice: JSON, *event_types: str) -> JSON:
+    """Store the invoice, and emit events of these types, and one about its changes."""
     before = work.get(KIND, invoice["id"])
     work.ledger.save(invoice)
-    for type_ in told:
+    for type_ in event_types:
         work.emit(type_, invoice)
     if previous := {name: before[name] for name, value in invoice.items() if value != before[name]}:
         work.emit("invoice.updated", invoice, previous)
@@ -341,14 +344,14 @@ def paid(work: Work, invoice: JSON) -> JSON:
 
 
 def _note_delinquency(work: Work, invoice: JSON, *, owing: bool) -> None:
-    """The customer shows what became of an invoice last (https://docs.stripe.com/api/customers/object)."""
+    """Update ``delinquent`` of the customer after an invoice (https://docs.stripe.com/api/customers/object)."""
     customer = work.get("customer", invoice["customer"])
     if not customer.get("deleted"):
         work.change(customer, {"delinquent": owing})
 
 
 def _not_paid(work: Work, invoice: JSON, *, automatic: bool) -> JSON:
-    """A try has failed. There may be another one, unless it was the last, or nobody expects the money any more."""
+    """Record a failed attempt, and schedule the next one, unless it was the last or the money is no longer expected."""
     tries, awaited = invoice["attempt_count"], invoice["status"] == "open"
     retried = automatic and awaited and invoice["auto_advance"] and invoice["billing_reason"] != FIRST
     if automatic and awaited:
@@ -368,7 +371,7 @@ def _not_paid(work: Work, invoice: JSON, *, automatic: bool) -> JSON:
 
 
 def settle(work: Work, invoice: JSON, outcome: str) -> JSON:
-    """By the clock: a draft is finalized, an open invoice tried (again), a bank answers."""
+    """Apply what is due: finalize a draft, try to collect an open invoice, or let the bank answer."""
     if outcome not in standing.TRIED_BY_CLOCK:
         return _answered(work, invoice, outcome)
     if invoice["status"] == "draft":
@@ -379,7 +382,7 @@ def settle(work: Work, invoice: JSON, outcome: str) -> JSON:
 
 
 def _answered(work: Work, invoice: JSON, outcome: str) -> JSON:
-    """The bank's word on a debit: succeeded, failed or disputed."""
+    """Apply the bank's answer to a debit: succeeded, failed or disputed."""
     work.not_later(invoice["id"])
     payment = payment_of(work, invoice)
     if payment is None or payment["status"] != debits.PROCESSING:
@@ -395,12 +398,12 @@ def _answered(work: Work, invoice: JSON, outcome: str) -> JSON:
 
 
 def _without_place(work: Work) -> bool:
-    """Whether no renewal can be finalized, as if nobody knew where its customer is."""
+    """Return whether no renewal can be finalized, as if the customer's location were unknown."""
     return settings.of(work.ledger, "drafts") == settings.NEVER
 
 
 def _not_finalized(work: Work, invoice: JSON) -> JSON:
-    """It stays a draft until somebody acts: https://docs.stripe.com/tax/customer-locations#finalizing-invoices."""
+    """Leave the invoice a draft until somebody acts: https://docs.stripe.com/tax/customer-locations#finalizing-invoices."""
     error = {
         "code": NO_PLACE,
         "doc_url": f"{DOCS}{NO_PLACE.replace('_', '-')}",
@@ -419,7 +422,7 @@ def _not_finalized(work: Work, invoice: JSON) -> JSON:
 
 
 def pay(work: Work, params: Params, id_: str) -> JSON:
-    """https://docs.stripe.com/api/invoices/pay: a draft is finalized first; a decline is told as the bank tells it."""
+    """https://docs.stripe.com/api/invoices/pay: a draft is finalized first; a decline has the bank's reason."""
     invoice = work.get(KIND, id_)
     work = work.on_clock_of(invoice)
     if invoice["status"] == "paid":
@@ -467,7 +470,7 @@ def nothing_to_pay_with() -> ApiError:
 
 
 def declined(work: Work, invoice: JSON) -> Declined:
-    """What the bank said to the last try, as an error."""
+    """Return the bank's answer to the last attempt as an error."""
     payment = payment_of(work, invoice) or {}
     error = payment.get("last_payment_error") or {}
     asking = payment.get("status") == charges.AUTHENTICATE
@@ -489,7 +492,7 @@ def finalize_one(work: Work, _params: Params, id_: str) -> JSON:
 
 
 def _checked(work: Work, invoice: JSON) -> JSON:
-    """A draft that can be finalized; only one that could not be by itself is held back."""
+    """Check that a draft can be finalized: only one whose automatic finalization failed cannot."""
     if invoice["last_finalization_error"] and _without_place(work):
         raise invalid(NO_PLACE_WORDS, code=NO_PLACE)
     return invoice
@@ -528,7 +531,7 @@ def mark_uncollectible(work: Work, _params: Params, id_: str) -> JSON:
 
 
 def uncollectible(work: Work, invoice: JSON, reason: str) -> JSON:
-    """Nobody asks for it any more, but it can still be paid, and a bank that was asked still answers."""
+    """Mark an invoice as uncollectible. It can still be paid, and a bank that was already asked still answers."""
     work.not_later(invoice["id"], *standing.TRIED_BY_CLOCK)
     details = part(KIND, "status_details", {"uncollectible": {"reason": reason}})
     invoice = {**_closed(work, invoice, "uncollectible", "marked_uncollectible_at"), "status_details": details}

@@ -1,4 +1,4 @@
-"""Payment Links: an address that makes a checkout session for whoever visits it.
+"""Payment Links: an address that creates a checkout session for each visitor.
 
 https://docs.stripe.com/api/payment-link, https://docs.stripe.com/payment-links/url-parameters
 """
@@ -72,7 +72,7 @@ def update(work: Work, params: Params, id_: str) -> JSON:
 
 
 def visit(work: Work, id_: str, query: Mapping[str, str]) -> JSON:
-    """A new checkout session; the address may carry ``client_reference_id`` and ``prefilled_email``."""
+    """Create a checkout session. The address may have ``client_reference_id`` and ``prefilled_email``."""
     link = work.get(KIND, id_)
     if not link["active"]:
         raise ApiError(410, "This link is no longer active.")
@@ -93,7 +93,7 @@ def visit(work: Work, id_: str, query: Mapping[str, str]) -> JSON:
 
 
 def _given_by_address(query: Mapping[str, str]) -> Params:
-    """What does not look as it should is passed over, as Stripe does: the buyer cannot mend it."""
+    """Return the values in the address. Invalid ones are ignored, as at Stripe, because the buyer cannot fix them."""
     email = query.get("prefilled_email", "")
     reference = query.get("client_reference_id", "")
     given = {}

@@ -1,4 +1,4 @@
-"""Payment methods, charged once or kept by a customer: cards, and bank accounts (https://docs.stripe.com/api/payment_methods)."""
+"""Payment methods, used once or saved for a customer: cards and bank accounts (https://docs.stripe.com/api/payment_methods)."""
 
 import hashlib
 from dataclasses import replace
@@ -33,7 +33,7 @@ EXPIRED_DATE = Decline("invalid_expiry_year", "", "Your card's expiration date i
 
 
 def create(work: Work, params: Params, _id: str) -> JSON:
-    """A card by its test number, or by the token of one: tok_visa. A bank account by its test number."""
+    """Create a card from its test number or a token such as ``tok_visa``, or a bank account from its test number."""
     kind = params.get("type", "card")
     if kind not in params:
         raise invalid(f"Missing required param: {kind}.", kind, "parameter_missing")
@@ -55,7 +55,10 @@ def create(work: Work, params: Params, _id: str) -> JSON:
 
 
 def _of_account(work: Work, iban: str, billing: Params) -> JSON:
-    """Stripe asks for the holder's name and address of mail (https://docs.stripe.com/payments/sepa-debit)."""
+    """Create a bank account.
+
+    Stripe requires the holder's name and e-mail address (https://docs.stripe.com/payments/sepa-debit).
+    """
     for name in ("name", "email"):
         if not billing.get(name):
             raise invalid(f"Missing required param: billing_details[{name}].", f"billing_details[{name}]")
@@ -66,7 +69,7 @@ def _of_account(work: Work, iban: str, billing: Params) -> JSON:
 
 
 def attach(work: Work, params: Params, id_: str) -> JSON:
-    """``pm_card_visa`` and its like are made anew for whoever attaches them."""
+    """Attach a payment method. For names such as ``pm_card_visa``, a new one is created each time."""
     if "customer" not in params:
         raise invalid("Missing required param: customer.", "customer", "parameter_missing")
     customer = work.refer("customer", params["customer"], "customer")
@@ -93,7 +96,7 @@ def of_customer(work: Work, params: Params, id_: str) -> JSON:
 
 
 def given(work: Work, id_: str, customer: JSON, param: str) -> JSON:
-    """The customer's payment method that a parameter names. Raises Stripe's 400 for somebody else's."""
+    """Return the customer's payment method that a parameter names. Raises Stripe's 400 for somebody else's."""
     if id_.startswith(PREFIX) or id_ in ibans.NAMED:
         return kept(work, _named_or_made(work, id_), customer["id"])
     method = work.refer(KIND, id_, param)
@@ -107,7 +110,7 @@ def given(work: Work, id_: str, customer: JSON, param: str) -> JSON:
 
 
 def kept(work: Work, method: JSON, customer: str) -> JSON:
-    """The method, attached to the customer. A bank says no to some cards even then."""
+    """Return the method, attached to the customer. The bank declines some cards even then."""
     if method["customer"] == customer:
         return method
     if method["customer"]:
@@ -123,25 +126,28 @@ def kept(work: Work, method: JSON, customer: str) -> JSON:
 
 
 def card_behind(work: Work, method: JSON) -> Card:
-    """The test card, which tells what its bank will say; another one is declined, as one that was told to fail."""
+    """Return the test card, which decides the bank's answer.
+
+    An unknown card is declined, as is one that was set to fail.
+    """
     card = _by_fingerprint().get((method.get("card") or {}).get("fingerprint"), card_of(""))
     return replace(card, decline=DECLINED) if work.ledger.hidden(method["id"]).get("fails") else card
 
 
 def let_fail(work: Work, method: JSON) -> None:
-    """From now on its bank declines every charge."""
+    """Let the bank decline every charge from now on."""
     work.ledger.hide(method["id"], {"fails": True})
 
 
 def use_for(work: Work, subscription: JSON, method: JSON) -> JSON:
-    """Keep the card, for this subscription and for whatever else the customer is charged for. Raises a bank's no."""
+    """Save the card for this subscription and as the customer's default. Raises a decline by the bank."""
     method = kept(work, method, subscription["customer"])
     make_default(work, work.get("customer", subscription["customer"]), method)
     return work.change(subscription, {"default_payment_method": method["id"]})
 
 
 def default_of(customer: JSON) -> str | None:
-    """The one that the customer's invoices are paid with."""
+    """Return the payment method for the customer's invoices."""
     id_: str | None = (customer["invoice_settings"] or {}).get("default_payment_method")
     return id_
 
@@ -160,7 +166,7 @@ def _named_or_made(work: Work, id_: str) -> JSON:
 
 
 def of_test_card(work: Work, card: Card) -> JSON:
-    """One that nobody has typed."""
+    """Create a payment method from a test card, without any input."""
     year = datetime.fromtimestamp(work.now, UTC).year
     return of_card(work, card, 12, year + 5, {"address": _address(None)})
 
@@ -186,7 +192,7 @@ def _refused(decline: Decline) -> ApiError:
 
 
 def of_card(work: Work, card: Card, month: int, year: int, billing: JSON) -> JSON:
-    """A new one. No number is kept: its fingerprint tells which test card it is."""
+    """Create a payment method. The number is not stored; the fingerprint identifies the test card."""
     method = make(
         KIND,
         id=work.new_id("pm"),
@@ -224,7 +230,7 @@ def _by_fingerprint() -> dict[str | None, Card]:
 
 
 def _fingerprint(card: Card) -> str | None:
-    """Equal for equal test cards. A real number, entered by mistake, leaves no trace but its last digits."""
+    """Return the fingerprint, which is equal for equal test cards. Of a real number, only the last digits are kept."""
     if card.decline is NOT_A_TEST_CARD:
         return None
     return hashlib.sha256(card.number.encode()).hexdigest()[:16]

@@ -1,8 +1,8 @@
-"""What the buyer's confirmation does: payment intents, charges, and the completed checkout session.
+"""The buyer's confirmation: payment intents, charges, and the completed checkout session.
 
-One payment intent per checkout session, made when the buyer first confirms, and tried again after a decline
+Each checkout session has one payment intent, created when the buyer first confirms, and used again after a decline
 (https://docs.stripe.com/payments/paymentintents/lifecycle). Every function runs inside one transaction, and
-reads the state it decides on there: a second confirmation finds the first one's result.
+reads its state there, so a second confirmation finds the first one's result.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ from tollkeeper_sandbox.stripe.objects.subscription_checkout import MODE
 
 
 def confirm(work: Work, session: JSON, form: CardForm) -> JSON:
-    """Charge the card, or ask for authentication. The payment intent's status tells which it was."""
+    """Charge the card, or ask for authentication. The payment intent's status shows which."""
     card = card_of(form.number)
     session, payment = begun(work, session, {"name": form.name, "email": form.email, "country": form.country})
     billing = payment_methods.billing_details(form.name, form.email, form.country)
@@ -38,7 +38,7 @@ def confirm(work: Work, session: JSON, form: CardForm) -> JSON:
 
 
 def authenticated(work: Work, session: JSON, payment: JSON) -> JSON:
-    """The buyer said yes to their bank, which may still decline."""
+    """Continue after the buyer has confirmed to their bank, which may still decline."""
     method, card = _waiting(work, payment)
     return _settle(work, session, payment, method, card)
 
@@ -54,7 +54,7 @@ def _waiting(work: Work, payment: JSON) -> tuple[JSON, Card]:
 
 
 def begun(work: Work, session: JSON, buyer: dict[str, str]) -> tuple[JSON, JSON]:
-    """The session with its amounts for the buyer's place, and its payment intent."""
+    """Return the session with its amounts for the buyer's location, and its payment intent."""
     hidden = work.ledger.hidden(session["id"])
     session = {**session, **amounts(hidden, session, session["automatic_tax"]["enabled"])}
     work.ledger.hide(session["id"], {**hidden, "buyer": buyer})
@@ -66,7 +66,7 @@ def begun(work: Work, session: JSON, buyer: dict[str, str]) -> tuple[JSON, JSON]
 
 
 def _begin(work: Work, session: JSON) -> tuple[JSON, JSON]:
-    """A new intent: to pay, or to keep a card for when there is something to pay."""
+    """Create an intent: to pay, or to save a card for later payments."""
     hidden = work.ledger.hidden(session["id"])
     if session["mode"] != MODE:
         payment = work.add(_payment_intent(work, session, hidden["payment_intent_data"]))
@@ -108,7 +108,7 @@ def _settle(work: Work, session: JSON, payment: JSON, method: JSON, card: Card) 
 
 
 def customer_for(work: Work, session: JSON, buyer: JSON) -> str | None:
-    """The session's customer, brought up to date or made as the session asks; free orders have no guests."""
+    """Return the session's customer, updated or created as the session requires. Free orders have no guests."""
     if session["customer"]:
         _update_customer(work, session, buyer)
     elif session["customer_creation"] == "always" or not session["amount_total"]:
@@ -127,14 +127,14 @@ def _update_customer(work: Work, session: JSON, buyer: JSON) -> None:
 
 
 def complete_free(work: Work, session: JSON, email: str) -> None:
-    """Without a payment: https://docs.stripe.com/payments/checkout/no-cost-orders."""
+    """Complete a session without a payment: https://docs.stripe.com/payments/checkout/no-cost-orders."""
     buyer = {"address": None, "email": email, "name": None}
     customer = customer_for(work, session, buyer)
     complete(work, {**session, "customer": customer, "payment_status": "no_payment_required"}, buyer)
 
 
 def reprice(work: Work, session: JSON) -> JSON:
-    """The session with a payment that follows its total, if one was begun. The buyer is asked again for a card."""
+    """Return the session after updating its payment to the new total. The buyer must enter a card again."""
     payment = intent_of(work, session)
     if payment is None or payment["status"] == "canceled":
         return session
@@ -147,7 +147,7 @@ def reprice(work: Work, session: JSON) -> JSON:
 
 
 def complete(work: Work, session: JSON, buyer: JSON, method: JSON | None = None) -> None:
-    """``method`` is what the buyer paid with, or will."""
+    """Complete a session. ``method`` is the payment method, also if the payment is still to come."""
     if session["mode"] == MODE:
         intent = intent_of(work, session)
         paid_by = intent if intent and session["payment_status"] == "paid" else None

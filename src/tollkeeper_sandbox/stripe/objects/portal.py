@@ -1,4 +1,4 @@
-"""The customer portal: what its page offers, and the links to it.
+"""The customer portal: its configurations, and the links to it.
 
 https://docs.stripe.com/api/customer_portal/configurations, https://docs.stripe.com/api/customer_portal/sessions
 """
@@ -34,7 +34,7 @@ FEATURES: JSON = {
         "trial_update_behavior": "end_trial",
     },
 }
-# What Stripe's dashboard begins with.
+# The initial configuration of Stripe's dashboard.
 USUAL: JSON = {
     "invoice_history": {"enabled": True},
     "payment_method_update": {"enabled": True},
@@ -83,7 +83,7 @@ def _address(params: Params) -> str | None:
 
 
 def _features(work: Work, known: JSON, given: Params) -> JSON:
-    """The known features with what is given in their place."""
+    """Return the known features, with the given values in place of theirs."""
     cleaned = {feature: {name: _listed(value) for name, value in values.items()} for feature, values in given.items()}
     features = {feature: {**known[feature], **cleaned.get(feature, {})} for feature in known}
     change = features["subscription_update"]
@@ -135,19 +135,19 @@ def update(work: Work, params: Params, id_: str) -> JSON:
 
 
 def default(work: Work) -> JSON:
-    """The one that Stripe's dashboard saves; it is made when it is first needed."""
+    """Return the configuration of Stripe's dashboard, which is created when first needed."""
     found = work.ledger.page(CONFIGURATION, IS_DEFAULT, {}, 1)
     return found[0] if found else work.add(_configuration(work, {"features": USUAL}, is_default=True))
 
 
 def list_configurations(work: Work, params: Params, id_: str) -> JSON:
-    """The default one is there from the start."""
+    """List the configurations. The default one always exists."""
     default(work)
     return lister(CONFIGURATION, "/v1/billing_portal/configurations")(work, params, id_)
 
 
 def create_session(work: Work, params: Params, _id: str) -> JSON:
-    """A link that is good for an hour."""
+    """Create a link that is valid for an hour."""
     if "customer" not in params:
         raise invalid("Missing required param: customer.", "customer", "parameter_missing")
     customer = work.refer("customer", params["customer"], "customer")
@@ -175,7 +175,7 @@ def create_session(work: Work, params: Params, _id: str) -> JSON:
 
 
 def _flow(work: Work, given: Params, customer: JSON, configuration: JSON) -> JSON:
-    """Where the link leads to, instead of the overview."""
+    """Return the page that the link leads to, instead of the overview."""
     name = given["type"]
     feature, words = FLOWS[name]
     if not configuration["features"][feature]["enabled"]:
@@ -197,7 +197,7 @@ def _flow(work: Work, given: Params, customer: JSON, configuration: JSON) -> JSO
 
 
 def _after(given: Params | None) -> JSON:
-    """What comes when the customer is done."""
+    """Return what follows when the customer has finished."""
     given = given or {"type": "portal_homepage"}
     if given["type"] == "redirect":
         param = "flow_data[after_completion][redirect]"
@@ -208,7 +208,7 @@ def _after(given: Params | None) -> JSON:
 
 
 def _confirmed(work: Work, given: Params, subscription: JSON, configuration: JSON) -> JSON:
-    """The change that is to be confirmed: of the one item that the subscription has, as far as customers may."""
+    """Return the change to confirm, of the subscription's only item, if the configuration allows it."""
     param, items = f"flow_data[{CONFIRM}]", given["items"]
     known = subscription["items"]["data"]
     if len(items) != 1 or len(known) != 1:

@@ -1,4 +1,4 @@
-"""What an invoice would be: the next one of a subscription, or that of a change to it.
+"""Previews of an invoice: the next one of a subscription, or that of a change to it.
 
 https://docs.stripe.com/api/invoices/create_preview
 """
@@ -18,7 +18,7 @@ from tollkeeper_sandbox.stripe.objects import (
 
 
 def create_preview(work: Work, params: Params, _id: str) -> JSON:
-    """Nothing of it is kept."""
+    """Create a preview. Nothing of it is stored."""
     if "subscription" not in params:
         raise invalid("Missing required param: subscription.", "subscription", "parameter_missing")
     named = work.refer(subscriptions.KIND, params["subscription"], "subscription")
@@ -32,7 +32,7 @@ def create_preview(work: Work, params: Params, _id: str) -> JSON:
 
 
 def after(work: Work, subscription: JSON, details: Params) -> JSON:
-    """The next invoice after this change: at once where the change is billed at once, or else when it is renewed."""
+    """Return the next invoice after this change: its own if it is billed at once, or else the renewal's."""
     change = subscription_changes.planned(work, subscription, details)
     customer = work.get("customer", subscription["customer"])
     _, coupon = discounts.given(work, details, customer, subscription["currency"])

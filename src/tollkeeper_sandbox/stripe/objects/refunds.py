@@ -1,6 +1,6 @@
-"""Refunds of charges: whole or in part, at once or some time later (https://docs.stripe.com/refunds).
+"""Refunds of charges: full or partial, immediate or later (https://docs.stripe.com/refunds).
 
-A refund counts against its charge from the moment it is made. One that fails is given back to the charge.
+A refund counts against its charge from the moment it is created, unless it fails later.
 """
 
 from tollkeeper_sandbox.stripe.engine.errors import ApiError, invalid
@@ -13,13 +13,13 @@ from tollkeeper_sandbox.stripe.objects import disputes
 from tollkeeper_sandbox.stripe.objects.common import merged_metadata
 
 KIND = "refund"
-SOME_TIME = 180  # seconds, until a refund that does not settle at once does
+SOME_TIME = 180  # how long a refund takes that does not settle at once, in seconds
 OF_CHARGE = ("json_extract(body, '$.charge') = :charge",)
 NOT_FINAL = ("pending", "succeeded")
 
 
 def create(work: Work, params: Params, _id: str) -> JSON:
-    """Raises Stripe's errors for a charge that cannot be refunded, or not by so much."""
+    """Create a refund. Raises Stripe's errors if the charge cannot be refunded, or not that much of it."""
     charge = _charge(work, params)
     amount = _amount(charge, params.get("amount"))
     metadata = merged_metadata({}, params.get("metadata", {}))
@@ -27,7 +27,10 @@ def create(work: Work, params: Params, _id: str) -> JSON:
 
 
 def refund(work: Work, charge: JSON, amount: int, reason: str | None, metadata: JSON) -> JSON:
-    """The test card decides whether it stays as it begins (https://docs.stripe.com/testing#refunds)."""
+    """Refund a charge.
+
+    The test card decides whether the refund keeps its first state (https://docs.stripe.com/testing#refunds).
+    """
     fate = work.ledger.hidden(charge["id"]).get("refund", "succeeded")
     made = _refund(work, charge, amount, reason, metadata, "pending" if fate == "pending" else "succeeded")
     work.add(made)
@@ -76,7 +79,7 @@ def _count(work: Work, charge: JSON, amount: int) -> None:
 
 
 def _charge(work: Work, params: Params) -> JSON:
-    """The charge that the parameters name, themselves or by its payment."""
+    """Return the charge that the parameters name, directly or by its payment."""
     given = [name for name in ("charge", "payment_intent") if name in params]
     if not given:
         message = "One of the following params should be provided for this request: payment_intent or charge."
@@ -91,7 +94,7 @@ def _charge(work: Work, params: Params) -> JSON:
 
 
 def paid_charge(work: Work, payment: JSON) -> JSON:
-    """The successful charge of a payment intent; raises Stripe's 400 if there is none."""
+    """Return the successful charge of a payment intent. Raises Stripe's 400 if there is none."""
     charge = work.ledger.find(payment["latest_charge"]) if payment["latest_charge"] else None
     if charge is None or charge["status"] != "succeeded":
         message = f"This PaymentIntent ({payment['id']}) does not have a successful charge to refund."
@@ -110,7 +113,7 @@ def check_refundable(work: Work, charge: JSON) -> None:
 
 
 def _amount(charge: JSON, asked: int | None) -> int:
-    """Minor units; all that is left, unless an amount was asked for."""
+    """Return the amount in minor units: by default all that is left."""
     left: int = charge["amount"] - charge["amount_refunded"]
     if asked is None:
         return left
@@ -136,7 +139,7 @@ def update(work: Work, params: Params, id_: str) -> JSON:
 
 
 def settle(work: Work, made: JSON, status: str) -> JSON:
-    """A refund succeeds or fails at last. One that has failed stays so."""
+    """Let a refund succeed or fail. One that has failed stays so."""
     work.not_later(made["id"])
     if made["status"] not in NOT_FINAL or made["status"] == status:
         return made
@@ -167,5 +170,5 @@ def of_charge(work: Work, params: Params, id_: str) -> JSON:
 
 
 def latest_of_charge(work: Work, charge: JSON) -> JSON:
-    """What `expand` puts into a charge: the newest ten."""
+    """Return what `expand` puts into a charge: the newest ten refunds."""
     return of_charge(work, {}, charge["id"])

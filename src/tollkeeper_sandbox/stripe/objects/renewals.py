@@ -1,4 +1,4 @@
-"""What the clock brings to subscriptions: trial ends, renewals, ends, and the end of a pause.
+"""Scheduled changes of subscriptions: the end of a trial, renewals, ends, and the end of a pause.
 
 https://docs.stripe.com/billing/subscriptions/trials, https://docs.stripe.com/billing/subscriptions/pause-payment
 """
@@ -17,7 +17,7 @@ def settle(work: Work, subscription: JSON, outcome: str) -> JSON:
 
 
 def _warn(work: Work, subscription: JSON) -> JSON:
-    """The trial ends in three days, or sooner if it is shorter."""
+    """Announce that the trial ends in three days, or sooner if it is shorter."""
     hidden = work.ledger.hidden(subscription["id"])
     work.ledger.hide(subscription["id"], {**hidden, "warned": subscription["trial_end"]})
     work.emit("customer.subscription.trial_will_end", subscription)
@@ -26,7 +26,7 @@ def _warn(work: Work, subscription: JSON) -> JSON:
 
 
 def _renew(work: Work, subscription: JSON) -> JSON:
-    """Its period is over, or its trial is."""
+    """Renew a subscription whose period or trial is over."""
     if subscription["status"] == "trialing" and not _has_method(work, subscription):
         behavior = subscription["trial_settings"]["end_behavior"]["missing_payment_method"]
         if behavior in WITHOUT_METHOD:
@@ -55,13 +55,13 @@ def _next_period(work: Work, subscription: JSON) -> JSON:
 
 
 def _not_collected(work: Work, invoice: JSON, collection: str) -> None:
-    """What a pause makes of an invoice; one that costs nothing is paid. How the subscription stands is left alone."""
+    """Apply a pause to an invoice. One that costs nothing is paid. The subscription's status does not change."""
     if invoice["status"] == "open":
         NOT_COLLECTED[collection](work, invoice)
 
 
 def next_items(work: Work, subscription: JSON) -> JSON:
-    """The items in the period that begins where this one ends."""
+    """Return the items in the period after this one."""
     start = standing.period_of(subscription)[1]
     recurring = subscription["items"]["data"][0]["price"]["recurring"]
     return standing.with_period(
@@ -70,7 +70,7 @@ def next_items(work: Work, subscription: JSON) -> JSON:
 
 
 def next_lines(work: Work, subscription: JSON) -> list[JSON]:
-    """What the period costs that the subscription is in, and what was left over from changes in the last one."""
+    """Return the lines for the subscription's current period, and those left over from changes in the last one."""
     period = standing.period_of(subscription)
     lines = [invoice_lines.of_item(work, subscription, one, period) for one in subscription["items"]["data"]]
     pending: list[JSON] = work.ledger.hidden(subscription["id"]).get("pending", [])
@@ -90,7 +90,7 @@ def _cancel(work: Work, subscription: JSON) -> JSON:
 
 
 def _expire(work: Work, subscription: JSON) -> JSON:
-    """Nobody paid the first invoice."""
+    """Expire a subscription whose first invoice was not paid."""
     changes = {"status": "incomplete_expired", "ended_at": work.now}
     subscription = standing.changed(work, subscription, changes)
     invoice = work.get(invoices.KIND, subscription["latest_invoice"])

@@ -1,4 +1,4 @@
-"""Setup intents: a card is kept for later, without a charge (https://docs.stripe.com/api/setup_intents)."""
+"""Setup intents: a card is saved for later, without a charge (https://docs.stripe.com/api/setup_intents)."""
 
 from tollkeeper_sandbox.stripe.engine.ledger import JSON
 from tollkeeper_sandbox.stripe.engine.shapes import make, part
@@ -28,7 +28,7 @@ def begun(work: Work, customer: str | None) -> JSON:
 
 
 def charge(work: Work, setup: JSON, method: JSON, card: Card, customer: str | None) -> JSON:
-    """Ask the card's bank. Some cards can be kept though charges to them will fail."""
+    """Ask the card's bank. Some cards can be saved although charges to them will fail."""
     if card.decline and not card.attaches:
         return failed(work, setup, charges.card_error(card.decline, method))
     done = {"status": charges.PAID, "customer": customer, "payment_method": method["id"], "next_action": None}

@@ -1,6 +1,6 @@
-"""Where a subscription stands: its status, what its invoices do to that, and what its clock brings next.
+"""A subscription's status: how its invoices change it, and what is scheduled next.
 
-https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses. Knows nothing of how invoices are made.
+https://docs.stripe.com/billing/subscriptions/overview#subscription-statuses. Independent of how invoices are created.
 """
 
 from tollkeeper_sandbox.stripe.engine import settings
@@ -20,14 +20,14 @@ OF_SUBSCRIPTION = ("json_extract(body, '$.parent.subscription_details.subscripti
 
 
 def changed(work: Work, subscription: JSON, changes: JSON) -> JSON:
-    """Keep it, tell of it, and await what comes next."""
+    """Store the changed subscription, emit its event, and schedule the next change."""
     subscription = work.change(subscription, changes)
     schedule(work, subscription)
     return subscription
 
 
 def schedule(work: Work, subscription: JSON) -> None:
-    """One thing is awaited at a time: the first. What comes after it is worked out then."""
+    """Schedule the next change. Only one is scheduled at a time; the one after it follows then."""
     work.not_later(subscription["id"])
     times = [(at, outcome) for outcome, at in _times(work, subscription).items() if at is not None]
     if times:
@@ -36,7 +36,7 @@ def schedule(work: Work, subscription: JSON) -> None:
 
 
 def _times(work: Work, subscription: JSON) -> dict[str, int | None]:
-    """When what happens, if nothing comes between; of two at the same moment the first one."""
+    """Return when each change would happen; of two at the same time, the first one comes first."""
     status, collection = subscription["status"], subscription["pause_collection"] or {}
     if status in ENDED:
         return {}
@@ -51,29 +51,29 @@ def _times(work: Work, subscription: JSON) -> dict[str, int | None]:
 
 
 def period_of(subscription: JSON) -> tuple[int, int]:
-    """All items of a subscription have the same."""
+    """Return the period, which all items of a subscription share."""
     item = subscription["items"]["data"][0]
     return item["current_period_start"], item["current_period_end"]
 
 
 def with_period(subscription: JSON, start: int, end: int) -> JSON:
-    """The items of the subscription, in their next period."""
+    """Return the items of the subscription with another period."""
     items = subscription["items"]
     period = {"current_period_start": start, "current_period_end": end}
     return {**items, "data": [{**item, **period} for item in items["data"]]}
 
 
 def of_invoice(work: Work, invoice: JSON) -> JSON | None:
-    """The subscription that an invoice is for, unless it is over."""
+    """Return the subscription that an invoice is for, unless it is over."""
     parent = invoice["parent"]
     found = work.ledger.find(parent["subscription_details"]["subscription"]) if parent else None
     return found if found and found["status"] not in ENDED else None
 
 
 def decided_by(work: Work, invoice: JSON) -> JSON | None:
-    """The invoice's subscription, if this invoice decides how it stands: the latest that was finalized does.
+    """Return the invoice's subscription if this invoice decides its status: the last finalized one does.
 
-    An unpaid one has drafts alone; whoever pays the latest of them puts it right again.
+    An unpaid subscription has only drafts. Paying the latest of them makes it active again.
     """
     subscription = of_invoice(work, invoice)
     if subscription is None:
@@ -86,12 +86,12 @@ def decided_by(work: Work, invoice: JSON) -> JSON | None:
 
 
 def invoices_of(work: Work, subscription: JSON) -> list[JSON]:
-    """Newest first."""
+    """Return the subscription's invoices, newest first."""
     return work.ledger.page("invoice", OF_SUBSCRIPTION, {"subscription": subscription["id"]}, -1)
 
 
 def settled(work: Work, invoice: JSON) -> None:
-    """The invoice is paid."""
+    """Update the status after an invoice was paid."""
     subscription = decided_by(work, invoice)
     if subscription is None:
         return
@@ -103,7 +103,7 @@ def settled(work: Work, invoice: JSON) -> None:
 
 
 def dropped(work: Work, invoice: JSON) -> None:
-    """Nobody asks for the invoice any more. Without its first payment a subscription never begins."""
+    """Update the status after an invoice was given up. Without its first payment a subscription never begins."""
     subscription = decided_by(work, invoice)
     if subscription is None:
         return
@@ -114,21 +114,21 @@ def dropped(work: Work, invoice: JSON) -> None:
 
 
 def begun(work: Work, invoice: JSON) -> None:
-    """Its bank was asked and has not answered yet, which is enough to begin."""
+    """Start a subscription whose bank was asked and has not answered yet."""
     subscription = of_invoice(work, invoice)
     if subscription and subscription["status"] == "incomplete":
         changed(work, subscription, {"status": "active"})
 
 
 def failed(work: Work, invoice: JSON) -> None:
-    """A try to collect it has failed; there may be others."""
+    """Update the status after a failed attempt to collect an invoice; there may be others."""
     subscription = decided_by(work, invoice)
     if subscription and subscription["status"] in ("active", "trialing"):
         changed(work, subscription, {"status": "past_due"})
 
 
 def given_up(work: Work, invoice: JSON) -> None:
-    """The last try has failed. What comes of that is a setting, as it is in Stripe's dashboard."""
+    """Update the status after the last attempt failed. A setting decides how, as in Stripe's dashboard."""
     subscription, outcome = of_invoice(work, invoice), settings.of(work.ledger, "unpaid")
     if subscription is None or subscription["status"] not in ("past_due", "unpaid"):
         return
@@ -139,7 +139,7 @@ def given_up(work: Work, invoice: JSON) -> None:
 
 
 def end(work: Work, subscription: JSON, details: JSON) -> JSON:
-    """It is canceled, now and for good. Its invoices are not collected any more."""
+    """Cancel a subscription now and for good. Its invoices are no longer collected."""
     known = subscription["cancellation_details"]
     ended = {
         **subscription,

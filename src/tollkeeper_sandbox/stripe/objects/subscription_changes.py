@@ -28,7 +28,7 @@ PERIOD_END = ("min_period_end", "max_period_end")
 
 @dataclass(frozen=True)
 class Change:
-    """What a change of items, of the cycle or of the trial comes to: the fields that change, and what it costs."""
+    """The result of changing the items, the cycle or the trial: the changed fields, and the cost."""
 
     fields: JSON
     lines: list[JSON]
@@ -56,7 +56,7 @@ def update(work: Work, params: Params, id_: str) -> JSON:
 
 
 def planned(work: Work, subscription: JSON, params: Params) -> Change:
-    """Prorates what is left of the period, unless it is a trial's, or nobody wants it."""
+    """Plan a change. The rest of the period is prorated, except during a trial or on request."""
     items = _new_items(work, subscription, params["items"]) if "items" in params else subscription["items"]
     if "trial_end" in params:
         return _new_trial(work, {**subscription, "items": items}, params["trial_end"])
@@ -84,7 +84,7 @@ def _interval(item: JSON) -> tuple[str, int]:
 
 
 def _new_cycle(work: Work, subscription: JSON, items: JSON, *, credit: bool) -> Change:
-    """A whole period that begins now, against what was left of the last one."""
+    """Return the lines for a whole period from now, minus the rest of the last one."""
     end = end_of_period(work.now, items["data"][0]["price"]["recurring"], work.now)
     items = standing.with_period({"items": items}, work.now, end)
     left = [invoice_lines.unused(work, subscription, one) for one in subscription["items"]["data"]] if credit else []
@@ -104,7 +104,7 @@ def _new_trial(work: Work, subscription: JSON, trial_end: int | str) -> Change:
 
 
 def _new_items(work: Work, subscription: JSON, wanted: list[Params]) -> JSON:
-    """Named ones changed or deleted, others added, the rest as they are."""
+    """Return the new items: those that are named are changed or deleted, others added, the rest kept."""
     items, period = subscription["items"], standing.period_of(subscription)
     found = {item["id"]: item for item in items["data"]}
     for number, given in enumerate(wanted):
@@ -141,7 +141,7 @@ def _sold(work: Work, given: Params, old: JSON | None, param: str) -> Sold:
 
 
 def _billed(work: Work, subscription: JSON, change: Change, params: Params) -> JSON:
-    """What a change costs: now, or with the next invoice."""
+    """Bill a change: now, or with the next invoice."""
     id_ = subscription["id"]
     if change.lines and not change.at_once:
         hidden = work.ledger.hidden(id_)
@@ -164,7 +164,7 @@ def _cancel_at_period_end(work: Work, subscription: JSON, wanted: bool) -> JSON:
 
 
 def _cancel_at(work: Work, subscription: JSON, wanted: int | str) -> JSON:
-    """An empty value takes it back."""
+    """Return the time of the end. An empty value removes it."""
     at = standing.period_of(subscription)[1] if wanted in PERIOD_END else null_if_empty(wanted)
     if at is not None and at <= work.now:
         raise invalid("The cancel_at timestamp must be in the future.", "cancel_at")

@@ -1,4 +1,4 @@
-"""Checkout sessions in subscription mode: what they take, and the subscription that comes of one.
+"""Checkout sessions in subscription mode: their parameters, and the subscription that one creates.
 
 https://docs.stripe.com/payments/checkout/build-subscriptions, https://docs.stripe.com/payments/checkout/free-trials
 """
@@ -32,7 +32,7 @@ REFUSED = {
 
 
 def check(work: Work, params: Params, items: list[JSON]) -> None:
-    """Raises Stripe's errors for what does not go with the session's mode."""
+    """Check the parameters. Raises Stripe's errors for those that do not fit the session's mode."""
     mode = params["mode"]
     for name, words in REFUSED[mode].items():
         if name in params:
@@ -81,7 +81,7 @@ def _sold(item: JSON) -> Sold:
 
 
 def free_of_charge(items: list[JSON]) -> None:
-    """For now: in a trial what recurs costs nothing. The items are changed."""
+    """Make recurring items free for the trial. Changes the items."""
     for item in items:
         if item["price"]["type"] == "recurring":
             item |= {"amount_subtotal": 0, "amount_total": 0}
@@ -92,19 +92,19 @@ def has_trial(data: Params) -> bool:
 
 
 def trial_end_of(work: Work, data: Params) -> int | None:
-    """Days are counted from the buyer's confirmation."""
+    """Return the end of the trial. Days are counted from the buyer's confirmation."""
     end: int | None = data.get("trial_end")
     return work.now + data["trial_period_days"] * DAY if "trial_period_days" in data else end
 
 
 def lost_its_customer(work: Work, session: JSON) -> bool:
-    """Whether it was to begin a subscription of a customer who is deleted: such a one has none."""
+    """Return whether the session is for a subscription of a deleted customer, who can have none."""
     customer = work.ledger.find(session["customer"]) if session["customer"] else None
     return session["mode"] == MODE and bool(customer and customer.get("deleted"))
 
 
 def begin(work: Work, session: JSON, payment: JSON | None, method: JSON | None) -> JSON:
-    """The session with its subscription, whose first invoice is paid, by the buyer's payment if it costs something."""
+    """Return the session with its new subscription. The buyer's payment, if any, pays the first invoice."""
     hidden, customer = work.ledger.hidden(session["id"]), work.get("customer", session["customer"])
     work = work.on_clock_of(customer)
     if method:
@@ -138,7 +138,7 @@ def _terms(work: Work, session: JSON, hidden: JSON, method: JSON | None) -> Term
 
 
 def spoken_terms(work: Work, session: JSON) -> str:
-    """What will be charged when, in words for the buyer; empty for what is bought once."""
+    """Write for the buyer what will be charged and when; empty for a one-time purchase."""
     hidden = work.ledger.hidden(session["id"])
     sold = recurring_of(hidden["line_items"])
     if not sold:
@@ -152,7 +152,7 @@ def spoken_terms(work: Work, session: JSON) -> str:
 
 
 def _price_after(hidden: JSON, sold: list[Sold]) -> int:
-    """What a period costs once trial, first invoice and passing discounts are over."""
+    """Return what a period costs after the trial, the first invoice and temporary discounts."""
     sums: list[int] = [one.price["unit_amount"] * one.quantity for one in sold]
     lasting = hidden["coupon"] if hidden["coupon"] and hidden["coupon"]["duration"] == "forever" else None
     return sum(sums) - sum(discounts.shares(lasting, sums))

@@ -1,6 +1,6 @@
-"""Subscriptions: made, listed, canceled and resumed (https://docs.stripe.com/api/subscriptions).
+"""Subscriptions: created, listed, canceled and resumed (https://docs.stripe.com/api/subscriptions).
 
-All items of one have the same interval, and so the same period. Paid by card, charged automatically.
+All items of one have the same interval, and so the same period. Cards are charged automatically.
 """
 
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ WITH_PRICE = "EXISTS (SELECT 1 FROM json_each(body, '$.items.data') WHERE json_e
 
 @dataclass(frozen=True)
 class Sold:
-    """What a subscription is for: a recurring price, so many times."""
+    """What a subscription is for: a recurring price and a quantity."""
 
     price: JSON
     quantity: int
@@ -48,7 +48,7 @@ class Sold:
 
 @dataclass(frozen=True)
 class Terms:
-    """How a subscription begins. ``once`` is bought with it, and paid with its first invoice."""
+    """How a subscription begins. ``once`` are one-time purchases, paid with its first invoice."""
 
     trial_end: int | None = None
     missing_method: str = MISSING_METHOD
@@ -64,7 +64,10 @@ class Terms:
 
 
 def create(work: Work, params: Params, _id: str) -> JSON:
-    """Without a trial its first invoice is collected at once; if that fails, there are 23 hours to pay it."""
+    """Create a subscription.
+
+    Without a trial its first invoice is collected at once; if that fails, it can be paid within 23 hours.
+    """
     if "customer" not in params:
         raise invalid("Missing required param: customer.", "customer", "parameter_missing")
     customer = work.refer("customer", params["customer"], "customer")
@@ -89,7 +92,7 @@ def create(work: Work, params: Params, _id: str) -> JSON:
 
 
 def undone(error: ApiError) -> ApiError:
-    """The same refusal, with nothing left of what was tried."""
+    """Return the same refusal, but one that undoes everything."""
     return ApiError(
         error.status, error.message, type_=error.type, code=error.code, decline_code=error.decline_code, param="items"
     )
@@ -133,7 +136,7 @@ def check_items(sold: list[Sold]) -> None:
 
 
 def check_one_currency(work: Work, customer: JSON, currency: str) -> None:
-    """https://docs.stripe.com/invoicing/multi-currency-customers: what recurs is in one currency for each customer."""
+    """https://docs.stripe.com/invoicing/multi-currency-customers: each customer's subscriptions have one currency."""
     for subscription in work.ledger.page(KIND, payment_methods.OF_CUSTOMER, {"customer": customer["id"]}, -1):
         if subscription["status"] not in standing.ENDED and subscription["currency"] != currency:
             message = (
@@ -176,7 +179,7 @@ def _coupon(work: Work, params: Params, customer: JSON, currency: str) -> tuple[
 
 
 def trial_end_of(work: Work, params: Params, prices: list[JSON]) -> int | None:
-    """From ``trial_end``, from days, or from the price if the caller wants its own."""
+    """Return the end of the trial: from ``trial_end``, from days, or on request from the price."""
     if "trial_end" in params and "trial_period_days" in params:
         raise invalid("You may only specify one of these parameters: trial_end, trial_period_days.", "trial_end")
     days = params.get("trial_period_days")
@@ -191,7 +194,7 @@ def trial_end_of(work: Work, params: Params, prices: list[JSON]) -> int | None:
 
 
 def opened(work: Work, customer: JSON, sold: list[Sold], terms: Terms, status: str) -> JSON:
-    """A new subscription, which its events tell of; its first invoice is still to be made."""
+    """Create a subscription and emit its events, without its first invoice."""
     id_, recurring = work.new_id("sub"), sold[0].price["recurring"]
     anchor = terms.trial_end or work.now
     end = end_of_period(anchor, recurring, work.now)
@@ -253,7 +256,7 @@ def item_of(work: Work, subscription: str, sold: Sold, period: tuple[int, int], 
 
 
 def _plan(price: JSON) -> JSON:
-    """The price in its former shape, which Stripe still shows beside it."""
+    """Return the price as a plan, its former shape, which Stripe still includes."""
     same = ("active", "billing_scheme", "created", "currency", "id", "livemode", "metadata", "nickname", "product")
     return make(
         "plan",
@@ -267,7 +270,7 @@ def _plan(price: JSON) -> JSON:
 
 
 def list_plans(work: Work, params: Params, id_: str) -> JSON:
-    """The recurring prices, in their former shape."""
+    """List the recurring prices as plans."""
     listed = lister("price", "/v1/plans", where=RECURRING)(work, params, id_)
     return {**listed, "data": [_plan(price) for price in listed["data"]]}
 
@@ -280,7 +283,7 @@ def retrieve_plan(work: Work, _params: Params, id_: str) -> JSON:
 
 
 def first_invoice(work: Work, subscription: JSON, terms: Terms) -> JSON:
-    """A draft, of nothing but what is bought once if there is a trial."""
+    """Create the first invoice as a draft; during a trial it has only the one-time purchases."""
     trial, period = bool(terms.trial_end), standing.period_of(subscription)
     lines = [
         invoice_lines.of_item(work, subscription, one, period, trial=trial) for one in subscription["items"]["data"]
@@ -292,7 +295,7 @@ def first_invoice(work: Work, subscription: JSON, terms: Terms) -> JSON:
 
 
 def listing() -> Handler:
-    """Those that are canceled are listed only if they are asked for."""
+    """Return the call that lists subscriptions; canceled ones only on request."""
 
     def call(work: Work, params: Params, id_: str) -> JSON:
         params = dict(params)
@@ -328,12 +331,12 @@ def retrieve_item(work: Work, _params: Params, id_: str) -> JSON:
 
 
 def of_customer(work: Work, customer: JSON) -> JSON:
-    """What `expand` puts into a customer."""
+    """Return what `expand` puts into a customer."""
     return list_of_customer(work, {}, customer["id"])
 
 
 def cancel(work: Work, params: Params, id_: str) -> JSON:
-    """At once. What is left of the period is neither used nor paid back."""
+    """Cancel at once. The rest of the period is lost, and not refunded."""
     subscription = live(work, id_)
     words = {name: params.get("cancellation_details", {}).get(name) or None for name in ("comment", "feedback")}
     details = {"reason": "cancellation_requested", **{name: word for name, word in words.items() if word}}
@@ -341,7 +344,7 @@ def cancel(work: Work, params: Params, id_: str) -> JSON:
 
 
 def live(work: Work, id_: str) -> JSON:
-    """One that is not over; raises Stripe's 404."""
+    """Return a subscription that is not over. Raises Stripe's 404."""
     subscription = work.get(KIND, id_)
     if subscription["status"] in standing.ENDED:
         raise ApiError(404, f"No such subscription: '{id_}'", code="resource_missing", param="id")
@@ -349,14 +352,14 @@ def live(work: Work, id_: str) -> JSON:
 
 
 def cancel_all(work: Work, customer: str) -> None:
-    """Their customer is gone."""
+    """Cancel all subscriptions of a deleted customer."""
     for subscription in work.ledger.page(KIND, payment_methods.OF_CUSTOMER, {"customer": customer}, -1):
         if subscription["status"] not in standing.ENDED:
             standing.end(work.on_clock_of(subscription), subscription, {"reason": "cancellation_requested"})
 
 
 def resume(work: Work, _params: Params, id_: str) -> JSON:
-    """A paused one, in a new period that begins now. It stays paused until that is paid."""
+    """Resume a paused subscription in a new period from now. It stays paused until that is paid."""
     subscription = live(work, id_)
     if subscription["status"] != "paused":
         message = f"This subscription has a status of `{subscription['status']}`; only paused ones can be resumed."

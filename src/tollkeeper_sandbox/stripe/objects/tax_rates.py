@@ -20,7 +20,7 @@ def list_rates(work: Work, params: Params, id_: str) -> JSON:
 
 
 def _make(work: Work) -> None:
-    """They are there from the start; the ledger gets them when somebody first asks."""
+    """Create the tax rates, which always exist, when they are first read."""
     for behavior, id_ in TAX_RATES.items():
         if work.ledger.find(id_) is None:
             work.ledger.add(_rate(work, id_, inclusive=behavior == "inclusive"))
@@ -30,7 +30,7 @@ def _rate(work: Work, id_: str, *, inclusive: bool) -> JSON:
     return make(
         KIND,
         id=id_,
-        active=False,  # as Stripe keeps those of automatic tax
+        active=False,  # as Stripe does for automatic tax
         created=work.now,
         display_name="Sandbox tax",
         effective_percentage=TAX_PERCENT,

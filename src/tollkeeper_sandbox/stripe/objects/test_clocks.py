@@ -1,4 +1,4 @@
-"""Test clocks: customers who live in a time of their own (https://docs.stripe.com/billing/testing/test-clocks)."""
+"""Test clocks: customers with a time of their own (https://docs.stripe.com/billing/testing/test-clocks)."""
 
 from tollkeeper_sandbox.stripe.engine.errors import ApiError, invalid
 from tollkeeper_sandbox.stripe.engine.ledger import JSON
@@ -33,7 +33,10 @@ def create(work: Work, params: Params, _id: str) -> JSON:
 
 
 def advance(work: Work, params: Params, id_: str) -> JSON:
-    """What is due happens before the answer, which still says that it is on its way, as Stripe's does."""
+    """Advance a clock.
+
+    What is due happens before the response, which still has the status ``advancing``, as at Stripe.
+    """
     clock, target = _live(work, id_), params["frozen_time"]
     if target <= clock["frozen_time"]:
         raise invalid("The frozen_time must be after the test clock's current frozen_time.", "frozen_time")
@@ -50,7 +53,7 @@ def advance(work: Work, params: Params, id_: str) -> JSON:
 
 
 def delete(work: Work, _params: Params, id_: str) -> JSON:
-    """With its customers."""
+    """Delete a clock and its customers."""
     clock = _live(work, id_)
     for customer in work.ledger.page("customer", ON_CLOCK, {"clock": id_}, -1):
         customers.delete(work, {}, customer["id"])

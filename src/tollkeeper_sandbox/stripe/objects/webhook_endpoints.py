@@ -8,11 +8,11 @@ from tollkeeper_sandbox.stripe.engine.work import Work
 from tollkeeper_sandbox.stripe.objects.common import check_url, merged_metadata, null_if_empty
 
 KIND = "webhook_endpoint"
-MOST = 500  # Stripe allows 16; a test suite that shares a sandbox makes one for each app it starts
+MOST = 500  # Stripe allows 16; a test suite that shares a sandbox creates one for each app it starts
 
 
 def create(work: Work, params: Params, _id: str) -> JSON:
-    """The only answer that shows the signing secret."""
+    """Create an endpoint. Only this response shows the signing secret."""
     check_url(params["url"], "url")
     _check_events(params["enabled_events"])
     if len(work.ledger.page(KIND, (), {}, MOST)) == MOST:
@@ -54,7 +54,7 @@ def update(work: Work, params: Params, id_: str) -> JSON:
 
 
 def delete(work: Work, _params: Params, id_: str) -> JSON:
-    """What was not delivered by now never will be."""
+    """Delete an endpoint. Its undelivered events are never delivered."""
     work.get_live(KIND, id_)
     work.ledger.delete(id_)
     work.ledger.run("UPDATE deliveries SET next_at = NULL WHERE endpoint = ?", id_)

@@ -1,1 +1,1 @@
-"""What buyers see: checkout, invoices, the customer portal."""
+"""The pages that buyers see: checkout, invoices, the customer portal."""

@@ -1,4 +1,4 @@
-"""What customers see of what recurs: an invoice, with the means to pay it, and the customer portal."""
+"""The pages for subscribers: an invoice that can be paid, and the customer portal."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -32,7 +32,7 @@ LABELS = {
 
 
 class Pages:
-    """Pages about objects of one kind. ``begin`` opens a unit of work; ``done`` is told after one."""
+    """Pages about objects of one kind. ``begin`` opens a unit of work; ``done`` is called after one."""
 
     def __init__(self, kind: str, begin: Callable[[], Work], done: Callable[[], None]) -> None:
         self._kind = kind
@@ -64,7 +64,7 @@ def message(request: Request, status: int, heading: str, words: str, link: tuple
 
 
 def card_page(request: Request, work: Work, customer: JSON, values: Mapping[str, str], **more: Any) -> Response:
-    """The form for a card; ``more`` says what for, where it is sent, and what was wrong with it."""
+    """Return the form for a card. ``more`` has its purpose, its address and its errors."""
     context: dict[str, Any] = {"errors": {}, "status": 200, **more}
     return render(
         request,
@@ -83,7 +83,7 @@ def card_page(request: Request, work: Work, customer: JSON, values: Mapping[str,
 def entered(
     request: Request, work: Work, owner: JSON, customer: JSON, values: Mapping[str, str], kept: Kept, **more: Any
 ) -> Response:
-    """Take the card: it is kept, its bank asks, or the form is shown again."""
+    """Handle an entered card: save it, let its bank ask, or show the form again."""
     form = card_form.read(values, customer["email"], work.now)
     errors = form.errors
     if not errors:

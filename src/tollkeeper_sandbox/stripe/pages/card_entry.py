@@ -1,6 +1,6 @@
-"""A customer enters a card that is to be kept: in the customer portal, or to pay an invoice with it.
+"""A customer enters a card to be saved: in the customer portal, or to pay an invoice.
 
-The card's bank is asked through a setup intent. ``owner`` is the id of what it is entered for.
+The card's bank is asked through a setup intent. ``owner`` is the id of the object that the card is for.
 """
 
 from tollkeeper_sandbox.stripe.engine.ledger import JSON
@@ -11,7 +11,7 @@ from tollkeeper_sandbox.stripe.objects.card_form import CardForm
 
 
 def enter(work: Work, owner: str, customer: str, form: CardForm, back: str) -> JSON:
-    """A setup intent that has succeeded, has failed, or waits for the customer, who is asked on ``back``'s page."""
+    """Return a setup intent that succeeded, failed, or waits for the customer, who is asked on the page ``back``."""
     card, setup = card_of(form.number), setups.begun(work, customer)
     billing = payment_methods.billing_details(form.name, form.email, form.country)
     method = payment_methods.of_card(work, card, form.month, form.year, billing)
@@ -22,14 +22,14 @@ def enter(work: Work, owner: str, customer: str, form: CardForm, back: str) -> J
 
 
 def waiting(work: Work, owner: str) -> JSON | None:
-    """The setup intent that waits for the customer's bank."""
+    """Return the setup intent that waits for the customer's bank."""
     id_ = work.ledger.hidden(owner).get("setup")
     setup = work.ledger.find(id_) if id_ else None
     return setup if setup and setup["status"] == charges.AUTHENTICATE else None
 
 
 def answer(work: Work, setup: JSON, *, agreed: bool) -> JSON:
-    """The customer has said yes or no to their bank, which may still decline."""
+    """Continue after the customer's answer to their bank, which may still decline."""
     method = work.get(payment_methods.KIND, setup["payment_method"])
     if not agreed:
         return setups.failed(work, setup, charges.unauthenticated(method))
@@ -37,6 +37,6 @@ def answer(work: Work, setup: JSON, *, agreed: bool) -> JSON:
 
 
 def method_of(work: Work, setup: JSON) -> JSON | None:
-    """The card that is kept now; None if its bank said no."""
+    """Return the card that was saved; None if its bank declined."""
     kept = setup["status"] == charges.PAID
     return work.get(payment_methods.KIND, setup["payment_method"]) if kept else None

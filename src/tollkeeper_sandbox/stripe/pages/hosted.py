@@ -37,7 +37,7 @@ FREE = "free"
 
 @dataclass(frozen=True)
 class Way:
-    """One way to complete a checkout session: where its page is, below the session's own, and what it asks for."""
+    """One way to complete a checkout session: its page, below the session's own, and what that asks for."""
 
     path: str
     template: str
@@ -73,7 +73,7 @@ Step = Callable[[Request, Work, JSON, Mapping[str, str]], Response]
 
 
 class Hosted:
-    """``begin`` opens a unit of work; ``done`` is told after one that may have caused events."""
+    """The hosted pages. ``begin`` opens a unit of work; ``done`` is called after one that may have caused events."""
 
     def __init__(self, begin: Callable[[], Work], done: Callable[[], None]) -> None:
         self._begin = begin
@@ -122,7 +122,7 @@ class Hosted:
 
 
 def _offering(way: str, step: Step) -> Step:
-    """The step for sessions that can be completed this way; others lead to the page where they can."""
+    """Return the step for sessions that can be completed this way; others are redirected to the page where they can."""
 
     def offered(request: Request, work: Work, session: JSON, form: Mapping[str, str]) -> Response:
         if _page_for(way, session):
@@ -133,20 +133,20 @@ def _offering(way: str, step: Step) -> Step:
 
 
 def _ways(session: JSON) -> list[str]:
-    """The types of payment methods that it can be paid with; without a sum to pay, no type is needed."""
+    """Return the payment method types for the session; none if there is nothing to pay."""
     types: list[str] = session["payment_method_types"]
     return types if session["amount_total"] or session["payment_method_collection"] == "always" else [FREE]
 
 
 def _page_for(way: str, session: JSON) -> str:
-    """Where this session is completed this way; empty if it cannot be."""
+    """Return the page where this session is completed this way; empty if it cannot be."""
     return f"/c/pay/{session['id']}{WAYS[way].path}" if way in _ways(session) else ""
 
 
 def address(session: JSON, name: str) -> str:
-    """The merchant's address, with the checkout session's id where its template asks for it.
+    """Return the merchant's address, with the checkout session's id in place of its placeholder.
 
-    Without an address for success, as a Payment Link may be, it is the session's own page.
+    Without a success address, which a Payment Link may lack, it is the session's own page.
     """
     template: str = session[name] or f"/c/pay/{session['id']}"
     return template.replace(PLACEHOLDER, session["id"])
@@ -160,7 +160,7 @@ def _offer(way: str) -> Step:
 
 
 def _begin_page(request: Request, work: Work, session: JSON, way: str, **more: Any) -> Response:
-    """The form as it begins: with what the buyer entered at the last try, and why that failed."""
+    """Return the form, with the buyer's input of the last attempt and the reason why it failed."""
     buyer = work.ledger.hidden(session["id"]).get("buyer", {})
     name = buyer.get("name", "")
     values = {"email": buyer.get("email", ""), "cardholder_name": name, "account_holder": name}
@@ -199,7 +199,7 @@ def _complete_free(request: Request, work: Work, session: JSON, values: Mapping[
 
 
 def _redeem(request: Request, work: Work, session: JSON, values: Mapping[str, str]) -> Response:
-    """Take a promotion code, or give it back; what is wrong with one is told where it was entered."""
+    """Apply or remove a promotion code. Its error is shown where it was entered."""
     if "remove" in values:
         promotions.remove(work, session)
         return _back(request, work, session, values)
@@ -244,14 +244,14 @@ def _form_page(
 
 
 def _known_email(work: Work, session: JSON) -> str | None:
-    """The e-mail address that the merchant gave: what the form begins with."""
+    """Return the e-mail address from the merchant, with which the form is prefilled."""
     customer = work.ledger.find(session["customer"]) if session["customer"] else None
     email: str | None = (customer or {}).get("email") or session["customer_email"]
     return email
 
 
 def _summary(work: Work, session: JSON) -> dict[str, Any]:
-    """What is bought, with the tax that paying will add."""
+    """Return what is bought, with the tax that will be added."""
     hidden = work.ledger.hidden(session["id"])
     items, taxed, currency = hidden["line_items"], session["automatic_tax"]["enabled"], session["currency"]
     sums = amounts(hidden, session, taxed)
@@ -295,7 +295,7 @@ def _answer_bank(request: Request, work: Work, session: JSON, form: Mapping[str,
 
 
 def _asked(work: Work, session: JSON) -> JSON | None:
-    """The payment that waits for the buyer's bank."""
+    """Return the payment that waits for the buyer's bank."""
     payment = intent_of(work, session)
     return payment if payment and payment["status"] == charges.AUTHENTICATE else None
 

@@ -39,7 +39,7 @@ def _show(request: Request, _work: Work, invoice: JSON, _form: Mapping[str, str]
 
 
 def shown(invoice: JSON) -> JSON:
-    """An invoice with its sums as people read them."""
+    """Return an invoice with its amounts as text."""
     currency, off = invoice["currency"], sum(one["amount"] for one in invoice["total_discount_amounts"])
     tax = sum(one["amount"] for one in invoice["total_taxes"])
     return {
@@ -57,7 +57,7 @@ def shown(invoice: JSON) -> JSON:
 
 
 def _offer(request: Request, work: Work, invoice: JSON, _form: Mapping[str, str]) -> Response:
-    """The form, with what the last try failed for."""
+    """Return the form, with the error of the last attempt."""
     if invoice["status"] != "open":
         return RedirectResponse(_page(invoice), 303)
     payment = invoices.payment_of(work, invoice)
@@ -80,7 +80,7 @@ def _answer(_request: Request, work: Work, invoice: JSON, form: Mapping[str, str
 
 
 def _collect(work: Work, invoice: JSON, method: JSON) -> Response:
-    """With this card, which its subscription is charged to from now on."""
+    """Collect an invoice from this card, which its subscription uses from now on."""
     work = work.on_clock_of(invoice)
     subscription = standing.of_invoice(work, invoice)
     if subscription:

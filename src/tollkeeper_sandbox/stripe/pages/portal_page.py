@@ -68,7 +68,7 @@ def portal_routes(begin: Callable[[], Work], done: Callable[[], None]) -> list[R
 
 
 def _within(feature: str, step: Step) -> Step:
-    """The step, while the link is good and for what its configuration offers."""
+    """Return the step, if the link is valid and its configuration offers the feature."""
 
     def checked(request: Request, work: Work, session: JSON, form: Mapping[str, str]) -> Response:
         if work.now > session["created"] + HOUR or work.get("customer", session["customer"]).get("deleted"):
@@ -87,7 +87,7 @@ def _features(work: Work, session: JSON) -> JSON:
 
 
 def _home(request: Request, work: Work, session: JSON, form: Mapping[str, str]) -> Response:
-    """The overview, or the page that the link is meant for."""
+    """Return the overview, or the page that the link is for."""
     flow = session["flow"]
     if flow and "overview" not in form:
         wanted = (flow[flow["type"]] or {}).get("subscription") if flow["type"] in flow else None
@@ -153,7 +153,7 @@ def _page(session: JSON) -> str:
 
 
 def _back(session: JSON) -> Response:
-    """To the overview; from a link that was meant for one thing, to wherever it says."""
+    """Go back to the overview, or to the address in a link that was for one action."""
     after = (session["flow"] or {}).get("after_completion") or {}
     if after.get("type") == "redirect":
         return RedirectResponse(after["redirect"]["return_url"], 303)
@@ -163,7 +163,7 @@ def _back(session: JSON) -> Response:
 
 
 def _done(request: Request, _work: Work, session: JSON, _form: Mapping[str, str]) -> Response:
-    """The hosted confirmation, in the merchant's own words if there are any."""
+    """Return the hosted confirmation, with the merchant's message if there is one."""
     after = (session["flow"] or {}).get("after_completion") or {}
     words = (after.get("hosted_confirmation") or {}).get("custom_message") or "You can close this page."
     back = (session["return_url"], "Return to the merchant") if session["return_url"] else None
@@ -171,7 +171,7 @@ def _done(request: Request, _work: Work, session: JSON, _form: Mapping[str, str]
 
 
 def _named(work: Work, session: JSON, form: Mapping[str, str]) -> JSON:
-    """The customer's own subscription that the form names, if there is anything to be done to it."""
+    """Return the customer's subscription that the form names, if it can be changed."""
     found = work.ledger.find(form.get("subscription", ""), subscriptions.KIND)
     if found is None or found["customer"] != session["customer"] or found["status"] in standing.ENDED:
         raise ApiError(404, "There is no such subscription.")
@@ -208,7 +208,7 @@ def _cancel(_request: Request, work: Work, session: JSON, form: Mapping[str, str
 
 
 def _renew(_request: Request, work: Work, session: JSON, form: Mapping[str, str]) -> Response:
-    """Do not cancel it after all."""
+    """Withdraw a cancellation."""
     subscription_changes.update(work, {"cancel_at_period_end": False}, _named(work, session, form)["id"])
     return _back(session)
 
@@ -238,7 +238,7 @@ def _offered(work: Work, session: JSON) -> list[JSON]:
 
 
 def _change(request: Request, work: Work, session: JSON, form: Mapping[str, str]) -> Response:
-    """At the price that was chosen from now on; a card that is declined leaves everything as it was."""
+    """Change to the chosen price. If the card is declined, nothing changes."""
     subscription = _named(work, session, form)
     chosen = form.get("price", "")
     if chosen not in [price["id"] for price in _offered(work, session)]:
@@ -250,7 +250,7 @@ def _change(request: Request, work: Work, session: JSON, form: Mapping[str, str]
 
 
 def _changed(work: Work, session: JSON, subscription: JSON, params: JSON) -> ApiError | None:
-    """Change it, charged as the configuration says. If that cannot be done: why, and nothing is changed."""
+    """Change a subscription with the configuration's terms, or change nothing and return the reason."""
     params = {**params, **_terms(work, session, subscription), "payment_behavior": "error_if_incomplete"}
     try:
         with work.ledger.savepoint():
@@ -261,14 +261,14 @@ def _changed(work: Work, session: JSON, subscription: JSON, params: JSON) -> Api
 
 
 def _terms(work: Work, session: JSON, subscription: JSON) -> JSON:
-    """How a change is charged, and what it does to a trial."""
+    """Return how a change is charged, and what it does to a trial."""
     feature = _features(work, session)["subscription_update"]
     ends_trial = subscription["status"] == "trialing" and feature["trial_update_behavior"] == "end_trial"
     return {"proration_behavior": feature["proration_behavior"], **({"trial_end": "now"} if ends_trial else {})}
 
 
 def _confirmed(work: Work, session: JSON) -> tuple[JSON, JSON]:
-    """The subscription that this link is about, and the change to it that its merchant had in mind."""
+    """Return the subscription of this link, and the change that the merchant proposes."""
     flow = (session["flow"] or {}).get(portal.CONFIRM)
     if flow is None:
         raise ApiError(404, "This link is for something else.")
@@ -277,14 +277,14 @@ def _confirmed(work: Work, session: JSON) -> tuple[JSON, JSON]:
 
 
 def _named_only(given: JSON) -> JSON:
-    """Without the fields that were left out."""
+    """Return only the fields that have a value."""
     return {name: value for name, value in given.items() if value is not None}
 
 
 def _offer_confirm(
     request: Request, work: Work, session: JSON, _form: Mapping[str, str], error: str = "", status: int = 200
 ) -> Response:
-    """What the change costs, today and from then on."""
+    """Show what the change costs, today and later."""
     subscription, wanted = _confirmed(work, session)
     if _is_done(subscription, wanted):
         return _back(session)
@@ -337,7 +337,7 @@ def _answer(_request: Request, work: Work, session: JSON, form: Mapping[str, str
 
 
 def _keep(work: Work, session: JSON, method: JSON) -> Response:
-    """For everything that the customer subscribes to."""
+    """Save the card for all of the customer's subscriptions."""
     customer = payment_methods.make_default(work, work.get("customer", session["customer"]), method)
     for one in work.ledger.page(subscriptions.KIND, payment_methods.OF_CUSTOMER, {"customer": customer["id"]}, -1):
         if one["status"] not in standing.ENDED and one["default_payment_method"]:

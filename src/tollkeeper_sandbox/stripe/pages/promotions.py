@@ -1,4 +1,4 @@
-"""Promotion codes on the hosted page: what a buyer enters, and what it does to the checkout session."""
+"""Promotion codes on the hosted page: the buyer's input, and its effect on the checkout session."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from tollkeeper_sandbox.stripe.objects.checkout_sessions import amounts, check_t
 
 
 def shown(work: Work, session: JSON) -> dict[str, Any] | None:
-    """For a session that takes codes: the address that takes them, and the code that was entered."""
+    """Return, for a session that accepts codes, the address for them and the entered code."""
     if not session["allow_promotion_codes"]:
         return None
     applied = [work.get(coupons.CODE, one["promotion_code"])["code"] for one in session["discounts"]]
@@ -18,7 +18,7 @@ def shown(work: Work, session: JSON) -> dict[str, Any] | None:
 
 
 def redeem(work: Work, session: JSON, entered: str) -> str:
-    """Apply the code to a session that takes codes; otherwise why it cannot be, in words for the buyer."""
+    """Apply the code to a session that accepts codes, or return a message for the buyer."""
     if not session["allow_promotion_codes"]:
         return "This checkout takes no promotion codes."
     if not entered:
@@ -43,7 +43,7 @@ def remove(work: Work, session: JSON) -> None:
 
 
 def _apply(work: Work, session: JSON, applied: list[JSON], coupon: JSON | None) -> None:
-    """Raises a 400 if what is left is too little to be paid."""
+    """Apply a coupon. Raises a 400 if the rest is below the minimum charge."""
     hidden = {**work.ledger.hidden(session["id"]), "coupon": coupon}
     located = session["automatic_tax"]["status"] == "complete"
     session = {**session, "discounts": applied, **amounts(hidden, session, located)}

@@ -1,4 +1,4 @@
-"""Keep what was found of every purchase, several customers of one person, and what operators grant and withhold."""
+"""Store the finding on every purchase, several customers of one person, and what operators grant and withhold."""
 
 import sqlalchemy as sa
 from alembic import op

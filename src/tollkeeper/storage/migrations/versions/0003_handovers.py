@@ -1,4 +1,4 @@
-"""Keep login sessions of hosts that the login cookie does not reach, and how they are handed over there."""
+"""Store login sessions of hosts that the login cookie does not reach, and the handovers to them."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Let the gate's question be answered from indexes, without the rows of login sessions and grants."""
+"""Let indexes alone answer the gate's query, without the rows of login sessions and grants."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Orders for subscriptions, with one trial for each person, and what is found of subscriptions."""
+"""Orders for subscriptions, with one trial for each person, and the findings on subscriptions."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Keep reasons as codes with facts, and the invoices of subscriptions. What was written before stays readable."""
+"""Store reasons as codes with facts, and the invoices of subscriptions. What was written before stays readable."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,11 +8,11 @@ down_revision = "0006"
 branch_labels = None
 depends_on = None
 
-# A sentence becomes the fact of a code that says no more than that it is one. What operators wrote stands after these.
+# An old sentence becomes the fact of the code ``written``. What operators wrote comes after these texts.
 OPERATORS = {"operator_granted": "Granted by an operator: ", "operator_revoked": "Revoked by an operator: "}
 DELETED = "The account was deleted."
 
-# The audit's words stay as they are, letter by letter; how they are kept changes, once. So its guards are put aside.
+# The audit's words do not change, only their format, and only this once. So its guards are removed during that.
 GUARDS = {
     "sqlite": (
         ("DROP TRIGGER audit_is_never_changed",),
@@ -43,7 +43,7 @@ def upgrade() -> None:
     for statement in aside:
         op.execute(statement)
     for name in ("grants", "findings", "audit"):
-        _rewrite(name, "reason", _told(sa.column("reason")))
+        _rewrite(name, "reason", _as_reason(sa.column("reason")))
     for statement in back:
         op.execute(statement)
     _rewrite("grants", "withheld", _withheld(sa.column("withheld")))
@@ -80,8 +80,8 @@ def _written(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
     return _object("written", "words", column)
 
 
-def _told(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
-    """What operators wrote stands after words of ours."""
+def _as_reason(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """Return the reason for a stored sentence, with an operator's note as a fact of its own."""
     cases = [
         (column.startswith(start), _object(code, "note", sa.func.substr(column, len(start) + 1)))
         for code, start in OPERATORS.items()

@@ -1,7 +1,7 @@
-"""The e-mail address that the provider was told of each customer, and an index on addresses.
+"""The e-mail address that was sent to the provider for each customer, and an index on addresses.
 
-Customers of before are taken to have been told the address that the person has now: else all of them would be told once
-more, and whatever they have changed at the provider since would be undone.
+For existing customers, the person's current address counts as sent. Otherwise all addresses would be sent again, and
+would overwrite those that customers have changed at the provider.
 """
 
 import sqlalchemy as sa

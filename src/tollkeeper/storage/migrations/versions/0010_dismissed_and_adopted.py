@@ -1,4 +1,4 @@
-"""Payments that an operator dismissed, orders made of what was bought elsewhere, and an index on other sales."""
+"""Payments that an operator dismissed, orders for purchases made elsewhere, and an index on other sales."""
 
 import sqlalchemy as sa
 from alembic import op

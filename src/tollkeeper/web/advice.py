@@ -1,4 +1,4 @@
-"""What a visitor has that matters for what they want to buy, and the pages that say so before anything is paid."""
+"""What a visitor already has that matters for what they want to buy, and the page that shows it before they pay."""
 
 from starlette.datastructures import FormData
 from starlette.responses import Response
@@ -7,19 +7,22 @@ from tollkeeper import relations
 from tollkeeper.billing.reconcile import reconcile_person
 from tollkeeper.model.access import Visitor
 from tollkeeper.model.selling import Product
-from tollkeeper.relations import Advice, Beside, Course
+from tollkeeper.relations import Advice, Course, RelatedSubscription
 from tollkeeper.storage import grants
 from tollkeeper.web.offers import name_shown
-from tollkeeper.web.plans import Plan, has, plans_of
+from tollkeeper.web.plans import Plan, plans_of, running
 from tollkeeper.web.site import Site
 from tollkeeper.wording import products as wording_products
 
 
 async def advice_for(site: Site, visitor: Visitor, product: Product, price_id: str) -> Advice:
-    """The advice on the visitor's wish to buy this, from what is known here. Raises as ``PaymentProvider.price``."""
+    """Return the advice for a visitor who wants to buy this, from our own records.
+
+    Raises the same errors as ``PaymentProvider.price``.
+    """
     services = site.services
     held = await services.database.read(grants.held, visitor.person.id, services.provider.live, services.clock())
-    subscriptions = has(await plans_of(site, visitor))
+    subscriptions = running(await plans_of(site, visitor))
     if not held and not subscriptions:
         return relations.GO_ON
     price = await services.provider.price(price_id)
@@ -27,23 +30,24 @@ async def advice_for(site: Site, visitor: Visitor, product: Product, price_id: s
     return relations.advise(product, price.recurring, for_good, subscriptions, services.catalog)
 
 
-async def advice_of_now(site: Site, visitor: Visitor, product: Product, price_id: str) -> Advice:
-    """The same, from what the provider says now: before a purchase is refused because of what they may not have any
-    more. Raises ``ProviderUnavailable`` or ``ProviderRefused``.
+async def advice_from_provider(site: Site, visitor: Visitor, product: Product, price_id: str) -> Advice:
+    """Return the same from what the provider reports now, so that nothing out of date prevents a purchase.
+
+    Raises ``ProviderUnavailable`` or ``ProviderRefused``.
     """
     known = await advice_for(site, visitor, product, price_id)
-    if not known.beside:
+    if not known.related:
         return known
     await reconcile_person(site.services, visitor.person.id, evidence="purchase beside a subscription")
     return await advice_for(site, visitor, product, price_id)
 
 
-def was_told(form: FormData, advice: Advice) -> bool:
-    """Whether the buyer confirms what this page says now, and not what it said before something changed."""
-    return advice.course is Course.TELL and form.get("told") == advice.told
+def has_confirmed(form: FormData, advice: Advice) -> bool:
+    """Return whether the buyer confirmed this advice, and not an earlier one that no longer applies."""
+    return advice.course is Course.WARN and form.get("acknowledged") == advice.confirmation
 
 
-async def tell(
+async def before_paying(
     site: Site,
     visitor: Visitor,
     product: Product,
@@ -53,13 +57,13 @@ async def tell(
     wanted: str | None,
     confirmed: bool,
 ) -> Response:
-    """A page that says what the visitor has. If they may continue anyway, it has a button for that.
+    """Return a page that shows what the visitor has, with a button to continue if they may.
 
-    ``confirmed``: they have already confirmed what another account has.
+    ``confirmed``: they have already confirmed that another account has the product.
     """
     plans = {one.found.source: one for one in await plans_of(site, visitor)}
     return site.pages.render(
-        "beside.html",
+        "before_paying.html",
         visitor=visitor,
         status=409,
         advice=advice,
@@ -67,22 +71,24 @@ async def tell(
         product_name=await name_shown(site, product.key),
         price_id=price_id,
         held_name=await name_shown(site, advice.held) if advice.held else None,
-        beside=[await described(site, product, advice, one, plans[one.has.source]) for one in advice.beside],
+        related=[await described(site, product, advice, one, plans[one.subscription.source]) for one in advice.related],
         wanted=wanted,
         confirmed=confirmed,
     )
 
 
-async def described(site: Site, product: Product, advice: Advice, one: Beside, plan: Plan) -> dict[str, object]:
-    """A subscription as these pages show it."""
-    other = site.services.catalog.find(one.has.product)
+async def described(
+    site: Site, product: Product, advice: Advice, one: RelatedSubscription, plan: Plan
+) -> dict[str, object]:
+    """Return what these pages show of a subscription."""
+    other = site.services.catalog.find(one.subscription.product)
     features = other.unlocks if other else frozenset[str]()
-    name = await name_shown(site, one.has.product)
+    name = await name_shown(site, one.subscription.product)
     return {
         "name": name,
         "relation": one.relation,
         "lost": sorted(features - product.unlocks),
-        "words": wording_products.beside(
+        "words": wording_products.before_paying(
             one,
             advice,
             wanted=await name_shown(site, product.key),
