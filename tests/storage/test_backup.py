@@ -121,6 +121,22 @@ def test_a_backup_is_of_one_moment_while_others_write(full_url: str, empty_url: 
     assert len(names(empty_url)) == made.tables["people"]
 
 
+def test_a_copy_of_a_file_stays_of_one_moment_when_somebody_writes_between_its_pages(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backup, "PAGES", 1)
+    added: list[int] = []
+
+    def write(stage: str, done: int, total: int | None) -> None:
+        if stage == "Copying pages" and len(added) < 20:
+            added.append(done)
+            look(sqlite_url, keep_person, f"p{len(added)}")
+
+    made = back_up(sqlite_url, tmp_path / "busy.backup", progress=write)
+    assert (made.tables["people"], len(added)) == (0, 20)
+    assert added == sorted(added)  # it never began again
+
+
 def test_nothing_is_overwritten_unless_that_is_asked_for(full_url: str, tmp_path: Path) -> None:
     file = tmp_path / "today.backup"
     file.write_text("somebody's")
