@@ -62,6 +62,8 @@ LONG = (
     "faults/test_f_database.py::test_f41_one_that_stays_busy",
     "faults/test_f_database.py::test_f42_a_read_only_database",
     "faults/test_f_database.py::test_f44_",
+    "faults/test_i_catch_up.py::test_i62_a_catch_up_with_trouble",
+    "faults/test_i_restore",
     "faults/test_k_subscriptions.py::test_k72_an_invoice_of_many_lines",
     "faults/test_simulator.py::test_a_missing_rule_is_found",
     "faults/test_simulator.py::test_a_plant_is_found",

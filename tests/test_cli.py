@@ -24,7 +24,7 @@ SOUND = {
 }
 
 OPERATORS = ("people", "why", "grant", "revoke", "payments", "reconcile", "events", "replay")
-COMMANDS = ("demo", "serve", "sandbox", "check", "migrate", *OPERATORS)
+COMMANDS = ("demo", "serve", "sandbox", "check", "migrate", "backup", "restore", *OPERATORS)
 
 
 def write(folder: Path, settings: Mapping[str, str]) -> None:
@@ -114,7 +114,8 @@ def test_migrate_makes_the_database_once(tmp_path: Path) -> None:
     first = json.loads(run("migrate", "--json", folder=tmp_path).stdout)
     second = json.loads(run("migrate", "--json", folder=tmp_path).stdout)
     assert first["from"] is None
-    assert second == {"from": first["to"], "to": first["to"]}
+    assert {step["revision"] for step in first["steps"]} >= {"0001", first["to"]}
+    assert second == {"from": first["to"], "to": first["to"], "steps": [], "backup": None, "dry_run": False}
     assert (tmp_path / "made.sqlite3").exists()
     assert "already" in run("migrate", folder=tmp_path).stdout
 

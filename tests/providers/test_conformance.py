@@ -37,7 +37,7 @@ from tollkeeper.model.events import Event
 from tollkeeper.model.orders import Customer, Order, OrderState, Realm
 from tollkeeper.model.people import Person
 from tollkeeper.model.selling import Offer, Product
-from tollkeeper.providers.protocol import Checkout, CheckoutState, PaymentProvider, ReturnAddresses
+from tollkeeper.providers.protocol import Checkout, CheckoutState, CustomerRecord, PaymentProvider, ReturnAddresses
 
 pytestmark = pytest.mark.anyio
 
@@ -178,6 +178,39 @@ async def test_k78_a_customer_who_is_gone_is_sent_nothing(world: World, provider
     for gone in (customer, replace(customer, external_id=world.unknown.customer)):
         with pytest.raises(CustomerMissing):
             await provider.update_customer(gone, a_person())
+
+
+async def listed(provider: PaymentProvider) -> dict[str, CustomerRecord]:
+    return {one.id: one async for page in provider.customers() for one in page}
+
+
+async def test_i62_customers_are_listed_with_whose_they_are_and_who_deleted_their_account(
+    world: World, provider: PaymentProvider
+) -> None:
+    person, others = a_person(), [await a_customer(provider) for _ in range(3)]
+    customer = Customer(1, await realm_of(provider), await provider.create_customer(person), person.id)
+    gone = await a_customer(provider)
+    world.delete_customer(gone.external_id)
+    before = await listed(provider)
+    record = before[customer.external_id]
+    assert (record.person_id, record.deleted_person) == (person.id, None)
+    assert record.created_at > 1_700_000_000
+    assert {one.external_id for one in others} < before.keys()
+    assert gone.external_id not in before
+    for _ in range(2):
+        await provider.mark_deleted(customer)
+    after = await listed(provider)
+    assert after[customer.external_id] == replace(record, deleted_person=person.id)
+    assert {id: one for id, one in after.items() if id != customer.external_id} == {
+        id: one for id, one in before.items() if id != customer.external_id
+    }
+
+
+async def test_i62_a_customer_who_is_gone_cannot_be_marked(world: World, provider: PaymentProvider) -> None:
+    customer = await a_customer(provider)
+    world.delete_customer(customer.external_id)
+    with pytest.raises(CustomerMissing):
+        await provider.mark_deleted(customer)
 
 
 async def test_making_a_checkout_again_finds_the_same(world: World, provider: PaymentProvider) -> None:
@@ -480,6 +513,8 @@ CALLS: dict[str, Call] = {
     "price": lambda provider, world: provider.price(world.unknown.price),
     "create_customer": lambda provider, world: provider.create_customer(a_person()),
     "update_customer": lambda provider, world: provider.update_customer(nobody(world), a_person()),
+    "mark_deleted": lambda provider, world: provider.mark_deleted(nobody(world)),
+    "customers": lambda provider, world: anext(provider.customers()),
     "create_checkout": lambda provider, world: provider.create_checkout(
         nothing(world), nobody(world), returns_to(provider)
     ),

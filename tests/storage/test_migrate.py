@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
@@ -33,12 +34,14 @@ from tollkeeper.reasons import Code, because
 from tollkeeper.storage import audit, findings, grants, tables
 from tollkeeper.storage.address import parse
 from tollkeeper.storage.database import open_database
-from tollkeeper.storage.migrate import migrate
+from tollkeeper.storage.migrate import Plan, migrate, plan
 from tollkeeper.storage.schema import VERSION_TABLE, SchemaState, revisions, state
 from tollkeeper.storage.tables import metadata
 from tollkeeper.wording.operators import sentence
 
-HEAD = "0010"
+HEAD = "0011"
+
+AT = datetime(2027, 1, 15, 8, tzinfo=UTC)
 
 MIGRATE = "import sys; from tollkeeper.storage.migrate import migrate; migrate(sys.argv[1])"
 IN_THE_MIDDLE = """
@@ -59,7 +62,7 @@ def pause():
 
 @event.listens_for(Engine, "before_cursor_execute")
 def in_the_middle(conn, cursor, statement, parameters, context, executemany):
-    if "CREATE TABLE grants" in statement:
+    if "CREATE TABLE {table}" in statement:
         {what}()
 
 migrate(sys.argv[1])
@@ -100,7 +103,7 @@ def start(program: str, *arguments: str | Path) -> subprocess.Popen[bytes]:
 
 def start_and_pause(url: str, folder: Path) -> subprocess.Popen[bytes]:
     """Another process in the middle of a migration; it goes on when the folder has a file that says so."""
-    process = start(IN_THE_MIDDLE.format(what="pause"), url, folder)
+    process = start(IN_THE_MIDDLE.format(what="pause", table="grants"), url, folder)
     for _ in range(3000):
         if (folder / "paused").exists():
             return process
@@ -171,7 +174,7 @@ def test_constraints_have_the_names_that_the_tables_give_them(conn: Connection) 
 
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgresql", "sqlite_existing"])
-def test_f60_of_two_that_migrate_at_once_one_does(nothing_url: str, tmp_path: Path) -> None:
+def test_i60_of_two_that_migrate_at_once_one_does(nothing_url: str, tmp_path: Path) -> None:
     first = start_and_pause(nothing_url, tmp_path)
     second = start(MIGRATE, nothing_url)
     time.sleep(0.5)
@@ -180,7 +183,7 @@ def test_f60_of_two_that_migrate_at_once_one_does(nothing_url: str, tmp_path: Pa
     assert migrate(nothing_url) == (HEAD, HEAD)
 
 
-def test_f60_a_file_that_was_made_meanwhile_is_not_overwritten(sqlite_nothing_url: str, tmp_path: Path) -> None:
+def test_i60_a_file_that_was_made_meanwhile_is_not_overwritten(sqlite_nothing_url: str, tmp_path: Path) -> None:
     slow = start_and_pause(sqlite_nothing_url, tmp_path)
     migrate(sqlite_nothing_url)
     (path,) = (tmp_path / "new folder").glob("*.db")
@@ -194,19 +197,68 @@ def test_f60_a_file_that_was_made_meanwhile_is_not_overwritten(sqlite_nothing_ur
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
-def test_f61_killed_in_the_middle_nothing_has_changed(nothing_url: str) -> None:
-    assert start(IN_THE_MIDDLE.format(what="die"), nothing_url).wait(60) == -signal.SIGKILL
+def test_i61_killed_in_the_middle_nothing_has_changed(nothing_url: str) -> None:
+    assert start(IN_THE_MIDDLE.format(what="die", table="grants"), nothing_url).wait(60) == -signal.SIGKILL
     assert state(nothing_url) is SchemaState.MISSING
     assert migrate(nothing_url) == (None, HEAD)
 
 
+def test_i61_killed_in_the_middle_of_an_upgrade_everything_is_as_before(nothing_url: str) -> None:
+    make_as_of(nothing_url, "0010")
+    look(nothing_url, lambda conn: conn.execute(text(KEPT_BY_THE_FIRST[0])))
+    assert start(IN_THE_MIDDLE.format(what="die", table="gaps"), nothing_url).wait(60) == -signal.SIGKILL
+    assert state(nothing_url) is SchemaState.OLDER
+    assert not look(nothing_url, lambda conn: inspect(conn).has_table("id_keys"))
+    assert migrate(nothing_url) == ("0010", HEAD)
+    assert look(nothing_url, lambda conn: conn.scalar(text("SELECT name FROM people"))) == "Ada"
+
+
+def test_i61_it_is_said_what_a_migration_will_do(nothing_url: str) -> None:
+    first = plan(nothing_url, AT)
+    assert (first.before, first.after, first.backup) == (None, HEAD, None)
+    assert [revision for revision, _ in first.steps] == list(revisions())
+    make_as_of(nothing_url, "0009")
+    due = plan(nothing_url, AT)
+    assert (due.before, due.after) == ("0009", HEAD)
+    assert [revision for revision, _ in due.steps] == ["0010", "0011"]
+    assert all(adds.endswith(".") for _, adds in due.steps)
+    path = parse(nothing_url)
+    assert due.backup == (path.with_name("new.db.0009.20270115T080000Z.backup") if isinstance(path, Path) else None)
+    migrate(nothing_url)
+    assert plan(nothing_url, AT) == Plan(HEAD, HEAD, (), None)
+
+
+def test_i61_a_backup_is_kept_of_a_file_before_it_is_upgraded(sqlite_nothing_url: str) -> None:
+    make_as_of(sqlite_nothing_url, "0010")
+    look(sqlite_nothing_url, lambda conn: conn.execute(text(KEPT_BY_THE_FIRST[0])))
+    keep = plan(sqlite_nothing_url, AT).backup
+    assert keep is not None
+    assert migrate(sqlite_nothing_url, keep=keep) == ("0010", HEAD)
+    assert state(f"sqlite:///{keep}") is SchemaState.OLDER
+    assert look(f"sqlite:///{keep}", lambda conn: conn.scalar(text("SELECT name FROM people"))) == "Ada"
+    assert stat.S_IMODE(keep.stat().st_mode) == 0o600
+
+
+def test_i61_without_its_backup_a_file_is_not_upgraded(sqlite_nothing_url: str) -> None:
+    make_as_of(sqlite_nothing_url, "0010")
+    keep = plan(sqlite_nothing_url, AT).backup
+    assert keep is not None
+    keep.write_text("somebody's")
+    with pytest.raises(StorageError, match="exists"):
+        migrate(sqlite_nothing_url, keep=keep)
+    assert state(sqlite_nothing_url) is SchemaState.OLDER
+    assert keep.read_text() == "somebody's"
+
+
 @pytest.mark.anyio
-async def test_f61_a_newer_schema_is_refused(database_url: str, begin: Begin) -> None:
+async def test_i61_a_newer_schema_is_refused(database_url: str, begin: Begin) -> None:
     with begin() as conn:
         conn.execute(text("UPDATE tollkeeper_revision SET version_num = '9999'"))
     assert state(database_url) is SchemaState.NEWER
     with pytest.raises(StorageError, match="newer"):
         migrate(database_url)
+    with pytest.raises(StorageError, match="newer"):
+        plan(database_url, AT)
     with pytest.raises(StorageError, match="newer"):
         await open_database(database_url)
     with begin() as conn:

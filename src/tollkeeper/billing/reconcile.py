@@ -12,6 +12,7 @@ import structlog
 from sqlalchemy import Connection
 
 from tollkeeper.billing.entitlements import derive
+from tollkeeper.billing.lost_orders import OrdersLost, lost, put_back
 from tollkeeper.catalog import Catalog
 from tollkeeper.errors import CustomerMissing, ProviderMissing, ProviderRefused, ProviderUnavailable
 from tollkeeper.metrics import Metrics
@@ -95,8 +96,14 @@ async def reconcile(services: Services, customer: Customer, *, evidence: str) ->
     Also ends subscriptions, with their period, if the person has bought for good what they give. Raises
     ``ProviderUnavailable``, ``ProviderRefused`` or ``StorageBusy``; then it is incomplete and must be repeated.
     """
+    seek = True
     for _ in range(TRIES):
-        outcome = await _reconcile(services, customer, evidence)
+        try:
+            outcome = await _reconcile(services, customer, evidence, seek_lost=seek)
+        except OrdersLost as found:
+            await put_back(services.database, services.provider, services.catalog, customer, found.bought)
+            seek = False  # what could not be put back is judged as what nobody ordered here
+            continue
         if not outcome.superseded:
             return await _end_what_was_bought(services, customer, outcome) if outcome.endings else outcome
     raise ProviderUnavailable("Others kept writing about this customer while the provider was asked.")
@@ -128,27 +135,33 @@ async def _end_what_was_bought(services: Services, customer: Customer, outcome: 
     return replace(after, changes=outcome.changes + after.changes, news=outcome.news + after.news, superseded=False)
 
 
-async def _reconcile(services: Services, customer: Customer, evidence: str) -> Reconciled:
+async def _reconcile(services: Services, customer: Customer, evidence: str, *, seek_lost: bool = False) -> Reconciled:
     ticket = await services.database.write(customers.take_ticket, customer.id)
     try:
         snapshot = await services.provider.snapshot(customer)
     except (ProviderUnavailable, ProviderRefused):
         services.metrics.reconciles.labels("untold").inc()
         raise
-    outcome = await services.database.write(_apply, snapshot, services.catalog, ticket, evidence, services.clock())
+    now = services.clock()
+    outcome = await services.database.write(_apply, snapshot, services.catalog, ticket, evidence, now, seek_lost)
     services.metrics.reconciles.labels(outcome.kind).inc()
     _report(services, customer, outcome, evidence)
     return outcome
 
 
-def _apply(conn: Connection, snapshot: Snapshot, catalog: Catalog, ticket: int, evidence: str, now: int) -> Reconciled:
+def _apply(
+    conn: Connection, snapshot: Snapshot, catalog: Catalog, ticket: int, evidence: str, now: int, seek_lost: bool
+) -> Reconciled:
     customer = snapshot.customer
     written = customers.pass_fence(conn, customer.id, ticket, now)
     ordered = {order.id: order for order in orders.of_person(conn, customer.person_id, customer.realm)}
-    held = {grant.source: grant for grant in grants.of_person(conn, customer.person_id, customer.realm)}
     ours = marks.known(conn, [one for one in snapshot.bought if one.order_id not in ordered])
+    erased = privacy.is_erased(conn, customer.person_id)
+    if seek_lost and not erased and (found := lost(conn, snapshot, ordered, ours, catalog)):
+        raise OrdersLost(found)
+    held = {grant.source: grant for grant in grants.of_person(conn, customer.person_id, customer.realm)}
     findings = derive(snapshot, ordered, catalog, {source: grant.product for source, grant in held.items()}, ours)
-    if privacy.is_erased(conn, customer.person_id):
+    if erased:
         findings = tuple(after_deletion(found, found.bought.source in held) for found in findings)
     if not written:
         return Reconciled(findings, superseded=True)

@@ -9,6 +9,9 @@ from tollkeeper.cli import running
 from tollkeeper.cli import set_up
 
 # isort: split
+from tollkeeper.cli import backup
+
+# isort: split
 from tollkeeper.cli import people
 
 # isort: split
@@ -17,4 +20,4 @@ from tollkeeper.cli import purchases
 # isort: split
 from tollkeeper.cli import events
 
-__all__ = ["app", "events", "main", "people", "purchases", "running", "set_up"]
+__all__ = ["app", "backup", "events", "main", "people", "purchases", "running", "set_up"]

@@ -149,17 +149,25 @@ def list_faults(faults: Iterable[Fault]) -> None:
 
 
 def beside_the_server(folder: Path, work: "Callable[[Services], Awaitable[T]]", as_json: bool = False) -> T:
-    """Do one thing with the services that the settings describe, whether or not a server is running."""
+    """Do one thing with the services that the settings describe, whether or not a server is running.
+
+    Reports errors in words, and exits.
+    """
+    with clear_errors(as_json):
+        return with_services(folder, work)
+
+
+def with_services(folder: Path, work: "Callable[[Services], Awaitable[T]]") -> T:
+    """The same, but raises ``TollkeeperError``."""
     from tollkeeper.app import open_services
     from tollkeeper.config import load as config
     from tollkeeper.serving import logs
 
     logs.configure(logging.WARNING)
-    with clear_errors(as_json):
-        settings = config.load(os.environ, folder)
+    settings = config.load(os.environ, folder)
 
-        async def do() -> T:
-            async with open_services(settings) as services:
-                return await work(services)
+    async def do() -> T:
+        async with open_services(settings) as services:
+            return await work(services)
 
-        return asyncio.run(do())
+    return asyncio.run(do())

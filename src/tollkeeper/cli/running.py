@@ -121,6 +121,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) 
     """Serve the app with the settings from the environment, .env and tollkeeper.toml."""
     from tollkeeper.app import create_app, open_services
     from tollkeeper.config import load as config
+    from tollkeeper.operating.catch_up import warn_if_behind
     from tollkeeper.serving import logs, server
 
     logs.configure(logging.INFO)
@@ -132,6 +133,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) 
             servers = server.Servers()
             # Opened here, so that any problem with the database is reported in words.
             async with open_services(settings) as services:
+                await warn_if_behind(services)
                 try:
                     app = create_app(settings, open_services=lambda *_: nullcontext(services))
                     await servers.start(server.Listener(app, listening))

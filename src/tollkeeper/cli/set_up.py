@@ -5,6 +5,7 @@ import json
 import logging
 import os
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +19,7 @@ from tollkeeper.words import printable
 if TYPE_CHECKING:
     from tollkeeper.config.config import Config
     from tollkeeper.model.selling import OffSale
+    from tollkeeper.storage.migrate import Plan
 
 from tollkeeper.cli.app import Folder, Json, app, clear_errors, list_faults, setup
 
@@ -102,20 +104,47 @@ def off_sale_now(settings: "Config") -> "tuple[tuple[OffSale, ...] | None, str]"
         return None, str(error)
 
 
-@app.command(epilog="Example: tollkeeper migrate")
-def migrate(folder: Folder = Path(), as_json: Json = False) -> None:
-    """Create the database, or upgrade it to this version's schema."""
+@app.command(epilog="Example: tollkeeper migrate --dry-run")
+def migrate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing; only say what would be done.")] = False,
+    no_backup: Annotated[bool, typer.Option("--no-backup", help="Keep no copy of the SQLite file.")] = False,
+    folder: Folder = Path(),
+    as_json: Json = False,
+) -> None:
+    """Create the database, or upgrade it to this version's schema. First say what that means.
+
+    An upgrade of a SQLite file first keeps a backup of it beside it.
+    """
     from tollkeeper.config import load as config
     from tollkeeper.storage import migrate as migrations
 
     with clear_errors(as_json):
-        before, after = migrations.migrate(config.load(os.environ, folder).database_url)
+        url = config.load(os.environ, folder).database_url
+        plan = migrations.plan(url, datetime.now(UTC))
+        keep = None if no_backup else plan.backup
+        if not as_json:
+            typer.echo(planned(plan, keep))
+        before, after = (plan.before, plan.after) if dry_run else migrations.migrate(url, keep=keep)
+    kept = keep if keep is not None and keep.exists() else None
     if as_json:
-        typer.echo(json.dumps({"from": before, "to": after}))
-    elif before == after:
-        typer.echo(f"The database is already at {after}.")
-    else:
-        typer.echo(f"The database is now at {after}.")
+        steps = [{"revision": revision, "adds": adds} for revision, adds in plan.steps]
+        told = {"from": before, "to": after, "steps": steps, "backup": str(kept) if kept else None, "dry_run": dry_run}
+        typer.echo(json.dumps(told))
+    elif plan.steps and not dry_run:
+        typer.echo(f"The database is now at {after}.{f' The backup is {kept}.' if kept else ''}")
+
+
+def planned(plan: "Plan", keep: Path | None) -> str:
+    """What ``migrate`` will do, in words."""
+    if not plan.steps:
+        return f"The database is already at {plan.before}."
+    if plan.before is None:
+        return f"There is no database yet. It will be created at {plan.after}."
+    steps = [f"  {revision}  {adds}" for revision, adds in plan.steps]
+    first = "No backup will be made: a way back needs one (tollkeeper backup FILE)."
+    if keep is not None:
+        first = f"First, a backup is written to {keep}."
+    return "\n".join([f"The database is at {plan.before}, and will be brought to {plan.after}:", *steps, first])
 
 
 def set_up_command(provider: ProviderKind) -> None:

@@ -30,7 +30,7 @@ async def issue(database: Database, identity: Identity, *, browser: str, now: in
 
 def _begin(conn: Connection, identity: Identity, token_hash: str, browser: str, now: int) -> Person:
     """In one transaction: nobody gets a login session as somebody whose account is deleted at this moment."""
-    person = people.person_of(conn, identity, new_id=f"per_{secrets.token_hex(12)}", now=now)
+    person = people.person_of(conn, identity, now=now)
     session = LoginSession(
         id=f"log_{secrets.token_hex(12)}",
         person_id=person.id,

@@ -29,6 +29,19 @@ class CheckoutState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class CustomerRecord:
+    """A customer as the provider has it, with what we wrote there."""
+
+    id: str
+    created_at: int
+    """Unix seconds."""
+    person_id: str | None
+    """Whose record it is. None: it was made by somebody else."""
+    deleted_person: str | None = None
+    """The person who had it, and deleted their account here."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReturnAddresses:
     """Where the hosted page sends the browser. Both addresses are absolute and start with our public address."""
 
@@ -245,6 +258,17 @@ class PaymentProvider(Protocol):
         If they have none, or the provider does not accept it, the customer has none from then on. Sending it again is
         harmless. Raises ``CustomerMissing`` if the customer was deleted.
         """
+        ...
+
+    async def mark_deleted(self, customer: Customer) -> None:
+        """Note that the customer's person has deleted their account here: ``customers`` tells it from then on.
+
+        Marking again does no harm. Raises ``CustomerMissing`` where the customer is gone.
+        """
+        ...
+
+    def customers(self) -> AsyncIterator[Sequence[CustomerRecord]]:
+        """All customers of the account, page by page, also those whom others made; without those who are gone."""
         ...
 
     async def create_checkout(self, order: Order, customer: Customer, returns: ReturnAddresses) -> Checkout:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from tollkeeper.model.access import Grant, Operator
 from tollkeeper.model.orders import Realm
@@ -46,3 +46,8 @@ def of_person(conn: Connection, person_id: str) -> tuple[Entry, ...]:
     """Everything that happened to a person's access, oldest first."""
     rows = conn.execute(select(audit).where(audit.c.person_id == person_id).order_by(audit.c.id))
     return tuple(from_row(Entry, row, origin=origin_of(row)) for row in rows)
+
+
+def count(conn: Connection) -> int:
+    """How many changes of access there ever were."""
+    return conn.execute(select(func.count()).select_from(audit)).scalar_one()

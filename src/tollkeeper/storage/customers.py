@@ -99,9 +99,10 @@ def after(conn: Connection, realm: Realm, id: int, limit: int) -> tuple[Customer
     return tuple(_customer(row) for row in conn.execute(wanted.order_by(customers.c.id).limit(limit)))
 
 
-def count(conn: Connection, realm: Realm) -> int:
-    """How many customers a realm has."""
-    return conn.execute(select(func.count()).select_from(customers).where(within(customers, realm))).scalar_one()
+def count(conn: Connection, realm: Realm, id: int = 0) -> int:
+    """How many customers a realm has, after the one with this id here."""
+    wanted = (within(customers, realm), customers.c.id > id)
+    return conn.execute(select(func.count()).select_from(customers).where(*wanted)).scalar_one()
 
 
 def add(

@@ -67,6 +67,18 @@ def adopt(conn: Connection, order: Order) -> bool:
     return conn.execute(fresh.values(values).returning(orders.c.id)).one_or_none() is not None
 
 
+def put_back(conn: Connection, order: Order) -> bool:
+    """Keep an order that was lost with a database, as open or, if another one is open or a trial was tried, as expired:
+    a reconcile then closes it. False if it was there already, or its checkout session belongs to another order.
+    """
+    for state in (OrderState.OPEN, OrderState.EXPIRED):
+        values = {**_values(order), "checkout_id": order.checkout_id, "state": state}
+        fresh = insert_into(conn.dialect.name, orders).on_conflict_do_nothing().returning(orders.c.id)
+        if conn.execute(fresh.values(values)).one_or_none() is not None:
+            return True
+    return False
+
+
 def adopting(conn: Connection, realm: Realm, source: str) -> Order | None:
     """The order that adopts what has this source."""
     return _one(conn, select(orders).where(orders.c.adopts == source, within(orders, realm)))

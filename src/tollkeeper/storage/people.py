@@ -9,12 +9,17 @@ from sqlalchemy.exc import IntegrityError
 
 from tollkeeper.model.access import Verdict
 from tollkeeper.model.people import Identity, Person
+from tollkeeper.storage import ids
 from tollkeeper.storage.grants import products_held
+from tollkeeper.storage.inserts import insert_into
 from tollkeeper.storage.tables import customers, findings, people
 from tollkeeper.storage.tables import identities as identities_table
 
 # The variants in Unicode. A name that contains one may pass for an address, and no issuer has verified a name.
 AT_SIGNS = "@\N{SMALL COMMERCIAL AT}\N{FULLWIDTH COMMERCIAL AT}"
+
+# The name of a person who was found at the provider after a restore, until they sign in.
+AWAITED_NAME = "Not signed in since the restore"
 
 # How many people with one address are looked at: there are as many as issuers that verified it.
 SHARING = 20
@@ -34,20 +39,21 @@ class Namesake:
     pays_for: tuple[str, ...]
 
 
-def person_of(conn: Connection, identity: Identity, *, new_id: str, now: int) -> Person:
+def person_of(conn: Connection, identity: Identity, *, now: int, new_id: str | None = None) -> Person:
     """The person with this identity, with the latest name and e-mail address from the issuer; created if new.
 
-    Their account cannot be deleted before this transaction ends.
+    ``new_id`` is the id of a new person; by default it is derived from the identity. Their account cannot be deleted
+    before this transaction ends.
     """
-    known = _person_with(conn, identity)
-    if known is None:
-        # Another browser of the same person may be signing in for the first time right now: the first one wins.
-        with suppress(IntegrityError), conn.begin_nested():
-            return _add(conn, identity, new_id, now)
+    # Another browser of the same person may be signing in for the first time right now: the first one wins. Or they
+    # are being found again after a restore.
+    for _ in range(3):
         known = _person_with(conn, identity)
-        if known is None:
-            raise ValueError("the new person's id belongs to somebody else")
-    return _refreshed(conn, known, identity)
+        if known is not None:
+            return _refreshed(conn, known, identity)
+        with suppress(IntegrityError), conn.begin_nested():
+            return _add(conn, identity, new_id or ids.free_id(conn, identity), now)
+    raise ValueError("the new person's id belongs to somebody else")
 
 
 def find(conn: Connection, person_id: str) -> Person | None:
@@ -169,9 +175,19 @@ def _person_with(conn: Connection, identity: Identity) -> Person | None:
     return Person(*row) if row else None
 
 
+def take_up(conn: Connection, person_id: str, created_at: int) -> bool:
+    """Keep a person whom the provider knows and this database does not, until they sign in; False if it does."""
+    fresh = insert_into(conn.dialect.name, people).on_conflict_do_nothing().returning(people.c.id)
+    values = {"id": person_id, "name": AWAITED_NAME, "created_at": created_at}
+    return conn.execute(fresh, values).one_or_none() is not None
+
+
 def _add(conn: Connection, identity: Identity, new_id: str, now: int) -> Person:
     person = Person(new_id, identity.name, identity.email, now)
-    conn.execute(insert(people).values(id=new_id, name=person.name, email=person.email, created_at=now))
+    if ids.is_awaited(conn, new_id):
+        conn.execute(update(people).where(people.c.id == new_id).values(name=person.name, email=person.email))
+    else:
+        conn.execute(insert(people).values(id=new_id, name=person.name, email=person.email, created_at=now))
     conn.execute(
         insert(identities_table).values(
             issuer=identity.issuer, subject=identity.subject, person_id=new_id, created_at=now

@@ -28,10 +28,17 @@ class SchemaState(StrEnum):
 
 def state(url: str) -> SchemaState:
     """The state of the schema. Raises ``StorageError`` for a damaged or foreign file, ``StorageBusy`` on a time-out."""
+    return state_of(found_revision(url))
+
+
+def found_revision(url: str) -> str | None:
+    """The revision of the database at an address. None: it has none of our tables, or is not there. Raises as
+    ``state`` does.
+    """
     address = parse(url)
     if isinstance(address, Path):
         if not address.exists():
-            return SchemaState.MISSING
+            return None
         sqlite.examine(address)
         engine = sqlite.engine(address, begin="BEGIN", read_only=True)
     else:
@@ -39,7 +46,7 @@ def state(url: str) -> SchemaState:
 
         engine = postgresql.engine(address)
     with transaction(address, engine) as conn:
-        return state_of(revision(conn))
+        return revision(conn)
 
 
 @contextmanager

@@ -341,6 +341,20 @@ off_sale = Table(
     UniqueConstraint("person_id", "price_id", "product", "provider", "live"),
 )
 
+# One row: the key that ids of people are derived with. It is part of every backup, and is never changed.
+id_keys = Table("id_keys", metadata, Column("key", String(64), primary_key=True))
+
+# The times of which this database knows nothing, because it was restored from a backup.
+gaps = Table(
+    "gaps",
+    metadata,
+    row_id(),
+    Column("since", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("reached", BigInteger, nullable=False, server_default=text("0")),  # the last customer caught up with
+    Column("closed_at", BigInteger),  # when everything that the provider knows of that time was caught up with
+)
+
 audit = Table(
     "audit",
     metadata,

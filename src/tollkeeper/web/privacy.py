@@ -123,6 +123,8 @@ async def _end_everything(site: Site, visitor: Visitor) -> None:
                     await services.provider.end_subscription(source, at_period_end=False)
             if running:
                 await reconcile(services, customer, evidence=DELETION)
+            # Last: a backup of today that is restored later learns from it that this account was deleted.
+            await services.provider.mark_deleted(customer)
 
 
 def _takes_money(found: Finding) -> bool:

@@ -28,7 +28,15 @@ from tollkeeper.model.orders import Customer, Order, Realm
 from tollkeeper.model.people import Person
 from tollkeeper.model.selling import Price
 from tollkeeper.providers.budget import Budget
-from tollkeeper.providers.protocol import Asked, Checkout, CheckoutState, Headers, PlanChange, ReturnAddresses
+from tollkeeper.providers.protocol import (
+    Asked,
+    Checkout,
+    CheckoutState,
+    CustomerRecord,
+    Headers,
+    PlanChange,
+    ReturnAddresses,
+)
 
 Told = Mapping[str, Any]
 
@@ -102,6 +110,15 @@ class PebbleProvider:
             await self._ask("write_to_buyer", buyer=customer.external_id, mail=person.email)
         except EmailRefused:
             await self._ask("write_to_buyer", buyer=customer.external_id, mail=None)
+
+    async def mark_deleted(self, customer: Customer) -> None:
+        await self._ask("part_with_buyer", buyer=customer.external_id, parted=customer.person_id)
+
+    async def customers(self) -> AsyncIterator[Sequence[CustomerRecord]]:
+        last = None
+        while page := (await self._ask("buyers", after=last))["buyers"]:
+            yield [CustomerRecord(one["id"], one["at"], one["label"], one["parted"]) for one in page]
+            last = page[-1]["id"]
 
     async def create_checkout(self, order: Order, customer: Customer, returns: ReturnAddresses) -> Checkout:
         reported = self._page(order.price_id, returns) | {

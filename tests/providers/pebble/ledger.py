@@ -56,7 +56,10 @@ class Buyer:
     """The seller's own name for them."""
     title: str
     mail: str | None
+    at: int = 0
     gone: bool = False
+    parted: str | None = None
+    """Whom the seller no longer knows by it."""
 
 
 @dataclass
@@ -228,7 +231,7 @@ class Ledger:
             if label is not None and one.label == label and not one.gone:
                 return one
         _check_mail(mail)
-        made = Buyer(new_id("buyer"), label, title, mail)
+        made = Buyer(new_id("buyer"), label, title, mail, int(self.now()))
         self.buyers[made.id] = made
         self._emit("buyer.met", made.id, made.id)
         return made
@@ -243,6 +246,15 @@ class Ledger:
     def write_to(self, id: str, mail: str | None) -> None:
         _check_mail(mail)
         self.buyer(id).mail = mail
+
+    def part(self, id: str, parted: str) -> None:
+        self.buyer(id).parted = parted
+
+    def buyers_after(self, last: str | None, limit: int) -> list[Buyer]:
+        """The next ones who are not gone, after the one with this id."""
+        there = [one for one in self.buyers.values() if not one.gone]
+        begin = next((at + 1 for at, one in enumerate(there) if one.id == last), 0)
+        return there[begin : begin + limit]
 
     def forget(self, id: str) -> None:
         self.buyer(id).gone = True

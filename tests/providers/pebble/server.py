@@ -137,6 +137,8 @@ API: dict[str, Callable[..., Told]] = {
     "add_plan": lambda ledger, **reported: asdict(ledger.add_plan(**reported)),
     "meet_buyer": lambda ledger, **reported: {"buyer": ledger.meet(**reported).id},
     "write_to_buyer": _write,
+    "part_with_buyer": lambda ledger, buyer, parted: ledger.part(buyer, parted) or {},
+    "buyers": lambda ledger, after: {"buyers": [asdict(one) for one in ledger.buyers_after(after, limit=2)]},
     "story": _story,
     "trace": _trace,
     "payer": lambda ledger, payment: {"buyer": ledger.payment(payment).buyer},

@@ -26,7 +26,15 @@ from tollkeeper.model.orders import Customer, Order, Realm
 from tollkeeper.model.people import Person
 from tollkeeper.model.selling import Price
 from tollkeeper.providers.budget import Budget, in_background
-from tollkeeper.providers.protocol import Asked, Checkout, CheckoutState, Headers, PlanChange, ReturnAddresses
+from tollkeeper.providers.protocol import (
+    Asked,
+    Checkout,
+    CheckoutState,
+    CustomerRecord,
+    Headers,
+    PlanChange,
+    ReturnAddresses,
+)
 from tollkeeper.providers.stripe import plan_changes
 from tollkeeper.providers.stripe.calls import account_of, ask, each, path, together, translated
 from tollkeeper.providers.stripe.events import (
@@ -39,7 +47,15 @@ from tollkeeper.providers.stripe.events import (
     verify,
 )
 from tollkeeper.providers.stripe.facts import FACTS
-from tollkeeper.providers.stripe.purchases import BOUGHT, checkout_of, is_purchase, price_of, purchase_of
+from tollkeeper.providers.stripe.purchases import (
+    BOUGHT,
+    DELETED,
+    checkout_of,
+    customer_of,
+    is_purchase,
+    price_of,
+    purchase_of,
+)
 from tollkeeper.providers.stripe.settings import StripeSettings
 from tollkeeper.providers.stripe.setup_plan import PORTALS, portal_of
 from tollkeeper.providers.stripe.subscriptions import (
@@ -62,6 +78,7 @@ BACKGROUND_PATIENCE = 6
 TROUBLE_SECONDS = 5
 
 SESSIONS = "/v1/checkout/sessions"
+CUSTOMERS = "/v1/customers"
 CHECKOUT = "cs_"
 
 PORTAL_ADVICE = "Run `tollkeeper setup stripe`, or save the portal's settings once: https://dashboard.stripe.com/settings/billing/portal."
@@ -194,6 +211,20 @@ class StripeProvider:
             await self.update_customer(customer, replace(person, email=None))
         except ProviderMissing as error:
             raise CustomerMissing(str(error), error.advice) from error
+
+    async def mark_deleted(self, customer: Customer) -> None:
+        """See ``PaymentProvider``. https://docs.stripe.com/api/customers/update"""
+        mark = {DELETED: customer.person_id}
+        try:
+            async with self._calling() as client:
+                await ask(client, "post", path(CUSTOMERS, customer.external_id), metadata=mark)
+        except ProviderMissing as error:
+            raise CustomerMissing(str(error), error.advice) from error
+
+    async def customers(self) -> AsyncIterator[Sequence[CustomerRecord]]:
+        """See ``PaymentProvider``. https://docs.stripe.com/api/customers/list"""
+        async for page in self._pages(CUSTOMERS, {"limit": 100}):
+            yield [customer_of(one) for one in page]
 
     async def create_checkout(self, order: Order, customer: Customer, returns: ReturnAddresses) -> Checkout:
         """See ``PaymentProvider``. https://docs.stripe.com/api/checkout/sessions/create"""
@@ -354,15 +385,15 @@ class StripeProvider:
         """See ``PaymentProvider``. Stripe keeps 30 days (https://docs.stripe.com/api/events/list)."""
         realm = Realm(self.name, await self.account(), self.live)
         for types in batches_of(EVENTS_THAT_MATTER):
-            async for page in self._pages_of_events({"created": {"gte": since}, "types": types, "limit": 100}):
+            async for page in self._pages("/v1/events", {"created": {"gte": since}, "types": types, "limit": 100}):
                 yield [event_of(hint_of(event), realm) for event in page]
 
-    async def _pages_of_events(self, params: dict[str, Any]) -> AsyncIterator[list[dict[str, Any]]]:
-        """Yield all pages of the list, newest first."""
+    async def _pages(self, listing: str, params: dict[str, Any]) -> AsyncIterator[list[dict[str, Any]]]:
+        """Yield all pages of a list, newest first. Each page has a time limit of its own."""
         more = True
         while more:
             async with self._calling() as client:
-                page = await ask(client, "get", "/v1/events", **params)
+                page = await ask(client, "get", listing, **params)
             yield page["data"]
             more = page["has_more"]
             params |= {"starting_after": page["data"][-1]["id"]} if more else {}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tollkeeper.errors import ProviderRefused
 from tollkeeper.model.bought import Dispute, Line, Payment, Purchase, gravest
 from tollkeeper.model.selling import Price
-from tollkeeper.providers.protocol import Checkout, CheckoutState
+from tollkeeper.providers.protocol import Checkout, CheckoutState, CustomerRecord
 from tollkeeper.providers.stripe.calls import each, whole
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ BOUGHT = ("line_items", "payment_intent.latest_charge")
 
 # The maximum length of our ids. Metadata may be far longer (https://docs.stripe.com/metadata).
 LONGEST_ID = 40
+
+# Where a customer's metadata names the person who deleted their account here.
+DELETED = "deleted_person"
 
 # Pages say nothing about tax if the provider's value is not definite.
 TAX_BEHAVIORS = frozenset({"inclusive", "exclusive"})
@@ -62,6 +65,12 @@ def price_of(found: Mapping[str, Any]) -> Price:
 
 def checkout_of(found: Mapping[str, Any]) -> Checkout:
     return Checkout(id=found["id"], url=found["url"], state=CheckoutState(found["status"]))
+
+
+def customer_of(found: Mapping[str, Any]) -> CustomerRecord:
+    """A customer, and what we wrote there. https://docs.stripe.com/api/customers/object"""
+    names = found["metadata"] or {}
+    return CustomerRecord(found["id"], found["created"], mark_of(names.get("person")), mark_of(names.get(DELETED)))
 
 
 def is_purchase(session: Mapping[str, Any]) -> bool:
