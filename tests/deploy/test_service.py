@@ -1,7 +1,6 @@
 """Under systemd, and as the first process of a container: what is said when, and an end in time."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,11 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.deploy.world import IN_TIME, first_of, require_namespaces
 from tests.support.processes import Installation, Process, clean_environment, free_port, installed, wait_until_up
 from tests.support.running import Sandbox, settings_without_provider
-
-IN_TIME = 10
-"""Seconds after which Docker and Kubernetes' kubelets, among others, kill what they told to stop (30 for the latter)."""
 
 COMMAND = [sys.executable, "-m", "tollkeeper", "serve"]
 
@@ -69,25 +66,10 @@ def test_a_manager_that_is_gone_stops_nothing(site: Installation) -> None:
         wait_until_up(process, site.port)
 
 
-def alone() -> list[str]:
-    """Makes what follows the first process of a namespace of its own, as in a container."""
-    command = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child"]
-    if shutil.which("unshare") and subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
-        return command
-    pytest.skip("this user may make no process namespace")
-
-
-def first_of(process: Process) -> int:
-    """The id of the only child of ``unshare``, as seen from here."""
-    children = Path(f"/proc/{process.popen.pid}/task/{process.popen.pid}/children").read_text().split()
-    assert len(children) == 1
-    return int(children[0])
-
-
 def test_the_first_process_of_a_container_ends_in_time(site: Installation) -> None:
-    with serving(site.folder, *alone(), *COMMAND, f"--port={site.port}") as process:
+    with serving(site.folder, *require_namespaces(), *COMMAND, f"--port={site.port}") as process:
         wait_until_up(process, site.port)
-        os.kill(first_of(process), signal.SIGTERM)
+        os.kill(first_of(process.popen), signal.SIGTERM)
         assert process.ended(IN_TIME) == 0, process.output()
 
 
@@ -99,8 +81,8 @@ def test_the_first_process_of_a_container_ends_in_time_while_it_starts(sandbox: 
         provider = {"STRIPE_API_KEY": "sk_test_1", "STRIPE_API_BASE": sandbox.url, "PRODUCT_PRICE_ID": "price_1"}
         port = free_port()
         settings = settings_without_provider(f"http://127.0.0.1:{port}", sandbox, url) | provider
-        with serving(tmp_path, *alone(), *COMMAND, f"--port={port}", **settings) as process:
+        with serving(tmp_path, *require_namespaces(), *COMMAND, f"--port={port}", **settings) as process:
             asked, _ = database.accept()
             with asked:
-                os.kill(first_of(process), signal.SIGTERM)
+                os.kill(first_of(process.popen), signal.SIGTERM)
                 assert process.ended(IN_TIME) == 128 + signal.SIGTERM, process.output()
