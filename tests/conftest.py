@@ -25,6 +25,7 @@ from tollkeeper.storage.migrate import migrate
 
 # The longest tests begin first, so that at the end no process is left alone with one. The rest keeps its order.
 LONGEST = (
+    "deploy/test_image",
     "faults/test_simulator_postgresql",
     "faults/test_simulator_sqlite",
     "endurance",
@@ -45,6 +46,10 @@ LONG = (
     "endurance/test_crash",
     "endurance/test_latency",
     "bench",
+    "deploy/test_compose",
+    "deploy/test_image",
+    "deploy/test_release",
+    "deploy/test_service",
     "journeys/test_browsers",
     "journeys/test_cards",
     "journeys/test_detours",

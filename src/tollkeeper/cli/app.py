@@ -5,6 +5,8 @@ import json
 import logging
 import os
 import re
+import signal
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -116,6 +118,9 @@ def tollkeeper(
 
 def main() -> None:
     """The entry point of the ``tollkeeper`` command."""
+    if os.getpid() == 1:
+        # Linux hides a signal from the first process of a container unless that handles it (pid_namespaces(7)).
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     app()
 
 

@@ -14,6 +14,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from tollkeeper.errors import TollkeeperError
+from tollkeeper.serving import notify
 
 # How long requests in progress may take to finish, in seconds. With the worker's own grace that is less than the ten
 # seconds after which service managers commonly kill a process.
@@ -100,14 +101,18 @@ class Servers:
         self._running.append((server, task))
 
     async def until_stopped(self) -> None:
-        """Wait for SIGINT or SIGTERM."""
+        """Report that everything answers, and wait for SIGINT or SIGTERM."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop.set)
         # Objects that exist by then are permanent, and searching them for garbage would delay responses again and
         # again. This is done here because a caller of this function owns the whole process.
         loop.call_later(SETTLED, gc.freeze)
+        notify.notify(notify.READY)
+        alive = asyncio.create_task(notify.keep_alive())
         await self._stop.wait()
+        alive.cancel()
+        notify.notify(notify.STOPPING)
 
     async def stop(self) -> None:
         """Finish what is in progress, newest server first."""

@@ -1,4 +1,7 @@
-"""Reads the settings from the environment, ``.env`` and ``tollkeeper.toml``, and detects misspelled names."""
+"""Reads the settings from the environment, ``.env`` and ``tollkeeper.toml``, and detects misspelled names.
+
+Each secret may be in a file of its own instead, which the setting ``NAME_FILE`` names.
+"""
 
 import difflib
 import io
@@ -13,18 +16,91 @@ from tollkeeper.errors import Fault
 from tollkeeper.settings import Setting
 
 Texts = dict[str, tuple[str, ...]]
-"""The texts of settings by name: one text, or several for a list; stripped, never blank."""
+"""The texts of settings by name: one text, or several for a list; stripped, never blank.
+
+The tuple is empty for a secret whose file has a fault, which is already reported.
+"""
+
+FILE = "_FILE"
+LARGEST_SECRET = 16 * 1024
+"""Bytes of the longest file that is read as a secret."""
 
 
 def read_sources(
     settings: Iterable[Setting], environ: Mapping[str, str], folder: Path, faults: list[Fault]
 ) -> tuple[Texts, dict[str, Any]]:
     """Return the texts of the settings that are set, and the tables of products by their keys."""
-    known = {setting.name: setting for setting in settings}
+    known = _with_files(settings)
     env_file = _read_env_file(known, folder / ".env", faults)
     toml_file, tables = _read_toml(known, folder / "tollkeeper.toml", faults)
     faults += _near_misses(known, environ)
-    return toml_file | env_file | _texts(known, environ), tables
+    texts = toml_file | env_file | _texts(known, environ)
+    for setting in known.values():
+        if setting.secret and f"{setting.name}{FILE}" in texts:
+            texts[setting.name] = _from_file(setting, texts, folder, faults)
+    return texts, tables
+
+
+def _with_files(settings: Iterable[Setting]) -> dict[str, Setting]:
+    """Return the settings by name, and for each secret a setting that names its file."""
+    known: dict[str, Setting] = {}
+    for setting in settings:
+        known[setting.name] = setting
+        if setting.secret:
+            name = f"{setting.name}{FILE}"
+            known[name] = Setting(name, Path, f"The file that holds {setting.name}.", f"/run/secrets/{name.lower()}")
+    return known
+
+
+def _from_file(setting: Setting, texts: Texts, folder: Path, faults: list[Fault]) -> tuple[str, ...]:
+    """Return the secret in the file that is set for it; nothing if there is a fault. No fault shows the file's content.
+
+    A value that is not clearly a path is not repeated either: it may be the secret itself, in the wrong line.
+    """
+    variable = f"{setting.name}{FILE}"
+    named = ",".join(texts[variable])
+    if setting.name in texts:
+        faults.append(Fault(variable, f"is set, and so is {setting.name}", "Keep one of them"))
+    elif not Path(named).is_absolute() and not named.startswith(("./", "../")):
+        faults.append(Fault(variable, "is not the path of a file", "Begin the path with / or ./"))
+    else:
+        try:
+            return _split(setting, _secret_text(folder / named))
+        except _UnfitFile as error:
+            faults.append(Fault(variable, f"names {named}, which {error.problem}", error.remedy))
+    return ()
+
+
+class _UnfitFile(Exception):
+    """A file that holds no secret: what is wrong, in words that follow its name, and the remedy."""
+
+    def __init__(self, problem: str, remedy: str) -> None:
+        super().__init__(problem)
+        self.problem, self.remedy = problem, remedy
+
+
+def _secret_text(path: Path) -> str:
+    """Return the one line of a small file. Raises ``_UnfitFile``."""
+    one_line = "Write the secret into it, on one line"
+    try:
+        if not path.is_file():  # opening a pipe could block forever
+            kind = "is not a file" if path.exists() else "does not exist"
+            raise _UnfitFile(kind, "Create the file, or correct the path")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_SECRET + 1)
+        if len(content) > LARGEST_SECRET:
+            raise _UnfitFile(f"is larger than {LARGEST_SECRET // 1024} KiB", one_line)
+        text = content.decode("utf-8-sig").strip()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise _UnfitFile(f"cannot be read: {reason}", "Let the user that runs Tollkeeper read it") from error
+    except UnicodeDecodeError as error:
+        raise _UnfitFile("is not text in UTF-8", one_line) from error
+    if not text.strip(" ,"):
+        raise _UnfitFile("is empty", one_line)
+    if len(text.splitlines()) > 1:
+        raise _UnfitFile("has more than one line", one_line)
+    return text
 
 
 def _read(path: Path, faults: list[Fault]) -> str:

@@ -13,6 +13,8 @@ def parse_values(settings: Iterable[Setting], texts: Texts, prefix: str, faults:
     """Return the values of the settings without faults. If one is not set: its default, None, or an empty tuple."""
     values: dict[str, Any] = {}
     for setting in settings:
+        if texts.get(setting.name) == ():  # its file has a fault, and one is enough
+            continue
         value, unfit = _value(setting, texts.get(setting.name) or ((setting.default,) if setting.default else ()))
         if not unfit:
             values[setting.name] = value

@@ -1,5 +1,6 @@
 """Where the database is: a file, or a PostgreSQL server."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from sqlalchemy import URL, make_url
@@ -9,11 +10,17 @@ from tollkeeper.errors import StorageError
 
 FORMS = "Write sqlite:///path/to/file or postgresql://user:password@host/name."
 
+NO_DRIVER = (
+    "DATABASE_URL names a PostgreSQL database, but its driver is not installed."
+    " Install the extra: pipx install --force 'tollkeeper[postgresql]', or pip install 'tollkeeper[postgresql]'."
+)
+
 
 def parse(url: str) -> Path | URL:
     """The file of a SQLite address, or the address of a PostgreSQL database.
 
-    Raises ``StorageError`` for anything else; its message does not repeat the address, which may contain a password.
+    Raises ``StorageError`` for anything else, and for PostgreSQL if its driver is not installed, which is an extra. The
+    message does not repeat the address, which may contain a password.
     """
     try:
         address = make_url(url)
@@ -23,6 +30,8 @@ def parse(url: str) -> Path | URL:
         case "sqlite":
             return _file(address)
         case "postgresql" | "postgres":  # many hosting companies use the second form
+            if find_spec("psycopg_pool") is None:
+                raise StorageError(NO_DRIVER)
             return address.set(drivername="postgresql+psycopg")
         case other:
             raise StorageError(f"A database of the kind {other!r} is not supported. {FORMS}")

@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from tollkeeper.errors import StorageError
-from tollkeeper.storage import postgresql, sqlite
+from tollkeeper.storage import sqlite
 from tollkeeper.storage.address import parse
 from tollkeeper.storage.backup import back_up
 from tollkeeper.storage.files import give_name, unfinished
@@ -121,6 +121,8 @@ def _alone(address: Path | URL) -> Iterator[Connection]:
         with transaction(address, sqlite.engine(address, begin="BEGIN IMMEDIATE")) as conn:
             yield conn
     else:
+        from tollkeeper.storage import postgresql  # with its driver, which is an extra
+
         with transaction(address, postgresql.engine(address)) as conn:
             conn.execute(text("SET LOCAL statement_timeout = 0"))
             conn.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
