@@ -98,7 +98,8 @@ def sandbox(
         servers = server.Servers()
         try:
             listening = server.listen(host, port)
-            await servers.start(server.Listener(create_sandbox(base_url=url, folder=data), listening))
+            app = create_sandbox(base_url=url, folder=data)
+            await servers.start(server.Listener(app, listening, dated=False))
             typer.echo(f"""
   {typer.style("Sandbox", bold=True)}: stand-ins for Stripe and an OpenID Connect issuer
 
