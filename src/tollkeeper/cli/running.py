@@ -148,6 +148,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) 
                 finally:
                     if watching is not None:
                         watching.cancel()
+                        await asyncio.wait({watching})
                     await servers.stop()
 
         server.run(serve_app)

@@ -95,7 +95,7 @@ async def examine(config: Config, *, serving: bool) -> Reached:
         presence = presence_of(config.secret_keys, nonce, response.text)
     if presence is None:
         return Reached(Examination((_by_another(url, response, serving),)), by_us=False)
-    results = (_by_us(url, presence, config), *_way(presence, config))
+    results = (_by_us(url, presence, config, serving), *_way(presence, config))
     # Not the clock: it is often that of this very machine, and would always agree.
     return Reached(Examination(results), by_us=True)
 
@@ -131,8 +131,8 @@ def _by_another(url: str, response: httpx2.Response, serving: bool) -> CheckResu
     return KINDS["address_other"].of(WHAT, url=url, answer=f"status {response.status_code}")
 
 
-def _by_us(url: str, presence: Presence, config: Config) -> CheckResult:
-    if presence.process == PROCESS:
+def _by_us(url: str, presence: Presence, config: Config, serving: bool) -> CheckResult:
+    if serving and presence.process == PROCESS:
         return KINDS["address_ok"].of(WHAT, url=url)
     same = presence.settings == digest(config)
     return KINDS["address_ok_other" if same else "address_other_settings"].of(WHAT, url=url)

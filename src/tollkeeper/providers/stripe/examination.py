@@ -242,6 +242,8 @@ class _Look:
         found = list(of_endpoints(endpoints, self._site))
         self.results += found
         ours = endpoint_of(endpoints, self._site)
+        if self._has("key_not_permitted"):  # to make a test event, or to see what became of the last one
+            return
         if ours is None or not self._site.secret_set or any(one.level == "fault" for one in found):
             return
         price = sellable(products, self._prices, self._site)
@@ -255,7 +257,10 @@ class _Look:
 
     def _cannot_sell(self) -> bool:
         """Whether it is known already that no checkout page can be made, by a fault that says why."""
-        return any(one.code in {"key_not_permitted", "account_inactive", "tax_inactive"} for one in self.results)
+        return self._has("account_inactive", "tax_inactive")
+
+    def _has(self, *codes: str) -> bool:
+        return any(one.code in codes for one in self.results)
 
     async def _send_test(self, price: str, ours: Found, endpoints: Sequence[Found]) -> None:
         """Make a checkout page for nobody and end it, which is an event; then see whether we accept that."""

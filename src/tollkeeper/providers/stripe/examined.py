@@ -345,7 +345,7 @@ def _fitting(found: Found, facts: Mapping[str, str], site: Site) -> Iterator[Che
     if missing:
         yield KINDS["webhooks_too_few_events"].of(WEBHOOKS, **facts, missing=", ".join(sorted(missing)))
         return
-    version = found["api_version"] or "the account"
+    version = found["api_version"] or "that of the account"
     if version != site.api_version:
         yield KINDS["webhooks_other_version"].of(WEBHOOKS, **facts, version=version, ours=site.api_version)
     else:
