@@ -53,7 +53,7 @@ KINDS = kind_table(
         ),
         "address_certificate": (
             "The certificate at {url} is not accepted: {trouble}.",
-            "Renew it, or have the proxy send the whole chain for this very name.",
+            "Get a new one for this very name, and have the proxy send its whole chain.",
         ),
         "address_redirects": (
             "{url} sends visitors on to {target}.",
