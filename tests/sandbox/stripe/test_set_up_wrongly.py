@@ -1,6 +1,6 @@
 """What Stripe answers to whoever has set something up wrongly: keys, the other mode, tax, the portal."""
 
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -16,7 +16,7 @@ def with_key(own: Running, key: str) -> stripe.StripeClient:
 def test_keys_that_are_refused(stripe_sandbox: Running, key: str, code: str | None) -> None:
     with pytest.raises(stripe.AuthenticationError) as error:
         with_key(stripe_sandbox, key).v1.accounts.retrieve_current()
-    assert (error.value.http_status, error.value.json_body["error"].get("code")) == (401, code)
+    assert (error.value.http_status, cast(Any, error.value.json_body)["error"].get("code")) == (401, code)
 
 
 def test_a_restricted_key_without_a_permission(stripe_sandbox: Running) -> None:
