@@ -64,6 +64,7 @@ def test_check_answers_machines(tmp_path: Path) -> None:
         "webhooks": False,
         "warnings": [],
         "off_sale": None,
+        "online": None,
     }
 
 

@@ -21,6 +21,8 @@ from tollkeeper.catalog import Catalog
 from tollkeeper.config.config import Config
 from tollkeeper.gate.door import Gate
 from tollkeeper.metrics import Metrics
+from tollkeeper.readiness import presence
+from tollkeeper.readiness.watch import Watch
 from tollkeeper.signin import AttemptSeal, SignInService
 from tollkeeper.storage.database import open_database
 from tollkeeper.web import (
@@ -34,6 +36,7 @@ from tollkeeper.web import (
     plan_change,
     privacy,
     purchase,
+    readiness,
     webhooks,
 )
 from tollkeeper.web.metrics import metrics as show_metrics
@@ -67,14 +70,25 @@ async def open_services(config: Config, clock: Callable[[], int] = now) -> Async
 
 
 def create_app(
-    config: Config, *, clock: Callable[[], int] = now, open_services: OpenServices = open_services
+    config: Config,
+    *,
+    clock: Callable[[], int] = now,
+    open_services: OpenServices = open_services,
+    watch: Watch | None = None,
 ) -> ASGIApp:
-    """Create the whole application. Its lifespan opens the services and runs the background work."""
-    return guarded(create_pages(config, clock=clock, open_services=open_services), config)
+    """Create the whole application. Its lifespan opens the services and runs the background work.
+
+    ``watch`` runs beside the server, and ``/readyz`` shows what it found.
+    """
+    return guarded(create_pages(config, clock=clock, open_services=open_services, watch=watch), config)
 
 
 def create_pages(
-    config: Config, *, clock: Callable[[], int] = now, open_services: OpenServices = open_services
+    config: Config,
+    *,
+    clock: Callable[[], int] = now,
+    open_services: OpenServices = open_services,
+    watch: Watch | None = None,
 ) -> Starlette:
     """Create all pages, with the lifespan that they need, but without the guards around them."""
     pages = Starlette(
@@ -84,7 +98,7 @@ def create_pages(
         ),
         middleware=limits_on_requests(config),
         exception_handlers=errors.HANDLERS,
-        lifespan=partial(lifespan, config=config, open_services=partial(open_services, config, clock)),
+        lifespan=partial(lifespan, config=config, open_services=partial(open_services, config, clock), watch=watch),
     )
     pages.router.redirect_slashes = False  # its redirects would go to the host that the request names
     return pages
@@ -107,13 +121,17 @@ def guarded(pages: Starlette, config: Config) -> ASGIApp:
 
 @asynccontextmanager
 async def lifespan(
-    app: Starlette, *, config: Config, open_services: Callable[[], AbstractAsyncContextManager[Services]]
+    app: Starlette,
+    *,
+    config: Config,
+    open_services: Callable[[], AbstractAsyncContextManager[Services]],
+    watch: Watch | None = None,
 ) -> AsyncIterator[None]:
     """Open the services, run the worker while the pages are served, and close everything in order."""
     async with open_services() as services:
         checkout_service = CheckoutService(services, config.base_url)
         worker = Worker(services, config.sweep_hours * 3600, checkout_service)
-        site = assemble(config, services, checkout_service, worker)
+        site = assemble(config, services, checkout_service, worker, watch)
         app.state.site = site
         work = asyncio.create_task(worker.run())
         try:
@@ -123,7 +141,13 @@ async def lifespan(
             await site.signin.close()
 
 
-def assemble(config: Config, services: Services, checkout_service: CheckoutService, worker: Worker) -> Site:
+def assemble(
+    config: Config,
+    services: Services,
+    checkout_service: CheckoutService,
+    worker: Worker,
+    watch: Watch | None = None,
+) -> Site:
     """Put a site together from its parts."""
     return Site(
         config=config,
@@ -142,6 +166,7 @@ def assemble(config: Config, services: Services, checkout_service: CheckoutServi
         pages=Pages(config),
         rates=Rates(),
         wake_worker=worker.wake,
+        watch=watch,
     )
 
 
@@ -175,8 +200,9 @@ def routes(*, webhooks_for: Iterable[str], metrics: bool) -> list[Route | Mount]
         Route("/account/login-sessions/{id}/end", login.end_login_session, methods=["POST"]),
         *doors,
         *([Route("/metrics", show_metrics)] if metrics else []),
-        Route("/healthz", home.healthz),
-        Route("/readyz", home.readyz),
+        Route("/healthz", readiness.healthz),
+        Route("/readyz", readiness.readyz),
+        Route(presence.PATH, readiness.here),
         Route("/static/theme.css", home.theme),
         Route("/static/logo", home.logo),
         Mount("/static", StaticFiles(packages=[("tollkeeper.web", "static")])),

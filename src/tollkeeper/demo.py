@@ -120,7 +120,7 @@ async def _serve(
     servers = server.Servers()
     try:
         sandbox = create_sandbox(base_url=where.sandbox, folder=folder / SANDBOX_FOLDER, one_clock=True)
-        await servers.start(server.Listener(sandbox, sandbox_socket))
+        await servers.start(server.Listener(sandbox, sandbox_socket, dated=False))
         await set_up(where, folder)
         settings = config.load({}, folder)
         migrate(settings.database_url)

@@ -36,6 +36,7 @@ class Metrics:
         self.oldest_waiting = self._gauge("oldest_waiting_event_seconds", "Since when the oldest waiting event waits")
         self.list_read = self._gauge("events_list_read_seconds", "Since when the provider's list was read to its end")
         self.off_sale = self._gauge("off_sale", "What the provider refuses to sell, by whom it concerns", "scope")
+        self.checks = self._gauge("checks", "What the last check of this process found", "level")
         self.unexplained = self._gauge("payments_unexplained", "Payments that a person must look at", "verdict")
 
     def answered(self, status: int) -> None:

@@ -35,12 +35,15 @@ def create_sandbox(
     without it everything is kept in memory only. ``clock`` returns Unix seconds (UTC).
     ``state.now`` of the app returns the sandbox's time, which the control page can move ahead of ``clock``. An app that
     uses that time needs ``one_clock``: then ID tokens and webhook signatures have that time, too, not ``clock``'s.
+    The ``Date`` of every answer has that time, too, so the server must not add one.
     Webhooks are delivered while the app's lifespan runs.
     """
     from starlette.applications import Starlette
+    from starlette.middleware import Middleware
     from starlette.routing import Mount
     from starlette.staticfiles import StaticFiles
 
+    from tollkeeper_sandbox.dates import Dated
     from tollkeeper_sandbox.identity import IdentitySandbox
     from tollkeeper_sandbox.pages import HERE
     from tollkeeper_sandbox.stripe import StripeSandbox
@@ -49,7 +52,8 @@ def create_sandbox(
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     ledger = folder / "ledger.sqlite3" if folder else ":memory:"
     stripe = StripeSandbox(ledger=ledger, base_url=base_url, clock=clock, one_clock=one_clock)
-    identity = IdentitySandbox(base_url=base_url, folder=folder, clock=stripe.now if one_clock else clock)
+    told = stripe.now if one_clock else clock
+    identity = IdentitySandbox(base_url=base_url, folder=folder, clock=told, state=stripe.issuer_state)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -63,6 +67,7 @@ def create_sandbox(
             await stripe.close()
 
     static = Mount("/static", StaticFiles(directory=HERE / "static"))
-    app = Starlette(routes=[static, *identity.routes, *stripe.routes], lifespan=lifespan)
+    dated = Middleware(Dated, clock=told)
+    app = Starlette(routes=[static, *identity.routes, *stripe.routes], middleware=[dated], lifespan=lifespan)
     app.state.now = stripe.now
     return app

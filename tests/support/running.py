@@ -54,10 +54,11 @@ class Clock:
 class Thread:
     """One ASGI app, served by our own server in a thread, until stopped."""
 
-    def __init__(self, make: Callable[[], ASGIApp], port: int = 0) -> None:
+    def __init__(self, make: Callable[[], ASGIApp], port: int = 0, *, dated: bool = True) -> None:
         self.socket = server.listen("127.0.0.1", port)
         self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
         self._make = make
+        self._dated = dated
         self._up = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
@@ -80,7 +81,7 @@ class Thread:
         self._loop, self._end = asyncio.get_running_loop(), asyncio.Event()
         servers = server.Servers()
         try:
-            await servers.start(server.Listener(self._make(), self.socket))
+            await servers.start(server.Listener(self._make(), self.socket, self._dated))
         except BaseException as failure:
             self._failure = failure
             return
@@ -138,7 +139,7 @@ class Sandbox(Account):
 @contextmanager
 def running_sandbox(folder: Path | None = None, port: int = 0) -> Iterator[Sandbox]:
     clock = Clock()
-    thread = Thread(lambda: create_sandbox(base_url=thread.url, folder=folder, clock=clock), port)
+    thread = Thread(lambda: create_sandbox(base_url=thread.url, folder=folder, clock=clock), port, dated=False)
     thread.start()
     try:
         yield Sandbox(thread.url, thread=thread, clock=clock)

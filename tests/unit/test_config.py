@@ -518,7 +518,7 @@ GOOD_PRODUCT = 'name = "Pro"\nunlocks = ["reports"]\nstripe = ["price_1"]\n'
     [
         ("", ["PRODUCT_PRICE_ID"]),
         ("[products]\n", ["PRODUCT_PRICE_ID"]),
-        ("products = 3\n", ["products", "PRODUCT_PRICE_ID"]),
+        ("products = 3\n", ["products"]),
         ("[products]\npro = 3\n", ["products.pro"]),
         ("[products.pro]\n", ["products.pro.name", "products.pro.unlocks", "products.pro.stripe"]),
         (f"[products.Pro]\n{GOOD_PRODUCT}", ["products.'Pro'"]),
@@ -536,7 +536,7 @@ GOOD_PRODUCT = 'name = "Pro"\nunlocks = ["reports"]\nstripe = ["price_1"]\n'
             "promotion_codes = 2\nrefunds = 1\n",
             [f"products.pro.{name}" for name in ("refunds", "refund_revokes_from", "dispute", "promotion_codes")],
         ),
-        (f"[products.pro]\n{GOOD_PRODUCT}".replace('["price_1"]', "[1]"), ["products.pro.stripe"] * 2),
+        (f"[products.pro]\n{GOOD_PRODUCT}".replace('["price_1"]', "[1]"), ["products.pro.stripe"]),
         (f"[products.a]\n{GOOD_PRODUCT}[products.b]\n{GOOD_PRODUCT}", ["products.b.stripe"]),
         (f"[products.a]\n{GOOD_PRODUCT}".replace('"price_1"', '"price_1", "price_1"'), ["products.a.stripe"]),
     ],

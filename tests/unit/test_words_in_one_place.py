@@ -37,6 +37,8 @@ ALLOWED = {
     ("providers/stripe/refusals.py", "make (live )?charges"): "what Stripe says, to know it by",
     ("providers/stripe/account.py", "Run `tollkeeper setup stripe`, or save the portal's"): "on a seller's account",
     ("providers/stripe/setup_notices.py", ""): "all of it on a seller's account, as it is set up",
+    ("providers/stripe/examined.py", ""): "all of it on a seller's account, as it is set up",
+    ("providers/stripe/examination.py", "Nothing can be sold now"): "on a seller's account, as it is set up",
     ("providers/stripe/setup_plan.py", "cancel at the end of the period"): "what Stripe's portal is set up for",
     ("providers/stripe/subscriptions.py", "The subscriptions kept changing"): "trouble with the provider, for the log",
     ("web/account.py", "back from the billing portal"): "evidence",

@@ -1,5 +1,6 @@
 """Commands that run something: the demo, the sandbox, the server."""
 
+import asyncio
 import logging
 import os
 from contextlib import nullcontext
@@ -97,7 +98,8 @@ def sandbox(
         servers = server.Servers()
         try:
             listening = server.listen(host, port)
-            await servers.start(server.Listener(create_sandbox(base_url=url, folder=data), listening))
+            app = create_sandbox(base_url=url, folder=data)
+            await servers.start(server.Listener(app, listening, dated=False))
             typer.echo(f"""
   {typer.style("Sandbox", bold=True)}: stand-ins for Stripe and an OpenID Connect issuer
 
@@ -122,6 +124,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) 
     from tollkeeper.app import create_app, open_services
     from tollkeeper.config import load as config
     from tollkeeper.operating.catch_up import warn_if_behind
+    from tollkeeper.readiness.watch import Watch
     from tollkeeper.serving import logs, server
 
     logs.configure(logging.INFO)
@@ -134,12 +137,18 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) 
             # Opened here, so that any problem with the database is reported in words.
             async with open_services(settings) as services:
                 await warn_if_behind(services)
+                watch = Watch(settings, services.clock, services.metrics)
+                watching = None
                 try:
-                    app = create_app(settings, open_services=lambda *_: nullcontext(services))
+                    app = create_app(settings, open_services=lambda *_: nullcontext(services), watch=watch)
                     await servers.start(server.Listener(app, listening))
+                    watching = asyncio.create_task(watch.run())
                     typer.echo(f"Tollkeeper listens on {host}:{port} as {settings.base_url}", err=True)
                     await servers.until_stopped()
                 finally:
+                    if watching is not None:
+                        watching.cancel()
+                        await asyncio.wait({watching})
                     await servers.stop()
 
         server.run(serve_app)

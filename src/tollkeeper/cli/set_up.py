@@ -13,6 +13,7 @@ import typer
 
 from tollkeeper.config.providers import PROVIDERS
 from tollkeeper.errors import NotDone, TollkeeperError
+from tollkeeper.model.checks import Level
 from tollkeeper.providers.protocol import ProviderKind
 from tollkeeper.words import printable
 
@@ -47,8 +48,14 @@ LIVE_NOT_SAID = (
 NOT_LIVE = "You used --live, but {key} is a test key. The provider was not called, and nothing was changed."
 
 
-@app.command(epilog="Example: tollkeeper check --json")
-def check(folder: Folder = Path(), as_json: Json = False) -> None:
+@app.command(epilog="Example: tollkeeper check --online")
+def check(
+    online: Annotated[
+        bool, typer.Option("--online", help="Also ask the provider, the issuers, PUBLIC_URL and the database.")
+    ] = False,
+    folder: Folder = Path(),
+    as_json: Json = False,
+) -> None:
     """Check the settings, and say how to fix each error. Also list what cannot be sold at the moment, and why."""
     from tollkeeper.config import load as config
     from tollkeeper.operating import reports
@@ -56,6 +63,11 @@ def check(folder: Folder = Path(), as_json: Json = False) -> None:
 
     with clear_errors(as_json):
         settings = config.load(os.environ, folder)
+    checked = None
+    if online:
+        from tollkeeper.cli.online import ask_everybody
+
+        checked = ask_everybody(settings, quiet=as_json)
     unsold, trouble = off_sale_now(settings)
     facts = settings.providers[0].kind.facts
     summary = {
@@ -70,7 +82,11 @@ def check(folder: Folder = Path(), as_json: Json = False) -> None:
     if as_json:
         listed = None if unsold is None else [wording_off_sale.in_json(one, facts.remedies) for one in unsold]
         warnings = [asdict(one) for one in settings.warnings]
-        typer.echo(json.dumps({**summary, "warnings": warnings, "off_sale": listed}, indent=2))
+        told = None if checked is None else reports.checks_in_json(checked)
+        summary["ok"] = told is None or told["ok"]
+        typer.echo(json.dumps({**summary, "warnings": warnings, "off_sale": listed, "online": told}, indent=2))
+        if not summary["ok"]:
+            raise typer.Exit(1)
         return
     typer.secho("The settings are in order.\n", fg="green")
     for name, value in summary.items():
@@ -84,6 +100,13 @@ def check(folder: Folder = Path(), as_json: Json = False) -> None:
     elif unsold:
         typer.echo("")
         reports.off_sale_in_words(unsold, facts)
+    typer.echo("")
+    if checked is None:
+        typer.echo(f"Nobody was asked: not {facts.title}, not the issuers, not PUBLIC_URL. Add --online to ask them.")
+        return
+    reports.checks_in_words(checked)
+    if checked.of(Level.FAULT):
+        raise typer.Exit(1)
 
 
 def off_sale_now(settings: "Config") -> "tuple[tuple[OffSale, ...] | None, str]":

@@ -1,7 +1,7 @@
 """Loads the settings from the environment, ``.env`` and ``tollkeeper.toml``, and reports every fault at once."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ from tollkeeper.config.settings import settings_of
 from tollkeeper.errors import ConfigurationError, Fault
 from tollkeeper.model.selling import Product
 from tollkeeper.providers.protocol import ConfiguredProvider, ProviderKind
-from tollkeeper.settings.sources import Texts, read_sources
+from tollkeeper.settings import Setting
+from tollkeeper.settings.sources import Texts, read_sources, without_files
 from tollkeeper.settings.values import parse_values
 from tollkeeper.signin import settings as signin
 
@@ -31,7 +32,10 @@ def load(
     """
     environ, folder = os.environ if environ is None else environ, folder or Path()
     faults: list[Fault] = []
-    texts, tables = read_sources(settings_of(providers), environ, folder, faults)
+    sources = read_sources(settings_of(providers), environ, folder, faults)
+    texts, tables = sources.texts, sources.tables
+    if not sources.whole:
+        raise ConfigurationError((*faults, *_of_what_is_set(settings_of(providers), texts)))
     chosen = _chosen(providers, texts, faults)
     unset = {setting.name for one in providers if one not in chosen for setting in one.settings}
     sellers = chosen or providers  # where none is chosen, that is the fault, and not whose prices these are
@@ -44,7 +48,7 @@ def load(
     faults += cookie_faults(values)
     faults += signin.faults(texts)
     if faults:
-        raise ConfigurationError(tuple(faults))
+        raise ConfigurationError((*without_files(folder, settings_of(providers), texts), *faults))
     return _config(values, chosen, products)
 
 
@@ -53,7 +57,10 @@ def load_wishes(
 ) -> Wishes:
     """The part of the configuration that an account is set up by, before there is any price. Faults as in ``load``."""
     faults: list[Fault] = []
-    texts, tables = read_sources(settings_of(providers), environ, folder, faults)
+    sources = read_sources(settings_of(providers), environ, folder, faults)
+    texts, tables = sources.texts, sources.tables
+    if not sources.whole:
+        raise ConfigurationError((*faults, *_of_what_is_set(settings_of(providers), texts)))
     wanted = _TO_SET_UP | {setting.name for setting in provider.settings}
     values = parse_values([one for one in settings_of([provider]) if one.name in wanted], texts, "", faults)
     products: tuple[Product, ...] = ()
@@ -69,9 +76,16 @@ def load_wishes(
     faults += mode_faults(values, provider)
     faults += provider.faults(values)
     if faults:
-        raise ConfigurationError(tuple(faults))
+        raise ConfigurationError((*without_files(folder, settings_of(providers), texts), *faults))
     address = values["PUBLIC_URL"].origin + values["PUBLIC_URL"].path
     return Wishes(address, ConfiguredProvider(provider, provider.read(values)), products)
+
+
+def _of_what_is_set(settings: Iterable[Setting], texts: Texts) -> list[Fault]:
+    """What is wrong with the values that are known. What is missing may stand in a file that could not be read."""
+    faults: list[Fault] = []
+    parse_values([one for one in settings if one.name in texts], texts, "", faults)
+    return faults
 
 
 _TO_SET_UP = {"PUBLIC_URL", "PRODUCT_PRICE_ID", "ALLOW_TEST_MODE"}

@@ -1,13 +1,14 @@
 """What the app needs from a payment provider, in our own types. Only packages in ``providers/`` know an SDK."""
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
 from tollkeeper.errors import Fault, Obstacle
 from tollkeeper.model.bought import Purchase, Snapshot, Subscription
+from tollkeeper.model.checks import Examination
 from tollkeeper.model.events import Event
 from tollkeeper.model.orders import Customer, Order
 from tollkeeper.model.people import Person
@@ -166,6 +167,26 @@ class SetUpAccount(Protocol):
         ...
 
 
+class ExamineAccount(Protocol):
+    """How an account is checked: whether it is as the settings say, and able to sell the catalog."""
+
+    async def __call__(
+        self,
+        settings: Any,
+        base_url: str,
+        products: tuple[Product, ...],
+        clock: Callable[[], int],
+        *,
+        reached: Callable[[], Awaitable[bool]] | None,
+    ) -> Examination:
+        """Look at everything that the settings name. Trouble is in the result; nothing is raised on purpose.
+
+        ``base_url`` is what every address of ours begins with. ``reached`` tells whether we answer there, so that a
+        signed test event can be sent; None sends none, and the last delivery has to do.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ProviderKind:
     """A provider that can be configured: its settings, and what is created from them.
@@ -195,6 +216,7 @@ class ProviderKind:
     open: Callable[[Any, Asked], "PaymentProvider"]
     """Returns a client for the account."""
     set_up: SetUpAccount
+    examine: ExamineAccount
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +235,17 @@ class ConfiguredProvider:
     ) -> SetUp:
         """See ``SetUpAccount``."""
         return await self.kind.set_up(self.settings, base_url, products, dry_run=dry_run, new_endpoint=new_endpoint)
+
+    async def examine(
+        self,
+        base_url: str,
+        products: tuple[Product, ...],
+        clock: Callable[[], int],
+        *,
+        reached: Callable[[], Awaitable[bool]] | None = None,
+    ) -> Examination:
+        """See ``ExamineAccount``."""
+        return await self.kind.examine(self.settings, base_url, products, clock, reached=reached)
 
 
 class PaymentProvider(Protocol):
@@ -275,10 +308,10 @@ class PaymentProvider(Protocol):
         """Create the hosted page for an order, or return the one that an earlier try created."""
         ...
 
-    async def try_sale(self, price_id: str, returns: ReturnAddresses) -> None:
+    async def try_sale(self, price_id: str, returns: ReturnAddresses) -> str:
         """Check that a price can be sold: create a hosted page for nobody, and expire it.
 
-        Raises ``ProviderRefused`` if it cannot be sold.
+        Returns the id of that page. Raises ``ProviderRefused`` if it cannot be sold.
         """
         ...
 

@@ -34,6 +34,8 @@ class Listener:
 
     app: ASGIApp
     socket: socket.socket
+    dated: bool = True
+    """Whether the server dates the answers. An app with a clock of its own does that itself."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -83,6 +85,7 @@ class Servers:
             log_config=None,
             access_log=False,
             server_header=False,
+            date_header=listener.dated,
             proxy_headers=False,
             lifespan="on",
             timeout_graceful_shutdown=GRACE,

@@ -7,12 +7,13 @@ import difflib
 import io
 import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from dotenv.parser import parse_stream
 
-from tollkeeper.errors import Fault
+from tollkeeper.errors import ConfigurationError, Fault
 from tollkeeper.settings import Setting
 
 Texts = dict[str, tuple[str, ...]]
@@ -25,20 +26,37 @@ FILE = "_FILE"
 LARGEST_SECRET = 16 * 1024
 """Bytes of the longest file that is read as a secret."""
 
+ENV_FILE, TOML_FILE = ".env", "tollkeeper.toml"
 
-def read_sources(
-    settings: Iterable[Setting], environ: Mapping[str, str], folder: Path, faults: list[Fault]
-) -> tuple[Texts, dict[str, Any]]:
-    """Return the texts of the settings that are set, and the tables of products by their keys."""
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What is set anywhere."""
+
+    texts: Texts
+    tables: dict[str, Any]
+    """The tables of products, by their keys."""
+    whole: bool
+    """Whether all of every file could be read. If not, what is not here may still be set there."""
+
+
+def read_sources(settings: Iterable[Setting], environ: Mapping[str, str], folder: Path, faults: list[Fault]) -> Sources:
+    """Return what is set of these settings. Raises ``ConfigurationError`` if there is no such folder."""
+    if not folder.is_dir():
+        problem = "is not a folder" if folder.exists() else "does not exist"
+        remedy = f"Name the folder that holds {ENV_FILE} and {TOML_FILE} with --folder"
+        raise ConfigurationError((Fault(str(folder.absolute()), problem, remedy),))
     known = _with_files(settings)
-    env_file = _read_env_file(known, folder / ".env", faults)
-    toml_file, tables = _read_toml(known, folder / "tollkeeper.toml", faults)
+    unread: list[Fault] = []
+    env_file = _read_env_file(known, folder / ENV_FILE, faults, unread)
+    toml_file, tables = _read_toml(known, folder / TOML_FILE, faults, unread)
+    faults += unread
     faults += _near_misses(known, environ)
     texts = toml_file | env_file | _texts(known, environ)
     for setting in known.values():
         if setting.secret and f"{setting.name}{FILE}" in texts:
             texts[setting.name] = _from_file(setting, texts, folder, faults)
-    return texts, tables
+    return Sources(texts, tables, whole=not unread)
 
 
 def _with_files(settings: Iterable[Setting]) -> dict[str, Setting]:
@@ -103,21 +121,29 @@ def _secret_text(path: Path) -> str:
     return text
 
 
-def _read(path: Path, faults: list[Fault]) -> str:
+def without_files(folder: Path, settings: Iterable[Setting], texts: Texts) -> Iterator[Fault]:
+    """Report a folder without either file, if no required setting is set: the files may be in another folder."""
+    nothing = not any(setting.required and setting.name in texts for setting in settings)
+    if nothing and not any((folder / name).exists() for name in (ENV_FILE, TOML_FILE)):
+        remedy = "If they are elsewhere, name their folder with --folder"
+        yield Fault(str(folder.absolute()), f"holds neither {ENV_FILE} nor {TOML_FILE}", remedy)
+
+
+def _read(path: Path, unread: list[Fault]) -> str:
     """Return a file's text; an empty text if there is no such file."""
     try:
         return path.read_text("utf-8-sig")
     except FileNotFoundError:
         return ""
     except (OSError, UnicodeDecodeError) as error:
-        faults.append(Fault(str(path), f"cannot be read ({type(error).__name__})", "Make it a readable text in UTF-8"))
+        unread.append(Fault(str(path), f"cannot be read ({type(error).__name__})", "Make it a readable text in UTF-8"))
     return ""
 
 
-def _read_env_file(known: Mapping[str, Setting], path: Path, faults: list[Fault]) -> Texts:
+def _read_env_file(known: Mapping[str, Setting], path: Path, faults: list[Fault], unread: list[Fault]) -> Texts:
     """Read ``.env``. Values are used literally: ``$`` is not expanded, because secrets may contain it."""
     found: dict[str, str] = {}
-    for binding in parse_stream(io.StringIO(_read(path, faults))):
+    for binding in parse_stream(io.StringIO(_read(path, unread))):
         if binding.key is not None and binding.value is not None:
             found[binding.key] = binding.value
         elif binding.key is not None or binding.error:
@@ -137,16 +163,18 @@ def _split(setting: Setting, text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in items if item.strip())
 
 
-def _read_toml(known: Mapping[str, Setting], path: Path, faults: list[Fault]) -> tuple[Texts, dict[str, Any]]:
+def _read_toml(
+    known: Mapping[str, Setting], path: Path, faults: list[Fault], unread: list[Fault]
+) -> tuple[Texts, dict[str, Any]]:
     """Return the settings, and the tables of products by their keys."""
     try:
-        content = tomllib.loads(_read(path, faults))
+        content = tomllib.loads(_read(path, unread))
     except tomllib.TOMLDecodeError as error:
-        faults.append(Fault(path.name, f"is not TOML: {error}", "Fix that line"))
+        unread.append(Fault(path.name, f"is not TOML: {error}", "Fix that line"))
         return {}, {}
     tables = content.pop("products", {})
     if not isinstance(tables, dict):
-        faults.append(Fault("products", "is not a table", "Write [products.KEY] with name, unlocks and prices"))
+        unread.append(Fault("products", "is not a table", "Write [products.KEY] with name, unlocks and prices"))
         tables = {}
     return from_toml(content, known.values(), "", path.name, faults), tables
 
@@ -186,8 +214,13 @@ def _toml_items(setting: Setting, value: object) -> tuple[str, ...] | None:
 def _unknown(variable: str, name: str, names: Iterable[str], place: str) -> Fault:
     by_lower = {each.lower(): each for each in names}
     close = difflib.get_close_matches(name.lower(), by_lower, n=1)
-    remedy = f"Did you mean {by_lower[close[0]]}?" if close else "Remove it; docs/settings.md lists what there is"
+    remedy = did_you_mean(by_lower[close[0]]) if close else "Remove it; docs/settings.md lists what there is"
     return Fault(variable, f"is set in {place}, but there is no such setting", remedy)
+
+
+def did_you_mean(name: str) -> str:
+    """How to fix what is nearly the name of a setting."""
+    return f"Did you mean {name}?"
 
 
 def _near_misses(known: Mapping[str, Setting], environ: Mapping[str, str]) -> Iterator[Fault]:
@@ -199,4 +232,4 @@ def _near_misses(known: Mapping[str, Setting], environ: Mapping[str, str]) -> It
         if name in known or name.rstrip("0123456789").rstrip("_") in known or not value.strip():
             continue
         for close in difflib.get_close_matches(name.upper(), known, n=1, cutoff=0.9):
-            yield Fault(name, "is not a setting, but nearly one, in the environment", f"Did you mean {close}?")
+            yield Fault(name, "is not a setting, but nearly one, in the environment", did_you_mean(close))

@@ -6,7 +6,7 @@ from typing import Any
 from tollkeeper.errors import Fault
 from tollkeeper.settings import Setting
 from tollkeeper.settings.parsers import InvalidValue
-from tollkeeper.settings.sources import Texts
+from tollkeeper.settings.sources import Texts, did_you_mean
 
 
 def parse_values(settings: Iterable[Setting], texts: Texts, prefix: str, faults: list[Fault]) -> dict[str, Any]:
@@ -15,6 +15,8 @@ def parse_values(settings: Iterable[Setting], texts: Texts, prefix: str, faults:
     for setting in settings:
         if texts.get(setting.name) == ():  # its file has a fault, and one is enough
             continue
+        if setting.required and not texts.get(setting.name) and _is_at_fault(setting.name, prefix, faults):
+            continue
         value, unfit = _value(setting, texts.get(setting.name) or ((setting.default,) if setting.default else ()))
         if not unfit:
             values[setting.name] = value
@@ -22,6 +24,12 @@ def parse_values(settings: Iterable[Setting], texts: Texts, prefix: str, faults:
         example = f"For example: {variable}={setting.example}"
         faults += [Fault(variable, each.problem, each.remedy or example) for each in unfit]
     return values
+
+
+def _is_at_fault(name: str, prefix: str, faults: Iterable[Fault]) -> bool:
+    """Whether a setting is there, and reported already for what is wrong with it: its type, or a slip in its name."""
+    told = (fault for fault in faults if fault.variable.startswith(prefix))
+    return any(fault.variable == f"{prefix}{name}" or fault.remedy == did_you_mean(name) for fault in told)
 
 
 def _value(setting: Setting, items: tuple[str, ...]) -> tuple[Any, list[InvalidValue]]:

@@ -5,16 +5,17 @@ from typing import Any
 
 from authlib.oidc.core import CodeIDToken  # type: ignore[import-untyped]
 from joserfc import jwt
-from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
-from joserfc.jwk import Key, KeySet, import_key
+from joserfc.errors import BadSignatureError, InvalidKeyIdError
+from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
-from tollkeeper.errors import IssuerUnavailable, SignInFailed
+from tollkeeper.errors import SignInFailed
 from tollkeeper.model.people import Identity
 from tollkeeper.signin.attempt import Attempt, code_from
 from tollkeeper.signin.claims import name_or_greeting, readable_name, subject_of, verified_email, why_dropped
 from tollkeeper.signin.discovery import Discovery, discovery_address, read_discovery
 from tollkeeper.signin.kept import Kept
+from tollkeeper.signin.keys import usable_keys
 from tollkeeper.signin.settings import IssuerSettings
 from tollkeeper.signin.wire import Wire
 
@@ -91,21 +92,7 @@ class OpenIDIssuer:
 
     async def _fetch_keys(self) -> KeySet:
         discovery = await self._discovery.get(KEEP_SECONDS)
-        document = await self._wire.get_json(discovery.jwks_uri)
-        listed = document.get("keys") if isinstance(document, dict) else None
-        if not isinstance(listed, list):
-            raise IssuerUnavailable("the issuer publishes no keys")
-        return KeySet([key for entry in listed if (key := _usable_key(entry)) is not None])
-
-
-def _usable_key(entry: object) -> Key | None:
-    """One key of the set. Unknown keys are ignored, as RFC 7517 section 5 requires."""
-    if not isinstance(entry, dict):
-        return None
-    try:
-        return import_key(entry)
-    except (JoseError, ValueError, TypeError, LookupError):
-        return None
+        return usable_keys(await self._wire.get_json(discovery.jwks_uri))
 
 
 def _name(claims: Mapping[str, Any]) -> str | None:

@@ -23,6 +23,7 @@ MAX_ANSWER_BYTES = 1024 * 1024
 # A connection that was idle for longer than two seconds is not reused. Servers close theirs after five seconds or
 # more; a request on a connection that is just closing would be a failed sign-in.
 LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=2)
+KEPT_HEADERS = ("Content-Type", "Date", "Age")
 _HEADERS = {"Accept": "application/json", "User-Agent": "tollkeeper"}
 
 
@@ -42,14 +43,22 @@ class Wire:
         Raises:
             IssuerUnavailable: the answer is not 200, or is not JSON.
         """
+        return self.json_of(await self.get(url, access_token))
+
+    async def get(self, url: str, access_token: str | None = None) -> httpx2.Response:
+        """Whatever is answered at an address."""
         headers = {"Authorization": f"Bearer {access_token}"} if access_token else {}
-        response = await self._http.get(url, headers=headers)
+        return await self._http.get(url, headers=headers)
+
+    def json_of(self, response: httpx2.Response) -> Any:
+        """The JSON of an answer. Raises ``IssuerUnavailable`` if it is not 200, or is not JSON."""
+        host = urlsplit(str(response.request.url)).hostname
         if response.status_code != httpx2.codes.OK:
-            raise IssuerUnavailable(f"{urlsplit(url).hostname} answered {response.status_code}")
+            raise IssuerUnavailable(f"{host} answered {response.status_code}")
         try:
             return response.json()
         except (ValueError, RecursionError):
-            raise IssuerUnavailable(f"{urlsplit(url).hostname} answered something other than JSON") from None
+            raise IssuerUnavailable(f"{host} answered something other than JSON") from None
 
     def begin(self, settings: IssuerSettings, endpoint: str, redirect_uri: str, scope: str) -> Attempt:
         """The authorization request (RFC 6749 section 4.1.1) with PKCE by S256 (RFC 7636)."""
@@ -78,6 +87,20 @@ class Wire:
             code_verifier=attempt["code_verifier"],
         )
         return token
+
+    async def try_code(
+        self, settings: IssuerSettings, endpoint: str, redirect_uri: str, code: str, verifier: str
+    ) -> httpx2.Response:
+        """The same request with a code that does not exist, and whatever is answered to it."""
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri}
+        form |= {"code_verifier": verifier}
+        auth: httpx2.Auth = httpx2.Auth()  # adds nothing
+        if settings.client_auth == "client_secret_basic":
+            # RFC 6749 section 2.3.1 would have both form-encoded first; nobody does, and Authlib does not either.
+            auth = httpx2.BasicAuth(settings.client_id, settings.client_secret)
+        else:
+            form |= {"client_id": settings.client_id, "client_secret": settings.client_secret}
+        return await self._http.post(endpoint, data=form, auth=auth)
 
     @contextmanager
     def failures_named(self) -> Iterator[None]:
@@ -129,8 +152,8 @@ class _BoundedTransport(httpx2.AsyncBaseTransport):
             finally:
                 await response.aclose()
         # Nothing else of it is used; cookies above all must not go from one person's sign-in to the next.
-        content_type = response.headers.get("Content-Type", "")
-        return httpx2.Response(response.status_code, headers={"Content-Type": content_type}, content=body)
+        headers = {name: response.headers[name] for name in KEPT_HEADERS if name in response.headers}
+        return httpx2.Response(response.status_code, headers=headers, content=body)
 
     async def aclose(self) -> None:
         await self._inner.aclose()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, Response
 
 from tollkeeper.errors import Refused
 from tollkeeper.gate.access import Allow
@@ -121,15 +121,3 @@ async def logo(request: Request) -> Response:
     if file is None:
         raise Refused(404, "This site has no logo.")
     return FileResponse(file, headers={"Cache-Control": "max-age=300"})
-
-
-async def healthz(request: Request) -> Response:
-    """``GET /healthz``: the process responds."""
-    return PlainTextResponse("ok")
-
-
-async def readyz(request: Request) -> Response:
-    """``GET /readyz``: the database responds too."""
-    site = site_of(request)
-    await site.services.database.find_visitor("", live=site.services.provider.live, now=site.services.clock())
-    return PlainTextResponse("ready")

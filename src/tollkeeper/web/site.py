@@ -9,6 +9,7 @@ from tollkeeper.billing.checkout import CheckoutService
 from tollkeeper.billing.reconcile import Services
 from tollkeeper.config.config import Config
 from tollkeeper.gate.door import Gate
+from tollkeeper.readiness.watch import Watch
 from tollkeeper.signin import AttemptSeal, SignInService
 from tollkeeper.web.pages import Pages
 from tollkeeper.web.rates import Rates
@@ -27,6 +28,8 @@ class Site:
     pages: Pages
     rates: Rates
     wake_worker: Callable[[], None]
+    watch: Watch | None = None
+    """The checks that run beside the server, if they do."""
 
 
 def site_of(request: Request) -> Site:

@@ -14,8 +14,9 @@ from urllib.parse import urlencode, urlsplit
 from authlib.oauth2 import OAuth2Error  # type: ignore[import-untyped]
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
 
 from tollkeeper_sandbox.identity.client import Client
 from tollkeeper_sandbox.identity.forms import Entry, read_entry, read_form, single_values
@@ -40,6 +41,7 @@ class IdentitySandbox:
     Codes are valid for 60 seconds and once, access tokens for an hour. A restart invalidates both.
     Any redirect address on this machine (http or https) or on https anywhere is accepted.
     ``clock`` returns Unix seconds (UTC); ``token`` returns a URL-safe secret from that many random bytes.
+    ``state`` returns ``up``; ``down`` (every address answers 503); or ``no_keys`` (no signing key is published).
     """
 
     def __init__(
@@ -51,15 +53,28 @@ class IdentitySandbox:
         client_secret: str = CLIENT_SECRET,
         clock: Callable[[], float] = time.time,
         token: Callable[[int], str] = secrets.token_urlsafe,
+        state: Callable[[], str] = lambda: "up",
     ) -> None:
         self.issuer = base_url.rstrip("/") + "/identity"
         self._key = signing_key(folder)
         self._client = Client(client_id, client_secret)
+        self._state = state
         self._server = IdentityServer(self.issuer, self._client, self._key, clock, token)
 
     @cached_property
     def routes(self) -> list[BaseRoute]:
         """The routes: all of them below ``/identity``, except the one that RFC 8414 puts elsewhere."""
+        return [self._unless_down(route) for route in self._routes()]
+
+    def _unless_down(self, route: Route) -> Route:
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            app = PlainTextResponse("The issuer is down.", 503) if self._state() == "down" else served
+            await app(scope, receive, send)
+
+        served, route.app = route.app, answer
+        return route
+
+    def _routes(self) -> list[Route]:
         return [
             Route("/identity", self._about),
             Route("/identity/.well-known/openid-configuration", self._metadata),
@@ -77,7 +92,7 @@ class IdentitySandbox:
         return JSONResponse(metadata(self.issuer))
 
     async def _jwks(self, request: Request) -> Response:
-        return JSONResponse({"keys": [self._key.as_dict(private=False)]})
+        return JSONResponse({"keys": [] if self._state() == "no_keys" else [self._key.as_dict(private=False)]})
 
     async def _authorize(self, request: Request) -> Response:
         if len(request.url.query) > MAX_QUERY:

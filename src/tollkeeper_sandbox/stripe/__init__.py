@@ -12,6 +12,7 @@ from tollkeeper_sandbox.stripe.api.http import Api
 from tollkeeper_sandbox.stripe.control.actions import Actions
 from tollkeeper_sandbox.stripe.control.fault_api import FaultApi
 from tollkeeper_sandbox.stripe.control.page import Control
+from tollkeeper_sandbox.stripe.engine import settings
 from tollkeeper_sandbox.stripe.engine.clock import ahead
 from tollkeeper_sandbox.stripe.engine.deliveries import DEFAULT_DELAYS, Deliveries
 from tollkeeper_sandbox.stripe.engine.ledger import Ledger
@@ -70,6 +71,10 @@ class StripeSandbox:
     def ledger(self) -> Ledger:
         """The record of everything that happened, to be read by tests. Only the sandbox writes to it."""
         return self._ledger
+
+    def issuer_state(self) -> str:
+        """How the issuer beside it is to be, by the settings of the control page."""
+        return settings.of(self._ledger, "issuer")
 
     async def run(self) -> None:
         """Deliver webhooks and apply what is due by the clock, until cancelled."""

@@ -139,9 +139,10 @@ class PebbleProvider:
         terms = {"codes": False, "free_days": 0, "cardless": False, "taxed": self._settings.tax}
         return {"plan": price_id} | addresses | nothing | terms
 
-    async def try_sale(self, price_id: str, returns: ReturnAddresses) -> None:
+    async def try_sale(self, price_id: str, returns: ReturnAddresses) -> str:
         made = await self._ask("make_page", **self._page(price_id, returns))
         await self._ask("shut_page", page=made["page"])
+        return str(made["page"])
 
     async def checkout(self, checkout_id: str) -> Checkout:
         return _checkout(await self._ask("page", page=checkout_id))

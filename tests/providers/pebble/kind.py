@@ -1,10 +1,13 @@
 """Pebble's entry in a list of providers."""
 
+from collections.abc import Awaitable, Callable
+
 from tests.providers.pebble.adapter import PebbleProvider
 from tests.providers.pebble.calls import Calls
 from tests.providers.pebble.settings import FACTS, SETTINGS, PebbleSettings, check_offer, faults, is_live, read
 
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable
+from tollkeeper.model.checks import Examination, kind_table
 from tollkeeper.model.selling import Offer, Product
 from tollkeeper.providers.protocol import Asked, PaymentProvider, PricesToSet, ProviderKind, SetUp, SetUpStep
 from tollkeeper.settings.offers import words
@@ -38,6 +41,37 @@ async def set_up(
         await ask.close()
     prices = {one.key: _to_set(one, work.plans) for one in products if one.offers and _is_there(one, work.plans)}
     return SetUp(shop, settings.live, tuple(work.steps), (), prices, work.secret, trouble)
+
+
+async def examine(
+    settings: PebbleSettings,
+    base_url: str,
+    products: tuple[Product, ...],
+    clock: Callable[[], int],
+    *,
+    reached: Callable[[], Awaitable[bool]] | None,
+) -> Examination:
+    """See ``ExamineAccount``. Pebble says whose key it is, and which plans there are."""
+    ask = Calls(settings)
+    try:
+        shop, known = (await ask("shop"))["shop"], {one["id"] for one in (await ask("plans"))["plans"]}
+    except (ProviderRefused, ProviderUnavailable) as error:
+        return Examination((KINDS["shop_refused"].of("PEBBLE_KEY", trouble=error),))
+    finally:
+        await ask.close()
+    plans = [plan for product in products for plan in product.prices[PEBBLE.name]]
+    missing = [KINDS["plan_missing"].of("plan", plan=plan) for plan in plans if plan not in known]
+    return Examination((KINDS["shop_ok"].of("PEBBLE_KEY", shop=shop), *missing))
+
+
+KINDS = kind_table(
+    ok={"shop_ok": "Shop {shop}."},
+    warnings={},
+    faults={
+        "shop_refused": ("{trouble}", "Copy PEBBLE_KEY again."),
+        "plan_missing": ("There is no plan {plan}.", "Run `tollkeeper setup pebble`."),
+    },
+)
 
 
 class _Work:
@@ -96,4 +130,5 @@ PEBBLE = ProviderKind(
     check_offer=check_offer,
     open=open_account,
     set_up=set_up,
+    examine=examine,
 )

@@ -99,6 +99,8 @@ def test_all_settings_are_reported(own: Running) -> None:
         "account": {"charges": "enabled"},
         "debits": {"seconds": ""},
         "drafts": {"seconds": "never"},
+        "issuer": {"state": "up"},
+        "portal": {"saved": "yes"},
         "tax": {"active": "yes"},
         "unpaid": {"outcome": "canceled"},
     }

@@ -1,5 +1,6 @@
 """What operators are shown: tables for people, JSON for machines."""
 
+from tollkeeper.operating.reports.checks import checks_in_json, checks_in_words
 from tollkeeper.operating.reports.events import (
     events_in_json,
     events_in_words,
@@ -35,6 +36,8 @@ __all__ = [
     "adopted_in_json",
     "adopted_in_words",
     "cases_of",
+    "checks_in_json",
+    "checks_in_words",
     "dismissed_in_json",
     "dismissed_in_words",
     "ended_in_json",

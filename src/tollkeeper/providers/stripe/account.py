@@ -258,7 +258,7 @@ class StripeProvider:
         }
         return params | ({"automatic_tax": {"enabled": True}} if self._settings.automatic_tax else {})
 
-    async def try_sale(self, price_id: str, returns: ReturnAddresses) -> None:
+    async def try_sale(self, price_id: str, returns: ReturnAddresses) -> str:
         """See ``PaymentProvider``. Only creating a page shows that it is possible. Nobody is sent to this page."""
         price = await self.price(price_id)
         params = {**self._page_params(price.id, price.currency, 1, returns), "metadata": {"tollkeeper": "try_sale"}}
@@ -266,7 +266,7 @@ class StripeProvider:
             params["mode"] = "subscription"
         async with self._calling() as client:
             made = await ask(client, "post", SESSIONS, **params)
-        await self.expire_checkout(made["id"])
+        return (await self.expire_checkout(made["id"])).id
 
     async def checkout(self, checkout_id: str) -> Checkout:
         """See ``PaymentProvider``."""

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl, quote, urlsplit
 
@@ -18,6 +19,7 @@ from tollkeeper.errors import (
 )
 from tollkeeper.providers.stripe.facts import FACTS
 from tollkeeper.providers.stripe.refusals import facts_of, obstacle_of
+from tollkeeper.providers.stripe.settings import StripeSettings
 
 if TYPE_CHECKING:
     import stripe
@@ -25,6 +27,24 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MISSING_ADVICE = "Check that the id belongs to the account and mode of STRIPE_API_KEY."
+
+
+@asynccontextmanager
+async def connected(settings: StripeSettings, patience: float) -> AsyncIterator["stripe.StripeClient"]:
+    """The SDK for one piece of work beside the server. ``patience`` is for each request, in seconds."""
+    import stripe
+
+    stripe.enable_telemetry = False  # otherwise the SDK writes a file to the home folder
+    http = stripe.HTTPXClient(timeout=patience)
+    try:
+        yield stripe.StripeClient(
+            settings.api_key,
+            max_network_retries=2,
+            http_client=http,
+            base_addresses={"api": settings.api_base} if settings.api_base else {},
+        )
+    finally:
+        await http.close_async()  # type: ignore[no-untyped-call]
 
 
 async def ask(client: "stripe.StripeClient", method: str, path: str, **params: Any) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """Stripe's entry in the list of providers."""
 
+from collections.abc import Awaitable, Callable
+
+from tollkeeper.model.checks import Examination
 from tollkeeper.model.selling import Product
 from tollkeeper.providers.protocol import Asked, PaymentProvider, ProviderKind, SetUp
 from tollkeeper.providers.stripe.facts import FACTS
@@ -24,6 +27,20 @@ async def set_up(
     return await set_up(settings, webhooks, products, dry_run=dry_run, new_endpoint=new_endpoint)
 
 
+async def examine(
+    settings: StripeSettings,
+    base_url: str,
+    products: tuple[Product, ...],
+    clock: Callable[[], int],
+    *,
+    reached: Callable[[], Awaitable[bool]] | None,
+) -> Examination:
+    """See ``ExamineAccount``."""
+    from tollkeeper.providers.stripe.examination import examine
+
+    return await examine(settings, base_url, products, clock, reached=reached)
+
+
 STRIPE = ProviderKind(
     name="stripe",
     facts=FACTS,
@@ -38,4 +55,5 @@ STRIPE = ProviderKind(
     check_offer=check_offer,
     open=open_account,
     set_up=set_up,
+    examine=examine,
 )

@@ -1,13 +1,13 @@
 """Sets up a Stripe account for the catalog: reads what exists, decides, then makes one call after the other."""
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable
 from tollkeeper.model.selling import Product
 from tollkeeper.providers.protocol import PricesToSet, SetUp, SetUpStep
-from tollkeeper.providers.stripe.calls import account_of, ask, each, path, translated
+from tollkeeper.providers.stripe.calls import account_of, ask, connected, each, path, translated
 from tollkeeper.providers.stripe.events import EVENTS_THAT_MATTER
 from tollkeeper.providers.stripe.settings import StripeSettings
 from tollkeeper.providers.stripe.setup_notices import notices
@@ -54,7 +54,7 @@ async def set_up(
     new_endpoint: bool,
 ) -> SetUp:
     """See ``SetUpAccount``. ``webhooks`` is our address for them."""
-    async with _connected(settings) as client:
+    async with connected(settings, PATIENCE) as client:
         wanted = _wanted(settings, webhooks, products, new_endpoint)
         with _translating():
             account = await account_of(client)
@@ -70,23 +70,6 @@ async def set_up(
         webhook_secret=work.secret,
         trouble=work.trouble,
     )
-
-
-@asynccontextmanager
-async def _connected(settings: StripeSettings) -> AsyncIterator["stripe.StripeClient"]:
-    import stripe
-
-    stripe.enable_telemetry = False  # otherwise the SDK writes a file to the home folder
-    http = stripe.HTTPXClient(timeout=PATIENCE)
-    try:
-        yield stripe.StripeClient(
-            settings.api_key,
-            max_network_retries=2,
-            http_client=http,
-            base_addresses={"api": settings.api_base} if settings.api_base else {},
-        )
-    finally:
-        await http.close_async()  # type: ignore[no-untyped-call]
 
 
 def _wanted(settings: StripeSettings, webhooks: str, products: tuple[Product, ...], new_endpoint: bool) -> Wanted:

@@ -4,10 +4,11 @@ from tollkeeper.web.guards.bodies import BoundedBody, announced
 from tollkeeper.web.guards.headers import SecurityHeaders, origin, security_headers
 from tollkeeper.web.guards.loopback import OneLoopbackName
 from tollkeeper.web.guards.paths import AtOurPath, placed
-from tollkeeper.web.guards.proxies import OnlyOurProxies, TrustedHeaders
+from tollkeeper.web.guards.proxies import ARRIVAL, OnlyOurProxies, TrustedHeaders
 from tollkeeper.web.guards.request_log import RequestLog, metrics_of
 
 __all__ = [
+    "ARRIVAL",
     "AtOurPath",
     "BoundedBody",
     "OneLoopbackName",

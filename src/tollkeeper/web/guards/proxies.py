@@ -14,6 +14,11 @@ NAME_YOUR_PROXY = (
 )
 
 
+ARRIVAL = "tollkeeper.arrival"
+"""Where a request's scope notes how it came: from which address, whether with ``X-Forwarded-…``, whether from a proxy
+of ours."""
+
+
 class OnlyOurProxies:
     """Whatever strangers say in ``X-Forwarded-…`` is unsaid before anybody reads it: what is left, our proxies said."""
 
@@ -24,7 +29,10 @@ class OnlyOurProxies:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             # uvicorn, which goes by the same list to tell whom a proxy speaks for, must know it by the same address.
-            scope = dict(scope, headers=self.trusted_headers(scope), client=plain(scope.get("client")))
+            headers, client = self.trusted_headers(scope), plain(scope.get("client"))
+            forwarded = any(map(_forwarded, scope["headers"]))
+            arrival = (client[0] if client else "", forwarded, forwarded and any(map(_forwarded, headers)))
+            scope = dict(scope, headers=headers, client=client, **{ARRIVAL: arrival})
         await self.app(scope, receive, send)
 
 

@@ -48,6 +48,13 @@ CALLS = (
         "_account_retrieve_params:AccountRetrieveParams",
         "expand",
     ),
+    call(
+        "GET",
+        "/v1/tax/settings",
+        accounts.tax_settings,
+        "tax._settings_retrieve_params:SettingsRetrieveParams",
+        "expand",
+    ),
     # products
     call(
         "POST",

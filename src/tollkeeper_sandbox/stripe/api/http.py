@@ -170,6 +170,7 @@ def _check_headers(work: Work, request: Request, key: str | None) -> None:
     if version.partition(".")[2] != API_VERSION.partition(".")[2] or version > API_VERSION:
         raise unsupported_value("Stripe-Version", version, (API_VERSION,))
     account = request.headers.get("stripe-account")
+    keys.check_permission(request.headers.get("authorization", ""), request.method, request.url.path, account_id(work))
     if account is not None and account != account_id(work):
         message = f"The provided key does not have access to account '{account[:40]}' (or that account does not exist)."
         raise ApiError(403, message, code="account_invalid")

@@ -125,7 +125,18 @@ def _on_invoice(call: Handler) -> Action:
     return act
 
 
+def _other_mode(work: Work, id_: str, _form: Mapping[str, str]) -> JSON:
+    """From test mode to live mode, or back."""
+    back = work.ledger.find(id_, "price") is None and work.from_other_mode("price", id_)
+    if back:
+        return back
+    price = work.get_live("price", id_)
+    work.to_other_mode(price)
+    return price
+
+
 ACTIONS: dict[str, Action] = {
+    "/control/prices/{id}/other_mode": _other_mode,
     "/control/payments/{id}/refund": _refund,
     "/control/payments/{id}/succeed": _settle_payment("succeeded"),
     "/control/payments/{id}/fail": _settle_payment("failed"),

@@ -55,6 +55,8 @@ DRAFT_TIMES = {
     "259200": "three days",
     settings.NEVER: "for good: it cannot be taxed",
 }
+PORTAL_STATES = {"yes": "yes", "no": "no: it has no default configuration"}
+ISSUER_STATES = {"up": "up", "down": "down: it answers 503", "no_keys": "up, but without a signing key"}
 DEBIT_TIMES = {settings.AS_TESTED: "as its test number says", "432000": "five days", "1209600": "two weeks"}
 INVOICE_TONES = {"paid": "badge-good", "open": "badge-wait", "uncollectible": "badge-bad"}
 INVOICE_MOVES = {
@@ -128,6 +130,8 @@ def _overview(work: Work) -> dict[str, Any]:
         "unpaid_outcomes": UNPAID,
         "draft_times": DRAFT_TIMES,
         "debit_times": DEBIT_TIMES,
+        "portal_states": PORTAL_STATES,
+        "issuer_states": ISSUER_STATES,
         "customers": [_dated(one) for one in ledger.page("customer", (), {}, SHOWN)],
         "events": [_dated(one) for one in ledger.page("event", (), {}, SHOWN)],
         "endpoints": [_dated(one) for one in ledger.page("webhook_endpoint", (), {}, SHOWN)],

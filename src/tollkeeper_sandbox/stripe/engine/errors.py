@@ -48,9 +48,11 @@ def invalid(message: str, param: str | None = None, code: str | None = None) -> 
     return ApiError(400, message, code=code, param=param)
 
 
-def no_such(noun: str, id_: str, *, param: str = "id", status: int = 404) -> ApiError:
+def no_such(noun: str, id_: str, *, param: str = "id", status: int = 404, in_other_mode: bool = False) -> ApiError:
     """Return a 404 for an object that a path names, or a 400 for one that a parameter names."""
-    return ApiError(status, f"No such {noun}: '{id_}'", code="resource_missing", param=param)
+    hint = "; a similar object exists in live mode, but a test mode key was used to make this request."
+    message = f"No such {noun}: '{id_}'{hint if in_other_mode else ''}"
+    return ApiError(status, message, code="resource_missing", param=param)
 
 
 def unsupported_parameter(param: str) -> ApiError:

@@ -29,6 +29,8 @@ SETTINGS = {
     "account": Setting("charges", "enabled", ("enabled", "disabled")),
     "debits": Setting("seconds", AS_TESTED, (AS_TESTED,), seconds=True),
     "drafts": Setting("seconds", "3600", (NEVER,), seconds=True),
+    "issuer": Setting("state", "up", ("up", "down", "no_keys")),
+    "portal": Setting("saved", "yes", ("yes", "no")),
     "tax": Setting("active", "yes", ("yes", "no", "")),
     "unpaid": Setting("outcome", "canceled", ("canceled", "unpaid", "past_due")),
 }

@@ -32,6 +32,7 @@ CLASSES = {
     "setup_intent": ("stripe", "SetupIntent"),
     "subscription": ("stripe", "Subscription"),
     "subscription_item": ("stripe", "SubscriptionItem"),
+    "tax.settings": ("stripe.tax", "Settings"),
     "tax_rate": ("stripe", "TaxRate"),
     "test_helpers.test_clock": ("stripe.test_helpers", "TestClock"),
     "webhook_endpoint": ("stripe", "WebhookEndpoint"),
@@ -83,6 +84,7 @@ ONLY_WHAT_APPLIES = {
     "PaymentMethod",
     "Refund.DestinationDetails",
     "Session.PaymentMethodOptions",
+    "Settings.StatusDetails",
 }
 
 

@@ -13,6 +13,7 @@ NOUNS = {
     "test_helpers.test_clock": "test clock",
     "webhook_endpoint": "webhook endpoint",
 }
+IN_LIVE_MODE = " in live mode"
 EVENT_PREFIX = {"subscription": "customer.subscription"}
 
 
@@ -43,8 +44,18 @@ class Work:
         """Return the object that a path names. Raises Stripe's 404."""
         found = self.ledger.find(id_, kind)
         if found is None:
-            raise no_such(NOUNS.get(kind, kind), id_, param=kind.rpartition(".")[2])
+            other = self.ledger.find(id_, kind + IN_LIVE_MODE) is not None
+            raise no_such(NOUNS.get(kind, kind), id_, param=kind.rpartition(".")[2], in_other_mode=other)
         return found
+
+    def to_other_mode(self, body: JSON) -> None:
+        """Let an object be one of live mode, which no test key sees."""
+        self.ledger.run("UPDATE objects SET kind = kind || ? WHERE id = ?", IN_LIVE_MODE, body["id"])
+
+    def from_other_mode(self, kind: str, id_: str) -> JSON | None:
+        """Bring such an object back, if it is one."""
+        self.ledger.run("UPDATE objects SET kind = ? WHERE id = ? AND kind = ?", kind, id_, kind + IN_LIVE_MODE)
+        return self.ledger.find(id_, kind)
 
     def get_live(self, kind: str, id_: str) -> JSON:
         """Return the object, like `get`, for calls that a deleted object does not allow."""

@@ -42,6 +42,20 @@ def tax_is_active(work: Work) -> bool:
     return settings.of(work.ledger, "tax") == "yes"
 
 
+def tax_settings(work: Work, _params: Params, _id: str) -> JSON:
+    """https://docs.stripe.com/api/tax/settings/retrieve."""
+    active = tax_is_active(work)
+    details: JSON = {"active": {}} if active else {"pending": {"missing_fields": ["head_office"]}}
+    return make(
+        "tax.settings",
+        defaults={"provider": "stripe", "tax_behavior": "inferred_by_currency"},
+        head_office={"address": {"country": "DE"}} if active else None,
+        livemode=False,
+        status="active" if active else "pending",
+        status_details=details,
+    )
+
+
 def charges_are_enabled(work: Work) -> bool:
     """Return whether the account is activated: its owner has given Stripe their details."""
     return settings.of(work.ledger, "account") == "enabled"

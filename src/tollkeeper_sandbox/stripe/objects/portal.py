@@ -3,6 +3,7 @@
 https://docs.stripe.com/api/customer_portal/configurations, https://docs.stripe.com/api/customer_portal/sessions
 """
 
+from tollkeeper_sandbox.stripe.engine import settings
 from tollkeeper_sandbox.stripe.engine.errors import invalid
 from tollkeeper_sandbox.stripe.engine.ledger import JSON
 from tollkeeper_sandbox.stripe.engine.listing import Params, lister
@@ -141,9 +142,27 @@ def default(work: Work) -> JSON:
 
 
 def list_configurations(work: Work, params: Params, id_: str) -> JSON:
-    """List the configurations. The default one always exists."""
+    """List the configurations. The default one exists, unless the owner never saved one."""
+    listed = "/v1/billing_portal/configurations"
+    if not _default_is_saved(work):
+        return lister(CONFIGURATION, listed, where=("NOT json_extract(body, '$.is_default')",))(work, params, id_)
     default(work)
-    return lister(CONFIGURATION, "/v1/billing_portal/configurations")(work, params, id_)
+    return lister(CONFIGURATION, listed)(work, params, id_)
+
+
+def _default_is_saved(work: Work) -> bool:
+    return settings.of(work.ledger, "portal") == "yes"
+
+
+def _default_for_session(work: Work) -> JSON:
+    """As Stripe words it: https://docs.stripe.com/customer-management/integrate-customer-portal#configure."""
+    if not _default_is_saved(work):
+        raise invalid(
+            "No configuration provided and your test mode default configuration has not been created. Provide a"
+            " configuration or create your default by saving your customer portal settings in test mode at"
+            " https://dashboard.stripe.com/test/settings/billing/portal."
+        )
+    return default(work)
 
 
 def create_session(work: Work, params: Params, _id: str) -> JSON:
@@ -151,9 +170,10 @@ def create_session(work: Work, params: Params, _id: str) -> JSON:
     if "customer" not in params:
         raise invalid("Missing required param: customer.", "customer", "parameter_missing")
     customer = work.refer("customer", params["customer"], "customer")
-    configuration = default(work)
     if "configuration" in params:
         configuration = work.refer(CONFIGURATION, params["configuration"], "configuration")
+    else:
+        configuration = _default_for_session(work)
     if not configuration["active"]:
         raise invalid(f"The configuration {configuration['id']} is not active.", "configuration")
     if "return_url" in params:
