@@ -9,6 +9,7 @@ from tests.faults.subscribing import DAY, GRACE, HOUR, RENEWED, WEEK, Shop, open
 
 from tollkeeper.billing.checkout import Completed
 from tollkeeper.billing.entitlements import LATE
+from tollkeeper.billing.reconcile import reconcile
 from tollkeeper.billing.sweep import sweep
 from tollkeeper.errors import AlreadyHeld, Refused, SubscriptionNeedsAction
 from tollkeeper.model.access import Verdict
@@ -377,6 +378,9 @@ async def test_j13_what_an_operator_took_back_no_renewal_gives_again(shop: Shop)
     assert (await shop.held(person), await shop.changes(person)) == ([], ["granted", "revoked"])
     with pytest.raises(SubscriptionNeedsAction):
         await shop.page(person)
+    # And to look again is no change of access, which the sweep would report each time.
+    (customer,) = await shop.services.database.read(customers.all_of_person, person.id, await shop.services.realm())
+    assert (await reconcile(shop.services, customer, evidence="sweep")).changes == 0
 
 
 async def test_j14_an_operator_is_told_in_a_sentence(shop: Shop) -> None:

@@ -119,6 +119,9 @@ def test_it_tells_of_payments_and_reconciles(watched: Site) -> None:
     seen = measured(watched)
     assert (seen["payments_unexplained", "quarantined"], seen["payments_unexplained", "unclaimed"]) == (1, 0)
     assert seen["drift_total", ""] == 0
+    # The gate's answer to a payer, which takes no task, counts like any other. The reading above is the second.
+    assert payer.get("/gate", feature="dashboard").status_code == 200
+    assert measured(watched)["http_requests_total", "2xx"] == seen["http_requests_total", "2xx"] + 2
 
 
 def test_it_counts_what_the_gate_answers(watched: Site) -> None:
