@@ -24,7 +24,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp
 from tests.library.test_library import NAVIGATION, PROGRAM, serving
 from tests.support.databases import fresh_sqlite
-from tests.support.running import Browser, Sandbox, Site, newcomer, running_site
+from tests.support.running import NO_FILES, Browser, Sandbox, Site, newcomer, running_site
 
 from tollkeeper import Tollkeeper, Visitor
 from tollkeeper.config import load as config
@@ -400,7 +400,7 @@ def test_l90_after_the_end_the_app_is_as_it_was(sandbox: Sandbox, sqlite_url: st
 
     made = settings_for("http://testserver.example/pay", sandbox, sqlite_url, STRIPE_WEBHOOK_SECRET="")
     made["PUBLIC_URL"] = "http://localhost/pay"
-    tollkeeper = Tollkeeper(config.load(made, Path("/nonexistent")))
+    tollkeeper = Tollkeeper(config.load(made, NO_FILES))
     app = starlette(tollkeeper, HANDLERS["drops headers"])
     assert isinstance(app, Starlette)
     stacks = []

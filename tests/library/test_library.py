@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from tests.support.databases import fresh_sqlite
-from tests.support.running import Browser, Sandbox, Thread, settings_for
+from tests.support.running import NO_FILES, Browser, Sandbox, Thread, settings_for
 
 from tollkeeper import Tollkeeper
 from tollkeeper.config import load as config
@@ -100,7 +100,7 @@ def serving(
     sandbox: Sandbox, database_url: str, make: Callable[[Tollkeeper], ASGIApp] = app_around, path: str = "/pay"
 ) -> Iterator[str]:
     made: dict[str, str] = {}
-    thread = Thread(lambda: make(Tollkeeper(config.load(made, Path("/nonexistent")))))
+    thread = Thread(lambda: make(Tollkeeper(config.load(made, NO_FILES))))
     made |= settings_for(thread.url + path, sandbox, database_url)
     thread.start()
     try:
@@ -201,7 +201,7 @@ def test_websockets_are_for_payers(sandbox: Sandbox, sqlite_url: str) -> None:
         buy(browser, "/pay")
     made = settings_for("http://127.0.0.1:9/pay", sandbox, sqlite_url, STRIPE_WEBHOOK_SECRET="")
     cookie = {"Cookie": f"tollkeeper.pay={browser.client.cookies['tollkeeper.pay']}"}
-    with TestClient(app_around(Tollkeeper(config.load(made, Path("/nonexistent"))))) as client:
+    with TestClient(app_around(Tollkeeper(config.load(made, NO_FILES)))) as client:
         for path, words in [("/talking", "Pia Payer"), ("/hut/", "dashboard"), ("/stack/", "dashboard")]:
             with client.websocket_connect(path, headers=cookie) as websocket:
                 assert websocket.receive_text() == words
@@ -228,7 +228,7 @@ def test_two_in_one_process_stay_apart(sandbox: Sandbox, sqlite_template: Path, 
     made: list[dict[str, str]] = [{}, {}]
 
     def make() -> ASGIApp:
-        both = [Tollkeeper(config.load(settings, Path("/nonexistent"))) for settings in made]
+        both = [Tollkeeper(config.load(settings, NO_FILES)) for settings in made]
 
         @asynccontextmanager
         async def lifespan(app: Starlette):  # type: ignore[no-untyped-def]
@@ -260,7 +260,7 @@ def test_two_in_one_process_stay_apart(sandbox: Sandbox, sqlite_template: Path, 
 
 def test_it_says_what_is_missing_when_it_does_not_run(sandbox: Sandbox, sqlite_url: str) -> None:
     made = settings_for("http://127.0.0.1:9/pay", sandbox, sqlite_url, STRIPE_WEBHOOK_SECRET="")
-    tollkeeper = Tollkeeper(config.load(made, Path("/nonexistent")))
+    tollkeeper = Tollkeeper(config.load(made, NO_FILES))
     client = TestClient(Starlette(routes=[Mount(tollkeeper.path, tollkeeper)]))
     with pytest.raises(NotRunning, match="lifespan"):
         client.get("/pay/")
@@ -270,7 +270,7 @@ def test_it_says_what_is_missing_when_it_does_not_run(sandbox: Sandbox, sqlite_u
 
 def test_it_says_so_when_it_is_mounted_elsewhere(sandbox: Sandbox, sqlite_url: str) -> None:
     made = settings_for("http://127.0.0.1:9/pay", sandbox, sqlite_url, STRIPE_WEBHOOK_SECRET="")
-    tollkeeper = Tollkeeper(config.load(made, Path("/nonexistent")))
+    tollkeeper = Tollkeeper(config.load(made, NO_FILES))
     app = Starlette(routes=[Mount("/shop", tollkeeper)], lifespan=tollkeeper.lifespan)
     with TestClient(app) as client, pytest.raises(Exception, match="mounted at /shop: end PUBLIC_URL"):
         client.get("/shop/")
@@ -296,7 +296,7 @@ def test_our_path_is_known_no_matter_who_removes_it(root: str, path: str, answer
 def test_a_decorator_needs_something_to_guard(sandbox: Sandbox, sqlite_url: str) -> None:
     made = settings_for("http://127.0.0.1:9/pay", sandbox, sqlite_url, STRIPE_WEBHOOK_SECRET="")
     with pytest.raises(TypeError, match="Depends"):
-        Tollkeeper(config.load(made, Path("/nonexistent"))).require("dashboard")()
+        Tollkeeper(config.load(made, NO_FILES)).require("dashboard")()
 
 
 def test_importing_costs_nothing() -> None:

@@ -34,6 +34,9 @@ API_KEY = "sk_test_sandbox"
 SECRET_KEY = "f0Y9dV3kQm7Zr2Xw8Lb5Ns1Tc6Hj4Gp0Ua9Ee3Ri7"
 AMOUNT = 1900
 
+# A folder without settings files.
+NO_FILES = Path(__file__).parent
+
 PAYS = "4242 4242 4242 4242"
 ASKS = "4000 0025 0000 3155"
 DECLINED = "4000 0000 0000 0002"
