@@ -20,12 +20,15 @@ from tests.support.processes import free_port, run, run_here
 from tests.support.running import API_KEY, Browser, Sandbox, Thread, running_sandbox, settings_for
 
 from tollkeeper.app import create_app
+from tollkeeper.config import files
 from tollkeeper.config import load as config
 from tollkeeper.model.orders import Customer, Realm
+from tollkeeper.model.selling import Offer
 from tollkeeper.providers.stripe.account import StripeProvider
 from tollkeeper.providers.stripe.events import EVENTS_THAT_MATTER
 from tollkeeper.providers.stripe.kind import STRIPE
 from tollkeeper.providers.stripe.settings import StripeSettings
+from tollkeeper.settings.offers import fingerprint
 
 PUBLIC_URL = "https://pay.example.com"
 PRO = """
@@ -40,7 +43,7 @@ name = "Flying lessons"
 unlocks = ["dashboard"]
 offers = ["19 EUR"]
 """
-OUT_OF_TOML = re.compile(r"^\[products\.(\w+)\]\n((?:stripe\w* = .*\n)+)", re.MULTILINE)
+OUT_OF_TOML = re.compile(r"line \[products\.(\w+)\], in place of .*\n\n((?:stripe\w* = .*\n)+)")
 
 
 @pytest.fixture
@@ -78,6 +81,14 @@ class Seller:
         assert self.files() == before
         return ended
 
+    def writes(self, *options: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        ended = run_here(
+            "setup", "stripe", "--write", *options, folder=self.folder, environment=self.settings | settings
+        )
+        assert "Traceback" not in ended.stderr
+        assert API_KEY not in ended.stdout + ended.stderr
+        return ended
+
     def set_up(self, *options: str, **settings: str) -> Any:
         ended = self.says("--json", *options, **settings)
         assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -87,7 +98,7 @@ class Seller:
         return {path.name: path.read_text() for path in self.folder.iterdir() if path.is_file()}
 
     def pastes(self, shown: str) -> None:
-        """Copy the printed lines into tollkeeper.toml, in place of those with these names."""
+        """Copy the printed lines as the words above them say: below that line, in place of those for these names."""
         toml = (self.folder / "tollkeeper.toml").read_text("utf-8")
         for key, lines in OUT_OF_TOML.findall(shown):
             head = f"[products.{key}]\n"
@@ -269,6 +280,118 @@ def test_with_the_printed_settings_a_purchase_opens_the_dashboard(
         assert browser.enters()
     finally:
         app.stop()
+
+
+COMMENTED = """# Ours
+[products.once] # the only one
+name = "Flying lessons"
+unlocks = ["dashboard"]
+offers = ["19 EUR"] # was 29
+
+# [products.other]
+"""
+ENV = "# Mine\nSITE_NAME='A # b' # a name\nSTRIPE_WEBHOOK_SECRET= # told once\n"
+
+
+def test_it_writes_ids_and_secrets_and_nothing_else(seller: Seller) -> None:
+    seller.sells(COMMENTED)
+    (seller.folder / ".env").write_text(ENV)
+    (seller.folder / ".env").chmod(0o640)
+    first = seller.writes("--yes")
+    assert first.returncode == 0, first.stderr
+    written = seller.files()
+    secret = written[".env"].partition("SECRET=")[2].split()[0]
+    assert written[".env"] == ENV.replace("SECRET= ", f"SECRET={secret} ")
+    assert secret.startswith("whsec_")
+    assert secret not in first.stdout + first.stderr
+    assert "+STRIPE_WEBHOOK_SECRET=********" in first.stdout
+    (price,) = seller.account()["prices"]
+    new = f'stripe = ["{price["id"]}"]\nstripe_made_from = ["{fingerprint(Offer(1900, "eur"))}"]\n'
+    assert written["tollkeeper.toml"] == COMMENTED.replace("# was 29\n", f"# was 29\n{new}")
+    assert (seller.folder / ".env").stat().st_mode & 0o777 == 0o640
+    again = seller.writes("--yes")
+    assert "nothing was written" in again.stdout
+    assert seller.files() == written
+    assert seller.says().stdout.count("In ") == 0
+
+
+def test_another_endpoint_adds_its_secret_to_the_first(seller: Seller) -> None:
+    seller.sells(ONCE)
+    seller.writes("--yes")
+    secret = seller.files()[".env"].partition("=")[2].strip()
+    assert (seller.folder / ".env").stat().st_mode & 0o777 == 0o600
+    told = json.loads(seller.writes("--yes", "--json", "--new-endpoint").stdout)
+    new, old = seller.files()[".env"].partition("=")[2].strip().split(",")
+    assert (old, new != old, told["written"]) == (secret, True, [".env"])
+    assert new not in json.dumps(told)
+
+
+def test_nothing_is_asked_of_stripe_where_nothing_could_be_written(seller: Seller) -> None:
+    seller.sells(ONCE)
+    assert "Add --yes" in seller.writes().stderr
+    assert seller.writes("--yes", "--dry-run").returncode == 2
+    (seller.folder / ".env").mkdir()
+    assert seller.writes("--yes").returncode == 1
+    assert seller.account()["products"] == []
+
+
+def test_what_cannot_be_written_is_printed(seller: Seller) -> None:
+    """In the environment, in tables of another form, or with two kinds of line ends."""
+    seller.sells(ONCE.replace("\n", "\r\n", 1))
+    mixed = seller.writes("--yes")
+    assert "two kinds of line ends" in mixed.stdout
+    assert mixed.returncode == 1
+    assert re.search(r"^STRIPE_WEBHOOK_SECRET=whsec_\w+$", mixed.stdout, re.MULTILINE)
+    seller.sells(ONCE.replace("\n", "\r\n"))
+    known = seller.writes("--yes", "--new-endpoint", STRIPE_WEBHOOK_SECRET="whsec_known")
+    assert "outranks .env: set it there" in known.stdout
+    assert re.search(r"^STRIPE_WEBHOOK_SECRET=whsec_\w+,whsec_known$", known.stdout, re.MULTILINE)
+    text = (seller.folder / "tollkeeper.toml").read_bytes()
+    assert b"stripe = [" in text
+    assert text.count(b"\n") == text.count(b"\r\n")
+    assert not (seller.folder / ".env").exists()
+
+
+def test_whoever_does_not_agree_gets_the_lines_to_copy(seller: Seller, tmp_path: Path) -> None:
+    seller.sells(ONCE)
+    wishes = config.load_wishes(seller.settings, seller.folder, STRIPE)
+    done = asyncio.run(wishes.provider.set_up(wishes.base_url, wishes.products))
+    lines = files.lines_to_set(done, wishes)
+    seller.sells("")
+    assert files.not_set(lines, tmp_path) == lines
+    seller.sells(ONCE)
+    refused = files.write_lines(lines, tmp_path, {}, lambda changes: False)
+    assert (refused.files, refused.left, refused.trouble) == ((), lines, None)
+    before = seller.files()
+
+    def interfere(changes: tuple[files.Change, ...]) -> bool:
+        (tmp_path / "tollkeeper.toml").write_text("# changed while the question was open\n" + ONCE)
+        return True
+
+    half = files.write_lines(lines, tmp_path, {}, interfere)
+    assert (half.files, half.left) == ((tmp_path / ".env",), files.Lines(lines.products, {}))
+    assert "changed in the meantime" in str(half.trouble)
+    assert seller.files()["tollkeeper.toml"].endswith(before["tollkeeper.toml"])
+
+
+def test_an_offer_that_was_changed_since_is_known_without_asking(seller: Seller) -> None:
+    seller.sells(ONCE)
+    settings = settings_for(PUBLIC_URL, seller.sandbox, "sqlite:///x.sqlite3", PRODUCT_PRICE_ID="") | seller.settings
+    assert seller.writes("--yes").returncode == 0
+
+    def said() -> list[str]:
+        return [one.problem for one in config.load(settings, seller.folder).warnings if "offers" in one.variable]
+
+    assert said() == []
+    made = seller.files()["tollkeeper.toml"]
+    seller.sells(made.replace("19 EUR", "29 EUR"))
+    assert ["have changed since" in one for one in said()] == [True]
+    ended = run_here("check", folder=seller.folder, environment=settings)
+    assert "tollkeeper setup stripe --write" in ended.stderr
+    seller.sells(re.sub(r"stripe_made_from.*\n", "", made))
+    assert ["stripe_made_from is not set" in one for one in said()] == [True]
+    assert seller.writes("--yes").returncode == 0
+    assert said() == []
 
 
 def test_the_app_opens_the_portal_that_was_made(seller: Seller) -> None:

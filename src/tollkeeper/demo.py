@@ -5,10 +5,9 @@ folder, which the app then reads as it would anywhere else.
 """
 
 import fcntl
-import json
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,12 @@ from socket import socket
 from dotenv import dotenv_values
 
 from tollkeeper.app import create_app
+from tollkeeper.config import files
 from tollkeeper.config import load as config
 from tollkeeper.errors import TollkeeperError
 from tollkeeper.providers.stripe.kind import STRIPE
 from tollkeeper.serving import server
+from tollkeeper.settings.writing import with_products
 from tollkeeper.storage.migrate import migrate
 from tollkeeper_sandbox import CLIENT_ID, CLIENT_SECRET, create_sandbox
 
@@ -34,14 +35,12 @@ CATALOG = f"""# Written by the demo at each start.
 name = "{ONCE}"
 unlocks = ["dashboard"]
 offers = ["19 EUR"]
-{{dashboard}}
 
 [products.season]
 name = "{GOES_ON}"
 unlocks = ["dashboard", "hangar"]
 offers = ["9 EUR per month", "90 EUR per year"]
 trial_days = 14
-{{season}}
 """
 
 # How a browser on this machine names what we listen on. On every interface: for a container with forwarded ports.
@@ -153,7 +152,7 @@ async def set_up(where: Addresses, folder: Path) -> None:
         # Everybody comes from one address here, tests that sign in again and again among them.
         "SIGN_IN_RATE": "1000/minute",
     }
-    catalog.write_text(CATALOG.format(dashboard="", season=""))
+    catalog.write_text(CATALOG)
     wishes = config.load_wishes(settings | ({STRIPE.webhook_secret: secret} if secret else {}), folder, STRIPE)
     done = await wishes.provider.set_up(wishes.base_url, wishes.products, new_endpoint=not secret)
     if done.trouble is not None:
@@ -161,8 +160,4 @@ async def set_up(where: Addresses, folder: Path) -> None:
     settings[STRIPE.webhook_secret] = done.webhook_secret or secret or ""
     file.touch(mode=0o600)
     file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-    catalog.write_text(CATALOG.format(**{key: _lines(prices.settings) for key, prices in done.prices.items()}))
-
-
-def _lines(settings: Mapping[str, tuple[str, ...]]) -> str:
-    return "\n".join(f"{name} = {json.dumps(ids)}" for name, ids in settings.items())
+    catalog.write_text(with_products(CATALOG, files.lines_to_set(done, wishes).products))

@@ -486,14 +486,13 @@ async def test_an_account_is_set_up_once_and_then_sells_what_was_offered(
     assert None not in {step.id for step in done.steps}
     assert done.webhook_secret
     to_set = done.prices[product.key]
-    (by_week,), (for_good,) = to_set.settings[provider.name], to_set.settings[f"{provider.name}_also"]
-    assert not to_set.as_set
+    (by_week,), (for_good,) = to_set[provider.name], to_set[f"{provider.name}_also"]
     found = [await provider.price(one) for one in (by_week, for_good)]
     assert [(one.amount, one.currency, one.interval) for one in found] == [(9_00, "eur", "week"), (99_00, "eur", None)]
     assert {one.product_name for one in found} == {"Lessons"}
     sold = {provider.name: (by_week, for_good)}
     again = await world.configured().set_up(receiver.url, (replace(wanted, prices=sold, on_sale=sold),))
-    assert (again.steps, again.webhook_secret, again.prices[product.key].as_set) == ((), None, True)
+    assert (again.steps, again.webhook_secret, again.prices[product.key]) == ((), None, to_set)
     other = await world.configured().set_up(receiver.url, (wanted,), new_endpoint=True)
     assert other.webhook_secret not in (None, done.webhook_secret)
 

@@ -30,7 +30,6 @@ from tollkeeper.config.config import Config
 from tollkeeper.config.load import load, load_wishes
 from tollkeeper.errors import ConfigurationError, Obstacle, ProviderRefused
 from tollkeeper.operating import adoption
-from tollkeeper.providers.protocol import PricesToSet
 from tollkeeper.providers.stripe.kind import STRIPE
 from tollkeeper.storage.tables import audit, grants, login_sessions
 
@@ -341,11 +340,11 @@ async def test_an_account_is_set_up_by_what_the_seller_wrote(sandbox: Sandbox, t
         done = await set_up()
         assert (done.account, done.live, done.trouble) == (world.pebble.shop, False, None)
         week, year = (step.id for step in done.steps if step.what == "plan")
-        assert done.prices == {"pro": PricesToSet({"pebble": (week,), "pebble_also": (year,)}, as_set=False)}
+        assert done.prices == {"pro": {"pebble": (week,), "pebble_also": (year,)}}
         assert world.pebble.endpoints == {"http://127.0.0.1:4000/webhooks/pebble": done.webhook_secret}
         (tmp_path / "tollkeeper.toml").write_text(f'{PRODUCTS}pebble = ["{week}"]\npebble_also = ["{year}"]\n')
         again = await set_up()
-        assert (again.steps, again.webhook_secret, again.prices["pro"].as_set) == ((), None, True)
+        assert (again.steps, again.webhook_secret, again.prices) == ((), None, done.prices)
         assert (await set_up(new_endpoint=True)).webhook_secret != done.webhook_secret
         config = load(environ | {"PEBBLE_SECRET": done.webhook_secret}, tmp_path, (STRIPE, PEBBLE))
         assert (config.live, config.hosted_origins) == (False, frozenset({world.pebble.url}))

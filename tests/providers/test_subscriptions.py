@@ -251,7 +251,7 @@ async def test_what_another_plan_costs_is_reported_and_nothing_is_changed_by_tha
     ]
     with receiving() as receiver:
         made = await world.configured().set_up(receiver.url, tuple(sold))
-    (dearer,) = made.prices["plus"].settings[provider.name]
+    (dearer,) = made.prices["plus"][provider.name]
     cost = await provider.preview_change(one.source, dearer)
     assert 0 < cost.due_now <= 2000
     assert (cost.credit, cost.currency, cost.renews_at, cost.trial_goes_on) == (0, "eur", one.period_end, False)

@@ -6,6 +6,9 @@ from tollkeeper.cli.app import app, main
 from tollkeeper.cli import running
 
 # isort: split
+from tollkeeper.cli import beginning
+
+# isort: split
 from tollkeeper.cli import set_up
 
 # isort: split
@@ -20,4 +23,4 @@ from tollkeeper.cli import purchases
 # isort: split
 from tollkeeper.cli import events
 
-__all__ = ["app", "backup", "events", "main", "people", "purchases", "running", "set_up"]
+__all__ = ["app", "backup", "beginning", "events", "main", "people", "purchases", "running", "set_up"]

@@ -121,6 +121,8 @@ def sandbox(
 @app.command(epilog="Example: tollkeeper serve --host 127.0.0.1 --port 8000")
 def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) -> None:
     """Serve the app with the settings from the environment, .env and tollkeeper.toml."""
+    import structlog
+
     from tollkeeper.app import create_app, open_services
     from tollkeeper.config import load as config
     from tollkeeper.operating.catch_up import warn_if_behind
@@ -130,6 +132,9 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, folder: Folder = Path()) 
     logs.configure(logging.INFO)
     with clear_errors():
         settings = config.load(os.environ, folder)
+        log = structlog.get_logger()
+        for warning in settings.warnings:
+            log.warning("look at this setting", setting=warning.variable, reason=warning.problem, advice=warning.remedy)
 
         async def serve_app() -> None:
             listening = server.listen(host, port)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from tollkeeper.words import printable
 
 if TYPE_CHECKING:
     from tollkeeper.config.config import Config
+    from tollkeeper.config.files import Change, Lines, Written
     from tollkeeper.model.selling import OffSale
     from tollkeeper.storage.migrate import Plan
 
@@ -170,6 +172,31 @@ def planned(plan: "Plan", keep: Path | None) -> str:
     return "\n".join([f"The database is at {plan.before}, and will be brought to {plan.after}:", *steps, first])
 
 
+def see_that_it_can_write(folder: Path, yes: bool, as_json: bool) -> None:
+    """Before the provider is called: it tells secrets once, and they need somewhere to go. Raises ``NotDone``."""
+    from tollkeeper.config import files
+
+    if not yes and (as_json or not sys.stdin.isatty()):
+        raise NotDone("--write asks before it writes, and there is no terminal to ask at. Add --yes.")
+    files.see_writable(folder)
+
+
+def write_lines(lines: "Lines", folder: Path, provider: ProviderKind, yes: bool, as_json: bool) -> "Written":
+    """Show what would change, ask, write it. What is not written is printed to copy, so that no secret is lost."""
+    from tollkeeper.config import files
+    from tollkeeper.operating import reports
+
+    def agree(changes: "tuple[Change, ...]") -> bool:
+        if not as_json:
+            reports.differences_in_words(changes)
+        return yes or typer.confirm("Write this?")
+
+    written = files.write_lines(lines, folder, os.environ, agree)
+    if not as_json:
+        reports.written_in_words(written, provider)
+    return written
+
+
 def set_up_command(provider: ProviderKind) -> None:
     """Add ``tollkeeper setup NAME`` for a provider."""
 
@@ -186,22 +213,37 @@ def set_up_command(provider: ProviderKind) -> None:
                 "--new-endpoint", help="Create another webhook endpoint, if the secret of the first was lost."
             ),
         ] = False,
+        write: Annotated[
+            bool, typer.Option("--write", help="Write ids and secrets into .env and tollkeeper.toml, and ask first.")
+        ] = False,
+        yes: Annotated[bool, typer.Option("--yes", help="With --write: do not ask.")] = False,
         folder: Folder = Path(),
         as_json: Json = False,
     ) -> None:
+        from tollkeeper.config import files
         from tollkeeper.config import load as config
         from tollkeeper.operating import reports
 
+        if dry_run and write:
+            raise typer.BadParameter("Use --dry-run or --write, not both.")
         with clear_errors(as_json):
             wishes = config.load_wishes(os.environ, folder, provider)
             if wishes.provider.settings.live != live:
                 raise NotDone((LIVE_NOT_SAID if wishes.provider.settings.live else NOT_LIVE).format(key=provider.key))
+            if write:
+                see_that_it_can_write(folder, yes, as_json)
             done = asyncio.run(
                 wishes.provider.set_up(wishes.base_url, wishes.products, dry_run=dry_run, new_endpoint=new_endpoint)
             )
-        show = reports.set_up_in_json if as_json else reports.set_up_in_words
-        show(done, provider, dry_run=dry_run)
-        if done.trouble is not None:
+            lines = files.lines_to_set(done, wishes)
+        if not as_json:
+            reports.set_up_in_words(done, provider, dry_run=dry_run)
+        written = write_lines(lines, folder, provider, yes, as_json) if write else None
+        if as_json:
+            reports.set_up_in_json(done, lines, written, dry_run=dry_run)
+        elif written is None:
+            reports.lines_in_words(files.not_set(lines, folder), provider)
+        if done.trouble is not None or (written and written.trouble is not None):
             raise typer.Exit(1)
 
     title = provider.facts.title
@@ -209,7 +251,7 @@ def set_up_command(provider: ProviderKind) -> None:
         f"Create at {title} what tollkeeper.toml sells, and say which settings to use.",
         "Products, prices, the webhook endpoint, the billing portal's configuration.",
         "It uses what is there already: running it again changes nothing.",
-        f"It never deletes or archives anything at {title}, and writes nothing to disk here.",
+        f"It never deletes or archives anything at {title}. It writes to disk here only with --write.",
     ]
     setup.command(provider.name, help="\n\n".join(about), epilog=SETUP_EXAMPLES.format(name=provider.name))(set_up)
 

@@ -1,11 +1,13 @@
 """A complete and valid configuration, ready for use."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tollkeeper.errors import Fault
 from tollkeeper.model.selling import Product
 from tollkeeper.providers.protocol import ConfiguredProvider
+from tollkeeper.settings.offers import fingerprint
 from tollkeeper.settings.parsers import Network
 from tollkeeper.signin.settings import IssuerSettings
 
@@ -102,7 +104,23 @@ class Config:
     @property
     def warnings(self) -> tuple[Fault, ...]:
         """Settings that are allowed, but probably a mistake."""
-        return (NO_PROXY,) if self.secure and not self.trusted_proxies else ()
+        unproxied = (NO_PROXY,) if self.secure and not self.trusted_proxies else ()
+        names = [provider.kind.name for provider in self.providers]
+        return (*unproxied, *(found for product in self.products for name in names for found in _stale(product, name)))
+
+
+def _stale(product: Product, provider: str) -> Iterator[Fault]:
+    """Whether the offers of a product were edited after its prices were created."""
+    made_from = product.made_from.get(provider, ())
+    if not product.offers or made_from == tuple(map(fingerprint, product.offers)):
+        return
+    yield Fault(
+        f"products.{product.key}.offers",
+        "have changed since the prices were created, so buyers pay the earlier prices."
+        if made_from
+        else f"may not be what the prices were created from: {provider}_made_from is not set.",
+        f"Run `tollkeeper setup {provider} --write`, then restart the server.",
+    )
 
 
 NO_PROXY = Fault(
@@ -122,3 +140,5 @@ class Wishes:
     provider: ConfiguredProvider
     products: tuple[Product, ...]
     """Each has prices, or offers from which prices will be created."""
+    webhook_secrets: tuple[str, ...] = field(default=(), repr=False)
+    """Those that are set already."""

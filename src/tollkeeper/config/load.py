@@ -78,7 +78,8 @@ def load_wishes(
     if faults:
         raise ConfigurationError((*without_files(folder, settings_of(providers), texts), *faults))
     address = values["PUBLIC_URL"].origin + values["PUBLIC_URL"].path
-    return Wishes(address, ConfiguredProvider(provider, provider.read(values)), products)
+    configured = ConfiguredProvider(provider, provider.read(values))
+    return Wishes(address, configured, products, texts.get(provider.webhook_secret, ()))
 
 
 def _of_what_is_set(settings: Iterable[Setting], texts: Texts) -> list[Fault]:

@@ -78,6 +78,7 @@ def _product(
         _policy(values),
         {name: listed[name][:1] + prices for name, prices in also.items() if prices},
         offers,
+        {one.name: made for one in providers if (made := values.get(f"{one.name}_made_from"))},
     )
 
 

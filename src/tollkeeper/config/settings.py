@@ -256,6 +256,14 @@ def _prices(provider: ProviderKind, required: bool) -> Iterator[Setting]:
         f'["{provider.price_example}"]',
         many=True,
     )
+    yield Setting(
+        f"{provider.name}_made_from",
+        matching(r"[0-9a-f]{12}", "is not a fingerprint of an offer"),
+        f"Fingerprints of the offers that these prices were created from, as `tollkeeper setup {provider.name}` prints"
+        " them. `tollkeeper check` says when the offers have changed since.",
+        '["c0fab41f4bae"]',
+        many=True,
+    )
 
 
 SETTINGS = settings_of(PROVIDERS)

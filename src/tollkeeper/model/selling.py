@@ -57,6 +57,8 @@ class Product:
     """Those that are on sale, the usual one first; if empty, only the first of ``prices``."""
     offers: tuple[Offer, ...] = ()
     """What prices are created from when a provider's account is set up, the usual one first."""
+    made_from: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """By a provider's name: the fingerprints of the offers that its prices were created from, as far as known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,16 +87,6 @@ class SetUpStep:
 
 
 @dataclass(frozen=True, slots=True)
-class PricesToSet:
-    """The price ids to set for one product."""
-
-    settings: Mapping[str, tuple[str, ...]]
-    """By the name of the product's setting that holds price ids."""
-    as_set: bool
-    """Whether the configuration already has exactly these."""
-
-
-@dataclass(frozen=True, slots=True)
 class SetUp:
     """The result of setting up a provider's account; after a dry run, what would be done."""
 
@@ -105,8 +95,8 @@ class SetUp:
     steps: tuple[SetUpStep, ...]
     notices: tuple[str, ...]
     """What else the operator should know or do."""
-    prices: Mapping[str, PricesToSet]
-    """By product, as far as they exist."""
+    prices: Mapping[str, Mapping[str, tuple[str, ...]]]
+    """Price ids by product and by the name of the setting that holds them, as far as all prices of a product exist."""
     webhook_secret: str | None = None
     """The webhook secret, only if the endpoint was created just now: the provider never shows it again."""
     trouble: str | None = None

@@ -1,13 +1,16 @@
-"""PURE. Offers as a seller writes them, such as ``9.99 EUR per month``, and as buyers read them."""
+"""PURE. Offers as sellers write them, such as ``9.99 EUR per month`` or ``9.99 EUR/month``, and as buyers read them."""
 
+import hashlib
 import re
+from decimal import Decimal
 
 from tollkeeper.model.selling import Offer
 from tollkeeper.words import DECIMALS, money
 
 FORM = re.compile(
     r"(?P<whole>[0-9]{1,10})(?:\.(?P<part>[0-9]+))? (?P<currency>[A-Za-z]{3})"
-    r"(?: per (?:(?P<one>day|week|month|year)|(?P<count>[1-9][0-9]{0,3}) (?P<interval>day|week|month|year)s?))?"
+    r"(?:(?: per | ?/ ?)"
+    r"(?:(?P<one>day|week|month|year)|(?P<count>[1-9][0-9]{0,3}) (?P<interval>day|week|month|year)s?))?"
 )
 
 
@@ -26,7 +29,9 @@ def parse(text: str) -> Offer:
         raise NoOffer("has a comma", "Write a point before the decimals, as in 9.99 EUR, and nothing between thousands")
     found = FORM.fullmatch(" ".join(text.split()))
     if found is None:
-        raise NoOffer("is not an offer", "Write 9.99 EUR, 9.99 EUR per month, or 25 EUR per 3 months")
+        raise NoOffer(
+            "is not an offer", "Write 9.99 EUR, 9.99 EUR per month (or 9.99 EUR/month), or 25 EUR per 3 months"
+        )
     currency = found["currency"].lower()
     amount = _amount(found["whole"], found["part"], currency)
     return Offer(amount, currency, found["one"] or found["interval"], int(found["count"] or 1))
@@ -42,12 +47,30 @@ def _amount(whole: str, part: str | None, currency: str) -> int:
     return int(whole + (part or "0" * places))
 
 
+def written(offer: Offer) -> str:
+    """An offer as ``parse`` reads it, such as ``9.99 EUR per month``."""
+    amount = Decimal(offer.amount).scaleb(-DECIMALS.get(offer.currency, 2))
+    whole = amount == amount.to_integral_value()
+    text = f"{int(amount) if whole else amount} {offer.currency.upper()}"
+    return text if offer.interval is None else f"{text} {_per(offer)}"
+
+
+def fingerprint(offer: Offer) -> str:
+    """A short hash that tells offers apart. It shows no amount: who replaces one in a whole file leaves this alone."""
+    told = f"{offer.amount} {offer.currency} {offer.interval} {offer.interval_count}"
+    return hashlib.sha256(told.encode()).hexdigest()[:12]
+
+
 def words(offer: Offer) -> str:
     """Write an offer for buyers: ``€9.99 per month``, ``€25.00 per 3 months``, or ``€9.99, once``."""
     amount = money(offer.amount, offer.currency)
     if offer.interval is None:
         return f"{amount}, once"
-    return f"{amount} per {offer.interval if offer.interval_count == 1 else several(offer, ' ') + 's'}"
+    return f"{amount} {_per(offer)}"
+
+
+def _per(offer: Offer) -> str:
+    return f"per {offer.interval if offer.interval_count == 1 else several(offer, ' ') + 's'}"
 
 
 def several(offer: Offer, between: str) -> str:

@@ -72,20 +72,28 @@ def read(values: Mapping[str, Any]) -> Iterator[IssuerSettings]:
         )
 
 
-_TOGETHER = (
-    ("GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET"),
-    ("GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET"),
-    ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"),
-)
+WAYS: Mapping[str, tuple[str, ...]] = {
+    "google": ("GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET"),
+    "github": ("GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET"),
+    "oidc": ("OIDC_ISSUER", "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET"),
+}
+"""The settings of each way to sign in that go together, by its place in addresses."""
+
+REGISTRATION: Mapping[str, str] = {
+    "google": "in the Google Cloud console, under APIs & Services > Credentials, as a web application",
+    "github": "at GitHub, under Settings > Developer settings > OAuth Apps",
+    "oidc": "at your issuer: a confidential client for the authorization code flow",
+}
+"""Where the client of each way is registered."""
 
 
 def faults(texts: Texts) -> Iterator[Fault]:
     """An issuer is set completely or not at all, and there is at least one."""
-    for names in _TOGETHER:
+    for names in WAYS.values():
         missing = [name for name in names if name not in texts]
         if len(missing) < len(names):
             for name in missing:
                 yield Fault(name, "is not set, though its companions are", f"Set all or none of {', '.join(names)}")
-    if not any(name in texts for names in _TOGETHER for name in names):
-        remedy = f"Set {', or '.join(' and '.join(names) for names in _TOGETHER)}"
+    if not any(name in texts for names in WAYS.values() for name in names):
+        remedy = f"Set {', or '.join(' and '.join(names) for names in WAYS.values())}"
         yield Fault("OIDC_ISSUER", "is not set, and neither is another issuer: nobody could sign in", remedy)

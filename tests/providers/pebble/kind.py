@@ -9,7 +9,7 @@ from tests.providers.pebble.settings import FACTS, SETTINGS, PebbleSettings, che
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable
 from tollkeeper.model.checks import Examination, kind_table
 from tollkeeper.model.selling import Offer, Product
-from tollkeeper.providers.protocol import Asked, PaymentProvider, PricesToSet, ProviderKind, SetUp, SetUpStep
+from tollkeeper.providers.protocol import Asked, PaymentProvider, ProviderKind, SetUp, SetUpStep
 from tollkeeper.settings.offers import words
 from tollkeeper.settings.parsers import matching
 
@@ -108,12 +108,10 @@ def _is_there(product: Product, plans: dict[str, str]) -> bool:
     return all(_label(product, offer) in plans for offer in product.offers)
 
 
-def _to_set(product: Product, plans: dict[str, str]) -> PricesToSet:
+def _to_set(product: Product, plans: dict[str, str]) -> dict[str, tuple[str, ...]]:
     first, *others = (plans[_label(product, offer)] for offer in product.offers)
-    now, also = product.prices[PEBBLE.name], product.on_sale.get(PEBBLE.name, ())[1:]
-    listed = (first, *(one for one in now if one not in {first, *others}))
-    as_set = (now, also) == ((*listed, *others), tuple(others))
-    return PricesToSet({"pebble": listed} | ({"pebble_also": tuple(others)} if others else {}), as_set)
+    listed = (first, *(one for one in product.prices[PEBBLE.name] if one not in {first, *others}))
+    return {"pebble": listed} | ({"pebble_also": tuple(others)} if others else {})
 
 
 PEBBLE = ProviderKind(

@@ -30,7 +30,13 @@ from tollkeeper.operating.reports.purchases import (
     payments_in_json,
     payments_in_words,
 )
-from tollkeeper.operating.reports.set_up import set_up_in_json, set_up_in_words
+from tollkeeper.operating.reports.set_up import (
+    differences_in_words,
+    lines_in_words,
+    set_up_in_json,
+    set_up_in_words,
+    written_in_words,
+)
 
 __all__ = [
     "adopted_in_json",
@@ -38,6 +44,7 @@ __all__ = [
     "cases_of",
     "checks_in_json",
     "checks_in_words",
+    "differences_in_words",
     "dismissed_in_json",
     "dismissed_in_words",
     "ended_in_json",
@@ -48,6 +55,7 @@ __all__ = [
     "explanation_in_words",
     "granted_in_json",
     "granted_in_words",
+    "lines_in_words",
     "off_sale_in_words",
     "payments_in_json",
     "payments_in_words",
@@ -60,4 +68,5 @@ __all__ = [
     "set_up_in_json",
     "set_up_in_words",
     "with_progress",
+    "written_in_words",
 ]

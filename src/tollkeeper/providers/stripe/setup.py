@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tollkeeper.errors import ProviderRefused, ProviderUnavailable
 from tollkeeper.model.selling import Product
-from tollkeeper.providers.protocol import PricesToSet, SetUp, SetUpStep
+from tollkeeper.providers.protocol import SetUp, SetUpStep
 from tollkeeper.providers.stripe.calls import account_of, ask, connected, each, path, translated
 from tollkeeper.providers.stripe.events import EVENTS_THAT_MATTER
 from tollkeeper.providers.stripe.settings import StripeSettings
@@ -250,9 +250,7 @@ def _is_there(shelf: Shelf) -> bool:
     return not any(price.startswith(f"{MARK}/") for _, price in shelf.on_sale)
 
 
-def _to_set(shelf: Shelf) -> PricesToSet:
+def _to_set(shelf: Shelf) -> dict[str, tuple[str, ...]]:
     first, *others = (price for _, price in shelf.on_sale)
     listed, also = (first, *shelf.kept), tuple(others)
-    all_now, also_now = shelf.product.prices["stripe"], shelf.product.on_sale.get("stripe", ())[1:]
-    settings = {"stripe": listed, "stripe_also": also} if also or also_now else {"stripe": listed}
-    return PricesToSet(settings, as_set=(all_now, also_now) == ((*listed, *also), also))
+    return {"stripe": listed, "stripe_also": also} if also or "stripe" in shelf.product.on_sale else {"stripe": listed}
