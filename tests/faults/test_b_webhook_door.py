@@ -330,7 +330,8 @@ bodies = st.binary(max_size=300) | st.builds(body_of, values) | st.builds(body_o
 
 
 @on_one_engine
-@settings(max_examples=150, deadline=None)
+@pytest.mark.no_cover
+@settings(max_examples=100, deadline=None)
 @given(body=bodies, header=st.none() | st.binary(max_size=100).map(lambda raw: raw.translate(None, BLANKS).strip()))
 def test_b17_no_unsigned_bytes_are_believed(door: Site, body: bytes, header: bytes) -> None:
     answer = post(door, body, *([header] if header is not None else []))
@@ -338,7 +339,8 @@ def test_b17_no_unsigned_bytes_are_believed(door: Site, body: bytes, header: byt
 
 
 @on_one_engine
-@settings(max_examples=250, deadline=None)
+@pytest.mark.no_cover
+@settings(max_examples=100, deadline=None)
 @given(body=bodies)
 def test_b17_no_signed_bytes_are_an_error_of_ours(door: Site, body: bytes) -> None:
     answer = post(door, body, signature(body))

@@ -504,6 +504,7 @@ decent = st.builds(
 )
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("public_url", [PUBLIC_URL, "http://localhost:4000"])
 @given(address=decent | made_up | one_slip | st.text(max_size=40))
 @example("/%5c%5cevil.example")
