@@ -86,18 +86,29 @@ async def examine(config: Config, *, serving: bool) -> Reached:
     url, nonce = config.base_url, secrets.token_urlsafe(24)
     headers = {HEADER: ask(config.secret_keys, nonce), "User-Agent": "tollkeeper", "Accept-Encoding": "identity"}
     try:
-        async with httpx2.AsyncClient(timeout=PATIENCE, follow_redirects=False) as client:
-            response = await client.get(url + PATH, headers=headers)
+        async with (
+            httpx2.AsyncClient(timeout=PATIENCE, follow_redirects=False) as client,
+            client.stream("GET", url + PATH, headers=headers) as response,
+        ):
+            text = await _beginning(response)
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
         return Reached(Examination((_unanswered(url, error, serving),)), by_us=False)
-    presence = None
-    if response.status_code == httpx2.codes.OK and len(response.content) <= MOST_BYTES:
-        presence = presence_of(config.secret_keys, nonce, response.text)
+    presence = presence_of(config.secret_keys, nonce, text) if response.status_code == httpx2.codes.OK else None
     if presence is None:
         return Reached(Examination((_by_another(url, response, serving),)), by_us=False)
     results = (_by_us(url, presence, config, serving), *_way(presence, config))
     # Not the clock: it is often that of this very machine, and would always agree.
     return Reached(Examination(results), by_us=True)
+
+
+async def _beginning(response: httpx2.Response) -> str:
+    """Return the start of a body, which may be anybody's and of any length."""
+    read = b""
+    async for part in response.aiter_bytes():
+        read += part
+        if len(read) > MOST_BYTES:
+            break
+    return read[:MOST_BYTES].decode("utf-8", "replace")
 
 
 def _unanswered(url: str, error: Exception, serving: bool) -> CheckResult:
