@@ -18,7 +18,7 @@ from tollkeeper.words import day
 
 @pytest.fixture
 def port() -> int:
-    return free_port(neighbours=1)
+    return free_port(neighbours=2)
 
 
 @contextmanager
@@ -138,7 +138,7 @@ def test_reset_forgets(tmp_path: Path, port: int) -> None:
 def test_webhooks_follow_to_another_port(tmp_path: Path, port: int) -> None:
     with demo(tmp_path, port):
         bought(port)
-    elsewhere = free_port(neighbours=1)
+    elsewhere = free_port(neighbours=2)
     with demo(tmp_path, elsewhere):
         browser = Browser(f"http://127.0.0.1:{elsewhere}")
         browser.sign_in("Bob Example")

@@ -7,11 +7,13 @@ folder, which the app then reads as it would anywhere else.
 import fcntl
 import secrets
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from asyncio import Lock
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -24,11 +26,13 @@ from tollkeeper.serving import server
 from tollkeeper.settings.writing import with_products
 from tollkeeper.storage.migrate import migrate
 from tollkeeper_sandbox import CLIENT_ID, CLIENT_SECRET, create_sandbox
+from tollkeeper_sandbox.proxy import create_gated_app
 
 API_KEY = "sk_test_sandbox"
 
 # What is on sale: something that is paid once, and something that goes on, by the month or by the year.
 ONCE, GOES_ON = "The Flying Machine", "Season ticket"
+FEATURE = "dashboard"
 CATALOG = f"""# Written by the demo at each start.
 
 [products.dashboard]
@@ -59,10 +63,11 @@ SANDBOX_FOLDER = "sandbox"
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the demo and its sandbox answer."""
+    """Where the demo, its sandbox and the app behind its gate answer."""
 
     app: str
     sandbox: str
+    gated: str
 
 
 def addresses(host: str, port: int) -> Addresses:
@@ -72,7 +77,7 @@ def addresses(host: str, port: int) -> Addresses:
             f"Demo and sandbox are for this machine alone and cannot be opened at {host}."
             " Use --host 127.0.0.1, localhost, or (in a container) 0.0.0.0."
         )
-    return Addresses(f"http://{BROWSER_NAMES[host]}:{port}", f"http://{BROWSER_NAMES[host]}:{port + 1}")
+    return Addresses(*(f"http://{BROWSER_NAMES[host]}:{port + step}" for step in range(3)))
 
 
 @contextmanager
@@ -89,10 +94,15 @@ def alone_in(folder: Path) -> Iterator[None]:
         raise TollkeeperError(f"Cannot use {folder}: {error.strerror or error}. Choose another --data.") from error
 
 
-def reset(folder: Path) -> None:
-    """Forget everything, touching only what the demo made."""
+def forget_app(folder: Path) -> None:
+    """Forget what the app has, touching only what the demo made."""
     for name in FILES:
         (folder / name).unlink(missing_ok=True)
+
+
+def reset(folder: Path) -> None:
+    """Forget everything, touching only what the demo made."""
+    forget_app(folder)
     shutil.rmtree(folder / SANDBOX_FOLDER, ignore_errors=True)
 
 
@@ -102,34 +112,83 @@ async def run(host: str, port: int, folder: Path, ready: Callable[[Addresses], N
     Raises ``TollkeeperError`` when a port is taken or the folder cannot be used, before anything is forgotten.
     """
     where = addresses(host, port)
-    app_socket, sandbox_socket = server.listen(host, port), server.listen(host, port + 1)
+    sockets = [server.listen(host, port + step) for step in range(3)]
     with alone_in(folder):
         if forget:
             reset(folder)
-        await _serve(where, folder, app_socket, sandbox_socket, ready)
+        await _serve(where, folder, sockets, ready)
 
 
-async def _serve(
-    where: Addresses,
-    folder: Path,
-    app_socket: socket,
-    sandbox_socket: socket,
-    ready: Callable[[Addresses], None],
-) -> None:
+async def _serve(where: Addresses, folder: Path, sockets: list[socket], ready: Callable[[Addresses], None]) -> None:
     servers = server.Servers()
+    app_socket, sandbox_socket, gated_socket = sockets
+    app = App(where, folder, app_socket, servers.stop_soon)
     try:
-        sandbox = create_sandbox(base_url=where.sandbox, folder=folder / SANDBOX_FOLDER, one_clock=True)
+        sandbox = create_sandbox(
+            base_url=where.sandbox,
+            folder=folder / SANDBOX_FOLDER,
+            one_clock=True,
+            emptied=app.emptied,
+            gated_app=where.gated,
+        )
         await servers.start(server.Listener(sandbox, sandbox_socket, dated=False))
-        await set_up(where, folder)
-        settings = config.load({}, folder)
-        migrate(settings.database_url)
         # Time is moved on the sandbox's control page. With a time of its own the app would contradict what it shows.
-        app = create_app(settings, clock=lambda: int(sandbox.state.now()))
-        await servers.start(server.Listener(app, app_socket))
+        await app.start(lambda: int(sandbox.state.now()))
+        gate = f"{where.app}/gate?feature={FEATURE}"
+        gated = create_gated_app(gate=gate, address=where.gated, shop=where.app, control=where.sandbox)
+        await servers.start(server.Listener(gated, gated_socket))
         ready(where)
         await servers.until_stopped()
     finally:
+        await app.stop()
         await servers.stop()
+    if app.failure:
+        raise app.failure
+
+
+class App:
+    """The app, which can be emptied and started again while the sandbox runs.
+
+    ``give_up`` is called if that fails: there is nothing to serve then.
+    """
+
+    def __init__(self, where: Addresses, folder: Path, listening: socket, give_up: Callable[[], None]) -> None:
+        self.failure: Exception | None = None
+        self._where = where
+        self._folder = folder
+        self._socket = listening
+        self._give_up = give_up
+        self._servers = server.Servers()
+        self._changing = Lock()
+
+    async def start(self, clock: Callable[[], int]) -> None:
+        """Set everything up, and serve it. Raises ``TollkeeperError``."""
+        self._clock = clock
+        await set_up(self._where, self._folder)
+        settings = config.load({}, self._folder)
+        migrate(settings.database_url)
+        # A copy of the socket, for a server closes its own: meanwhile, browsers wait instead of being refused.
+        await self._servers.start(server.Listener(create_app(settings, clock=clock), self._socket.dup()))
+
+    async def stop(self) -> None:
+        """Stop for good, after a reset that is under way."""
+        async with self._changing:
+            await self._servers.stop()
+            self._socket.close()
+
+    @asynccontextmanager
+    async def emptied(self) -> AsyncIterator[None]:
+        """Stop, forget everything, and when this is left, begin as if for the first time. Only the app's own files go."""
+        async with self._changing:
+            try:
+                await self._servers.stop()
+                forget_app(self._folder)
+                yield
+                await self.start(self._clock)
+            except Exception as error:
+                self.failure = TollkeeperError(f"The demo could not be reset: {error} Start it again with --reset.")
+                self._give_up()
+                raise
 
 
 async def set_up(where: Addresses, folder: Path) -> None:
@@ -149,6 +208,9 @@ async def set_up(where: Addresses, folder: Path) -> None:
         "OIDC_CLIENT_ID": CLIENT_ID,
         "OIDC_CLIENT_SECRET": CLIENT_SECRET,
         "OIDC_NAME": "Sandbox",
+        # Of one host: cookies do not distinguish ports, so the app behind the gate needs no handover.
+        "GATED_HOSTS": urlsplit(where.gated).netloc,
+        "TRUSTED_PROXIES": "127.0.0.1,::1",
         # Everybody comes from one address here, tests that sign in again and again among them.
         "SIGN_IN_RATE": "1000/minute",
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +27,8 @@ def create_sandbox(
     folder: Path | None = None,
     clock: Callable[[], float] = time.time,
     one_clock: bool = False,
+    emptied: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+    gated_app: str = "",
 ) -> Starlette:
     """Create one ASGI app with the stand-ins for Stripe and for an OpenID Connect issuer.
 
@@ -37,6 +39,8 @@ def create_sandbox(
     uses that time needs ``one_clock``: then ID tokens and webhook signatures have that time, too, not ``clock``'s.
     The ``Date`` of every answer has that time, too, so the server must not add one.
     Webhooks are delivered while the app's lifespan runs.
+    ``emptied`` surrounds a reset from the control page: an app that depends on the sandbox stops, forgets what it has,
+    and when it is left, begins afresh. ``gated_app`` is the address of the demo's app behind the gate.
     """
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
@@ -51,7 +55,16 @@ def create_sandbox(
     if folder:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     ledger = folder / "ledger.sqlite3" if folder else ":memory:"
-    stripe = StripeSandbox(ledger=ledger, base_url=base_url, clock=clock, one_clock=one_clock)
+
+    @asynccontextmanager
+    async def all_emptied() -> AsyncIterator[None]:
+        async with emptied():
+            yield
+            identity.forget()
+
+    stripe = StripeSandbox(
+        ledger=ledger, base_url=base_url, clock=clock, one_clock=one_clock, emptied=all_emptied, gated_app=gated_app
+    )
     told = stripe.now if one_clock else clock
     identity = IdentitySandbox(base_url=base_url, folder=folder, clock=told, state=stripe.issuer_state)
 

@@ -32,7 +32,7 @@ def install(wheel: Path, folder: Path) -> Path:
 
 def shows_a_page(environment: Path, folder: Path) -> None:
     """Start the demo from the environment, ask for its first page and its sandbox's, and stop it."""
-    port = free_port(neighbours=1)
+    port = free_port(neighbours=2)
     command = [str(environment / "bin/tollkeeper"), "demo", f"--port={port}"]
     with (folder / "log").open("wb") as log:
         popen = subprocess.Popen(
@@ -41,7 +41,7 @@ def shows_a_page(environment: Path, folder: Path) -> None:
     process = Process(popen, folder / "log")
     try:
         wait_until_up(process, port)
-        for place in (port, port + 1):
+        for place in (port, port + 1, port + 2):
             httpx2.get(f"http://127.0.0.1:{place}/").raise_for_status()
         popen.terminate()
         assert process.ended(IN_TIME) == 0, process.output()

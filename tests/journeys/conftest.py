@@ -12,7 +12,7 @@ from tests.support.processes import free_port
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    demo = Demo(tmp_path_factory.mktemp("demo"), free_port(neighbours=1))
+    demo = Demo(tmp_path_factory.mktemp("demo"), free_port(neighbours=2))
     with demo.started():
         yield demo
 

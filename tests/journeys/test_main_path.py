@@ -90,7 +90,7 @@ def test_the_keyboard_is_enough(visit: Lobby) -> None:
 
 
 def test_what_was_paid_outlives_a_power_cut(browser: Browser, tmp_path: Path) -> None:
-    demo = Demo(tmp_path, free_port(neighbours=1))
+    demo = Demo(tmp_path, free_port(neighbours=2))
     with Lobby(browser, demo.site) as visit:
         payer = visit()
         with demo.started() as process:

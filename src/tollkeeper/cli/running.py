@@ -17,7 +17,7 @@ from tollkeeper.cli.app import Folder, Host, Port, app, clear_errors
 
 @app.command(epilog="Example: tollkeeper demo --port 4000 --open")
 def demo(
-    port: Annotated[int, typer.Option(min=1, max=65534, help="The app's port; the sandbox takes the next one.")] = 4000,
+    port: Annotated[int, typer.Option(min=1, max=65533, help="The app's port; the next two are the sandbox's and the gated app's.")] = 4000,
     host: Host = "127.0.0.1",
     data: Annotated[
         Path | None, typer.Option(help="Where its files are kept; by default a folder of its own.", file_okay=False)
@@ -37,7 +37,7 @@ def demo(
     folder = data or user_data_path("tollkeeper") / "demo"
 
     def ready(where: demo.Addresses) -> None:
-        typer.echo(demo_words(where.app, where.sandbox, folder))
+        typer.echo(demo_words(where, folder))
         if open_:
             webbrowser.open(where.app)
 
@@ -46,15 +46,16 @@ def demo(
     typer.echo("Stopped. All payments are kept; start again to continue.")
 
 
-def demo_words(app_url: str, sandbox_url: str, folder: Path) -> str:
+def demo_words(where: "demo.Addresses", folder: Path) -> str:
     """What a new user needs to know."""
     from tollkeeper import demo as goods
 
     return f"""
   {typer.style("Tollkeeper demo", bold=True)}: no real money, no real accounts
 
-  Open this        {typer.style(app_url, bold=True, fg="green")}
-  Control page     {sandbox_url}  (payments, customers, events, deliveries)
+  Open this        {typer.style(where.app, bold=True, fg="green")}
+  Behind the gate  {where.gated}  (an app that opens for whoever has paid)
+  Control page     {where.sandbox}  (payments, refunds, events, time, reset)
   Its files        {folder}
 
   For sale         {goods.ONCE}, paid once; {goods.GOES_ON}, monthly or yearly, 14 days free

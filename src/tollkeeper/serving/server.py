@@ -117,9 +117,14 @@ class Servers:
         alive.cancel()
         notify.notify(notify.STOPPING)
 
+    def stop_soon(self) -> None:
+        """End ``until_stopped``, as a signal does."""
+        self._stop.set()
+
     async def stop(self) -> None:
-        """Finish what is in progress, newest server first."""
-        for server, task in reversed(self._running):
+        """Finish what is in progress, newest server first. Others can be started afterwards."""
+        while self._running:
+            server, task = self._running.pop()
             server.should_exit = True
             await task
 

@@ -66,6 +66,11 @@ class IdentitySandbox:
         """The routes: all of them below ``/identity``, except the one that RFC 8414 puts elsewhere."""
         return [self._unless_down(route) for route in self._routes()]
 
+    def forget(self) -> None:
+        """Invalidate all codes and access tokens: when time is set back, they would be valid for longer."""
+        self._server.codes.clear()
+        self._server.accesses.clear()
+
     def _unless_down(self, route: Route) -> Route:
         async def answer(scope: Scope, receive: Receive, send: Send) -> None:
             app = PlainTextResponse("The issuer is down.", 503) if self._state() == "down" else served

@@ -26,3 +26,6 @@ class Expiring(Generic[Value]):
 
     def drop(self, key: str) -> None:
         self._kept.pop(key, None)
+
+    def clear(self) -> None:
+        self._kept.clear()

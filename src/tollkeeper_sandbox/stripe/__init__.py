@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 
 import httpx2
@@ -12,6 +13,7 @@ from tollkeeper_sandbox.stripe.api.http import Api
 from tollkeeper_sandbox.stripe.control.actions import Actions
 from tollkeeper_sandbox.stripe.control.fault_api import FaultApi
 from tollkeeper_sandbox.stripe.control.page import Control
+from tollkeeper_sandbox.stripe.control.reset import Reset
 from tollkeeper_sandbox.stripe.engine import settings
 from tollkeeper_sandbox.stripe.engine.clock import ahead
 from tollkeeper_sandbox.stripe.engine.deliveries import DEFAULT_DELAYS, Deliveries
@@ -34,7 +36,8 @@ class StripeSandbox:
     ``delivery_delays`` are the seconds between the attempts of a failing webhook delivery; and ``transport``
     carries webhooks instead of the network. Signatures have the time of ``clock``, or, with ``one_clock``, the time
     that is moved by hand, for an app that uses that time, too. If the caller passes a clock and a token, the same
-    calls get the same responses. ``routes`` are the routes that an ASGI app needs to serve it.
+    calls get the same responses. ``emptied`` surrounds a reset: it stops whatever depends on the sandbox, and starts it
+    again. In the demo, ``gated_app`` is the address of the app behind the gate. ``routes`` are the routes that an ASGI app needs to serve it.
     """
 
     def __init__(
@@ -47,6 +50,8 @@ class StripeSandbox:
         delivery_delays: Sequence[float] = DEFAULT_DELAYS,
         transport: httpx2.AsyncBaseTransport | None = None,
         one_clock: bool = False,
+        emptied: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+        gated_app: str = "",
     ) -> None:
         self._ledger = Ledger(ledger)
         self._base_url = base_url.rstrip("/")
@@ -62,7 +67,8 @@ class StripeSandbox:
             *LinkPage(self._begin).routes,
             *invoice_routes(self._begin, wake),
             *portal_routes(self._begin, wake),
-            *Control(self._begin).routes,
+            *Control(self._begin, gated_app).routes,
+            *Reset(self._ledger, emptied).routes,
             *Actions(self._begin, wake).routes,
             *FaultApi(self._begin, wake).routes,
         ]

@@ -74,8 +74,9 @@ FROM deliveries d JOIN objects e ON e.id = d.event JOIN objects w ON w.id = d.en
 
 
 class Control:
-    def __init__(self, begin: Callable[[], Work]) -> None:
+    def __init__(self, begin: Callable[[], Work], gated_app: str) -> None:
         self._begin = begin
+        self._gated_app = gated_app
         self.routes = [
             Route("/", self.home, methods=["GET"]),
             Route("/control/objects/{id}", self.an_object, methods=["GET"]),
@@ -86,7 +87,7 @@ class Control:
     async def home(self, request: Request) -> Response:
         work = self._begin()
         with work.ledger.transaction():
-            return render(request, "control.html", **_overview(work))
+            return render(request, "control.html", gated_app=self._gated_app, **_overview(work))
 
     async def an_object(self, request: Request) -> Response:
         ledger = self._begin().ledger
