@@ -160,6 +160,7 @@ class App:
         self._give_up = give_up
         self._servers = server.Servers()
         self._changing = Lock()
+        self._stopped = False
 
     async def start(self, clock: Callable[[], int]) -> None:
         """Set everything up, and serve it. Raises ``TollkeeperError``."""
@@ -174,12 +175,14 @@ class App:
         """Stop for good, after a reset that is under way."""
         async with self._changing:
             await self._servers.stop()
-            self._socket.close()
+            self._stopped = True
 
     @asynccontextmanager
     async def emptied(self) -> AsyncIterator[None]:
         """Stop, forget everything, and when this is left, begin as if for the first time. Only the app's own files go."""
         async with self._changing:
+            if self._stopped:
+                raise TollkeeperError("The demo is stopping, so nothing was reset.")
             try:
                 await self._servers.stop()
                 forget_app(self._folder)

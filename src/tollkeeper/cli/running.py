@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    pass
-
 from tollkeeper.cli.app import Folder, Host, Port, app, clear_errors
+
+if TYPE_CHECKING:
+    from tollkeeper.demo import Addresses
 
 
 @app.command(epilog="Example: tollkeeper demo --port 4000 --open")
 def demo(
-    port: Annotated[int, typer.Option(min=1, max=65533, help="The app's port; the next two are the sandbox's and the gated app's.")] = 4000,
+    port: Annotated[
+        int, typer.Option(min=1, max=65533, help="The app's port; the next two are the sandbox's and the gated app's.")
+    ] = 4000,
     host: Host = "127.0.0.1",
     data: Annotated[
         Path | None, typer.Option(help="Where its files are kept; by default a folder of its own.", file_okay=False)
@@ -46,7 +48,7 @@ def demo(
     typer.echo("Stopped. All payments are kept; start again to continue.")
 
 
-def demo_words(where: "demo.Addresses", folder: Path) -> str:
+def demo_words(where: "Addresses", folder: Path) -> str:
     """What a new user needs to know."""
     from tollkeeper import demo as goods
 
@@ -54,7 +56,7 @@ def demo_words(where: "demo.Addresses", folder: Path) -> str:
   {typer.style("Tollkeeper demo", bold=True)}: no real money, no real accounts
 
   Open this        {typer.style(where.app, bold=True, fg="green")}
-  Behind the gate  {where.gated}  (an app that opens for whoever has paid)
+  Behind the gate  {where.gated}  (another app, which opens only after payment)
   Control page     {where.sandbox}  (payments, refunds, events, time, reset)
   Its files        {folder}
 

@@ -32,16 +32,21 @@ class NoAnswer(Exception):
 class GateProxy:
     """Passes a request on to ``app`` if the gate allows it, and says there who the visitor is.
 
+    ``wait`` is how long the gate may take, in seconds.
+
     Raises ``ValueError`` if ``gate`` or ``address`` is not http on this machine: nothing here is encrypted.
     """
 
-    def __init__(self, app: ASGIApp, *, client: httpx2.AsyncClient, gate: str, address: str) -> None:
+    def __init__(
+        self, app: ASGIApp, *, client: httpx2.AsyncClient, gate: str, address: str, wait: float = LONGEST_WAIT
+    ) -> None:
         for url in (gate, address):
             if urlsplit(url).scheme != "http" or urlsplit(url).hostname not in LOOPBACK:
                 raise ValueError(f"This proxy is only for http on this machine: {url}")
         self._app = app
         self._client = client
         self._gate = gate
+        self._wait = wait
         self._host = urlsplit(address).netloc
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,12 +82,12 @@ class GateProxy:
         headers = to_gate(scope["headers"], host=self._host, method=scope["method"], uri=uri)
         try:
             async with (
-                asyncio.timeout(LONGEST_WAIT),
+                asyncio.timeout(self._wait),
                 self._client.stream("GET", self._gate, headers=headers) as answer,
             ):
                 return answer.status_code, answer.headers.raw, await _bounded(answer)
         except TimeoutError:
-            raise NoAnswer(f"it took longer than {LONGEST_WAIT:g} seconds") from None
+            raise NoAnswer(f"it took longer than {self._wait:g} seconds") from None
         except httpx2.HTTPError as error:
             raise NoAnswer(f"{type(error).__name__} {error}"[:200].strip()) from None
 
