@@ -56,6 +56,7 @@ LONG = (
     "journeys/test_detours",
     "journeys/test_every_page",
     "journeys/test_getting_started",
+    "journeys/test_gated_app",
     "journeys/test_products",
     "journeys/test_subscriptions",
     "journeys/test_tabs",

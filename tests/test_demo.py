@@ -135,6 +135,40 @@ def test_reset_forgets(tmp_path: Path, port: int) -> None:
     assert (tmp_path / "data" / "notes.txt").exists()
 
 
+def test_a_reset_while_it_runs(tmp_path: Path, port: int) -> None:
+    """Everybody is signed out, nothing is left, prices are there again, and webhooks work."""
+    sandbox = f"http://127.0.0.1:{port + 1}"
+    stripe = StripeClient("sk_test_sandbox", base_addresses={"api": sandbox}, max_network_retries=0)
+    with demo(tmp_path, port) as process:
+        browser = bought(port)
+        (tmp_path / "data" / "notes.txt").write_text("not the demo's own")
+        httpx2.post(f"{sandbox}/control/clock/forward", data={"days": "40"}).raise_for_status()
+        assert httpx2.post(f"{browser.site}/control/reset").status_code == 404
+        assert httpx2.post(f"{sandbox}/control/reset", headers={"Origin": "http://evil.example"}).status_code == 403
+        assert httpx2.post(f"{sandbox}/control/reset", timeout=20).status_code == 204
+        assert "Login" in browser.get("/").text
+        assert stripe.v1.customers.list().data == []
+        assert len(stripe.v1.webhook_endpoints.list().data) == 1
+        bought(port)
+        eventually(lambda: {event.pending_webhooks for event in stripe.v1.events.list({"limit": 100}).data} == {0})
+        assert browser.get(f"http://127.0.0.1:{port + 2}/").status_code == 302
+        process.tell(signal.SIGTERM)
+        assert process.ended() == 0, process.output()
+    assert "Traceback" not in process.output()
+    assert (tmp_path / "data" / "notes.txt").exists()
+
+
+def test_a_reset_that_fails_stops_the_demo_and_says_why(tmp_path: Path, port: int) -> None:
+    with demo(tmp_path, port) as process:
+        catalog = tmp_path / "data" / "tollkeeper.toml"
+        catalog.unlink()
+        catalog.mkdir()
+        assert httpx2.post(f"http://127.0.0.1:{port + 1}/control/reset", timeout=20).status_code == 500
+        assert process.ended() == 1
+    assert "could not be reset" in process.output()
+    assert "--reset" in process.output()
+
+
 def test_webhooks_follow_to_another_port(tmp_path: Path, port: int) -> None:
     with demo(tmp_path, port):
         bought(port)
@@ -166,7 +200,7 @@ def test_its_files_are_for_the_owner_alone(tmp_path: Path, port: int) -> None:
         assert (data / ".env").stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("taken", [0, 1], ids=["app", "sandbox"])
+@pytest.mark.parametrize("taken", [0, 1, 2], ids=["app", "sandbox", "gated app"])
 def test_a_taken_port_is_said_clearly(tmp_path: Path, port: int, taken: int) -> None:
     with socket.create_server(("127.0.0.1", port + taken)):
         ended = run("demo", f"--port={port}", f"--data={tmp_path}", folder=tmp_path)

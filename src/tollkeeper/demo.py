@@ -179,7 +179,7 @@ class App:
 
     @asynccontextmanager
     async def emptied(self) -> AsyncIterator[None]:
-        """Stop, forget everything, and when this is left, begin as if for the first time. Only the app's own files go."""
+        """Stop and delete the app's own files; when this is left, begin as if for the first time."""
         async with self._changing:
             if self._stopped:
                 raise TollkeeperError("The demo is stopping, so nothing was reset.")

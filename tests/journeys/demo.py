@@ -12,7 +12,7 @@ from tests.support.running import API_KEY
 
 @dataclass
 class Demo:
-    """``tollkeeper demo``: two ports and a folder."""
+    """``tollkeeper demo``: three ports and a folder."""
 
     folder: Path
     port: int
@@ -24,6 +24,11 @@ class Demo:
     @property
     def sandbox(self) -> str:
         return f"http://127.0.0.1:{self.port + 1}"
+
+    @property
+    def gated(self) -> str:
+        """The app behind the gate."""
+        return f"http://127.0.0.1:{self.port + 2}"
 
     @property
     def stripe(self) -> StripeClient:

@@ -100,10 +100,16 @@ def behind_the_counter(visit: Lobby, demo: Demo) -> Stops:
     yield "receipt", buyer.page
     buyer.open(checkout)
     yield "hosted checkout, done", buyer.page
+    buyer.open(demo.gated)
+    buyer.sees(f"Hello, {buyer.name}")
+    yield "the app behind the gate", buyer.page
     buyer.open(demo.sandbox)
     yield "control page", buyer.page
     buyer.page.locator("summary").first.click()
     yield "control page, all cards", buyer.page
+    buyer.page.get_by_text("Delete everything").click()
+    expect(buyer.button("Reset the demo")).to_be_visible()
+    yield "control page, before a reset", buyer.page
     buyer.page.get_by_role("link", name="pi_").first.click()
     yield "an object", buyer.page
     buyer.page.go_back()

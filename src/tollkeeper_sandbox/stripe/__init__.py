@@ -36,8 +36,9 @@ class StripeSandbox:
     ``delivery_delays`` are the seconds between the attempts of a failing webhook delivery; and ``transport``
     carries webhooks instead of the network. Signatures have the time of ``clock``, or, with ``one_clock``, the time
     that is moved by hand, for an app that uses that time, too. If the caller passes a clock and a token, the same
-    calls get the same responses. ``emptied`` surrounds a reset: it stops whatever depends on the sandbox, and starts it
-    again. In the demo, ``gated_app`` is the address of the app behind the gate. ``routes`` are the routes that an ASGI app needs to serve it.
+    calls get the same responses. ``emptied`` surrounds a reset: it stops whatever depends on the sandbox, and
+    starts it again. In the demo, ``gated_app`` is the address of the app behind the gate. ``routes`` are the routes
+    that an ASGI app needs to serve it.
     """
 
     def __init__(
