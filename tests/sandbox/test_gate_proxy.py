@@ -1,7 +1,7 @@
 """The proxy in front of the demo's gated app: what the app may see, and that any doubt keeps everybody out."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 
 import httpx2
@@ -21,7 +21,7 @@ WHO = tuple(IDENTITY.items())
 TOO_MUCH = b"x" * (LARGEST_REFUSAL + 1)
 
 Headers = Sequence[tuple[str, str]]
-Gate = Callable[[httpx2.Request], Awaitable[httpx2.Response]]
+Gate = Callable[[httpx2.Request], Coroutine[None, None, httpx2.Response]]
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:

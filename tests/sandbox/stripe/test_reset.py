@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import httpx2
 import pytest
@@ -17,6 +18,10 @@ BROWSER = {"Accept": "text/html"}
 
 def reset(sandbox: Running, **headers: str) -> httpx2.Response:
     return sandbox.browser.post(f"{sandbox.url}/control/reset", headers=headers)
+
+
+def has_arrived(receiver: Receiver, events: int) -> bool:
+    return len(receiver.received) == events
 
 
 def test_everything_is_forgotten() -> None:
@@ -46,7 +51,7 @@ def test_webhooks_work_on(receiver: Receiver) -> None:
         for arrived in (1, 2):
             sandbox.sdk.v1.webhook_endpoints.create({"url": receiver.url, "enabled_events": ["product.created"]})
             sandbox.sdk.v1.products.create({"name": "Flying lessons"})
-            wait_for(lambda arrived=arrived: len(receiver.received) == arrived)
+            wait_for(partial(has_arrived, receiver, arrived))
             assert reset(sandbox, **BROWSER).headers["location"] == "/"
 
 
