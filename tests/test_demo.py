@@ -2,6 +2,8 @@
 
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -198,6 +200,14 @@ def test_its_files_are_for_the_owner_alone(tmp_path: Path, port: int) -> None:
         data = tmp_path / "data"
         assert data.stat().st_mode & 0o077 == 0
         assert (data / ".env").stat().st_mode & 0o077 == 0
+
+
+def test_it_needs_no_extra() -> None:
+    """Neither does anything else on SQLite: the driver of PostgreSQL is imported when it is used."""
+    without = "import sys; sys.modules |= dict.fromkeys(('psycopg', 'psycopg_pool'))"
+    needed = "import tollkeeper.demo, tollkeeper.library, tollkeeper.storage.backup, tollkeeper.storage.restore"
+    ran = subprocess.run([sys.executable, "-c", f"{without}; {needed}"], capture_output=True, text=True, timeout=30)
+    assert ran.returncode == 0, ran.stderr
 
 
 @pytest.mark.parametrize("taken", [0, 1, 2], ids=["app", "sandbox", "gated app"])

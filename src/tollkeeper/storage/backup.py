@@ -9,7 +9,7 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, func, inspect, select, text
 
 from tollkeeper.errors import StorageError
-from tollkeeper.storage import dump, postgresql, sqlite
+from tollkeeper.storage import dump, sqlite
 from tollkeeper.storage.address import parse
 from tollkeeper.storage.files import give_name, sync, take_name, unfinished
 from tollkeeper.storage.schema import VERSION_TABLE, SchemaState, revision, state_of, transaction
@@ -115,6 +115,8 @@ def contents_of_sqlite(conn: sqlite3.Connection) -> tuple[str | None, dict[str, 
 
 def _copy_postgresql(address: URL, copy: Path, progress: Progress) -> tuple[str, dict[str, int]]:
     """The dump and the counts come from one snapshot."""
+    from tollkeeper.storage import postgresql  # with its driver, which is an extra
+
     with transaction(address, postgresql.engine(address).execution_options(isolation_level="REPEATABLE READ")) as conn:
         dump.require(int(conn.execute(text("SHOW server_version_num")).scalar_one()) // 10_000)
         conn.execute(text("SET LOCAL statement_timeout = 0"))

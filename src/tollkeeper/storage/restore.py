@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import URL
 
 from tollkeeper.errors import StorageError
-from tollkeeper.storage import dump, postgresql, sqlite
+from tollkeeper.storage import dump, sqlite
 from tollkeeper.storage.address import parse
 from tollkeeper.storage.backup import Progress, contents_of_file, contents_of_postgresql, silent
 from tollkeeper.storage.files import give_name, sync, unfinished
@@ -85,6 +85,8 @@ def _restore_sqlite(path: Path, file: Path, now: int, since: int | None, progres
 def _restore_postgresql(
     url: str, address: URL, file: Path, now: int, since: int | None, progress: Progress
 ) -> Restored:
+    from tollkeeper.storage import postgresql  # with its driver, which is an extra
+
     with transaction(address, postgresql.engine(address)) as conn:
         if any(contents_of_postgresql(conn)):
             raise StorageError(
