@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx2
 from tests.deploy.world import IN_TIME, ROOT
 from tests.support.processes import Process, clean_environment, free_port, wait_until_up
+from tests.support.running import Browser
 
 EXTRA = ("psycopg", "psycopg-binary", "psycopg-pool")
 
@@ -31,7 +32,7 @@ def install(wheel: Path, folder: Path) -> Path:
 
 
 def shows_a_page(environment: Path, folder: Path) -> None:
-    """Start the demo from the environment, ask for its first page and its sandbox's, and stop it."""
+    """Start the demo from the environment, ask for its first page and its sandbox's, buy something, and stop it."""
     port = free_port(neighbours=2)
     command = [str(environment / "bin/tollkeeper"), "demo", f"--port={port}"]
     with (folder / "log").open("wb") as log:
@@ -41,12 +42,23 @@ def shows_a_page(environment: Path, folder: Path) -> None:
     process = Process(popen, folder / "log")
     try:
         wait_until_up(process, port)
-        for place in (port, port + 1, port + 2):
+        for place in (port, port + 1):
             httpx2.get(f"http://127.0.0.1:{place}/").raise_for_status()
+        opens_the_gate(port)
         popen.terminate()
         assert process.ended(IN_TIME) == 0, process.output()
     finally:
         process.kill()
+
+
+def opens_the_gate(port: int) -> None:
+    """Pay for the app behind the gate, and come in."""
+    browser, gated = Browser(f"http://127.0.0.1:{port}"), f"http://127.0.0.1:{port + 2}/"
+    pricing = browser.sign_in("Alice Example", path=gated)
+    entered = browser.follow(browser.pay(browser.follow(browser.submit(pricing, "Purchase", product="dashboard"))))
+    assert str(entered.url) == gated, entered.url
+    assert "Hello, Alice Example" in entered.text
+    browser.get(f"{gated}logbook.css").raise_for_status()
 
 
 def names_the_extra(environment: Path, folder: Path) -> None:
