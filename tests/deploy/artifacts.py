@@ -1,5 +1,6 @@
 """What is in the wheel and the sdist of the last commit: ``python -m tests.deploy.artifacts FOLDER``."""
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -24,6 +25,9 @@ COMPLETE = (
     "requires_dist",
     "provides_extra",
 )
+
+RELATIVE = re.compile(r"\]\((?![a-z]+:)[^)]*\)")
+HEADING = re.compile(r"^#+ .*$", re.MULTILINE)
 
 
 class Unfit(Exception):
@@ -75,8 +79,16 @@ def check_metadata(text: bytes) -> None:
         raise Unfit(f"the metadata lacks {missing}, and has {sorted(unparsed)}, which nobody reads")
     if (found.name, str(found.version)) != (project["name"], project["version"]):
         raise Unfit(f"the metadata calls it {found.name} {found.version}")
-    if found.description != (ROOT / "README.md").read_text("utf-8"):
-        raise Unfit("the description is not README.md")
+    check_description(found.description or "")
+
+
+def check_description(text: str) -> None:
+    """README.md, without what can be found only beside it. Raises ``Unfit``."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    if lost := RELATIVE.findall(text):
+        raise Unfit(f"the description shows or links to what an index does not have: {lost}")
+    if HEADING.findall(text) != HEADING.findall(readme):
+        raise Unfit("the description does not have the parts of README.md")
 
 
 def main(folder: Path) -> None:

@@ -1,10 +1,10 @@
-"""Every link inside the documentation leads somewhere."""
+"""Every link inside the documentation leads somewhere, and every page can be found."""
 
 import re
 from pathlib import Path
 
 import pytest
-from tests.docs.documents import ROOT, markdown
+from tests.docs.documents import ROOT, markdown, tracked
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
@@ -34,3 +34,22 @@ def fault(document: Path, link: str) -> str | None:
 @pytest.mark.parametrize("document", markdown(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(document: Path) -> None:
     assert {link: problem for link in internal_links(document) if (problem := fault(document, link))} == {}
+
+
+def linked(document: Path) -> set[Path]:
+    """The files that a document links to."""
+    return {(document.parent / link.partition("#")[0]).resolve() for link in internal_links(document)}
+
+
+def test_the_index_lists_every_guide() -> None:
+    index = ROOT / "docs/README.md"
+    assert index in linked(ROOT / "README.md")
+    guides = {document for document in markdown() if document.parent == index.parent}
+    assert guides - linked(index) == {index}
+
+
+def test_every_picture_is_shown_and_small() -> None:
+    pictures = {file for file in tracked() if file.parent == ROOT / "docs/pictures"}
+    assert pictures == {file for file in linked(ROOT / "README.md") if file.parent == ROOT / "docs/pictures"}
+    assert 3 <= len(pictures)
+    assert sum(file.stat().st_size for file in pictures) < 150_000
