@@ -36,7 +36,7 @@ def commands(block: str) -> list[str]:
 
 
 class Shell:
-    """A shell in which one command follows the other: the folder and the variables stay. So does it between processes."""
+    """A shell that keeps its folder and its variables from one command to the next, and between processes."""
 
     def __init__(self, home: Path, folder: Path | None = None) -> None:
         self.home = home

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 from tests.deploy.world import ROOT, in_a_world_of_its_own, require
-from tests.walk.stranger import Shell, commands, printed
 from tests.walk.story import STORIES
+from tests.walk.stranger import Shell, commands, printed
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone in which the demo has installed what it needs, and then Tollkeeper as README says for those without pipx."""
+    """A clone in which the demo has installed what it needs, and then Tollkeeper as for those without pipx."""
     folder = tmp_path_factory.mktemp("stranger") / "clone"
     subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True, timeout=60)
     shell = Shell(folder.parent, folder)
