@@ -47,7 +47,7 @@ def _picture(visitor: Visitor, file: Path) -> Path:
 def main(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory() as temporary:
-        demo = Demo(Path(temporary), free_port(neighbours=1))
+        demo = Demo(Path(temporary), free_port(neighbours=2))
         with demo.started(), running_chromium() as browser:
             for picture in take_pictures(browser, demo.site, folder):
                 sys.stdout.write(f"{picture}: {picture.stat().st_size // 1024} KiB\n")
