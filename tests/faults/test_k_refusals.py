@@ -1,8 +1,6 @@
 """K79: what the provider refuses is shown as off sale, and comes back automatically. K80: its limits are kept."""
 
 import json
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,7 +13,18 @@ import pytest
 import stripe
 from structlog.testing import capture_logs
 from tests.faults.conftest import OpenSite
-from tests.support.running import API_KEY, Browser, Sandbox, Site, eventually, newcomer, running_sandbox, running_site
+from tests.support.processes import run_here
+from tests.support.running import (
+    API_KEY,
+    NO_FILES,
+    Browser,
+    Sandbox,
+    Site,
+    eventually,
+    newcomer,
+    running_sandbox,
+    running_site,
+)
 from tests.support.shops import recurring
 from tests.support.stripe_settings import stripe_of
 
@@ -94,15 +103,8 @@ def measured(site: Site) -> dict[str, float]:
 
 def checked(site: Site, *options: str) -> str:
     """The output of `tollkeeper check` while the app runs."""
-    command = [sys.executable, "-m", "tollkeeper", "check", *options]
-    done = subprocess.run(
-        command,
-        env=site.settings | {"PRODUCT_PRICE_ID": "price_any"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    done = run_here("check", *options, folder=NO_FILES, environment=site.settings | {"PRODUCT_PRICE_ID": "price_any"})
+    assert done.returncode == 0, done.stderr
     return done.stdout
 
 

@@ -5,7 +5,7 @@ import random
 import pytest
 from tests.faults.simulator.campaign import run
 
-HISTORIES = {"sqlite": 40, "postgresql": 20}
+HISTORIES = {"sqlite": 30, "postgresql": 15}
 
 # Telling which lines run would take as long as the histories do.
 pytestmark = pytest.mark.no_cover
