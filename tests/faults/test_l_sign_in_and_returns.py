@@ -352,7 +352,7 @@ def handled(
         yield url, how
 
 
-def test_l90_a_browser_is_sent_on_whatever_the_app_makes_of_exceptions(handled: Handled) -> None:
+def test_l90_a_browser_is_sent_on_whatever_the_app_does(handled: Handled) -> None:
     url, how = handled
     browser = Browser(url)
     browser.client.headers.update(NAVIGATION | {"Origin": "https://front.example", "Connection": "close"})

@@ -47,7 +47,7 @@ def _encoded(pairs: list[tuple[str, str]]) -> str:
     return urlencode(pairs, errors="surrogatepass")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(query=requests, form=parameters, body=st.binary(max_size=80), authorization=headers, raw=st.booleans())
 def test_nothing_is_a_server_error(
     query: list[tuple[str, str]], form: list[tuple[str, str]], body: bytes, authorization: bytes, raw: bool
