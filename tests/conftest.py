@@ -154,8 +154,6 @@ def _is_long(item: pytest.Item) -> bool:
     if place.startswith(LONG):
         return True
     given = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    if "pebble" in given.values():  # the invented provider proves the seam, which changes rarely
-        return True
     return "postgresql" in given.values() and not place.startswith(ABOUT_THE_DATABASE)
 
 
