@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_i59_the_command_says_so(sandbox: Sandbox, settings: dict[str, str], tmp
     finally:
         sandbox.clock.ahead = 0
     told = {one["code"]: one for one in json.loads(ended.stdout)["online"]["checks"]}
-    assert "300 s behind" in told["clock_wrong"]["said"]
+    assert re.search(r"\b(29\d|30\d) s behind", told["clock_wrong"]["said"])  # asking takes its time
     assert "timedatectl set-ntp true" in told["clock_wrong"]["fix"]
     assert ended.returncode == 1
 

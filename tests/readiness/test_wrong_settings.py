@@ -6,6 +6,7 @@ puts back what it changes.
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -596,6 +597,7 @@ def test_strangers_are_told_nothing(shop: Shop) -> None:
         assert httpx2.get(f"{shop.thread.url}/check", headers=headers).status_code == 404
 
 
-@pytest.mark.parametrize(("ahead", "words"), [(300, "300 s ahead of"), (-300, "300 s behind")])
+@pytest.mark.parametrize(("ahead", "words"), [(300, "s ahead of"), (-300, "s behind")])
 def test_a_clock_that_is_off_by_five_minutes(shop: Shop, ahead: int, words: str) -> None:
-    assert words in only_fault(shop.check(ahead=ahead), "clock_wrong", "timedatectl").said
+    said = only_fault(shop.check(ahead=ahead), "clock_wrong", "timedatectl").said
+    assert re.search(rf"\b(29\d|30\d) {words}", said), said  # asking takes its time
