@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from tollkeeper.errors import Refused
 from tollkeeper.readiness import presence
-from tollkeeper.web.guards import ARRIVAL
+from tollkeeper.web.guards import arrival_of
 from tollkeeper.web.metrics import is_allowed
 from tollkeeper.web.responses import NO_STORE
 from tollkeeper.web.site import Site, site_of
@@ -45,7 +45,7 @@ async def here(request: Request) -> Response:
     nonce = presence.nonce_of(keys, request.headers.get(presence.HEADER, ""))
     if nonce is None:
         raise Refused(404, "There is no such page.")
-    sent_by, forwarded, trusted = request.scope[ARRIVAL]
+    sent_by, forwarded, trusted = arrival_of(request.scope)
     digest = presence.digest(site_of(request).config)
     found = presence.Presence(nonce, presence.PROCESS, digest, sent_by, forwarded, trusted)
     return PlainTextResponse(presence.answer(keys, found), headers=NO_STORE)

@@ -4,11 +4,10 @@ from tollkeeper.web.guards.bodies import BoundedBody, announced
 from tollkeeper.web.guards.headers import SecurityHeaders, origin, security_headers
 from tollkeeper.web.guards.loopback import OneLoopbackName
 from tollkeeper.web.guards.paths import AtOurPath, placed
-from tollkeeper.web.guards.proxies import ARRIVAL, OnlyOurProxies, TrustedHeaders
+from tollkeeper.web.guards.proxies import OnlyOurProxies, TrustedHeaders, arrival_of
 from tollkeeper.web.guards.request_log import RequestLog, metrics_of
 
 __all__ = [
-    "ARRIVAL",
     "AtOurPath",
     "BoundedBody",
     "OneLoopbackName",
@@ -17,6 +16,7 @@ __all__ = [
     "SecurityHeaders",
     "TrustedHeaders",
     "announced",
+    "arrival_of",
     "metrics_of",
     "origin",
     "placed",

@@ -14,9 +14,15 @@ NAME_YOUR_PROXY = (
 )
 
 
-ARRIVAL = "tollkeeper.arrival"
-"""Where a request's scope notes how it came: from which address, whether with ``X-Forwarded-…``, whether from a proxy
-of ours."""
+# Where a request's scope keeps the client and headers that it arrived with.
+_ARRIVED = "tollkeeper.arrived"
+
+
+def arrival_of(scope: Scope) -> tuple[str, bool, bool]:
+    """From which address a request came, whether with ``X-Forwarded-…``, and whether that came from a proxy of ours."""
+    client, headers = scope[_ARRIVED]
+    forwarded = any(map(_forwarded, headers))
+    return client[0] if client else "", forwarded, forwarded and any(map(_forwarded, scope["headers"]))
 
 
 class OnlyOurProxies:
@@ -30,9 +36,7 @@ class OnlyOurProxies:
         if scope["type"] == "http":
             # uvicorn, which goes by the same list to tell whom a proxy speaks for, must know it by the same address.
             headers, client = self.trusted_headers(scope), plain(scope.get("client"))
-            forwarded = any(map(_forwarded, scope["headers"]))
-            arrival = (client[0] if client else "", forwarded, forwarded and any(map(_forwarded, headers)))
-            scope = dict(scope, headers=headers, client=client, **{ARRIVAL: arrival})
+            scope = dict(scope, headers=headers, client=client, **{_ARRIVED: (client, scope["headers"])})
         await self.app(scope, receive, send)
 
 
