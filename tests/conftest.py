@@ -4,6 +4,7 @@ import gc
 import os
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 # Reading all certificate authorities takes each of thousands of HTTP clients 25 ms, and no test trusts any of them.
 os.environ.pop("SSL_CERT_FILE", None)
@@ -236,6 +237,19 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 def postgresql_url(postgresql: Cluster) -> Iterator[str]:
     with fresh_postgresql(postgresql) as url:
         yield url
+
+
+@pytest.fixture
+def empty_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database that a backup may be restored into: nothing is there, not even the folder of a file."""
+    if engine == "sqlite":
+        yield f"sqlite:///{tmp_path / 'new folder' / 'restored.db'}"
+        return
+    cluster: Cluster = request.getfixturevalue("postgresql")
+    name = f"restored_{uuid4().hex}"
+    cluster.create(name)
+    yield cluster.url(name)
+    cluster.drop(name)
 
 
 @pytest.fixture(scope="session")

@@ -9,15 +9,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from tests.faults.restoring import empty_url, with_grants
-from tests.support.processes import run_here
-from tests.support.running import API_KEY, SECRET_KEY, Sandbox, Site, look, newcomer, running_sandbox
+from tests.faults.restoring import with_grants
+from tests.support.processes import ask
+from tests.support.running import Sandbox, Site, look, newcomer, running_sandbox
 
 from tollkeeper.storage.tables import gaps
-
-__all__ = ["empty_url"]
-
-SECRETS = ("canary", SECRET_KEY, API_KEY, "whsec_")
 
 
 @pytest.fixture
@@ -25,13 +21,6 @@ def sandbox() -> Iterator[Sandbox]:
     """An account of one's own."""
     with running_sandbox() as sandbox:
         yield sandbox
-
-
-def ask(site: Site, folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    ended = run_here(*arguments, folder=folder, environment=site.settings | settings)
-    assert not any(secret in ended.stdout + ended.stderr for secret in SECRETS)
-    assert "Traceback" not in ended.stderr
-    return ended
 
 
 def told(ended: subprocess.CompletedProcess[str]) -> Any:

@@ -3,11 +3,9 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
-from tests.support.databases import Cluster
 from tests.support.running import Browser, look, running_sandbox
 from tests.support.shops import Shop, running_shop
 
@@ -22,19 +20,6 @@ from tollkeeper.storage.backup import silent
 def shop(database_url: str, tmp_path: Path) -> Iterator[Shop]:
     with running_sandbox() as sandbox, running_shop(sandbox, database_url, tmp_path) as shop:
         yield shop
-
-
-@pytest.fixture
-def empty_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a database that a backup may be restored into."""
-    if engine == "sqlite":
-        yield f"sqlite:///{tmp_path / 'restored.db'}"
-        return
-    cluster: Cluster = request.getfixturevalue("postgresql")
-    name = f"restored_{uuid4().hex}"
-    cluster.create(name)
-    yield cluster.url(name)
-    cluster.drop(name)
 
 
 def caught_up(shop: Shop, folder: Path, url: str, progress: Progress = silent) -> CaughtUp:

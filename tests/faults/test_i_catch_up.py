@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from tests.faults.restoring import caught_up, empty_url, shop, who, with_grants
+from tests.faults.restoring import caught_up, shop, who, with_grants
 from tests.support.running import eventually, look
 from tests.support.shops import Shop
 
@@ -13,7 +13,7 @@ from tollkeeper.storage.backup import back_up
 from tollkeeper.storage.migrate import migrate
 from tollkeeper.storage.restore import restore
 
-__all__ = ["empty_url", "shop"]
+__all__ = ["shop"]
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.faults.restoring import caught_up, empty_url, shop, who, with_grants
+from tests.faults.restoring import caught_up, shop, who, with_grants
 from tests.support.running import Browser, Site, Thread, eventually, forms
 from tests.support.shops import DAY, Shop
 
@@ -21,7 +21,7 @@ from tollkeeper.storage.restore import restore
 
 WEEK = 7 * DAY
 
-__all__ = ["empty_url", "shop"]
+__all__ = ["shop"]
 
 
 @contextmanager

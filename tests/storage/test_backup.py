@@ -4,7 +4,6 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
@@ -27,19 +26,6 @@ from tollkeeper.storage.schema import SchemaState, revisions, state
 from tollkeeper.storage.tables import id_keys, people
 
 PEOPLE = 300
-
-
-@pytest.fixture
-def empty_url(engine: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a database that a backup may be restored into."""
-    if engine == "sqlite":
-        yield f"sqlite:///{tmp_path / 'new folder' / 'restored.db'}"
-        return
-    cluster: Cluster = request.getfixturevalue("postgresql")
-    name = f"restored_{uuid4().hex}"
-    cluster.create(name)
-    yield cluster.url(name)
-    cluster.drop(name)
 
 
 @pytest.fixture

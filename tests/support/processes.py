@@ -16,13 +16,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import structlog
-from tests.support.running import Account, look, settings_for
+from tests.support.running import API_KEY, SECRET_KEY, Account, Site, look, settings_for
 from typer.testing import CliRunner
 
 from tollkeeper import cli
 
 START_SECONDS = 90
 DYING = Path(__file__).with_name("dying.py")
+SECRETS = ("canary", SECRET_KEY, API_KEY, "whsec_")
 
 
 def free_port(neighbours: int = 0) -> int:
@@ -79,6 +80,14 @@ def run_here(
     if ended.exception is not None and not isinstance(ended.exception, SystemExit):
         raise ended.exception
     return subprocess.CompletedProcess(arguments, ended.exit_code, ended.stdout, ended.stderr)
+
+
+def ask(site: Site, folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command with the site's settings. Whatever it says, it tells no secret."""
+    ended = run_here(*arguments, folder=folder, environment=site.settings | settings)
+    assert not any(secret in ended.stdout + ended.stderr for secret in SECRETS)
+    assert "Traceback" not in ended.stderr
+    return ended
 
 
 @contextmanager
